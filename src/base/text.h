@@ -1,0 +1,29 @@
+// Text made from pieces; the one way in which messages are put together.
+#pragma once
+
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lacuna {
+
+// Concatenates its arguments as operator<< prints them.
+template <typename... Pieces>
+std::string concat(const Pieces&... pieces) {
+  std::ostringstream out;
+  (out << ... << pieces);
+  return std::move(out).str();
+}
+
+// "a, b, c"
+std::string join(const std::vector<std::string>& words, std::string_view separator = ", ");
+
+// The candidate nearest to `word` by edit distance (insert, delete, replace, swap of neighbours),
+// or "" when none is near enough to be a likely typing error.
+std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
+
+// "1.5 GiB": bytes with a binary unit.
+std::string bytes_text(double bytes);
+
+}  // namespace lacuna

@@ -1,0 +1,73 @@
+// Communicator: the collectives that Lacuna needs, over all ranks of a run.
+//
+// Every call is collective and is issued in the same order on every rank. Calls return at once; the
+// buffers belong to the communicator until Request::wait() has returned. Sums are made in rank order,
+// in the element's own type, so that a result depends on neither the MPI nor the placement of ranks.
+// Failures: Error of status lost_rank, which names the collective, when a rank does not answer within
+// the deadline.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/dtype.h"
+
+namespace lacuna {
+
+// A collective under way. Destroying it without waiting waits.
+class Request {
+ public:
+  class State {
+   public:
+    virtual ~State() = default;
+    virtual void wait() = 0;
+  };
+  Request() = default;  // already complete
+  explicit Request(std::unique_ptr<State> state) : state_(std::move(state)) {}
+  Request(Request&&) = default;
+  Request& operator=(Request&& other) {
+    wait();
+    state_ = std::move(other.state_);
+    return *this;
+  }
+  ~Request() { wait(); }
+  void wait() {
+    if (state_) state_->wait();
+    state_.reset();
+  }
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+
+  // all = the ranks' contributions one behind the other, in rank order. bytes[r] is what rank r
+  // contributes (known to every rank, may be 0, may differ); mine holds bytes[rank()].
+  virtual Request all_gather(const void* mine, void* all, std::span<const size_t> bytes) = 0;
+
+  // data[i] becomes the sum over ranks of their data[i]; f64, f32, or i64.
+  virtual Request all_reduce_sum(void* data, size_t count, DType dtype) = 0;
+
+  // Rank r receives the sum over ranks of the part of `data` that belongs to it: parts[q] elements
+  // for rank q, one behind the other. `mine` holds parts[rank()] elements.
+  virtual Request reduce_scatter_sum(const void* data, void* mine, std::span<const size_t> parts,
+                                     DType dtype) = 0;
+
+  // data on every rank becomes root's.
+  virtual Request broadcast(void* data, size_t bytes, int root) = 0;
+
+  // Returns when every rank has called it.
+  virtual void barrier() = 0;
+};
+
+// A communicator of one rank: every collective is a copy.
+std::unique_ptr<Communicator> self_communicator();
+
+}  // namespace lacuna

@@ -1,0 +1,131 @@
+# Finds every library that Lacuna needs, in CMAKE_PREFIX_PATH first, and names all missing ones in a
+# single message. Nothing is downloaded or built here.
+
+# MPI from a prefix that has no mpicc (Debian's packages unpacked by hand: there mpicc is a link made
+# at installation): hand header and library to FindMPI, which otherwise would take the system's mpicc.
+function(lacuna_prefer_mpi_of_prefixes)
+  if(MPI_C_COMPILER OR MPI_C_LIB_NAMES)
+    return()
+  endif()
+  file(TO_CMAKE_PATH "$ENV{CMAKE_PREFIX_PATH}" prefixes)
+  foreach(prefix ${CMAKE_PREFIX_PATH} ${prefixes})
+    if(EXISTS ${prefix}/bin/mpicc)
+      return()
+    endif()
+    set(arch_lib ${prefix}/lib/${CMAKE_LIBRARY_ARCHITECTURE})
+    set(names_openmpi mpi)
+    set(names_mpich mpich)
+    foreach(flavour openmpi mpich)
+      find_path(mpi_header mpi.h NO_DEFAULT_PATH NO_CACHE PATHS ${arch_lib}/${flavour}/include
+        ${prefix}/include/${CMAKE_LIBRARY_ARCHITECTURE}/${flavour})
+      find_library(mpi_library ${names_${flavour}} NO_DEFAULT_PATH NO_CACHE
+        PATHS ${arch_lib}/${flavour}/lib ${arch_lib})
+      find_program(mpi_launcher NAMES mpiexec.${flavour} mpiexec.hydra NO_DEFAULT_PATH NO_CACHE
+        PATHS ${prefix}/bin)
+      if(mpi_header AND mpi_library)
+        set(MPI_C_COMPILER "" CACHE FILEPATH "MPI's compiler wrapper; empty: not used" FORCE)
+        set(MPI_C_HEADER_DIR ${mpi_header} CACHE PATH "Folder of mpi.h")
+        set(MPI_C_LIB_NAMES mpi CACHE STRING "MPI's libraries, by the names used here")
+        set(MPI_mpi_LIBRARY ${mpi_library} CACHE FILEPATH "MPI's library")
+        if(mpi_launcher)
+          set(MPIEXEC_EXECUTABLE ${mpi_launcher} CACHE FILEPATH "MPI's launcher")
+        endif()
+        return()
+      endif()
+      unset(mpi_header)
+      unset(mpi_library)
+      unset(mpi_launcher)
+    endforeach()
+  endforeach()
+endfunction()
+
+# Libraries that our libraries need may lie in the same prefixes; the linker must find them there.
+function(lacuna_search_prefixes_for_indirect_libraries target)
+  file(TO_CMAKE_PATH "$ENV{CMAKE_PREFIX_PATH}" prefixes)
+  foreach(prefix ${CMAKE_PREFIX_PATH} ${prefixes})
+    foreach(folder lib lib64 lib/${CMAKE_LIBRARY_ARCHITECTURE})
+      if(IS_DIRECTORY ${prefix}/${folder} AND NOT prefix STREQUAL "/usr")
+        target_link_options(${target} INTERFACE -Wl,-rpath-link,${prefix}/${folder})
+        list(APPEND folders ${prefix}/${folder})
+      endif()
+    endforeach()
+  endforeach()
+  if(folders)  # DT_RPATH, unlike DT_RUNPATH, also serves the libraries of libraries
+    target_link_options(${target} INTERFACE -Wl,--disable-new-dtags)
+    list(APPEND CMAKE_INSTALL_RPATH ${folders})
+    list(APPEND CMAKE_BUILD_RPATH ${folders})
+    set(CMAKE_INSTALL_RPATH ${CMAKE_INSTALL_RPATH} PARENT_SCOPE)
+    set(CMAKE_BUILD_RPATH ${CMAKE_BUILD_RPATH} PARENT_SCOPE)
+  endif()
+endfunction()
+
+set(LACUNA_MISSING "")
+# lacuna_require(FOUND-VARIABLE "what" debian-package spack-package usual-module)
+macro(lacuna_require found what debian spack module)
+  if(NOT ${found})
+    string(APPEND LACUNA_MISSING
+      "\n  ${what}: Debian ${debian}; Spack ${spack}; module ${module}")
+    list(APPEND LACUNA_MISSING_DEBIAN ${debian})
+  endif()
+endmacro()
+
+lacuna_prefer_mpi_of_prefixes()
+find_package(MPI 3.1 QUIET COMPONENTS C)
+find_package(HDF5C 1.10 QUIET)
+find_package(ZLIB QUIET)
+find_package(Boost QUIET COMPONENTS program_options)
+find_package(TomlPlusPlus QUIET)
+find_package(OneDNN 2.6 QUIET)
+find_package(Highway QUIET)
+find_package(OpenMP QUIET COMPONENTS CXX)
+find_package(LibDeflate QUIET)
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+
+lacuna_require(MPI_C_FOUND "MPI 3.1 or newer" "libopenmpi-dev" "openmpi or mpich"
+  "openmpi, mpich, cray-mpich")
+lacuna_require(HDF5C_FOUND "HDF5 1.10 or newer, C library" "libhdf5-dev" "hdf5" "hdf5")
+lacuna_require(ZLIB_FOUND "zlib" "zlib1g-dev" "zlib" "zlib")
+lacuna_require(Boost_PROGRAM_OPTIONS_FOUND "Boost.Program_options"
+  "libboost-program-options-dev" "boost +program_options" "boost")
+lacuna_require(TomlPlusPlus_FOUND "toml++ 3" "libtomlplusplus-dev" "tomlplusplus" "tomlplusplus")
+lacuna_require(OneDNN_FOUND "oneDNN 2.6 or newer" "libdnnl-dev" "onednn" "oneDNN")
+lacuna_require(Highway_FOUND "Highway" "libhwy-dev" "highway" "Highway")
+if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  lacuna_require(OpenMP_CXX_FOUND "OpenMP for clang" "libomp-dev" "llvm-openmp" "llvm")
+else()
+  lacuna_require(OpenMP_CXX_FOUND "OpenMP" "g++" "gcc" "gcc")
+endif()
+
+if(BUILD_TESTING)
+  find_package(Catch2 QUIET)
+  lacuna_require(Catch2_FOUND "Catch2 2 or 3" "catch2" "catch2" "Catch2")
+  # The first of these that has h5py: a Python of the user's own often comes before the system's.
+  foreach(python "${LACUNA_PYTHON}" python3 /usr/bin/python3)
+    find_program(python_path NAMES ${python} NO_CACHE)
+    if(python_path)
+      execute_process(COMMAND ${python_path} -c "import h5py, numpy" RESULT_VARIABLE status
+        OUTPUT_QUIET ERROR_QUIET)
+      if(status EQUAL 0)
+        set(LACUNA_PYTHON ${python_path} CACHE FILEPATH "A Python with h5py and numpy, for the tests")
+        set(LACUNA_PYTHON_FOUND TRUE)
+        break()
+      endif()
+    endif()
+    unset(python_path)
+  endforeach()
+  lacuna_require(LACUNA_PYTHON_FOUND "Python 3 with h5py and numpy (tests)" "python3-h5py"
+    "py-h5py" "Python, h5py")
+endif()
+
+if(LACUNA_MISSING)
+  string(REPLACE ";" " " LACUNA_MISSING_DEBIAN "${LACUNA_MISSING_DEBIAN}")
+  set(without_tests "")
+  if(BUILD_TESTING)
+    set(without_tests "\n-DBUILD_TESTING=OFF needs neither Catch2 nor Python.")
+  endif()
+  message(FATAL_ERROR "Missing:${LACUNA_MISSING}\n"
+    "As root: apt-get install ${LACUNA_MISSING_DEBIAN}\n"
+    "Without root: load the modules, or run `spack env activate -d DIR` with tools/spack.yaml, or "
+    "name the prefixes in CMAKE_PREFIX_PATH; then configure again.${without_tests}")
+endif()

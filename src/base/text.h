@@ -12,7 +12,7 @@ namespace lacuna {
 template <typename... Pieces>
 std::string concat(const Pieces&... pieces) {
   std::ostringstream out;
-  (out << ... << pieces);
+  ((out << pieces), ...);
   return std::move(out).str();
 }
 

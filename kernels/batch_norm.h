@@ -1,0 +1,47 @@
+// Batch normalisation (Ioffe and Szegedy 2015) in four calls with a communicator between, so that
+// the statistics are those of the global batch. F: float types; P: the parameter type.
+//
+// Moments of C channels travel as one f64 vector [1 + 2C]: count, mean[C], M2[C] (sum of squared
+// deviations), which merge exactly (Chan, Golub, LeVeque 1979).
+//
+//   batch_norm_statistics      in  x F [.., C]                              out  moments f64 [1 +
+//   2C] batch_norm_merge           in  parts f64 [R, 1 + 2C]                    out  moments f64 [1
+//   + 2C], in rank order batch_norm_fixed_moments   in  mean P [C], variance P [C] out  moments f64
+//   (count 1) batch_norm_apply           in  x F [.., C], moments, gamma P [C], beta P [C],
+//   residual F [.., C] (if `residual`)
+//                              out y F [.., C] = act(gamma xhat + beta + residual), xhat = (x -
+//                              mean) rstd,
+//                                  rstd = 1 / sqrt(M2 / count + epsilon), act = ReLU if `relu`
+//   batch_norm_gradient_statistics
+//                              in  dy, x, y F [.., C], moments, gamma, beta
+//                              out sums f64 [2C]: sum of g, sum of g xhat; g = relu ? (y > 0 ? dy :
+//                              0) : dy
+//                                  (without a residual y is gamma xhat + beta, so a kernel need not
+//                                  read it)
+//   batch_norm_gradient_apply  in  dy, x, y, moments, sums (of the global batch), gamma, beta
+//                              out dx F [.., C] = gamma rstd (g - sums[0] / count - xhat sums[1] /
+//                              count),
+//                                  and g F [.., C], the residual's gradient (if `residual`)
+//   batch_norm_parameter_gradient
+//                              in  sums f64 [2C] (of this rank)             out  dgamma P [C],
+//                              dbeta P [C]
+//   batch_norm_running_update  (an update) in moments; targets running mean P [C], running variance
+//   P [C]:
+//                              running += momentum (value - running); the variance is M2 / (count -
+//                              1)
+#pragma once
+
+#include <cstdint>
+
+namespace lacuna {
+
+struct BatchNorm {
+  double epsilon;
+  int64_t relu, residual;  // 0 or 1
+};
+
+struct RunningUpdate {
+  double momentum;  // weight of the new value
+};
+
+}  // namespace lacuna

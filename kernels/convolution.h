@@ -1,0 +1,24 @@
+// Convolution (cross-correlation, as the field calls it) over 1 to 3 spatial axes, channels-last
+// activations, PyTorch's weight layout. F: float types; P: the parameter type.
+//
+//   convolution                  in  x F [B, in…, C], w P [K, C, kernel…], bias P [K] (if `bias`)
+//                                out y F [B, out…, K]
+//   convolution_data_gradient    in  dy F [B, out…, K], w P          out  dx F [B, in…, C]
+//   convolution_weight_gradient  in  x F, dy F                       out  dw P [K, C, kernel…]
+//
+// Each takes 2 B prod(out) K C prod(kernel) FLOPs.
+#pragma once
+
+#include <cstdint>
+
+namespace lacuna {
+
+struct Convolution {
+  int64_t batch, in_channels, out_channels;
+  int64_t axes;  // spatial axes, 1 to 3; the sizes below hold the last `axes` of them, 1s (padding
+                 // 0) before
+  int64_t in[3], kernel[3], stride[3], padding[3], out[3];
+  int64_t bias;  // 0 or 1
+};
+
+}  // namespace lacuna

@@ -1,0 +1,21 @@
+// Element-wise kernels. F: the float types of the device.
+//
+//   accumulate      in  x_0 … x_{n-1} F [..]          out  y F [..] = x_0 + x_1 + …, in this order
+//   cast            in  x any [..]                    out  y any [..], rounded to nearest even
+//   scale           in  x F [..]                      out  y F [..] = factor x            (Scale)
+//   multiply        in  a, b F [..]                   out  y F [..] = a b
+//   relu            in  x F [..]                      out  y F [..] = max(x, 0)
+//   relu_gradient   in  dy, y F [..]                  out  dx F [..] = y > 0 ? dy : 0
+//   squared_norm    in  x_0 … x_{n-1} F [..]          out  s f64 [] = sum of all squares, in double
+//   count_correct   in  logits F [N, K], labels i64 [N]  out  n f64 []: rows whose first largest
+//   logit
+//                                                          is at the label
+#pragma once
+
+namespace lacuna {
+
+struct Scale {
+  double factor;
+};
+
+}  // namespace lacuna

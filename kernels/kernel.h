@@ -1,0 +1,96 @@
+// What every kernel is: a function over raw pointers and sizes, on one device.
+//
+// Conventions that cross all kernels
+//   * Arrays are dense, last axis fastest. Activations are channels-last: [B, spatial…, C].
+//     Convolution weights are [C_out, C_in, kernel…], matrix weights [out, in]: PyTorch's layout.
+//   * Shape letters: B batch, H W height and width, C channels, D features, L length, N rows, R
+//   ranks.
+//   * Outputs are overwritten, never added to (the graph adds with its own operation). An output
+//   may
+//     share memory with an input of the same size where the operation is listed as `in_place`.
+//   * `scratch` memory belongs to the context and holds nothing from one call to the next.
+//   * Statistics and losses are summed in double on the CPU; every sum has a fixed order for a
+//   given
+//     number of threads, so that a run repeats bit for bit.
+//   * A kernel checks nothing: src/ops has done so, once.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstring>
+#include <span>
+#include <string_view>
+#include <type_traits>
+
+#include "base/dtype.h"
+#include "base/shape.h"
+
+namespace lacuna {
+
+// The parameters of an operation: any plain struct of 8-byte members (no padding, so that equal
+// parameters have equal bytes), at most `capacity` bytes.
+class Attributes {
+ public:
+  static constexpr size_t capacity = 256;
+
+  Attributes() = default;
+  template <typename T>
+  requires(!std::is_same_v<T, Attributes>) Attributes(const T& parameters)
+      : size_(sizeof(T)) {  // NOLINT: conversion is the purpose
+    static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= capacity && sizeof(T) % 8 == 0);
+    std::memcpy(bytes_.data(), &parameters, sizeof(T));
+  }
+  template <typename T>
+  T as() const {
+    LACUNA_CHECK(sizeof(T) == size_);
+    T parameters;
+    std::memcpy(&parameters, bytes_.data(), sizeof(T));
+    return parameters;
+  }
+  std::string_view bytes() const { return {reinterpret_cast<const char*>(bytes_.data()), size_}; }
+
+ private:
+  std::array<std::byte, capacity> bytes_{};
+  size_t size_ = 0;
+};
+
+// One operand of a kernel.
+struct View {
+  void* data = nullptr;
+  DType dtype = DType::f32;
+  Shape shape;
+
+  template <typename T>
+  T* as() const {
+    LACUNA_CHECK(dtype_of<T> == dtype, "a kernel for ", name_of(dtype_of<T>), " was given ",
+                 name_of(dtype));
+    return static_cast<T*>(data);
+  }
+  int64_t count() const { return shape.count(); }
+};
+
+// What a device lends its kernels; each device derives its own (threads, library handles).
+class KernelContext {
+ public:
+  virtual ~KernelContext() = default;
+  // At least `bytes` of memory of the device, 64-byte aligned, valid until the next call.
+  virtual void* scratch(size_t bytes) = 0;
+};
+
+struct Call {
+  std::span<const View> in;
+  std::span<const View> out;
+  const Attributes& attributes;
+  KernelContext& context;
+};
+
+using Kernel = void (*)(const Call&);
+
+// A line of a device's one table of kernels. `dtype` is that of the first input.
+struct KernelEntry {
+  std::string_view operation;
+  DType dtype;
+  Kernel kernel;
+};
+
+}  // namespace lacuna

@@ -1,0 +1,21 @@
+// Matrix product, bias and the bias's gradient. F: float types; P: the parameter type (f32, or f64
+// on the reference device). The output's dtype may differ from the inputs' (weight gradients are
+// P).
+//
+//   matrix_product  in  a F [M, K] (or [K, M]), b F or P [K, N] (or [N, K]), bias P [N] (if `bias`)
+//                   out y F or P [M, N] = op(a) op(b) + bias                     (MatrixProduct)
+//                   2 M N K FLOPs, accumulated in f32 or better
+//   column_sum      in  x F [N, D]      out  s P [D], summed in double
+#pragma once
+
+#include <cstdint>
+
+namespace lacuna {
+
+struct MatrixProduct {
+  int64_t m, n, k;
+  int64_t transpose_a, transpose_b;  // 0 or 1
+  int64_t bias;                      // 0 or 1
+};
+
+}  // namespace lacuna

@@ -1,0 +1,24 @@
+// Pooling and upsampling of [B, H, W, C]. F: float types.
+//
+//   max_pool             in  x F [B, H, W, C]                    out  y F [B, H', W', C] (Pooling;
+//   padding is -inf) max_pool_gradient    in  dy, x, y                            out  dx F: to the
+//   first largest of each window average_pool         in  x F [B, .., C]                      out
+//   y F [B, C], the mean over all spatial axes average_pool_gradient  in  dy F [B, C] out  dx F [B,
+//   .., C] upsample             in  x F [B, H, W, C]                    out  y F [B, fH, fW, C],
+//   nearest (Upsample) upsample_gradient    in  dy F [B, fH, fW, C]                 out  dx F [B,
+//   H, W, C]
+#pragma once
+
+#include <cstdint>
+
+namespace lacuna {
+
+struct Pooling {
+  int64_t kernel, stride, padding;
+};
+
+struct Upsample {
+  int64_t factor;
+};
+
+}  // namespace lacuna

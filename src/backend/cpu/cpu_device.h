@@ -1,0 +1,24 @@
+// The CPU device: kernels/cpu over an OpenMP team, f32 parameters.
+#pragma once
+
+#include <memory>
+
+#include "backend/host_memory.h"
+
+namespace lacuna {
+
+class CpuDevice final : public HostDevice {
+ public:
+  explicit CpuDevice(int threads);
+  ~CpuDevice() override;
+  std::string_view name() const override { return "cpu"; }
+  Kernel find(std::string_view operation, DType dtype) const override;
+  KernelContext& context() override;
+  DType parameter_dtype() const override { return DType::f32; }
+
+ private:
+  class Context;
+  std::unique_ptr<Context> context_;
+};
+
+}  // namespace lacuna

@@ -1,0 +1,145 @@
+#include "graph/executor.h"
+
+#include <chrono>
+
+#include "graph/differentiate.h"
+
+namespace lacuna {
+
+namespace {
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+Plan& Executor::plan_for(const std::vector<Tensor>& outputs, const std::vector<Update>& updates) {
+  std::vector<Tensor> wanted = outputs;
+  for (const Update& update : updates) {
+    wanted.insert(wanted.end(), update.inputs.begin(), update.inputs.end());
+  }
+  const std::vector<NodePointer> order = in_order(wanted);
+  leaves_.clear();
+  for (const NodePointer& node : order) {
+    if (node->operation == nullptr && node->state == nullptr) leaves_.push_back(node->host);
+  }
+  std::unique_ptr<Plan>& plan = plans_[signature(order, outputs, updates)];
+  if (!plan) plan = std::make_unique<Plan>(make_plan(order, outputs, updates, device_, options_));
+  if (plan->arena_bytes > arena_.bytes()) {
+    arena_ = DeviceMemory();  // give back before taking more
+    arena_ = DeviceMemory(device_, plan->arena_bytes);
+  }
+  return *plan;
+}
+
+void* Executor::address(const Plan::Value& value) const {
+  char* base = nullptr;
+  switch (value.place) {
+    case Plan::Value::Place::arena:
+      base = static_cast<char*>(arena_.data());
+      break;
+    case Plan::Value::Place::state:
+      base = static_cast<char*>(value.state->data());
+      break;
+    case Plan::Value::Place::leaf:
+      base = const_cast<char*>(
+          static_cast<const char*>(leaves_[value.leaf]));  // kernels only read inputs
+      break;
+  }
+  return base + value.offset;
+}
+
+View Executor::view(size_t value) const {
+  const Plan::Value& v = current_->values[value];
+  return {address(v), v.spec.dtype, v.spec.shape};
+}
+
+void Executor::run(const std::vector<Tensor>& outputs, const std::vector<Update>& updates) {
+  const double start = now();
+  LACUNA_CHECK(device_.reads_host_memory());
+  current_ = &plan_for(outputs, updates);
+  times_.plan += now() - start;
+  run_steps(*current_);
+  run_changes(*current_);
+}
+
+void Executor::run_steps(Plan& plan) {
+  requests_.clear();
+  requests_.resize(plan.steps.size());
+  std::vector<View> in;
+  std::vector<View> out;
+  double last = now();
+  for (size_t s = 0; s < plan.steps.size(); ++s) {
+    Plan::Step& step = plan.steps[s];
+    if (!step.wait_for.empty()) {
+      for (const size_t collective : step.wait_for) requests_[collective].wait();
+      const double t = now();
+      times_.communicate += t - last;
+      last = t;
+    }
+    in.clear();
+    out.clear();
+    for (const size_t value : step.inputs) in.push_back(view(value));
+    for (const size_t value : step.outputs) out.push_back(view(value));
+    const Call call{in, out, step.attributes, device_.context()};
+    if (step.kernel != nullptr) {
+      step.kernel(call);
+    } else {
+      requests_[s] = step.operation->start(*step.communicator, call, step.rows);
+    }
+    const double t = now();
+    step.seconds += t - last;
+    (step.forward ? times_.forward : times_.backward) += t - last;
+    last = t;
+  }
+  for (Request& request : requests_) request.wait();
+  times_.communicate += now() - last;
+}
+
+void Executor::run_changes(const Plan& plan) {
+  const double start = now();
+  std::vector<View> in;
+  std::vector<View> out;
+  for (const Plan::Change& change : plan.changes) {
+    in.clear();
+    out.clear();
+    for (const size_t value : change.inputs) in.push_back(view(value));
+    for (State* target : change.targets)
+      out.push_back({target->data(), target->dtype(), target->shape()});
+    change.kernel({in, out, change.attributes, device_.context()});
+  }
+  times_.update += now() - start;
+}
+
+HostTensor Executor::output(size_t i) const {
+  const View v = view(current_->outputs.at(i));
+  HostTensor host(v.dtype, v.shape);
+  device_.copy_out(host.data(), v.data, host.bytes());
+  return host;
+}
+
+double Executor::scalar(size_t i) const {
+  const HostTensor host = output(i);
+  LACUNA_CHECK(host.shape().count() == 1);
+  switch (host.dtype()) {
+    case DType::f64:
+      return host.as<double>()[0];
+    case DType::f32:
+      return static_cast<double>(host.as<float>()[0]);
+    default:
+      LACUNA_CHECK(false, "scalar of ", name_of(host.dtype()));
+  }
+  return 0;
+}
+
+std::map<std::string, double> Executor::times_by_operation() const {
+  std::map<std::string, double> times;
+  for (const auto& [key, plan] : plans_) {
+    for (const Plan::Step& step : plan->steps)
+      times[std::string(step.operation->name)] += step.seconds;
+  }
+  return times;
+}
+
+}  // namespace lacuna

@@ -1,0 +1,50 @@
+// Recording: what one forward pass is recorded with, and what it leaves to be done after the step.
+#pragma once
+
+#include <deque>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "graph/state.h"
+#include "graph/tensor.h"
+
+namespace lacuna {
+
+// A change of State, made after everything else of the step has been computed, in recorded order.
+// The kernel's outputs are the targets' memory; it may read it first (an optimizer does).
+struct Update {
+  const Operation* operation = nullptr;
+  std::vector<Tensor> inputs;
+  std::vector<State*> targets;
+  Attributes attributes;
+};
+
+struct Recording {
+  Communicator& communicator;
+  bool training = true;
+  // Type of activations: f64 on the reference device, f32 or bf16 on others.
+  DType compute = DType::f32;
+  // Rows of the global batch that each rank holds; one entry per rank, entries may differ.
+  std::vector<int64_t> rows;
+  // Statistics over the global batch (default) or over this rank's rows only.
+  bool synchronise_statistics = true;
+
+  int64_t global_rows() const { return std::accumulate(rows.begin(), rows.end(), int64_t{0}); }
+  // Where this rank's rows begin in the global batch.
+  int64_t first_row() const {
+    return std::accumulate(rows.begin(), rows.begin() + communicator.rank(), int64_t{0});
+  }
+
+  // Values that change from step to step (learning rate, a teacher's momentum): leaves of f64 [],
+  // so that the plan stays the same.
+  Tensor value(const std::string& name, double v) {
+    const double& kept = values.emplace_back(v);
+    return host_leaf(name, DType::f64, Shape{}, &kept);
+  }
+
+  std::vector<Update> updates = {};
+  std::deque<double> values = {};  // addresses stay valid
+};
+
+}  // namespace lacuna

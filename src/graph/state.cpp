@@ -1,0 +1,85 @@
+#include "graph/state.h"
+
+namespace lacuna {
+
+State::State(Device& device, std::string name, DType dtype, const Shape& shape, Role role)
+    : device_(device),
+      name_(std::move(name)),
+      role_(role),
+      memory_(device, std::max<size_t>(1, static_cast<size_t>(shape.count()) * size_of(dtype))) {
+  auto node = std::make_shared<Node>();
+  node->outputs = {{dtype, shape}};
+  node->state = this;
+  node->name = name_;
+  leaf_ = Tensor(std::move(node), 0);
+}
+
+void State::write(const void* host) { device_.copy_in(data(), host, bytes()); }
+
+void State::read(void* host) const { device_.copy_out(host, data(), bytes()); }
+
+void State::fill(const std::function<double(int64_t)>& value) {
+  HostTensor host(dtype(), shape());
+  const int64_t n = shape().count();
+  for (int64_t i = 0; i < n; ++i) {
+    const auto k = static_cast<size_t>(i);
+    switch (dtype()) {
+      case DType::f64:
+        host.as<double>()[k] = value(i);
+        break;
+      case DType::f32:
+        host.as<float>()[k] = static_cast<float>(value(i));
+        break;
+      case DType::i64:
+        host.as<int64_t>()[k] = static_cast<int64_t>(value(i));
+        break;
+      default:
+        LACUNA_CHECK(false, "state of ", name_of(dtype()));
+    }
+  }
+  write(host.data());
+}
+
+std::vector<double> State::values() const {
+  HostTensor host(dtype(), shape());
+  read(host.data());
+  std::vector<double> all(static_cast<size_t>(shape().count()));
+  for (size_t i = 0; i < all.size(); ++i) {
+    switch (dtype()) {
+      case DType::f64:
+        all[i] = host.as<double>()[i];
+        break;
+      case DType::f32:
+        all[i] = host.as<float>()[i];
+        break;
+      case DType::i64:
+        all[i] = static_cast<double>(host.as<int64_t>()[i]);
+        break;
+      default:
+        LACUNA_CHECK(false, "state of ", name_of(dtype()));
+    }
+  }
+  return all;
+}
+
+State& StateStore::create(const std::string& name, DType dtype, const Shape& shape, Role role) {
+  LACUNA_CHECK(find(name) == nullptr, "state \"", name, "\" exists");
+  return states_.emplace_back(device_, name, dtype, shape, role);
+}
+
+State* StateStore::find(const std::string& name) {
+  for (State& state : states_) {
+    if (state.name() == name) return &state;
+  }
+  return nullptr;
+}
+
+std::vector<State*> StateStore::select(const std::string& prefix, Role role) {
+  std::vector<State*> chosen;
+  for (State& state : states_) {
+    if (state.role() == role && state.name().starts_with(prefix)) chosen.push_back(&state);
+  }
+  return chosen;
+}
+
+}  // namespace lacuna

@@ -1,0 +1,74 @@
+// State: what survives a step — weights, teachers, queues, centres, running statistics, momenta —
+// as named tensors in device memory, changed only after the step. A checkpoint saves exactly those.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "backend/device.h"
+#include "base/host_tensor.h"
+#include "graph/tensor.h"
+
+namespace lacuna {
+
+enum class Role {
+  parameter,  // changed by the optimizer
+  buffer,     // changed by an update that an objective or a layer records
+  optimizer,  // momenta, changed with the parameter
+};
+
+class State {
+ public:
+  State(Device& device, std::string name, DType dtype, const Shape& shape, Role role);
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  const std::string& name() const { return name_; }
+  DType dtype() const { return leaf_.dtype(); }
+  const Shape& shape() const { return leaf_.shape(); }
+  Role role() const { return role_; }
+  size_t bytes() const { return static_cast<size_t>(shape().count()) * size_of(dtype()); }
+  void* data() const { return memory_.data(); }
+  // The tensor to record with: the same handle each time.
+  const Tensor& tensor() const { return leaf_; }
+
+  // Weight decay and LARS leave out what has at most one axis: biases and normalisation (as
+  // PyTorch's recipes do); set by the layer that made it.
+  bool decays() const { return role_ == Role::parameter && shape().rank() > 1; }
+
+  // Contents, by way of host memory of the same dtype and size.
+  void write(const void* host);
+  void read(void* host) const;
+  // Fills with value(element), rounded once to the dtype (f64, f32 or i64).
+  void fill(const std::function<double(int64_t)>& value);
+  std::vector<double> values() const;
+
+ private:
+  Device& device_;
+  std::string name_;
+  Role role_;
+  DeviceMemory memory_;
+  Tensor leaf_;
+};
+
+// All State of a run, in order of creation; addresses stay valid.
+class StateStore {
+ public:
+  explicit StateStore(Device& device) : device_(device) {}
+  Device& device() { return device_; }
+  // Zeroed. A name given twice is a broken rule.
+  State& create(const std::string& name, DType dtype, const Shape& shape, Role role);
+  State* find(const std::string& name);
+  std::deque<State>& all() { return states_; }
+  const std::deque<State>& all() const { return states_; }
+  // Those whose name begins with `prefix`, of one role.
+  std::vector<State*> select(const std::string& prefix, Role role);
+
+ private:
+  Device& device_;
+  std::deque<State> states_;
+};
+
+}  // namespace lacuna

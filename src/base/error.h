@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "base/text.h"
 
@@ -29,6 +30,10 @@ class Error : public std::runtime_error {
  private:
   ExitStatus status_;
 };
+
+// The message of an error that ends the process, as it appears on stderr: each line of `sentences`
+// begins with "lacuna: " and ends with a newline.
+std::string error_message(std::string_view sentences);
 
 // Throws an Error of status bad_input with the concatenated pieces as its sentence.
 template <typename... Pieces>

@@ -1,0 +1,89 @@
+# Sourced by the scripts of this folder: packages, Python, launcher. Not a program of its own.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+fail() {
+  echo "lacuna: $*" >&2
+  exit 2
+}
+
+# What each purpose needs of Debian 12.
+packages_build="g++ cmake ninja-build ccache libopenmpi-dev openmpi-bin libhdf5-dev zlib1g-dev
+  libboost-program-options-dev libtomlplusplus-dev libdnnl-dev libhwy-dev libdeflate-dev"
+packages_data="python3 python3-h5py dataset-fashion-mnist"
+packages_test="catch2 python3 python3-numpy python3-h5py python3-matplotlib hdf5-tools
+  dataset-fashion-mnist"
+packages_ci="clang libomp-dev"
+
+# The packages among the arguments that are not here. What is here in another form counts as here.
+missing_packages() {
+  local package
+  for package in "$@"; do
+    case $package in
+      g++) command -v g++ > /dev/null && continue ;;
+      cmake | ccache | clang) command -v "$package" > /dev/null && continue ;;
+      ninja-build) command -v ninja > /dev/null && continue ;;
+      libopenmpi-dev | openmpi-bin) command -v mpicc > /dev/null && command -v mpiexec > /dev/null && continue ;;
+    esac
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null)" = installed ] ||
+      printf '%s ' "$package"
+  done
+}
+
+# need_packages PACKAGE...: installs what is missing, as root or through sudo. Returns 1, having said in
+# one sentence what is missing and where else to get it, when there is neither; 0 when nothing is
+# missing. Without Debian's dpkg nothing is known here, and CMake says what it does not find.
+need_packages() {
+  command -v apt-get > /dev/null || return 0
+  local missing as_root=""
+  missing=$(missing_packages "$@")
+  [ -n "$missing" ] || return 0
+  if [ "$(id -u)" != 0 ]; then
+    if ! sudo -n true 2> /dev/null; then
+      echo "lacuna: missing: ${missing% }; with neither root nor sudo, load them as modules" \
+        "(\`module avail openmpi hdf5 boost\`) or build them with Spack (\`spack env activate" \
+        "--create lacuna tools/spack.yaml && spack install\`), then start this again." >&2
+      return 1
+    fi
+    as_root="sudo -n"
+  fi
+  echo "installing ${missing% }" >&2
+  export DEBIAN_FRONTEND=noninteractive
+  # shellcheck disable=SC2086 # a list of words
+  { $as_root apt-get -qq update && $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
+    install --no-install-recommends $missing < /dev/null > /dev/null; } ||
+    fail "apt-get could not install ${missing% }; look at its messages above."
+}
+
+# The first Python that has the named modules: a user's own often comes before the system's.
+python_with() {
+  local python modules
+  modules=$(IFS=, && echo "$*")
+  for python in "${LACUNA_PYTHON:-python3}" python3 /usr/bin/python3; do
+    if "$python" -c "import $modules" 2> /dev/null; then
+      echo "$python"
+      return
+    fi
+  done
+  fail "no python3 here has $modules (Debian: python3-h5py; else a module, or pip in a venv);" \
+    "name one in LACUNA_PYTHON."
+}
+
+# What the launcher found needs for root and for more ranks than cores. Open MPI 4 reads OMPI_, Open
+# MPI 5 PRTE_; MPICH has no such options. Lacuna itself needs none of them.
+set_launcher_environment() {
+  if [ "$(id -u)" = 0 ]; then
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    export PRTE_ALLOW_RUN_AS_ROOT=1 PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1
+  fi
+  export OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe
+}
+
+# build PRESET [TARGET...]: configures where needed and builds, with Ninja where it is present.
+build() {
+  local preset=$1
+  shift
+  command -v ninja > /dev/null && export CMAKE_GENERATOR="${CMAKE_GENERATOR:-Ninja}"
+  (cd "$root" && cmake --preset "$preset" > /dev/null &&
+    cmake --build --preset "$preset" --parallel "$(nproc)" ${1:+--target "$@"})
+}

@@ -1,0 +1,184 @@
+"""What the tests of the whole program share: starting it, and making small data sets for it.
+
+    class Pretraining(support.EndToEndTest):
+        def test_learns_something(self):
+            data = self.path("data.h5")
+            support.write_images(data, samples=100)
+            result = self.lacuna("pretrain", config, ranks=2)
+            self.assertEqual(result.status, 0, result)
+
+By hand, from the project's root: PYTHONPATH=tests/end_to_end python3 -m unittest tests/end_to_end/X.py
+"""
+
+import dataclasses
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import unittest
+
+import h5py
+import numpy
+
+SOURCE = pathlib.Path(os.environ.get("LACUNA_SOURCE", pathlib.Path(__file__).parents[2])).resolve()
+BUILD = pathlib.Path(os.environ.get("LACUNA_BUILD", SOURCE / "build"))
+LACUNA = os.environ.get("LACUNA", str(BUILD / "lacuna"))
+LAUNCHER = os.environ.get("LACUNA_LAUNCHER", "mpiexec")
+
+# What the launcher found needs for root and for more ranks than cores; as in tests/CMakeLists.txt.
+LAUNCHER_ENVIRONMENT = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "PRTE_ALLOW_RUN_AS_ROOT": "1",
+    "PRTE_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+}
+
+
+@dataclasses.dataclass
+class Result:
+    """How a command ended. status is negative for a signal, as in subprocess."""
+
+    command: list
+    status: int
+    stdout: str
+    stderr: str
+
+    def complaint(self):
+        """The one line of ours on stderr; fails unless there is exactly one."""
+        lines = [line for line in self.stderr.splitlines() if line.startswith("lacuna:")]
+        if len(lines) != 1:
+            raise AssertionError(f"{len(lines)} lines on stderr begin with 'lacuna:', 1 wanted\n{self}")
+        return lines[0]
+
+    def __str__(self):
+        return (f"\n$ {' '.join(map(str, self.command))}\nstatus {self.status}\n"
+                f"--- stdout\n{self.stdout}--- stderr\n{self.stderr}---")
+
+
+def command_line(*arguments, ranks=None):
+    """The command that starts the program, under the launcher if ranks are given."""
+    launcher = [] if ranks is None else [LAUNCHER, "-n", str(ranks)]
+    return launcher + [LACUNA] + [str(argument) for argument in arguments]
+
+
+def start(command, cwd=None, env=None):
+    """Starts the command in a process group of its own; see finish()."""
+    environment = {**os.environ, **LAUNCHER_ENVIRONMENT, **(env or {})}
+    return subprocess.Popen(command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            start_new_session=True)
+
+
+def kill(process):
+    """SIGKILL to the launcher and every rank: all that is left of the process's group."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    for pid in descendants(process.pid):  # Open MPI gives each rank a group of its own
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def descendants(pid):
+    """The ids of the processes below `pid`, deepest last."""
+    found = []
+    for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = [int(word) for word in task.read_text().split()]
+        except OSError:
+            continue
+        for child in children:
+            found += [child] + descendants(child)
+    return found
+
+
+def rank_processes(process):
+    """The ids of the program's own processes below a launcher that start() started."""
+    name = pathlib.Path(LACUNA).name
+    ranks = []
+    for pid in [process.pid] + descendants(process.pid):
+        try:
+            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == name:
+                ranks.append(pid)
+        except OSError:
+            pass
+    return ranks
+
+
+def finish(process, timeout):
+    """Waits for the end and returns the Result; after `timeout` seconds kills all of it and fails."""
+    try:
+        stdout, stderr = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        ranks = descendants(process.pid)
+        kill(process)
+        for pid in ranks:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        stdout, stderr = process.communicate()
+        result = Result(process.args, process.returncode, stdout, stderr)
+        raise AssertionError(f"not finished after {timeout} s{result}") from None
+    return Result(process.args, process.returncode, stdout, stderr)
+
+
+def write_images(path, samples=64, size=(8, 8), channels=None, channels_first=False, classes=4,
+                 dtype="uint8", dataset="images", labels="labels", chunk=None, gzip=None, seed=1,
+                 **options):
+    """Adds a data set of `samples` images to the HDF5 file, and their labels unless labels is None.
+
+    Each class is a pattern of its own plus noise, so that something can be learnt. Integers fill
+    their type's range up to 16 bits; floats lie in [0, 1]. Returns the array written.
+    """
+    random = numpy.random.default_rng(seed)
+    shape = tuple(size) if channels is None else (*size, channels)
+    label = numpy.arange(samples) % classes
+    patterns = random.random((classes, *shape))
+    values = 0.75 * patterns[label] + 0.25 * random.random((samples, *shape))
+    if channels_first:
+        values = numpy.moveaxis(values, -1, 1)
+    kind = numpy.dtype(dtype)
+    if kind.kind in "ui":
+        values = values * min(numpy.iinfo(kind).max, 65535)
+    values = values.astype(kind)
+    if chunk is not None:
+        options["chunks"] = (min(chunk, samples),) + values.shape[1:]
+    if gzip is not None:
+        options.update(compression="gzip", compression_opts=gzip)
+    with h5py.File(path, "a") as file:
+        file.create_dataset(dataset, data=values, **options)
+        if labels is not None:
+            file.create_dataset(labels, data=label.astype("uint8"))
+    return values
+
+
+class EndToEndTest(unittest.TestCase):
+    """A test with a folder of its own, removed afterwards, in which the program runs."""
+
+    maxDiff = None
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="lacuna-test-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def path(self, name):
+        return self.folder / name
+
+    def lacuna(self, *arguments, ranks=None, timeout=120, env=None):
+        """Runs the program in the test's folder and returns its Result, whatever its status."""
+        process = start(command_line(*arguments, ranks=ranks), cwd=self.folder, env=env)
+        return finish(process, timeout)
+
+    def succeeds(self, *arguments, **options):
+        """Runs the program, which must end with status 0; returns its Result."""
+        result = self.lacuna(*arguments, **options)
+        self.assertEqual(result.status, 0, result)
+        return result

@@ -1,0 +1,111 @@
+"""Every #include of the project points downwards, as docs/architecture.md lists the folders."""
+
+import pathlib
+import re
+import shutil
+import tempfile
+import unittest
+
+import support
+
+PROJECT_INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
+
+
+def layers(root):
+    """The folders of the list in docs/architecture.md, top to bottom, as in 'src/nn', 'kernels'."""
+    page = (root / "docs/architecture.md").read_text()
+    listed = re.findall(r"^    (src/[a-z]+(?:\.cpp|/)|kernels/) ", page, re.MULTILINE)
+    return [name.rstrip("/") for name in listed]
+
+
+def layer_of(path):
+    """'src/nn' for src/nn/linear.h, 'kernels' for kernels/cpu/relu.cpp, 'src/main.cpp' for itself."""
+    parts = path.parts
+    return parts[0] if parts[0] == "kernels" else "/".join(parts[:2])
+
+
+def target_of(root, source, included):
+    """The file, relative to root, that an #include "..." in `source` names; None if not of ours."""
+    for base in (root / source.parent, root / "src", root):
+        file = (base / included).resolve()
+        if file.is_file() and root in file.parents:
+            return file.relative_to(root)
+    return None
+
+
+def allowed(source, target, order):
+    """Whether a file of layer `source` may include one of layer `target`."""
+    if source == target:
+        return True
+    if source == "kernels":  # bodies of operations know no tensor, no file and no rank
+        return target == "src/base"
+    if source == "src/base":  # below the kernels for the compiler, whatever the list shows
+        return False
+    return order.index(source) < order.index(target)
+
+
+def violations(root):
+    """One line for every #include that points upwards, or into the dark."""
+    root = root.resolve()
+    order = layers(root)
+    found = []
+    files = [file for folder in ("src", "kernels") for file in sorted((root / folder).rglob("*"))
+             if file.suffix in (".h", ".cpp", ".inc", ".cu", ".cuh")]
+    for file in files:
+        source = file.relative_to(root)
+        if layer_of(source) not in order:
+            found.append(f"{source}: docs/architecture.md does not list {layer_of(source)}")
+            continue
+        for included in PROJECT_INCLUDE.findall(file.read_text()):
+            target = target_of(root, source, included)
+            if target is None:
+                if not included.startswith(("hwy/", "oneapi/")):
+                    found.append(f'{source} includes "{included}", which is no file of the project: '
+                                 "use <> for the libraries")
+            elif layer_of(target) not in order:
+                found.append(f"{source} includes {target}, which is in no listed folder")
+            elif not allowed(layer_of(source), layer_of(target), order):
+                found.append(f"{source} includes {target}, which is above it")
+    return found
+
+
+class Layers(unittest.TestCase):
+    def test_list_of_folders_is_read(self):
+        order = layers(support.SOURCE)
+        self.assertEqual(order[0], "src/main.cpp")
+        self.assertEqual(order[-2:], ["src/base", "kernels"])
+        self.assertGreaterEqual(len(order), 14)
+
+    def test_every_include_points_downwards(self):
+        self.assertEqual(violations(support.SOURCE), [])
+
+    def plant(self, path, text):
+        """The violations that appear when `text` is added to the file `path` in a copy of it all."""
+        with tempfile.TemporaryDirectory(prefix="lacuna-test-") as folder:
+            root = pathlib.Path(folder) / "copy"
+            for part in ("src", "kernels", "docs"):
+                if (support.SOURCE / part).is_dir():
+                    shutil.copytree(support.SOURCE / part, root / part)
+            before = violations(root)
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            with (root / path).open("a") as file:
+                file.write(text)
+            return [line for line in violations(root) if line not in before]
+
+    def test_planted_violations_are_caught(self):
+        for path, text in (
+                ("src/base/planted.h", '#include "comm/communicator.h"\n'),
+                ("src/base/text.h", '  #  include  "comm/communicator.h"\n'),
+                ("src/data/planted.cpp", '#include "../train/planted.h"\n'),
+                ("src/comm/planted.cpp", '#include "base/text.h"\n#include "graph/planted.h"\n'),
+                ("src/base/planted.cpp", '#include "kernels/reference/planted.h"\n'),
+                ("kernels/cpu/planted.cpp", '#include "comm/communicator.h"\n'),
+                ("src/unlisted/planted.cpp", "\n"),
+                ("src/base/planted.cpp", '#include "base/no_such_file.h"\n')):
+            with self.subTest(path=path, text=text):
+                found = self.plant(path, text)
+                self.assertEqual(len(found), 1, found)
+                self.assertIn(pathlib.PurePath(path).name, found[0])
+
+    def test_planted_downward_include_is_none(self):
+        self.assertEqual(self.plant("src/main.cpp", '#include "base/text.h"\n'), [])

@@ -2,33 +2,37 @@
 // the statistics are those of the global batch. F: float types; P: the parameter type.
 //
 // Moments of C channels travel as one f64 vector [1 + 2C]: count, mean[C], M2[C] (sum of squared
-// deviations), which merge exactly (Chan, Golub, LeVeque 1979).
+// deviations), which merge exactly (Chan, Golub, LeVeque 1979). A rank without rows has zeros.
 //
-//   batch_norm_statistics      in  x F [.., C]                              out  moments f64 [1 +
-//   2C] batch_norm_merge           in  parts f64 [R, 1 + 2C]                    out  moments f64 [1
-//   + 2C], in rank order batch_norm_fixed_moments   in  mean P [C], variance P [C] out  moments f64
-//   (count 1) batch_norm_apply           in  x F [.., C], moments, gamma P [C], beta P [C],
-//   residual F [.., C] (if `residual`)
-//                              out y F [.., C] = act(gamma xhat + beta + residual), xhat = (x -
-//                              mean) rstd,
-//                                  rstd = 1 / sqrt(M2 / count + epsilon), act = ReLU if `relu`
-//   batch_norm_gradient_statistics
-//                              in  dy, x, y F [.., C], moments, gamma, beta
-//                              out sums f64 [2C]: sum of g, sum of g xhat; g = relu ? (y > 0 ? dy :
-//                              0) : dy
-//                                  (without a residual y is gamma xhat + beta, so a kernel need not
-//                                  read it)
-//   batch_norm_gradient_apply  in  dy, x, y, moments, sums (of the global batch), gamma, beta
-//                              out dx F [.., C] = gamma rstd (g - sums[0] / count - xhat sums[1] /
-//                              count),
-//                                  and g F [.., C], the residual's gradient (if `residual`)
+//   batch_norm_statistics
+//     in   x F [.., C]
+//     out  moments f64 [1 + 2C]
+//   batch_norm_merge
+//     in   parts f64 [R, 1 + 2C]
+//     out  moments f64 [1 + 2C], merged in rank order
+//   batch_norm_fixed_moments
+//     in   mean P [C], variance P [C]
+//     out  moments f64 [1 + 2C] of count 1
+//   batch_norm_apply                                                     (BatchNorm)
+//     in   x F [.., C], moments, gamma P [C], beta P [C], residual F [.., C] (if `residual`)
+//     out  y F [.., C] = act(gamma xhat + beta + residual), xhat = (x - mean) rstd,
+//          rstd = 1 / sqrt(M2 / count + epsilon), act = ReLU if `relu`
+//   batch_norm_gradient_statistics                                       (BatchNorm)
+//     in   dy, x, y F [.., C], moments, gamma, beta
+//     out  sums f64 [2C]: sum of g, then sum of g xhat; g = relu ? (y > 0 ? dy : 0) : dy
+//     Without `relu`, y is dy again: it must not be read. With `relu` and without `residual` y is
+//     relu(gamma xhat + beta), so a kernel need not read it either.
+//   batch_norm_gradient_apply                                            (BatchNorm)
+//     in   dy, x, y, moments, sums (of the global batch), gamma, beta
+//     out  dx F [.., C] = gamma rstd (g - sums[0] / count - xhat sums[1] / count), or, if `fixed`,
+//          gamma rstd g, and then g F [.., C], the residual's gradient (if `residual`)
 //   batch_norm_parameter_gradient
-//                              in  sums f64 [2C] (of this rank)             out  dgamma P [C],
-//                              dbeta P [C]
-//   batch_norm_running_update  (an update) in moments; targets running mean P [C], running variance
-//   P [C]:
-//                              running += momentum (value - running); the variance is M2 / (count -
-//                              1)
+//     in   sums f64 [2C] (of this rank)
+//     out  dgamma P [C] = sums[1], dbeta P [C] = sums[0]
+//   batch_norm_running_update (an update)                                (RunningUpdate)
+//     in   moments
+//     targets  running mean P [C], running variance P [C]: running += momentum (value - running);
+//          the variance is M2 / max(count - 1, 1)
 #pragma once
 
 #include <cstdint>
@@ -38,6 +42,7 @@ namespace lacuna {
 struct BatchNorm {
   double epsilon;
   int64_t relu, residual;  // 0 or 1
+  int64_t fixed;           // 0 or 1: the moments do not depend on x
 };
 
 struct RunningUpdate {

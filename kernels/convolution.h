@@ -1,12 +1,14 @@
 // Convolution (cross-correlation, as the field calls it) over 1 to 3 spatial axes, channels-last
-// activations, PyTorch's weight layout. F: float types; P: the parameter type.
+// activations, PyTorch's weight layout. F: float types; P: the parameter type. Weights and bias are
+// of x's type or P.
 //
-//   convolution                  in  x F [B, in…, C], w P [K, C, kernel…], bias P [K] (if `bias`)
-//                                out y F [B, out…, K]
-//   convolution_data_gradient    in  dy F [B, out…, K], w P          out  dx F [B, in…, C]
-//   convolution_weight_gradient  in  x F, dy F                       out  dw P [K, C, kernel…]
+//   convolution                  in   x F [B, in…, C], w [K, C, kernel…], bias [K] (if `bias`)
+//                                out  y F [B, out…, K]
+//   convolution_data_gradient    in   dy F [B, out…, K], w        out  dx F [B, in…, C]
+//   convolution_weight_gradient  in   x F, dy F                   out  dw [K, C, kernel…]
 //
-// Each takes 2 B prod(out) K C prod(kernel) FLOPs.
+// All take Convolution; `bias` is 0 for the gradients (the bias's is column_sum). Each takes
+// 2 B prod(out) K C prod(kernel) FLOPs.
 #pragma once
 
 #include <cstdint>

@@ -3,15 +3,14 @@
 // Conventions that cross all kernels
 //   * Arrays are dense, last axis fastest. Activations are channels-last: [B, spatial…, C].
 //     Convolution weights are [C_out, C_in, kernel…], matrix weights [out, in]: PyTorch's layout.
-//   * Shape letters: B batch, H W height and width, C channels, D features, L length, N rows, R
-//   ranks.
-//   * Outputs are overwritten, never added to (the graph adds with its own operation). An output
-//   may
-//     share memory with an input of the same size where the operation is listed as `in_place`.
+//   * Shape letters: B batch, H W height and width, C channels, D features, L length, N rows,
+//     R ranks, G rows of the global batch.
+//   * Outputs are overwritten, never added to (the graph adds with its own operation). Output 0 may
+//     be the memory of an input of the same size where the operation is listed as `in_place`.
+//   * Any axis of rows may have size 0: a rank may hold none of the batch.
 //   * `scratch` memory belongs to the context and holds nothing from one call to the next.
 //   * Statistics and losses are summed in double on the CPU; every sum has a fixed order for a
-//   given
-//     number of threads, so that a run repeats bit for bit.
+//     given number of threads, so that a run repeats bit for bit.
 //   * A kernel checks nothing: src/ops has done so, once.
 #pragma once
 

@@ -1,14 +1,18 @@
-// Losses summed over this rank's rows. F: float types; P: the parameter type; sums in double.
+// Losses summed over this rank's rows. P: the parameter type (src/ops casts bf16 to it); sums in
+// double.
 //
-//   softmax_cross_entropy           in  logits F [N, K], labels i64 [N] (negative: the row does not
-//   count)
-//                                   out loss P [] = factor sum_i (lse_i - logits[i, label_i]), lse
-//                                   P [N]
-//   softmax_cross_entropy_gradient  in  dloss P [], logits, labels, lse      out  dlogits F [N, K]
-//   squared_error                   in  a, b F [.., C], weights F [.., 1] (if `weighted`)
-//                                   out loss P [] = factor sum weights (a - b)^2
-//   squared_error_gradient          in  dloss P [], a, b, weights            out  da F [.., C]
-//   (that of b is -da)
+//   softmax_cross_entropy                                                (CrossEntropy)
+//     in   logits P [N, K], labels i64 [N] (negative: the row does not count)
+//     out  loss P [] = factor sum_i (lse_i - logits[i, label_i]), lse P [N] = log sum_k exp(logits)
+//   softmax_cross_entropy_gradient                                       (CrossEntropy)
+//     in   dloss P [], logits, labels, lse
+//     out  dlogits P [N, K]
+//   squared_error                                                        (SquaredError)
+//     in   a, b P [.., C], weights P [.., 1] (if `weighted`)
+//     out  loss P [] = factor sum weights (a - b)^2
+//   squared_error_gradient                                               (SquaredError)
+//     in   dloss P [], a, b, weights (if `weighted`)
+//     out  da P [.., C] (that of b is -da)
 #pragma once
 
 #include <cstdint>

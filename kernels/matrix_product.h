@@ -2,10 +2,13 @@
 // on the reference device). The output's dtype may differ from the inputs' (weight gradients are
 // P).
 //
-//   matrix_product  in  a F [M, K] (or [K, M]), b F or P [K, N] (or [N, K]), bias P [N] (if `bias`)
-//                   out y F or P [M, N] = op(a) op(b) + bias                     (MatrixProduct)
-//                   2 M N K FLOPs, accumulated in f32 or better
-//   column_sum      in  x F [N, D]      out  s P [D], summed in double
+//   matrix_product                                                       (MatrixProduct)
+//     in   a F [M, K] (or [K, M]), b F or P [K, N] (or [N, K]), bias F or P [N] (if `bias`)
+//     out  y F or P [M, N] = op(a) op(b) + bias
+//     2 M N K FLOPs, accumulated in f32 or better
+//   column_sum
+//     in   x F [.., D]
+//     out  s F or P [D], summed in double
 #pragma once
 
 #include <cstdint>

@@ -39,26 +39,32 @@ class Lowering {
       copy->inputs = std::move(inputs);
       same = std::move(copy);
     }
-    lowered_[node.get()] = available(same) ? outputs_of(same) : composed(same);
+    lowered_[node.get()] = executable(same);
   }
 
-  bool available(const NodePointer& node) const {
+  // The outputs of a node, or of simpler operations in its place.
+  std::vector<Tensor> executable(const NodePointer& node) {
     const Operation& operation = *node->operation;
-    if (operation.kind != Operation::Kind::kernel) return true;
-    const bool has_kernel = device_.find(operation.name, node->inputs.at(0).dtype()) != nullptr;
-    if (operation.composition == nullptr && !has_kernel) {
+    if (operation.kind != Operation::Kind::kernel) return outputs_of(node);
+    const DType dtype = node->inputs.at(0).dtype();
+    const bool has_kernel = device_.find(operation.name, dtype) != nullptr;
+    if (operation.composition != nullptr && (eager_ || !has_kernel)) {
+      std::vector<Tensor> outputs = composed(node);
+      if (!outputs.empty()) return outputs;
+    }
+    if (!has_kernel) {
       bad_input(
-          "operation \"", operation.name, "\" has no kernel for ", name_of(node->inputs[0].dtype()),
-          " on the ", device_.name(),
+          "operation \"", operation.name, "\" has no kernel for ", name_of(dtype), " on the ",
+          device_.name(),
           " device and cannot be composed of others: set train.precision to \"f32\" or choose "
           "another train.device");
     }
-    return has_kernel && !(eager_ && operation.composition != nullptr);
+    return outputs_of(node);
   }
 
   std::vector<Tensor> composed(const NodePointer& node) {
     std::vector<Tensor> outputs = node->operation->composition(node);
-    LACUNA_CHECK(outputs.size() == node->outputs.size(), node->operation->name);
+    LACUNA_CHECK(outputs.empty() || outputs.size() == node->outputs.size(), node->operation->name);
     for (Tensor& output : outputs) output = lower(output);
     return outputs;
   }

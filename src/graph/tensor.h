@@ -53,6 +53,7 @@ struct Operation {
   using Gradient = std::vector<Tensor> (*)(const NodePointer&,
                                            const std::vector<Tensor>& gradients);
   // The same outputs made of simpler operations; runs where a device has no kernel for this one.
+  // Empty for a node that is as simple as they get (a batch norm without ReLU and residual).
   using Composition = std::vector<Tensor> (*)(const NodePointer&);
   // `rows` is Node::rows.
   using Start = Request (*)(Communicator&, const Call&, std::span<const int64_t> rows);

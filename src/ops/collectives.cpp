@@ -1,0 +1,184 @@
+#include "ops/collectives.h"
+
+#include <cstring>
+#include <numeric>
+
+#include "ops/elementwise.h"
+#include "ops/types.h"
+
+namespace lacuna {
+
+namespace {
+
+using Tensors = std::vector<Tensor>;
+
+size_t bytes_of(const View& view) {
+  return static_cast<size_t>(view.count()) * size_of(view.dtype);
+}
+
+// What each rank holds of a tensor [rows, ..] whose rows have `per_row` units.
+std::vector<size_t> parts_of(std::span<const int64_t> rows, size_t per_row) {
+  std::vector<size_t> parts;
+  for (const int64_t n : rows) parts.push_back(static_cast<size_t>(n) * per_row);
+  return parts;
+}
+
+size_t elements_per_row(const View& view) {
+  return static_cast<size_t>(view.shape.from(1).count());
+}
+
+Request start_all_gather(Communicator& communicator, const Call& call,
+                         std::span<const int64_t> rows) {
+  const View& x = call.in[0];
+  const auto parts = parts_of(rows, elements_per_row(x) * size_of(x.dtype));
+  return communicator.all_gather(x.data, call.out[0].data, parts);
+}
+
+Request start_reduce_scatter_sum(Communicator& communicator, const Call& call,
+                                 std::span<const int64_t> rows) {
+  const View& x = call.in[0];
+  const auto parts = parts_of(rows, elements_per_row(x));
+  return communicator.reduce_scatter_sum(x.data, call.out[0].data, parts, x.dtype);
+}
+
+Request start_all_reduce_sum(Communicator& communicator, const Call& call,
+                             std::span<const int64_t>) {
+  const View& x = call.in[0];
+  const View& y = call.out[0];
+  std::memcpy(y.data, x.data, bytes_of(x));
+  return communicator.all_reduce_sum(y.data, static_cast<size_t>(x.count()), x.dtype);
+}
+
+// A sum under way in a packed buffer that is unpacked when it arrives.
+class BucketRequest final : public Request::State {
+ public:
+  BucketRequest(Communicator& communicator, const Call& call)
+      : targets_(call.out.begin(), call.out.end()) {
+    size_t bytes = 0;
+    for (const View& x : call.in) bytes += bytes_of(x);
+    buffer_ = std::make_unique<std::byte[]>(bytes);
+    std::byte* to = buffer_.get();
+    for (const View& x : call.in) {
+      std::memcpy(to, x.data, bytes_of(x));
+      to += bytes_of(x);
+    }
+    const DType dtype = call.in[0].dtype;
+    sum_ = communicator.all_reduce_sum(buffer_.get(), bytes / size_of(dtype), dtype);
+  }
+  void wait() override {
+    sum_.wait();
+    const std::byte* from = buffer_.get();
+    for (const View& y : targets_) {
+      std::memcpy(y.data, from, bytes_of(y));
+      from += bytes_of(y);
+    }
+  }
+
+ private:
+  std::vector<View> targets_;
+  std::unique_ptr<std::byte[]> buffer_;  // outlives sum_
+  Request sum_;
+};
+
+Request start_all_reduce_bucket(Communicator& communicator, const Call& call,
+                                std::span<const int64_t>) {
+  return Request(std::make_unique<BucketRequest>(communicator, call));
+}
+
+void check_rows(std::string_view operation, const Tensor& x, const Communicator& communicator,
+                const std::vector<int64_t>& rows, int64_t expected) {
+  LACUNA_CHECK(x.shape().rank() >= 1 && rows.size() == static_cast<size_t>(communicator.size()) &&
+                   x.shape()[0] == expected,
+               operation, " of ", x.shape(), " where rank ", communicator.rank(), " has ", expected,
+               " rows, with rows of ", rows.size(), " ranks of ", communicator.size());
+}
+
+int64_t total(const std::vector<int64_t>& rows) {
+  return std::accumulate(rows.begin(), rows.end(), int64_t{0});
+}
+
+int64_t own_rows(const Communicator& communicator, const std::vector<int64_t>& rows) {
+  return rows.at(static_cast<size_t>(communicator.rank()));
+}
+
+bool can_be_summed(DType dtype) { return dtype == DType::f64 || dtype == DType::f32; }
+
+Tensor record_collective(const Operation& operation, const Tensor& x, const Shape& shape,
+                         Communicator& communicator, const std::vector<int64_t>& rows = {}) {
+  return {record(operation, {x}, {{x.dtype(), shape}}, {}, &communicator, rows), 0};
+}
+
+Tensors all_gather_gradient(const NodePointer& node, const Tensors& dy) {
+  const DType dtype = node->inputs[0].dtype();
+  if (!is_float(dtype)) return {Tensor()};
+  const Tensor wide = cast(dy[0], parameter_type(dtype));
+  return {cast(reduce_scatter_sum(wide, *node->communicator, node->rows), dtype)};
+}
+
+Tensors reduce_scatter_sum_gradient(const NodePointer& node, const Tensors& dy) {
+  return {all_gather(dy[0], *node->communicator, node->rows)};
+}
+
+Tensors all_reduce_sum_gradient(const NodePointer& node, const Tensors& dy) {
+  return {all_reduce_sum(dy[0], *node->communicator)};
+}
+
+}  // namespace
+
+const Operation all_gather_operation = {.name = "all_gather",
+                                        .kind = Operation::Kind::collective,
+                                        .gradient = all_gather_gradient,
+                                        .start = start_all_gather};
+const Operation reduce_scatter_sum_operation = {.name = "reduce_scatter_sum",
+                                                .kind = Operation::Kind::collective,
+                                                .gradient = reduce_scatter_sum_gradient,
+                                                .start = start_reduce_scatter_sum};
+const Operation all_reduce_sum_operation = {.name = "all_reduce_sum",
+                                            .kind = Operation::Kind::collective,
+                                            .gradient = all_reduce_sum_gradient,
+                                            .start = start_all_reduce_sum};
+const Operation all_reduce_bucket_operation = {.name = "all_reduce_bucket",
+                                               .kind = Operation::Kind::collective,
+                                               .start = start_all_reduce_bucket};
+
+Tensor all_gather(const Tensor& x, Communicator& communicator, const std::vector<int64_t>& rows) {
+  check_rows("all_gather", x, communicator, rows, own_rows(communicator, rows));
+  if (communicator.size() == 1) return x;
+  Shape shape = x.shape();
+  shape.set(0, total(rows));
+  return record_collective(all_gather_operation, x, shape, communicator, rows);
+}
+
+Tensor reduce_scatter_sum(const Tensor& x, Communicator& communicator,
+                          const std::vector<int64_t>& rows) {
+  check_rows("reduce_scatter_sum", x, communicator, rows, total(rows));
+  LACUNA_CHECK(can_be_summed(x.dtype()), "reduce_scatter_sum of ", name_of(x.dtype()));
+  if (communicator.size() == 1) return x;
+  Shape shape = x.shape();
+  shape.set(0, own_rows(communicator, rows));
+  return record_collective(reduce_scatter_sum_operation, x, shape, communicator, rows);
+}
+
+Tensor all_reduce_sum(const Tensor& x, Communicator& communicator) {
+  LACUNA_CHECK(can_be_summed(x.dtype()) || x.dtype() == DType::i64, "all_reduce_sum of ",
+               name_of(x.dtype()));
+  if (communicator.size() == 1) return x;
+  return record_collective(all_reduce_sum_operation, x, x.shape(), communicator);
+}
+
+Tensors all_reduce_bucket(const Tensors& x, Communicator& communicator) {
+  if (communicator.size() == 1 || x.empty()) return x;
+  std::vector<Spec> specs;
+  for (const Tensor& part : x) {
+    LACUNA_CHECK(can_be_summed(part.dtype()) && part.dtype() == x[0].dtype(),
+                 "all_reduce_bucket of ", name_of(x[0].dtype()), " and ", name_of(part.dtype()));
+    specs.push_back({part.dtype(), part.shape()});
+  }
+  const NodePointer node =
+      record(all_reduce_bucket_operation, x, std::move(specs), {}, &communicator);
+  Tensors sums;
+  for (size_t i = 0; i < x.size(); ++i) sums.emplace_back(node, static_cast<int>(i));
+  return sums;
+}
+
+}  // namespace lacuna

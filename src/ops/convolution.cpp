@@ -1,0 +1,96 @@
+#include "ops/convolution.h"
+
+#include <algorithm>
+
+#include "kernels/convolution.h"
+#include "ops/matrix_product.h"
+#include "ops/types.h"
+
+namespace lacuna {
+
+namespace {
+
+using Tensors = std::vector<Tensor>;
+
+int64_t of_axis(const std::vector<int64_t>& values, int axis, const char* what) {
+  const auto i = static_cast<size_t>(axis);
+  LACUNA_CHECK(values.size() == 1 || i < values.size(), "convolution's ", what, " for axis ", axis,
+               " of ", values.size());
+  return values.size() == 1 ? values[0] : values[i];
+}
+
+// Sizes with spatial axes filled up to three in front.
+Convolution sizes_of(const Tensor& x, const Tensor& w, bool bias,
+                     const ConvolutionOptions& options) {
+  const int axes = x.shape().rank() - 2;
+  LACUNA_CHECK(
+      axes >= 1 && axes <= 3 && w.shape().rank() == axes + 2 && w.shape()[1] == x.shape()[-1],
+      "convolution of ", x.shape(), " with weights ", w.shape());
+  Convolution c{};
+  c.batch = x.shape()[0];
+  c.in_channels = x.shape()[-1];
+  c.out_channels = w.shape()[0];
+  c.axes = axes;
+  c.bias = bias;
+  for (int i = 0; i < 3; ++i) {
+    const int axis = i - (3 - axes);
+    const bool filler = axis < 0;
+    c.in[i] = filler ? 1 : x.shape()[axis + 1];
+    c.kernel[i] = filler ? 1 : w.shape()[axis + 2];
+    c.stride[i] = filler ? 1 : of_axis(options.stride, axis, "stride");
+    c.padding[i] = filler ? 0 : of_axis(options.padding, axis, "padding");
+    LACUNA_CHECK(c.stride[i] >= 1 && c.padding[i] >= 0 && c.kernel[i] >= 1);
+    const int64_t room = c.in[i] + 2 * c.padding[i] - c.kernel[i];
+    if (room < 0) {
+      bad_input("a convolution's kernel of ", c.kernel[i], " does not fit into ", c.in[i],
+                " pixels with ", c.padding[i], " of padding (activations ", x.shape(),
+                "): use larger images or an encoder that reduces them less");
+    }
+    c.out[i] = room / c.stride[i] + 1;
+  }
+  return c;
+}
+
+Tensors convolution_gradient(const NodePointer& node, const Tensors& gradients) {
+  const Tensor& x = node->inputs[0];
+  const Tensor& w = node->inputs[1];
+  const Tensor& dy = gradients[0];
+  auto sizes = node->attributes.as<Convolution>();
+  const bool bias = sizes.bias != 0;
+  sizes.bias = 0;
+  Tensors result = {
+      record_one(convolution_data_gradient_operation, {dy, w}, {x.dtype(), x.shape()}, sizes),
+      record_one(convolution_weight_gradient_operation, {x, dy}, {w.dtype(), w.shape()}, sizes)};
+  if (bias) result.push_back(column_sum(dy, node->inputs[2].dtype()));
+  return result;
+}
+
+}  // namespace
+
+const Operation convolution_operation = {.name = "convolution", .gradient = convolution_gradient};
+const Operation convolution_data_gradient_operation = {.name = "convolution_data_gradient"};
+const Operation convolution_weight_gradient_operation = {.name = "convolution_weight_gradient"};
+
+Tensor convolution(const Tensor& x, const Tensor& w, const Tensor& bias,
+                   const ConvolutionOptions& options) {
+  const auto fits = [&](DType dtype) {
+    return dtype == x.dtype() || dtype == parameter_type(x.dtype());
+  };
+  LACUNA_CHECK(is_float(x.dtype()) && fits(w.dtype()), "convolution of ", name_of(x.dtype()),
+               " with ", name_of(w.dtype()), " weights");
+  const Convolution sizes = sizes_of(x, w, bias.defined(), options);
+  Tensors inputs = {x, w};
+  if (bias.defined()) {
+    LACUNA_CHECK(fits(bias.dtype()) && bias.shape() == Shape{w.shape()[0]},
+                 "convolution with weights ", w.shape(), " and ", name_of(bias.dtype()), " bias ",
+                 bias.shape());
+    inputs.push_back(bias);
+  }
+  Shape shape = x.shape();
+  for (int axis = 0; axis < sizes.axes; ++axis)
+    shape.set(axis + 1, sizes.out[3 - sizes.axes + axis]);
+  shape.set(-1, sizes.out_channels);
+  return record_one(convolution_operation, std::move(inputs), {x.dtype(), shape}, sizes);
+}
+
+}  // namespace lacuna

@@ -1,0 +1,30 @@
+// Convolution (cross-correlation) over 1 to 3 spatial axes:
+//   y[b, o, k] = bias[k] + sum over c and kernel position r of x[b, o stride - padding + r, c]
+//                w[k, c, r], zeros outside x.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "graph/tensor.h"
+
+namespace lacuna {
+
+struct ConvolutionOptions {
+  std::vector<int64_t> stride = {1};   // one value per spatial axis, or one for all
+  std::vector<int64_t> padding = {0};  // on both sides, likewise
+};
+
+// x F [B, in…, C], w [K, C, kernel…], bias [K] or undefined -> y F [B, out…, K],
+// out = floor((in + 2 padding - kernel) / stride) + 1. w and bias have x's dtype or are parameters
+// (P: f32 beside bf16 activations); their gradients have theirs. Keeps x and w for backward.
+// Deterministic. An input smaller than the kernel is bad_input (a network too deep for the images);
+// everything else that does not fit is a broken rule of the caller.
+Tensor convolution(const Tensor& x, const Tensor& w, const Tensor& bias = {},
+                   const ConvolutionOptions& options = {});
+
+extern const Operation convolution_operation;
+extern const Operation convolution_data_gradient_operation;
+extern const Operation convolution_weight_gradient_operation;
+
+}  // namespace lacuna

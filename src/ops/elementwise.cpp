@@ -1,0 +1,87 @@
+#include "ops/elementwise.h"
+
+#include "graph/differentiate.h"
+#include "kernels/elementwise.h"
+
+namespace lacuna {
+
+namespace {
+
+using Tensors = std::vector<Tensor>;
+
+void check_alike(std::string_view operation, const Tensor& a, const Tensor& b) {
+  LACUNA_CHECK(a.shape() == b.shape() && a.dtype() == b.dtype(), operation, " of ",
+               name_of(a.dtype()), " ", a.shape(), " and ", name_of(b.dtype()), " ", b.shape());
+}
+
+Tensors scale_gradient(const NodePointer& node, const Tensors& dy) {
+  return {scale(dy[0], node->attributes.as<Scale>().factor)};
+}
+
+Tensors multiply_gradient(const NodePointer& node, const Tensors& dy) {
+  return {multiply(dy[0], node->inputs[1]), multiply(dy[0], node->inputs[0])};
+}
+
+Tensors relu_gradient(const NodePointer& node, const Tensors& dy) {
+  const Tensor y(node, 0);
+  return {record_one(relu_gradient_operation, {dy[0], y}, {y.dtype(), y.shape()})};
+}
+
+Tensors cast_gradient(const NodePointer& node, const Tensors& dy) {
+  const DType dtype = node->inputs[0].dtype();
+  return {is_float(dtype) ? cast(dy[0], dtype) : Tensor()};
+}
+
+}  // namespace
+
+const Operation scale_operation = {.name = "scale", .gradient = scale_gradient, .in_place = true};
+const Operation multiply_operation = {
+    .name = "multiply", .gradient = multiply_gradient, .in_place = true};
+const Operation relu_operation = {.name = "relu", .gradient = relu_gradient, .in_place = true};
+const Operation relu_gradient_operation = {.name = "relu_gradient", .in_place = true};
+const Operation cast_operation = {.name = "cast", .gradient = cast_gradient};
+const Operation squared_norm_operation = {.name = "squared_norm"};
+const Operation count_correct_operation = {.name = "count_correct", .gradient = no_gradient};
+
+Tensor add(const Tensor& a, const Tensor& b) { return accumulate({a, b}); }
+
+Tensor subtract(const Tensor& a, const Tensor& b) { return accumulate({a, scale(b, -1)}); }
+
+Tensor scale(const Tensor& x, double factor) {
+  LACUNA_CHECK(is_float(x.dtype()), "scale of ", name_of(x.dtype()));
+  return record_one(scale_operation, {x}, {x.dtype(), x.shape()}, Scale{factor});
+}
+
+Tensor multiply(const Tensor& a, const Tensor& b) {
+  check_alike("multiply", a, b);
+  return record_one(multiply_operation, {a, b}, {a.dtype(), a.shape()});
+}
+
+Tensor relu(const Tensor& x) {
+  LACUNA_CHECK(is_float(x.dtype()), "relu of ", name_of(x.dtype()));
+  return record_one(relu_operation, {x}, {x.dtype(), x.shape()});
+}
+
+Tensor cast(const Tensor& x, DType dtype) {
+  if (x.dtype() == dtype) return x;
+  return record_one(cast_operation, {x}, {dtype, x.shape()});
+}
+
+Tensor squared_norm(const Tensors& x) {
+  LACUNA_CHECK(!x.empty());
+  for (const Tensor& part : x) {
+    LACUNA_CHECK(part.dtype() == x[0].dtype(), "squared_norm of ", name_of(x[0].dtype()), " and ",
+                 name_of(part.dtype()));
+  }
+  return record_one(squared_norm_operation, x, {DType::f64, Shape{}});
+}
+
+Tensor count_correct(const Tensor& logits, const Tensor& labels) {
+  LACUNA_CHECK(logits.shape().rank() == 2 && labels.shape() == Shape{logits.shape()[0]} &&
+                   labels.dtype() == DType::i64,
+               "count_correct of logits ", logits.shape(), " and ", name_of(labels.dtype()),
+               " labels ", labels.shape());
+  return record_one(count_correct_operation, {logits, labels}, {DType::f64, Shape{}});
+}
+
+}  // namespace lacuna

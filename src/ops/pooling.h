@@ -1,0 +1,28 @@
+// Pooling and upsampling of channels-last activations of any float type. Deterministic. An image
+// smaller than the window is bad_input (a network too deep for the images); other shapes that do
+// not fit are a broken rule of the caller.
+#pragma once
+
+#include <cstdint>
+
+#include "graph/tensor.h"
+
+namespace lacuna {
+
+// x [B, H, W, C] -> y [B, H', W', C], H' = floor((H + 2 padding - kernel) / stride) + 1: the
+// largest of each square window; outside x is -inf; 2 padding <= kernel. The gradient goes to the
+// first largest of each window. Keeps x and y.
+Tensor max_pool(const Tensor& x, int64_t kernel, int64_t stride, int64_t padding);
+// x [B, .., C] -> [B, C]: the mean over all spatial axes (at least one).
+Tensor average_pool(const Tensor& x);
+// x [B, H, W, C] -> [B, factor H, factor W, C], nearest neighbour.
+Tensor upsample(const Tensor& x, int64_t factor);
+
+extern const Operation max_pool_operation;
+extern const Operation max_pool_gradient_operation;
+extern const Operation average_pool_operation;
+extern const Operation average_pool_gradient_operation;
+extern const Operation upsample_operation;
+extern const Operation upsample_gradient_operation;
+
+}  // namespace lacuna

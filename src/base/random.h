@@ -54,10 +54,16 @@ class Draws {
   constexpr Draws(uint64_t seed, Purpose purpose, uint64_t subject, uint32_t detail = 0)
       : key_(mix(seed ^ mix(static_cast<uint64_t>(purpose)))), subject_(subject), detail_(detail) {}
 
+  // Philox's inputs for block `index`, for kernels that draw vectors of blocks.
+  constexpr std::array<uint32_t, 4> counter(uint32_t index) const {
+    return {index, detail_, static_cast<uint32_t>(subject_), static_cast<uint32_t>(subject_ >> 32)};
+  }
+  constexpr std::array<uint32_t, 2> key() const {
+    return {static_cast<uint32_t>(key_), static_cast<uint32_t>(key_ >> 32)};
+  }
   // Four words of block `index`.
   constexpr std::array<uint32_t, 4> block(uint32_t index) const {
-    return philox({index, detail_, static_cast<uint32_t>(subject_), static_cast<uint32_t>(subject_ >> 32)},
-                  {static_cast<uint32_t>(key_), static_cast<uint32_t>(key_ >> 32)});
+    return philox(counter(index), key());
   }
   // Uniform 32 bits.
   constexpr uint32_t bits(uint32_t index) const { return block(index / 4)[index % 4]; }

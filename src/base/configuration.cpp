@@ -888,8 +888,9 @@ namespace {
 
 std::string default_cell(const Key& key) {
   if (!key.default_text) return "required";
-  if (key.type == KeyType::bytes) return concat("`", *key.default_text, "`");
-  return concat("`", toml_text(*default_of(key, "").value), "`");
+  const Value value = *default_of(key, "").value;
+  const bool is_text = std::holds_alternative<std::string>(value);
+  return concat("`", is_text ? toml_text(value) : *key.default_text, "`");
 }
 
 std::string range_cell(const Key& key) {

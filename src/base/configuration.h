@@ -104,7 +104,8 @@ class Schema {
   // Names keys that belong elsewhere, for a better message: "task.name is a key of finetune".
   Schema& add_foreign(const std::vector<Key>& keys, const std::string& where);
 
-  const std::vector<Key>& keys() const { return keys_; }
+  const std::vector<Key>& keys() const& { return keys_; }
+  std::vector<Key> keys() && { return std::move(keys_); }  // so that a loop may run over it
   // Name -> where the key belongs, of add_foreign.
   const std::map<std::string, std::string>& foreign() const { return foreign_; }
 

@@ -1,16 +1,100 @@
 #include "stages/stage.h"
 
 namespace lacuna {
+namespace {
+
+Option settings() {
+  return {.name = "set",
+          .argument = "KEY=VALUE",
+          .doc = "Changes a key of the configuration, such as optimizer.lr=0.3; may be repeated.",
+          .repeated = true};
+}
+
+Option run_folder() {
+  return {.name = "run",
+          .argument = "DIR",
+          .doc = "Folder of the run; otherwise runs/<name of the TOML>."};
+}
+
+Option force(const std::string& what) {
+  return {.name = "force", .argument = "", .doc = "Moves " + what + " that exists aside."};
+}
+
+}  // namespace
+
+Syntax pretrain_syntax() {
+  return {.stage = "pretrain",
+          .argument = "CONFIG.toml",
+          .argument_doc = "The experiment; its keys are in docs/configuration.md.",
+          .summary = "Trains an encoder without labels, or continues a run.",
+          .options = {settings(),
+                      run_folder(),
+                      {.name = "init-from",
+                       .argument = "RUN",
+                       .doc = "Starts a new run from the weights of another one."},
+                      force("a run"),
+                      {.name = "eager",
+                       .argument = "",
+                       .doc = "Executes operation by operation, without plan and fusion."}}};
+}
+
+Syntax embed_syntax() {
+  return {.stage = "embed",
+          .argument = "RUN",
+          .argument_doc = "Folder of a run that pretrain made.",
+          .summary = "Writes the representations of a data set.",
+          .options = {
+              {.name = "data",
+               .argument = "FILE.h5",
+               .doc = "The data set; a pattern or several are allowed.",
+               .required = true,
+               .repeated = true},
+              {.name = "out", .argument = "FILE.h5", .doc = "The file to write.", .required = true},
+              settings(),
+              {.name = "checkpoint",
+               .argument = "last|best|STEP",
+               .doc = "Which checkpoint of the run.",
+               .default_value = "last",
+               .choices = {"last", "best"},
+               .or_number = true},
+              {.name = "weights",
+               .argument = "student|teacher",
+               .doc = "Trained weights, or their moving average where the objective has one.",
+               .default_value = "student",
+               .choices = {"student", "teacher"}},
+              {.name = "layer",
+               .argument = "encoder|projector",
+               .doc = "Whose output is written.",
+               .default_value = "encoder",
+               .choices = {"encoder", "projector"}},
+              force("an output")}};
+}
+
+Syntax finetune_syntax() {
+  return {.stage = "finetune",
+          .argument = "CONFIG.toml",
+          .argument_doc = "The task; its keys are in docs/configuration.md.",
+          .summary = "Trains a head, or the whole encoder, with labels and tells its accuracy.",
+          .options = {{.name = "from",
+                       .argument = "RUN",
+                       .doc = "Folder of the run that pretrain made.",
+                       .required = true},
+                      settings(),
+                      run_folder(),
+                      force("a run")}};
+}
+
+Syntax inspect_syntax() {
+  return {.stage = "inspect",
+          .argument = "ANY.h5",
+          .argument_doc = "A data set, a checkpoint, representations or metrics.",
+          .summary = "Tells in plain words what an HDF5 file holds.",
+          .options = {}};
+}
 
 std::vector<Stage> stages() {
   return {
-      {{.stage = "inspect",
-        .argument = "ANY.h5",
-        .argument_doc = "An HDF5 file: a data set, a checkpoint, representations or metrics.",
-        .summary = "Tells in plain words what an HDF5 file holds.",
-        .options = {}},
-       false,
-       inspect},
+      {inspect_syntax(), false, inspect},
   };
 }
 

@@ -30,6 +30,11 @@ struct Stage {
 // All stages, in the order in which a user meets them.
 std::vector<Stage> stages();
 
+Syntax pretrain_syntax();
+Syntax embed_syntax();
+Syntax finetune_syntax();
+Syntax inspect_syntax();
+
 ExitStatus inspect(const Arguments& arguments, StageContext& context);
 
 }  // namespace lacuna

@@ -1,15 +1,22 @@
-// Element-wise kernels. F: the float types of the device. All but cast and count_correct have
-// operands of one dtype.
+// Element-wise kernels. F: the float types of the device. All operands of one dtype, but for cast
+// and count_correct.
 //
-//   accumulate      in  x_0 … x_{n-1} F [..]   out  y F [..] = x_0 + x_1 + …, in this order;
-//   in_place cast            in  x any [..]             out  y any [..], rounded to nearest even
-//   scale           in  x F [..]               out  y F [..] = factor x              (Scale);
-//   in_place multiply        in  a, b F [..]            out  y F [..] = a b in_place relu in  x F
-//   [..]               out  y F [..] = max(x, 0)                     in_place relu_gradient   in
-//   dy, y F [..]           out  dx F [..] = y > 0 ? dy : 0               in_place squared_norm in
-//   x_0 … x_{n-1} F [any]  out  s f64 [] = sum of all squares, in double count_correct   in  logits
-//   F [N, K], labels i64 [N]
-//                   out n f64 []: rows whose first largest logit is at the label
+//   accumulate     in   x_0 … x_{n-1} F [..]
+//                  out  y F [..] = x_0 + x_1 + …, in this order               in_place
+//   scale          in   x F [..]
+//                  out  y F [..] = factor x                                   in_place  (Scale)
+//   multiply       in   a, b F [..]
+//                  out  y F [..] = a b                                        in_place
+//   relu           in   x F [..]
+//                  out  y F [..] = max(x, 0)                                  in_place
+//   relu_gradient  in   dy, y F [..]
+//                  out  dx F [..] = y > 0 ? dy : 0                            in_place
+//   cast           in   x any [..]
+//                  out  y any [..], rounded to nearest even
+//   squared_norm   in   x_0 … x_{n-1} F, of any shapes
+//                  out  s f64 [] = the sum of all squares, in double
+//   count_correct  in   logits F [N, K], labels i64 [N]
+//                  out  n f64 []: rows whose first largest logit is at the label
 #pragma once
 
 namespace lacuna {

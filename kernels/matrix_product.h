@@ -1,6 +1,5 @@
-// Matrix product, bias and the bias's gradient. F: float types; P: the parameter type (f32, or f64
-// on the reference device). The output's dtype may differ from the inputs' (weight gradients are
-// P).
+// Matrix product, bias and the bias's gradient. F: float types; P: the parameter type (f32; f64 on
+// the reference device). The output's dtype may differ from the inputs': weight gradients are P.
 //
 //   matrix_product                                                       (MatrixProduct)
 //     in   a F [M, K] (or [K, M]), b F or P [K, N] (or [N, K]), bias F or P [N] (if `bias`)

@@ -1,13 +1,17 @@
 // Pooling and upsampling of [B, H, W, C]. F: float types.
 //
-//   max_pool               in   x F [B, H, W, C]                                 (Pooling)
+//   max_pool               in   x F [B, H, W, C]                                     (Pooling)
 //                          out  y F [B, H', W', C]; padding is -inf
-//   max_pool_gradient      in   dy, x, y                                         (Pooling)
+//   max_pool_gradient      in   dy, x, y                                             (Pooling)
 //                          out  dx F [B, H, W, C]: to the first largest of each window
-//   average_pool           in   x F [B, .., C]         out  y F [B, C], the mean over the middle
-//   axes average_pool_gradient  in   dy F [B, C]            out  dx F [B, .., C] upsample in   x F
-//   [B, H, W, C]       out  y F [B, fH, fW, C], nearest (Upsample) upsample_gradient      in   dy F
-//   [B, fH, fW, C]    out  dx F [B, H, W, C]           (Upsample)
+//   average_pool           in   x F [B, .., C]
+//                          out  y F [B, C], the mean over the middle axes
+//   average_pool_gradient  in   dy F [B, C]
+//                          out  dx F [B, .., C]
+//   upsample               in   x F [B, H, W, C]                                     (Upsample)
+//                          out  y F [B, fH, fW, C], nearest
+//   upsample_gradient      in   dy F [B, fH, fW, C]                                  (Upsample)
+//                          out  dx F [B, H, W, C]
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,99 @@
+#include "kernels/optimizers.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/reference/kernels.h"
+
+namespace lacuna::reference {
+
+namespace {
+
+// Value i behind the n tensors of an update: the learning rate, a correction.
+double value(const Call& call, size_t n, size_t i) { return *call.in[n + i].as<double>(); }
+
+double norm(const View& x, const auto& element) {
+  double sum = 0;
+  for (int64_t i = 0; i < x.count(); ++i) sum += element(i) * element(i);
+  return std::sqrt(sum);
+}
+
+}  // namespace
+
+void sgd_update(const Call& call) {
+  const auto p = call.attributes.as<Sgd>();
+  const size_t n = call.out.size() / 2;
+  const double rate = value(call, n, 0);
+  const double clip = value(call, n, 1);
+  for (size_t t = 0; t < n; ++t) {
+    const double* g = call.in[t].as<double>();
+    double* w = call.out[t].as<double>();
+    double* v = call.out[n + t].as<double>();
+    for (int64_t i = 0; i < call.out[t].count(); ++i) {
+      v[i] = p.momentum * v[i] + (clip * g[i] + p.decay * w[i]);
+      w[i] -= rate * v[i];
+    }
+  }
+}
+
+void lars_update(const Call& call) {
+  const auto p = call.attributes.as<Lars>();
+  const size_t n = call.out.size() / 2;
+  const double rate = value(call, n, 0);
+  const double clip = value(call, n, 1);
+  for (size_t t = 0; t < n; ++t) {
+    const double* g = call.in[t].as<double>();
+    double* w = call.out[t].as<double>();
+    double* v = call.out[n + t].as<double>();
+    const auto decayed = [&](int64_t i) { return clip * g[i] + p.decay * w[i]; };
+    const double gradient_norm = norm(call.out[t], decayed);
+    const double weight_norm = norm(call.out[t], [&](int64_t i) { return w[i]; });
+    const bool adapted = p.adapt && weight_norm > 0 && gradient_norm > 0;
+    const double local = adapted ? p.trust * weight_norm / gradient_norm : 1;
+    for (int64_t i = 0; i < call.out[t].count(); ++i) {
+      v[i] = p.momentum * v[i] + local * decayed(i);
+      w[i] -= rate * v[i];
+    }
+  }
+}
+
+void adamw_update(const Call& call) {
+  const auto p = call.attributes.as<AdamW>();
+  const size_t n = call.out.size() / 3;
+  const double rate = value(call, n, 0);
+  const double clip = value(call, n, 1);
+  const double c1 = value(call, n, 2);
+  const double c2 = value(call, n, 3);
+  for (size_t t = 0; t < n; ++t) {
+    double* w = call.out[t].as<double>();
+    double* m = call.out[n + t].as<double>();
+    double* v = call.out[2 * n + t].as<double>();
+    for (int64_t i = 0; i < call.out[t].count(); ++i) {
+      const double g = clip * call.in[t].as<double>()[i];
+      w[i] -= rate * p.decay * w[i];
+      m[i] = p.beta1 * m[i] + (1 - p.beta1) * g;
+      v[i] = p.beta2 * v[i] + (1 - p.beta2) * g * g;
+      w[i] -= rate * (m[i] / c1) / (std::sqrt(v[i] / c2) + p.epsilon);
+    }
+  }
+}
+
+void ema_update(const Call& call) {
+  const size_t n = call.out.size();
+  const double momentum = value(call, n, 0);
+  for (size_t t = 0; t < n; ++t) {
+    const double* x = call.in[t].as<double>();
+    double* target = call.out[t].as<double>();
+    for (int64_t i = 0; i < call.out[t].count(); ++i) {
+      target[i] = momentum * target[i] + (1 - momentum) * x[i];
+    }
+  }
+}
+
+void clip_factor(const Call& call) {
+  const double limit = call.attributes.as<ClipFactor>().limit;
+  const double length = std::sqrt(*call.in[0].as<double>());
+  *call.out[0].as<double>() = std::min(1.0, limit / (length + 1e-6));
+}
+
+}  // namespace lacuna::reference

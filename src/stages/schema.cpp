@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "augment/options.h"
+
 namespace lacuna {
 namespace {
 
@@ -26,6 +28,7 @@ struct Contribution {
 std::vector<Contribution> contributions() {
   return {
       {stage_keys, {"pretrain", "embed", "finetune"}},
+      {augment_keys, {"pretrain", "finetune"}},
   };
 }
 

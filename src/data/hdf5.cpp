@@ -747,6 +747,7 @@ Handle link_properties() {
 
 Handle creation_properties(const Storage& storage) {
   Handle plist = own<H5Pclose>(H5Pcreate(H5P_DATASET_CREATE));
+  H5Pset_obj_track_times(plist.id(), false);  // equal contents give equal files
   if (storage.chunk.rank() > 0) {
     H5Pset_chunk(plist.id(), storage.chunk.rank(), sizes_of(storage.chunk).data());
     if (storage.shuffle) H5Pset_shuffle(plist.id());
@@ -799,9 +800,10 @@ void Group::create_texts(const std::string& path, std::span<const std::string> t
   const Lock lock;
   const std::string full = absolute(path);
   const Handle type = text_type();
+  const Handle plist = creation_properties({});
   const Handle space = new_space({static_cast<int64_t>(texts.size())});
   const Handle dataset = own<H5Dclose>(H5Dcreate2(
-      id(), full.c_str(), type.id(), space.id(), link_properties().id(), H5P_DEFAULT, H5P_DEFAULT));
+      id(), full.c_str(), type.id(), space.id(), link_properties().id(), plist.id(), H5P_DEFAULT));
   if (!dataset) cannot_write(file_, full);
   std::vector<const char*> pointers;
   for (const std::string& text : texts) pointers.push_back(text.c_str());

@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <utility>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "train/durable_file.h"
 
 namespace lacuna {
@@ -46,19 +46,12 @@ std::span<const double> MetricsTable::column(std::string_view name) const {
   return {};
 }
 
-std::string number_text(double value) {
-  if (std::isinf(value)) return value > 0 ? "1e999" : "-1e999";
-  char text[32];
-  const auto end = std::to_chars(text, text + sizeof text, value).ptr;
-  return {text, end};
-}
-
 std::string json_line(const MetricsTable& table, size_t row) {
-  std::string line = concat("{\"step\": ", table.step[row]);
+  JsonObject line;
+  line.add("step", table.step[row]);
   for (const auto& column : table.columns)
-    if (!std::isnan(column.value[row]))
-      line += concat(", \"", column.name, "\": ", number_text(column.value[row]));
-  return line += "}\n";
+    if (!std::isnan(column.value[row])) line.add(column.name, column.value[row]);
+  return line.text() + "\n";
 }
 
 Metrics::Metrics(std::filesystem::path file, MetricsTable so_far)

@@ -1,11 +1,11 @@
 // Metrics: named scalars by step. They are kept in memory (a checkpoint stores them all) and
 // written to metrics.jsonl, one line a step, for watching a run live:
 //
-//   {"step": 12, "loss": 5.1234567890123459, "lr": 0.01}
+//   {"step":12,"loss":5.123456789012346,"lr":0.01}
 //
 // Numbers are printed with the fewest digits that read back as the same double, so that two loss
-// curves can be compared bit for bit. JSON has no infinity and no NaN: infinity is 1e999, which
-// readers take for one, and NaN, which also stands for "this step had no such scalar", is left out.
+// curves can be compared bit for bit. An infinity is null; NaN, which also stands for "this step
+// had no such scalar", is left out.
 #pragma once
 
 #include <chrono>
@@ -40,9 +40,6 @@ struct MetricsTable {
 
 // Row `row` of the table as a line of metrics.jsonl, newline included.
 std::string json_line(const MetricsTable& table, size_t row);
-
-// The shortest text that reads back as the same double; 1e999 for infinity. Not for NaN.
-std::string number_text(double value);
 
 class Metrics {
  public:

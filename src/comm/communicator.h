@@ -1,13 +1,17 @@
 // Communicator: the collectives that Lacuna needs, over all ranks of a run.
 //
 // Every call is collective and is issued in the same order on every rank. Calls return at once; the
-// buffers belong to the communicator until Request::wait() has returned. Sums are made in rank order,
-// in the element's own type, so that a result depends on neither the MPI nor the placement of ranks.
-// Failures: Error of status lost_rank, which names the collective, when a rank does not answer within
-// the deadline.
+// buffers belong to the communicator until Request::wait() has returned. Sums are made in rank
+// order, in the element's own type, so that a result depends on neither the MPI nor the placement
+// of ranks. Failures: Error of status lost_rank, which names the collective, when a rank does not
+// answer within the deadline. After that the communicator is broken: every later call and wait
+// throws the same.
+//
+// One thread at a time issues calls; any thread may wait.
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <span>
 #include <vector>
@@ -16,13 +20,17 @@
 
 namespace lacuna {
 
-// A collective under way. Destroying it without waiting waits.
+// A collective under way. Destroying it without waiting waits — except while an exception passes:
+// then other ranks may never join, so the collective is given up, its communicator is broken, and
+// the process can only end (comm/mpi.h: end_after).
 class Request {
  public:
   class State {
    public:
     virtual ~State() = default;
     virtual void wait() = 0;
+    // From now on nobody may touch the buffers of this collective.
+    virtual void abandon() noexcept {}
   };
   Request() = default;  // already complete
   explicit Request(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -32,10 +40,21 @@ class Request {
     state_ = std::move(other.state_);
     return *this;
   }
-  ~Request() { wait(); }
+  ~Request() {
+    if (!state_) return;
+    try {
+      if (std::uncaught_exceptions() == 0) {
+        state_->wait();
+        return;
+      }
+    } catch (...) {  // the communicator is broken now, its next call says so
+    }
+    state_->abandon();
+  }
+  // Throws what the collective failed with.
   void wait() {
-    if (state_) state_->wait();
-    state_.reset();
+    const std::unique_ptr<State> state = std::move(state_);
+    if (state) state->wait();
   }
 
  private:
@@ -49,7 +68,8 @@ class Communicator {
   virtual int size() const = 0;
 
   // all = the ranks' contributions one behind the other, in rank order. bytes[r] is what rank r
-  // contributes (known to every rank, may be 0, may differ); mine holds bytes[rank()].
+  // contributes (known to every rank, may be 0, may differ); mine holds bytes[rank()]; it may be
+  // its own place in `all`.
   virtual Request all_gather(const void* mine, void* all, std::span<const size_t> bytes) = 0;
 
   // data[i] becomes the sum over ranks of their data[i]; f64, f32, or i64.

@@ -1,0 +1,58 @@
+// Agreement on errors: at fixed points all ranks learn whether one of them failed.
+#pragma once
+
+#include <utility>
+
+#include "base/error.h"
+#include "comm/communicator.h"
+
+namespace lacuna {
+
+// An error that every rank throws at the same point: no rank waits for another one any more, so all
+// can end in order, and one of them prints it.
+class AgreedError : public Error {
+ public:
+  AgreedError(ExitStatus status, const std::string& sentence, int rank)
+      : Error(status, sentence), rank_(rank) {}
+  // The rank that had it (the lowest one, if several had one).
+  int rank() const { return rank_; }
+
+ private:
+  int rank_;
+};
+
+// Collective. mine: this rank's error, or null. When any rank has one, every rank throws the lowest
+// such rank's, with its status and sentence.
+void agree(Communicator& communicator, const Error* mine);
+
+// Collective. Runs action() and agrees on the Error that it throws on any rank; other exceptions
+// pass as they are. action may itself be collective only up to where it throws the same on every
+// rank.
+template <typename Action>
+auto agreed(Communicator& communicator, Action&& action) -> decltype(action()) {
+  if constexpr (std::is_void_v<decltype(action())>) {
+    try {
+      action();
+    } catch (const AgreedError&) {
+      throw;
+    } catch (const Error& error) {
+      agree(communicator, &error);
+    }
+    agree(communicator, nullptr);
+  } else {
+    auto result = [&] {
+      try {
+        return std::forward<Action>(action)();
+      } catch (const AgreedError&) {
+        throw;
+      } catch (const Error& error) {
+        agree(communicator, &error);
+        throw;  // not reached: agree() has thrown
+      }
+    }();
+    agree(communicator, nullptr);
+    return result;
+  }
+}
+
+}  // namespace lacuna

@@ -7,6 +7,8 @@
 //                  out  y F [..] = factor x                                   in_place  (Scale)
 //   multiply       in   a, b F [..]
 //                  out  y F [..] = a b                                        in_place
+//   hide           in   x F [.., C], mask F [.., 1]
+//                  out  y F [.., C] = x (1 - mask)                            in_place
 //   relu           in   x F [..]
 //                  out  y F [..] = max(x, 0)                                  in_place
 //   relu_gradient  in   dy, y F [..]

@@ -8,9 +8,9 @@
 //                          out  y F [B, C], the mean over the middle axes
 //   average_pool_gradient  in   dy F [B, C]
 //                          out  dx F [B, .., C]
-//   upsample               in   x F [B, H, W, C]                                     (Upsample)
-//                          out  y F [B, fH, fW, C], nearest
-//   upsample_gradient      in   dy F [B, fH, fW, C]                                  (Upsample)
+//   upsample               in   x F [B, H, W, C]
+//                          out  y F [B, H', W', C], nearest: y[i, j] = x[floor(i H / H'), floor(j W / W')]
+//   upsample_gradient      in   dy F [B, H', W', C]
 //                          out  dx F [B, H, W, C]
 #pragma once
 
@@ -20,10 +20,6 @@ namespace lacuna {
 
 struct Pooling {
   int64_t kernel, stride, padding;
-};
-
-struct Upsample {
-  int64_t factor;
 };
 
 }  // namespace lacuna

@@ -30,6 +30,14 @@ void multiply(const Call& call) {
   for (int64_t i = 0; i < call.out[0].count(); ++i) y[i] = a[i] * b[i];
 }
 
+void hide(const Call& call) {
+  const double* x = call.in[0].as<double>();
+  const double* mask = call.in[1].as<double>();
+  double* y = call.out[0].as<double>();
+  const int64_t channels = call.out[0].shape[-1];
+  for (int64_t i = 0; i < call.out[0].count(); ++i) y[i] = x[i] * (1 - mask[i / channels]);
+}
+
 void relu(const Call& call) {
   const double* x = call.in[0].as<double>();
   double* y = call.out[0].as<double>();

@@ -9,6 +9,7 @@ namespace lacuna::reference {
 void accumulate(const Call& call);
 void scale(const Call& call);
 void multiply(const Call& call);
+void hide(const Call& call);
 void relu(const Call& call);
 void relu_gradient(const Call& call);
 void cast(const Call& call);

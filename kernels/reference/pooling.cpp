@@ -92,24 +92,22 @@ void average_pool_gradient(const Call& call) {
 }
 
 void upsample(const Call& call) {
-  const int64_t f = call.attributes.as<Upsample>().factor;
   const Shape& x = call.in[0].shape;
-  for_each_element(call.out[0].shape,
-                   [&](int64_t element, int64_t b, int64_t h, int64_t w, int64_t c) {
-                     const int64_t from = ((b * x[1] + h / f) * x[2] + w / f) * x[3] + c;
-                     call.out[0].as<double>()[element] = call.in[0].as<double>()[from];
-                   });
+  const Shape& y = call.out[0].shape;
+  for_each_element(y, [&](int64_t element, int64_t b, int64_t h, int64_t w, int64_t c) {
+    const int64_t from = ((b * x[1] + h * x[1] / y[1]) * x[2] + w * x[2] / y[2]) * x[3] + c;
+    call.out[0].as<double>()[element] = call.in[0].as<double>()[from];
+  });
 }
 
 void upsample_gradient(const Call& call) {
-  const int64_t f = call.attributes.as<Upsample>().factor;
   const Shape& x = call.out[0].shape;
+  const Shape& y = call.in[0].shape;
   std::fill_n(call.out[0].as<double>(), x.count(), 0.0);
-  for_each_element(call.in[0].shape,
-                   [&](int64_t element, int64_t b, int64_t h, int64_t w, int64_t c) {
-                     const int64_t to = ((b * x[1] + h / f) * x[2] + w / f) * x[3] + c;
-                     call.out[0].as<double>()[to] += call.in[0].as<double>()[element];
-                   });
+  for_each_element(y, [&](int64_t element, int64_t b, int64_t h, int64_t w, int64_t c) {
+    const int64_t to = ((b * x[1] + h * x[1] / y[1]) * x[2] + w * x[2] / y[2]) * x[3] + c;
+    call.out[0].as<double>()[to] += call.in[0].as<double>()[element];
+  });
 }
 
 }  // namespace lacuna::reference

@@ -13,6 +13,7 @@ constexpr std::array table = {
     KernelEntry{"accumulate", DType::f64, reference::accumulate},
     KernelEntry{"scale", DType::f64, reference::scale},
     KernelEntry{"multiply", DType::f64, reference::multiply},
+    KernelEntry{"hide", DType::f64, reference::hide},
     KernelEntry{"relu", DType::f64, reference::relu},
     KernelEntry{"relu_gradient", DType::f64, reference::relu_gradient},
     KernelEntry{"cast", DType::f64, reference::cast},

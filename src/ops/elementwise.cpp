@@ -22,6 +22,11 @@ Tensors multiply_gradient(const NodePointer& node, const Tensors& dy) {
   return {multiply(dy[0], node->inputs[1]), multiply(dy[0], node->inputs[0])};
 }
 
+// d(x (1 - m)) = dx (1 - m): the operation is its own gradient. None flows to the mask.
+Tensors hide_gradient(const NodePointer& node, const Tensors& dy) {
+  return {hide(dy[0], node->inputs[1]), Tensor()};
+}
+
 Tensors relu_gradient(const NodePointer& node, const Tensors& dy) {
   const Tensor y(node, 0);
   return {record_one(relu_gradient_operation, {dy[0], y}, {y.dtype(), y.shape()})};
@@ -37,6 +42,7 @@ Tensors cast_gradient(const NodePointer& node, const Tensors& dy) {
 const Operation scale_operation = {.name = "scale", .gradient = scale_gradient, .in_place = true};
 const Operation multiply_operation = {
     .name = "multiply", .gradient = multiply_gradient, .in_place = true};
+const Operation hide_operation = {.name = "hide", .gradient = hide_gradient, .in_place = true};
 const Operation relu_operation = {.name = "relu", .gradient = relu_gradient, .in_place = true};
 const Operation relu_gradient_operation = {.name = "relu_gradient", .in_place = true};
 const Operation cast_operation = {.name = "cast", .gradient = cast_gradient};
@@ -55,6 +61,15 @@ Tensor scale(const Tensor& x, double factor) {
 Tensor multiply(const Tensor& a, const Tensor& b) {
   check_alike("multiply", a, b);
   return record_one(multiply_operation, {a, b}, {a.dtype(), a.shape()});
+}
+
+Tensor hide(const Tensor& x, const Tensor& mask) {
+  Shape expected = x.shape();
+  expected.set(-1, 1);
+  LACUNA_CHECK(is_float(x.dtype()) && mask.shape() == expected && mask.dtype() == x.dtype(),
+               "hide of ", name_of(x.dtype()), " ", x.shape(), " by ", name_of(mask.dtype()), " ",
+               mask.shape());
+  return record_one(hide_operation, {x, mask}, {x.dtype(), x.shape()});
 }
 
 Tensor relu(const Tensor& x) {

@@ -17,6 +17,8 @@ Tensor subtract(const Tensor& a, const Tensor& b);
 Tensor scale(const Tensor& x, double factor);
 // a b; keeps both.
 Tensor multiply(const Tensor& a, const Tensor& b);
+// x [.., C], mask [.., 1] -> x (1 - mask): the mask's ones are hidden. No gradient for the mask.
+Tensor hide(const Tensor& x, const Tensor& mask);
 // max(x, 0), whose derivative at 0 is 0; keeps the result.
 Tensor relu(const Tensor& x);
 // x as another type, rounded to nearest even; x itself if it has the type. Labels and images (u8)
@@ -31,6 +33,7 @@ Tensor count_correct(const Tensor& logits, const Tensor& labels);
 
 extern const Operation scale_operation;
 extern const Operation multiply_operation;
+extern const Operation hide_operation;
 extern const Operation relu_operation;
 extern const Operation relu_gradient_operation;
 extern const Operation cast_operation;

@@ -25,6 +25,7 @@ constexpr std::array all = {
     &accumulate_operation,
     &scale_operation,
     &multiply_operation,
+    &hide_operation,
     &relu_operation,
     &relu_gradient_operation,
     &cast_operation,

@@ -61,13 +61,12 @@ Tensor average_pool(const Tensor& x) {
   return record_one(average_pool_operation, {x}, {x.dtype(), Shape{x.shape()[0], x.shape()[-1]}});
 }
 
-Tensor upsample(const Tensor& x, int64_t factor) {
-  LACUNA_CHECK(is_float(x.dtype()) && x.shape().rank() == 4 && factor >= 1, "upsample of ",
-               name_of(x.dtype()), " ", x.shape(), " by ", factor);
-  Shape shape = x.shape();
-  shape.set(1, factor * shape[1]);
-  shape.set(2, factor * shape[2]);
-  return record_one(upsample_operation, {x}, {x.dtype(), shape}, Upsample{factor});
+Tensor upsample(const Tensor& x, int64_t height, int64_t width) {
+  LACUNA_CHECK(is_float(x.dtype()) && x.shape().rank() == 4 && height >= x.shape()[1] &&
+                   width >= x.shape()[2],
+               "upsample of ", name_of(x.dtype()), " ", x.shape(), " to ", height, " x ", width);
+  return record_one(upsample_operation, {x},
+                    {x.dtype(), Shape{x.shape()[0], height, width, x.shape()[3]}});
 }
 
 }  // namespace lacuna

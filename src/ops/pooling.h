@@ -15,8 +15,8 @@ namespace lacuna {
 Tensor max_pool(const Tensor& x, int64_t kernel, int64_t stride, int64_t padding);
 // x [B, .., C] -> [B, C]: the mean over all spatial axes (at least one).
 Tensor average_pool(const Tensor& x);
-// x [B, H, W, C] -> [B, factor H, factor W, C], nearest neighbour.
-Tensor upsample(const Tensor& x, int64_t factor);
+// x [B, H, W, C] -> [B, height, width, C], nearest neighbour; no smaller than x.
+Tensor upsample(const Tensor& x, int64_t height, int64_t width);
 
 extern const Operation max_pool_operation;
 extern const Operation max_pool_gradient_operation;

@@ -103,8 +103,14 @@ std::string range_words(const Key& key) {
     return concat(" from ", plain(*key.low), " to ", plain(*key.high));
   }
   if (key.low) text += concat(key.low_excluded ? " above " : " of at least ", plain(*key.low));
-  if (key.low && key.high) text += " and";
-  if (key.high) text += concat(key.high_excluded ? " below " : " of at most ", plain(*key.high));
+  const bool both = key.low && key.high;
+  if (both) text += " and";
+  if (key.high) {
+    text += concat(key.high_excluded ? " below "
+                   : both            ? " at most "
+                                     : " of at most ",
+                   plain(*key.high));
+  }
   return text;
 }
 
@@ -354,19 +360,6 @@ bool is_utf8(std::string_view text) {
     i += length;
   }
   return true;
-}
-
-std::string read_file(const std::string& file) {
-  std::error_code ignored;
-  if (std::filesystem::is_directory(file, ignored)) {
-    bad_input("configuration ", file, " is a folder; give a TOML file");
-  }
-  std::ifstream in(file, std::ios::binary);
-  if (!in) bad_input("cannot read configuration ", file, ": ", std::strerror(errno));
-  std::ostringstream text;
-  text << in.rdbuf();
-  if (in.bad()) bad_input("cannot read configuration ", file, ": ", std::strerror(errno));
-  return std::move(text).str();
 }
 
 std::string section_of(const std::string& name) {
@@ -742,7 +735,20 @@ struct Loading {
 
 Configuration Configuration::load(const std::string& file, const Schema& schema,
                                   const std::vector<std::string>& overrides) {
-  return from_text(read_file(file), schema, file, overrides);
+  return from_text(read(file), schema, file, overrides);
+}
+
+std::string Configuration::read(const std::string& file) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(file, ignored)) {
+    bad_input("configuration ", file, " is a folder; give a TOML file");
+  }
+  std::ifstream in(file, std::ios::binary);
+  if (!in) bad_input("cannot read configuration ", file, ": ", std::strerror(errno));
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (in.bad()) bad_input("cannot read configuration ", file, ": ", std::strerror(errno));
+  return std::move(text).str();
 }
 
 Configuration Configuration::from_text(std::string_view text, const Schema& schema,
@@ -865,6 +871,19 @@ std::string Configuration::resolved() const {
     text += lines;
   }
   return text;
+}
+
+void check_all(const std::vector<std::function<void()>>& checks) {
+  std::vector<std::string> sentences;
+  for (const auto& check : checks) {
+    try {
+      check();
+    } catch (const Error& error) {
+      if (error.status() != ExitStatus::bad_input) throw;
+      sentences.emplace_back(error.what());
+    }
+  }
+  if (!sentences.empty()) bad_input(join(sentences, "\n"));
 }
 
 std::vector<Difference> differences(const Configuration& a, const Configuration& b) {

@@ -23,6 +23,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -119,6 +120,8 @@ class Configuration {
   // Reads the file; overrides are "key=value". Error bad_input with all problems.
   static Configuration load(const std::string& file, const Schema& schema,
                             const std::vector<std::string>& overrides = {});
+  // The text of such a file. Error bad_input when it cannot be read.
+  static std::string read(const std::string& file);
   // The same from text, as resolved() gave it; `source` names it in messages, and relative paths
   // are relative to the folder of `source`.
   static Configuration from_text(std::string_view text, const Schema& schema,
@@ -174,6 +177,11 @@ class Configuration {
   std::shared_ptr<const Schema> schema_;
   std::map<std::string, Entry, std::less<>> entries_;
 };
+
+// Runs all checks of values that belong together ("low is below high") and throws one Error
+// bad_input with the sentences of all that refuse; other errors pass at once. A check throws
+// bad_input with the place() of its key.
+void check_all(const std::vector<std::function<void()>>& checks);
 
 // A key whose value differs between two configurations; the text of a value is "" where the key
 // does not exist.

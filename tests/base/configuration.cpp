@@ -330,6 +330,21 @@ TEST_CASE("configuration: with changes keys and keeps the places of the others")
   CHECK_THROWS_AS(config.with({"optimizer.lr=-2"}), Error);
 }
 
+TEST_CASE("configuration: checks of several values are reported at once") {
+  int run = 0;
+  const auto refuse = [&](const char* sentence) {
+    return [&run, sentence] {
+      ++run;
+      bad_input(sentence);
+    };
+  };
+  CHECK_THROWS_WITH(check_all({refuse("a"), [&] { ++run; }, refuse("b")}), "a\nb");
+  CHECK(run == 3);
+  CHECK_NOTHROW(check_all({[] {}}));
+  CHECK_THROWS_WITH(check_all({refuse("a"), [] { throw Error(ExitStatus::no_space, "full"); }}),
+                    "full");
+}
+
 TEST_CASE("configuration: the table of keys shows default and unit and range") {
   const std::string table = keys_table(schema());
   CHECK_THAT(table, Catch::Contains("### [train]"));

@@ -103,7 +103,7 @@ namespace {
 
 void print_error(const char* sentence) {
   std::fflush(stdout);
-  std::fprintf(stderr, "lacuna: %s\n", sentence);
+  std::fputs(error_message(sentence).c_str(), stderr);
   std::fflush(stderr);
 }
 

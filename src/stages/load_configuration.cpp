@@ -1,0 +1,24 @@
+#include "stages/load_configuration.h"
+
+#include <cstdint>
+
+#include "comm/agree.h"
+#include "comm/communicator.h"
+
+namespace lacuna {
+
+Configuration load_configuration(const std::string& file, const Schema& schema,
+                                 const std::vector<std::string>& overrides,
+                                 Communicator& communicator) {
+  const bool reads = communicator.rank() == 0;
+  std::string text =
+      agreed(communicator, [&] { return reads ? Configuration::read(file) : std::string(); });
+  int64_t size = static_cast<int64_t>(text.size());
+  communicator.broadcast(&size, sizeof size, 0).wait();
+  text.resize(static_cast<size_t>(size));
+  communicator.broadcast(text.data(), text.size(), 0).wait();
+  return agreed(communicator,
+                [&] { return Configuration::from_text(text, schema, file, overrides); });
+}
+
+}  // namespace lacuna

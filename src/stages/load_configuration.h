@@ -1,0 +1,19 @@
+// A stage's configuration, the same on every rank.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/configuration.h"
+
+namespace lacuna {
+
+class Communicator;
+
+// Collective. Rank 0 reads the file, so that all ranks have one text even while somebody edits it;
+// an error is thrown as an AgreedError on every rank.
+Configuration load_configuration(const std::string& file, const Schema& schema,
+                                 const std::vector<std::string>& overrides,
+                                 Communicator& communicator);
+
+}  // namespace lacuna

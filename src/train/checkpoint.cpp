@@ -498,9 +498,13 @@ void CheckpointWriter::take_snapshot(std::span<const NamedTensor> tensors) {
   size_t bytes = 0;
   for (const NamedTensor& each : tensors)
     bytes += (bytes_of(each) + alignment - 1) / alignment * alignment;
-  snapshot_.resize(bytes);
+  if (bytes > snapshot_bytes_) {
+    snapshot_.reset();
+    snapshot_ = std::make_unique_for_overwrite<std::byte[]>(bytes);
+    snapshot_bytes_ = bytes;
+  }
   tensors_.assign(tensors.begin(), tensors.end());
-  std::byte* at = snapshot_.data();
+  std::byte* at = snapshot_.get();
   for (NamedTensor& each : tensors_) {
     const size_t n = bytes_of(each);
     if (n > 0) std::memcpy(at, each.data, n);

@@ -10,10 +10,12 @@
 // neither graph nor optimizer: a checkpoint is a list of named tensors.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -162,8 +164,9 @@ class CheckpointWriter {
 
   std::filesystem::path run_;
   Keep keep_;
-  std::vector<Kept> kept_;  // by step
-  std::vector<std::byte> snapshot_;
+  std::vector<Kept> kept_;                 // by step
+  std::unique_ptr<std::byte[]> snapshot_;  // kept from one checkpoint to the next
+  size_t snapshot_bytes_ = 0;
   std::vector<NamedTensor> tensors_;  // pointing into snapshot_
   std::thread thread_;
   std::exception_ptr error_;

@@ -422,6 +422,36 @@ TEST_CASE("checkpoint: a full disk is reported by its status and leaves the one 
   }
 }
 
+TEST_CASE("checkpoint: a run killed at random instants always continues") {
+  const TemporaryFolder run;
+  const Draws draws(2, Purpose::test, 5);
+  int64_t reached = 0;
+  int within_writing = 0;
+  for (uint32_t kill = 0; kill < 24; ++kill) {
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      CheckpointWriter writer(run.path(), {.last = 2}, reached);
+      for (int64_t step = reached + 1;; ++step) {
+        writer.start(info_of(step), SmallState(static_cast<uint64_t>(step)).named());
+        writer.wait();
+      }
+    }
+    ::usleep(static_cast<useconds_t>(draws.below(kill, 60000)));
+    ::kill(child, SIGKILL);
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(WIFSIGNALED(status));
+    const Continued continued = continue_run(run.path());
+    CHECK(continued.step >= reached);
+    CHECK(continued.warnings.size() <= 1);
+    within_writing += !continued.warnings.empty();
+    reached = continued.step;
+  }
+  CHECK(reached > 0);
+  CHECK(within_writing > 0);
+}
+
 TEST_CASE("checkpoint: an error of writing comes out at the next start and then writing goes on") {
   const TemporaryFolder run;
   CheckpointWriter writer(run.path(), {});

@@ -1,0 +1,174 @@
+#include "train/representations.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <system_error>
+
+#include "base/error.h"
+#include "data/hdf5_image.h"
+#include "train/durable_file.h"
+
+namespace lacuna {
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int64_t format_version = 1;
+constexpr const char* format = "lacuna representations";
+
+std::vector<RepresentationsLayout::Column> all_columns(const RepresentationsLayout& layout) {
+  std::vector<RepresentationsLayout::Column> columns{
+      {"z", DType::f32, {layout.features}}, {"file", DType::i32, {}}, {"row", DType::i64, {}}};
+  columns.insert(columns.end(), layout.columns.begin(), layout.columns.end());
+  return columns;
+}
+
+void write_origin(hdf5::Group& root, const RepresentationsOrigin& origin) {
+  root.set("format", format);
+  root.set("format_version", format_version);
+  root.set("run", origin.run);
+  root.set("step", origin.step);
+  root.set("weights", origin.weights);
+  root.set("layer", origin.layer);
+  root.set("dataset", origin.dataset);
+  root.set("data_hash", origin.data_hash);
+  root.set("code_version", origin.code_version);
+  root.create_texts("/configuration", std::array{origin.configuration});
+}
+
+RepresentationsOrigin read_origin(const hdf5::Group& root) {
+  return {root.text("run"),          root.integer("step"),
+          root.text("weights"),      root.text("layer"),
+          root.text("dataset"),      root.text("data_hash"),
+          root.text("code_version"), root.dataset("/configuration").read_texts(0, 1).at(0)};
+}
+
+void describe(hdf5::Dataset& dataset, const std::string& name) {
+  const auto with = [&](const char* axes, const char* what) {
+    dataset.set("axes", axes);
+    dataset.set("description", what);
+  };
+  if (name == "z") {
+    with("sample, feature", "representation of each sample");
+    dataset.set("units", "1");
+  }
+  if (name == "file") with("sample", "index into /files of the file that holds the sample");
+  if (name == "row") with("sample", "row of the sample in its file, from 0");
+  if (name == "label") with("sample", "label of the sample");
+}
+
+[[noreturn]] void refuse_existing(const fs::path& path) {
+  bad_input(path.string(),
+            " exists: give another name with --out, or --force to move the old one aside");
+}
+
+}  // namespace
+
+struct RepresentationsWriter::Construction {
+  struct Target {
+    uint64_t offset = 0;
+    uint64_t row_bytes = 0;
+    int64_t missing = 0;  // rows not yet written
+  };
+  fs::path path;
+  bool replace;
+  int64_t samples;
+  std::map<std::string, Target> targets;
+  DurableFile file;
+};
+
+RepresentationsWriter::RepresentationsWriter(fs::path path, const RepresentationsLayout& layout,
+                                             const RepresentationsOrigin& origin, bool replace) {
+  if (!replace && fs::exists(fs::symlink_status(path))) refuse_existing(path);
+  hdf5::NewImage image =
+      hdf5::NewImage::create(path.string(), (size_t{64} << 10) + origin.configuration.size());
+  write_origin(image, origin);
+  // Before the large columns: what HDF5 stores itself lies in memory up to its end in the file.
+  image.create_texts("/files", layout.files);
+  if (layout.add_texts) layout.add_texts(image);
+  std::map<std::string, Construction::Target> targets;
+  for (const auto& column : all_columns(layout)) {
+    hdf5::Dataset dataset =
+        image.create_dataset("/" + column.name, column.dtype, column.row.behind(layout.samples),
+                             {.allocate_early = true});
+    describe(dataset, column.name);
+    const bool is_new =
+        targets
+            .emplace(column.name, Construction::Target{dataset.offset().value_or(0),
+                                                       static_cast<uint64_t>(column.row.count()) *
+                                                           size_of(column.dtype),
+                                                       layout.samples})
+            .second;
+    LACUNA_CHECK(is_new, "two columns ", column.name);
+  }
+  const hdf5::NewImage::Content content = image.close();
+  construction_ = std::unique_ptr<Construction>(
+      new Construction{path, replace, layout.samples, std::move(targets), DurableFile(path)});
+  construction_->file.set_size(content.file_bytes);
+  construction_->file.write(0, content.bytes.data(), content.bytes.size());
+}
+
+RepresentationsWriter::~RepresentationsWriter() = default;
+
+void RepresentationsWriter::write(const std::string& column, int64_t first, int64_t count,
+                                  const void* values) {
+  LACUNA_CHECK(construction_ != nullptr, "written after finish()");
+  const auto found = construction_->targets.find(column);
+  LACUNA_CHECK(found != construction_->targets.end(), "column ", column);
+  Construction::Target& target = found->second;
+  LACUNA_CHECK(first >= 0 && count >= 0 && first + count <= construction_->samples, "rows ", first,
+               " + ", count, " of ", construction_->samples);
+  construction_->file.write(target.offset + static_cast<uint64_t>(first) * target.row_bytes, values,
+                            static_cast<size_t>(count) * target.row_bytes);
+  target.missing -= count;
+}
+
+void RepresentationsWriter::finish() {
+  LACUNA_CHECK(construction_ != nullptr, "finished twice");
+  for (const auto& [name, target] : construction_->targets)
+    LACUNA_CHECK(target.missing == 0, target.missing, " rows of ", name, " are missing");
+  const fs::path& path = construction_->path;
+  if (fs::exists(fs::symlink_status(path))) {
+    if (!construction_->replace) refuse_existing(path);
+    move_aside(path);
+  }
+  construction_->file.publish();
+  construction_.reset();
+}
+
+Representations read_representations(const fs::path& path) {
+  const auto file = hdf5::File::open(path.string());
+  const hdf5::Dataset z = file.dataset("/z");
+  if (z.shape().rank() != 2)
+    bad_input("/z in ", path.string(), " has the shape ", z.shape(),
+              ": representations have two axes, sample and feature");
+  Representations all;
+  all.z = HostTensor(DType::f32, z.shape());
+  z.read(all.z.data(), DType::f32);
+  const auto column = [&](const std::string& name, auto& values, DType dtype) {
+    const hdf5::Dataset dataset = file.dataset(name);
+    if (dataset.shape() != Shape{z.rows()})
+      bad_input(name, " in ", path.string(), " has the shape ", dataset.shape(), " beside ",
+                z.rows(), " rows of /z");
+    values.resize(static_cast<size_t>(z.rows()));
+    dataset.read(values.data(), dtype);
+  };
+  if (file.has("/label")) column("/label", all.label.emplace(), DType::i64);
+  if (file.has("/files") && file.has("/file") && file.has("/row")) {
+    const hdf5::Dataset files = file.dataset("/files");
+    all.files = files.read_texts(0, files.rows());
+    column("/file", all.file, DType::i32);
+    column("/row", all.row, DType::i64);
+    const auto known = [&](int32_t index) {
+      return index >= 0 && static_cast<size_t>(index) < all.files.size();
+    };
+    const auto bad = std::find_if_not(all.file.begin(), all.file.end(), known);
+    if (bad != all.file.end())
+      bad_input("/file in ", path.string(), " names file ", *bad, " of ", all.files.size());
+  }
+  if (file.has_attribute("format") && file.text("format") == format) all.origin = read_origin(file);
+  return all;
+}
+
+}  // namespace lacuna

@@ -1,0 +1,92 @@
+// Representations: what `embed` leaves for later stages, one HDF5 file (layout: docs/formats.md).
+//
+//   /z      float32 [N, D]   one row per sample, in data-set order
+//   /files  text [F]         the data files
+//   /file   int32 [N]        index into /files of each sample,
+//   /row    int64 [N]        and its row there: so that results join back to the user's rows
+//   /label  int64 [N]        if known
+//   /copied/<name>           the user's own columns (embed.copy)
+//
+// Written under a temporary name and renamed when complete, so that a file with its name is whole.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/dtype.h"
+#include "base/host_tensor.h"
+#include "base/shape.h"
+#include "data/hdf5.h"
+
+namespace lacuna {
+
+// From what representations were made; stored as attributes of the file's root.
+struct RepresentationsOrigin {
+  std::string run;        // folder
+  int64_t step = 0;       // of the checkpoint
+  std::string weights;    // "student", "teacher"
+  std::string layer;      // "encoder", "projector"
+  std::string dataset;    // path inside the data files
+  std::string data_hash;  // of the data, as in the checkpoint's DataIdentity
+  std::string code_version;
+  std::string configuration;  // of the run, as TOML
+};
+
+struct RepresentationsLayout {
+  // A column of numbers, written by rows: [N, ...row].
+  struct Column {
+    std::string name;  // "label", "copied/energy"
+    DType dtype = DType::i64;
+    Shape row;  // sizes after the first
+  };
+  int64_t samples = 0;   // N
+  int64_t features = 0;  // D
+  std::vector<std::string> files;
+  std::vector<Column> columns;  // beside z, file and row
+  // Adds what is no number (texts of embed.copy) when the file is laid out, whole: it lies in
+  // memory until the file is complete.
+  std::function<void(hdf5::Group& root)> add_texts;
+};
+
+// Writes a file row by row, in any order; one process, any thread but one at a time.
+class RepresentationsWriter {
+ public:
+  // bad_input when `path` exists (unless `replace`: then the old one is moved aside as path.1 when
+  // the new one is complete) or cannot be written, no_space when the disk is full, here and below.
+  RepresentationsWriter(std::filesystem::path path, const RepresentationsLayout& layout,
+                        const RepresentationsOrigin& origin, bool replace = false);
+  ~RepresentationsWriter();  // an unfinished file is removed
+
+  // Rows [first, first + count) of z (float32), "file" (int32), "row" (int64) or a column, as they
+  // are in memory: count x row elements.
+  void write(const std::string& column, int64_t first, int64_t count, const void* values);
+
+  // Makes the file appear under its name. Every row of every column was written by then.
+  void finish();
+
+ private:
+  struct Construction;
+  std::unique_ptr<Construction> construction_;
+};
+
+// Representations in memory.
+struct Representations {
+  HostTensor z;                                 // float32 [N, D]
+  std::optional<std::vector<int64_t>> label;    // [N]
+  std::vector<std::string> files;               // empty when the file does not tell
+  std::vector<int32_t> file;                    // [N] or empty
+  std::vector<int64_t> row;                     // [N] or empty
+  std::optional<RepresentationsOrigin> origin;  // none in a file that another program made
+};
+
+// Reads a file with at least /z [N, D]; bad_input names what is wrong with it.
+Representations read_representations(const std::filesystem::path& path);
+
+}  // namespace lacuna

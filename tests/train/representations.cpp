@@ -1,0 +1,225 @@
+#include "train/representations.h"
+
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <cstring>
+#include <numeric>
+
+#include "base/error.h"
+#include "temporary_folder.h"
+
+using namespace lacuna;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int64_t samples = 1000, features = 24;
+
+RepresentationsOrigin origin() {
+  return {"runs/x",  12000,  "student", "encoder",
+          "/images", "3f2a", "0.1.0",   "[train]\nepochs = 10\n"};
+}
+
+struct Values {
+  std::vector<float> z = std::vector<float>(samples * features);
+  std::vector<int32_t> file = std::vector<int32_t>(samples);
+  std::vector<int64_t> row = std::vector<int64_t>(samples);
+  std::vector<int64_t> label = std::vector<int64_t>(samples);
+  std::vector<double> energy = std::vector<double>(samples * 2);
+  Values() {
+    std::iota(z.begin(), z.end(), 0.5f);
+    std::iota(energy.begin(), energy.end(), 0.25);
+    for (size_t i = 0; i < samples; ++i) {
+      file[i] = i < 600 ? 0 : 1;
+      row[i] = static_cast<int64_t>(i < 600 ? i : i - 600);
+      label[i] = static_cast<int64_t>(i % 10) - 1;
+    }
+  }
+};
+
+RepresentationsLayout layout() {
+  RepresentationsLayout all;
+  all.samples = samples;
+  all.features = features;
+  all.files = {"/data/a.h5", "/data/b.h5"};
+  all.columns = {{"label", DType::i64, {}}, {"copied/energy", DType::f64, {2}}};
+  all.add_texts = [](hdf5::Group& root) {
+    root.create_texts("/copied/id", std::vector<std::string>{"first", "zweite über"});
+  };
+  return all;
+}
+
+// Pieces of uneven length, the last ones first, as ranks may deliver them.
+void write_all(RepresentationsWriter& writer, const Values& values) {
+  for (const auto& [first, count] : {std::pair<int64_t, int64_t>{700, 300}, {0, 1}, {1, 699}}) {
+    writer.write("z", first, count, values.z.data() + first * features);
+    writer.write("file", first, count, values.file.data() + first);
+    writer.write("row", first, count, values.row.data() + first);
+    writer.write("label", first, count, values.label.data() + first);
+    writer.write("copied/energy", first, count, values.energy.data() + first * 2);
+  }
+}
+
+std::vector<std::string> names_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& each : fs::directory_iterator(folder))
+    names.push_back(each.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("representations: rows written in any order come back in data set order") {
+  const TemporaryFolder folder;
+  const Values values;
+  RepresentationsWriter writer(folder / "z.h5", layout(), origin());
+  write_all(writer, values);
+  CHECK_FALSE(fs::exists(folder / "z.h5"));
+  writer.finish();
+  CHECK(names_in(folder.path()) == std::vector<std::string>{"z.h5"});
+
+  const Representations read = read_representations(folder / "z.h5");
+  CHECK(read.z.shape() == Shape{samples, features});
+  CHECK(std::memcmp(read.z.data(), values.z.data(), read.z.bytes()) == 0);
+  CHECK(read.label == values.label);
+  CHECK(read.files == std::vector<std::string>{"/data/a.h5", "/data/b.h5"});
+  CHECK(read.file == values.file);
+  CHECK(read.row == values.row);
+  REQUIRE(read.origin);
+  CHECK(read.origin->run == "runs/x");
+  CHECK(read.origin->step == 12000);
+  CHECK(read.origin->weights == "student");
+  CHECK(read.origin->layer == "encoder");
+  CHECK(read.origin->dataset == "/images");
+  CHECK(read.origin->data_hash == "3f2a");
+  CHECK(read.origin->code_version == "0.1.0");
+  CHECK(read.origin->configuration == origin().configuration);
+
+  const auto file = hdf5::File::open((folder / "z.h5").string());
+  CHECK(file.dataset("/z").text("axes") == "sample, feature");
+  const HostTensor energy = file.dataset("/copied/energy").read();
+  CHECK(energy.shape() == Shape{samples, 2});
+  CHECK(std::memcmp(energy.data(), values.energy.data(), energy.bytes()) == 0);
+  CHECK(file.dataset("/copied/id").read_texts(0, 2) ==
+        std::vector<std::string>{"first", "zweite über"});
+}
+
+TEST_CASE("representations: an unfinished file leaves nothing") {
+  const TemporaryFolder folder;
+  {
+    RepresentationsWriter writer(folder / "z.h5", layout(), origin());
+    writer.write("row", 0, 10, Values().row.data());
+    CHECK(names_in(folder.path()) == std::vector<std::string>{"z.h5.tmp"});
+  }
+  CHECK(names_in(folder.path()).empty());
+}
+
+TEST_CASE("representations: what exists is refused or moved aside when the new file is complete") {
+  const TemporaryFolder folder;
+  overwrite(folder / "z.h5", "old");
+  const std::string message =
+      (folder / "z.h5").string() +
+      " exists: give another name with --out, or --force to move the old one "
+      "aside";
+  CHECK_THROWS_WITH(RepresentationsWriter(folder / "z.h5", layout(), origin()), message);
+  { RepresentationsWriter unfinished(folder / "z.h5", layout(), origin(), true); }
+  CHECK(content_of(folder / "z.h5") == "old");
+  RepresentationsWriter writer(folder / "z.h5", layout(), origin(), true);
+  write_all(writer, Values());
+  writer.finish();
+  CHECK(names_in(folder.path()) == std::vector<std::string>{"z.h5", "z.h5.1"});
+  CHECK(content_of(folder / "z.h5.1") == "old");
+  CHECK(read_representations(folder / "z.h5").z.shape() == Shape{samples, features});
+  // A file that appeared while this one was written.
+  RepresentationsWriter late(folder / "y.h5", layout(), origin());
+  write_all(late, Values());
+  overwrite(folder / "y.h5", "of somebody else");
+  CHECK_THROWS_WITH(late.finish(), Catch::Contains("y.h5 exists"));
+  CHECK(content_of(folder / "y.h5") == "of somebody else");
+}
+
+TEST_CASE("representations: places that cannot be written are named") {
+  const TemporaryFolder folder;
+  const auto path = folder / "absent/z.h5";
+  CHECK_THROWS_WITH(RepresentationsWriter(path, layout(), origin()),
+                    "cannot write " + path.string() + ": No such file or directory");
+}
+
+TEST_CASE("representations: a full disk has its own status and leaves nothing") {
+  const TemporaryFolder folder;
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{50000, 50000};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    int status = 100;
+    try {
+      RepresentationsWriter writer(folder / "z.h5", layout(), origin());
+      write_all(writer, Values());
+      writer.finish();
+    } catch (const Error& error) {
+      status = static_cast<int>(error.status());
+    }
+    ::_exit(status);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == static_cast<int>(ExitStatus::no_space));
+  CHECK(names_in(folder.path()).empty());
+}
+
+TEST_CASE("representations: laying out a large file takes no memory") {
+  // 64 GB of z that nobody writes; texts and files lie in front of it.
+  const TemporaryFolder folder;
+  const auto peak_kib = [] {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+  };
+  RepresentationsLayout large = layout();
+  large.samples = int64_t{1} << 24;
+  large.features = 1024;
+  large.files.assign(5000, "/data/of/a/user/with/long/names/of/files.h5");
+  large.add_texts = [](hdf5::Group& root) {
+    root.create_texts("/copied/id", std::vector<std::string>(20000, "text of a user"));
+  };
+  const auto before = peak_kib();
+  {
+    const RepresentationsWriter writer(folder / "z.h5", large, origin());
+    CHECK(fs::file_size(folder / "z.h5.tmp") > uint64_t{1} << 36);
+  }
+  CHECK(peak_kib() - before < 200 << 10);
+}
+
+TEST_CASE("representations: files of other programs are read and wrong ones refused") {
+  const TemporaryFolder folder;
+  const std::string path = (folder / "z.h5").string();
+  const auto create = [&](const Shape& z, std::optional<Shape> label) {
+    auto file = hdf5::File::create(path);
+    const std::vector<double> numbers(100, 1.5);
+    file.create_dataset("/z", DType::f64, z).write(numbers.data(), DType::f64);
+    if (label) file.create_dataset("/label", DType::u8, *label).write(numbers.data(), DType::f64);
+    file.close();
+  };
+  create({5, 4}, Shape{5});
+  const Representations read = read_representations(path);
+  CHECK(read.z.as<float>()[19] == 1.5f);
+  CHECK(read.label == std::vector<int64_t>(5, 1));
+  CHECK(read.files.empty());
+  CHECK_FALSE(read.origin);
+  create({5, 4}, std::nullopt);
+  CHECK_FALSE(read_representations(path).label);
+  create({5, 2, 2}, std::nullopt);
+  CHECK_THROWS_WITH(read_representations(path), Catch::Contains("has the shape [5, 2, 2]"));
+  create({5, 4}, Shape{4});
+  CHECK_THROWS_WITH(read_representations(path),
+                    "/label in " + path + " has the shape [4] beside 5 rows of /z");
+}

@@ -4,6 +4,7 @@
 #include <deque>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "graph/state.h"
@@ -25,6 +26,8 @@ struct Recording {
   bool training = true;
   // Type of activations: f64 on the reference device, f32 or bf16 on others.
   DType compute = DType::f32;
+  // Type of parameters and losses: f64 on the reference device, else f32.
+  DType parameters = DType::f32;
   // Rows of the global batch that each rank holds; one entry per rank, entries may differ.
   std::vector<int64_t> rows;
   // Statistics over the global batch (default) or over this rank's rows only.
@@ -43,6 +46,11 @@ struct Recording {
     return host_leaf(name, DType::f64, Shape{}, &kept);
   }
 
+  // Share of the training that is done, in [0, 1]: schedules of an objective's own follow it.
+  double progress = 0;
+
+  // Shares of figures to watch, by name: f64 [], summed over ranks and written with the loss.
+  std::vector<std::pair<std::string, Tensor>> metrics = {};
   std::vector<Update> updates = {};
   std::deque<double> values = {};  // addresses stay valid
 };

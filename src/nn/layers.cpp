@@ -1,0 +1,102 @@
+#include "nn/layers.h"
+
+#include "ops/matrix_product.h"
+#include "ops/updates.h"
+
+namespace lacuna {
+
+Convolution2d::Convolution2d(Scope scope, int64_t in, int64_t out, int64_t kernel, int64_t stride,
+                             bool bias)
+    : weight_(scope.normal("weight", {out, in, kernel, kernel},
+                           std::sqrt(2.0 / static_cast<double>(out * kernel * kernel)))),
+      bias_(bias ? &scope.constant("bias", {out}, 0) : nullptr),
+      options_{.stride = {stride}, .padding = {kernel / 2}} {}
+
+Tensor Convolution2d::operator()(const Tensor& x, Recording&) const {
+  return convolution(x, weight_.tensor(), bias_ ? bias_->tensor() : Tensor(), options_);
+}
+
+BatchNorm::BatchNorm(Scope scope, int64_t channels)
+    : weight_(scope.constant("weight", {channels}, 1)),
+      bias_(scope.constant("bias", {channels}, 0)),
+      running_mean_(scope.constant("running_mean", {channels}, 0, Role::buffer)),
+      running_variance_(scope.constant("running_var", {channels}, 1, Role::buffer)) {}
+
+Tensor BatchNorm::operator()(const Tensor& x, Recording& recording, bool relu,
+                             const Tensor& residual) const {
+  constexpr double epsilon = 1e-5;
+  constexpr double momentum = 0.1;
+  Communicator* over = recording.synchronise_statistics ? &recording.communicator : nullptr;
+  Tensor moments;
+  if (recording.training) {
+    moments = batch_moments(x, over);
+    recording.updates.push_back(
+        running_update(moments, running_mean_, running_variance_, momentum));
+  } else {
+    moments = fixed_moments(running_mean_.tensor(), running_variance_.tensor());
+  }
+  return batch_norm(x, moments, weight_.tensor(), bias_.tensor(),
+                    {.epsilon = epsilon, .relu = relu, .residual = residual, .communicator = over});
+}
+
+Linear::Linear(Scope scope, int64_t in, int64_t out, bool bias)
+    : weight_(scope.normal("weight", {out, in}, std::sqrt(1.0 / static_cast<double>(in)))),
+      bias_(bias ? &scope.constant("bias", {out}, 0) : nullptr) {}
+
+Tensor Linear::operator()(const Tensor& x, Recording&) const {
+  return linear(x, weight_.tensor(), bias_ ? bias_->tensor() : Tensor());
+}
+
+Mlp::Mlp(Scope scope, const std::vector<int64_t>& sizes, bool last_norm) {
+  LACUNA_CHECK(sizes.size() >= 2);
+  for (size_t i = 0; i + 1 < sizes.size(); ++i) {
+    const bool last = i + 2 == sizes.size();
+    const bool normed = !last || last_norm;  // no bias directly before a normalisation
+    linear_.emplace_back(scope / concat("layers.", i, ".linear"), sizes[i], sizes[i + 1], !normed);
+    if (normed) norm_.emplace_back(scope / concat("layers.", i, ".norm"), sizes[i + 1]);
+  }
+}
+
+Tensor Mlp::operator()(Tensor x, Recording& recording) const {
+  for (size_t i = 0; i < linear_.size(); ++i) {
+    x = linear_[i](x, recording);
+    const bool last = i + 1 == linear_.size();
+    if (i < norm_.size()) x = norm_[i](x, recording, !last);
+  }
+  return x;
+}
+
+namespace {
+
+State& counterpart(StateStore& store, const State& state, const std::string& from,
+                   const std::string& to) {
+  State* other = store.find(to + state.name().substr(from.size()));
+  LACUNA_CHECK(other != nullptr && other->shape() == state.shape(), state.name());
+  return *other;
+}
+
+}  // namespace
+
+void copy_state(StateStore& store, const std::string& from, const std::string& to) {
+  for (const Role role : {Role::parameter, Role::buffer}) {
+    for (const State* source : store.select(from + ".", role)) {
+      HostTensor host(source->dtype(), source->shape());
+      source->read(host.data());
+      counterpart(store, *source, from, to).write(host.data());
+    }
+  }
+}
+
+void record_momentum_update(StateStore& store, const std::string& student,
+                            const std::string& teacher, const Tensor& momentum,
+                            Recording& recording) {
+  std::vector<Tensor> sources;
+  std::vector<State*> targets;
+  for (const State* source : store.select(student + ".", Role::parameter)) {
+    sources.push_back(source->tensor());
+    targets.push_back(&counterpart(store, *source, student, teacher));
+  }
+  recording.updates.push_back(ema_update(sources, targets, momentum));
+}
+
+}  // namespace lacuna

@@ -1,0 +1,77 @@
+// Layers: parameters, and a forward made of operations. A layer is called with what it is recorded
+// with (graph/recording.h). Names of parameters are PyTorch's.
+#pragma once
+
+#include <optional>
+
+#include "graph/recording.h"
+#include "nn/scope.h"
+#include "ops/batch_norm.h"
+#include "ops/convolution.h"
+
+namespace lacuna {
+
+// Convolution over the last `kernel.size()` axes before the channels. Weights: He et al. 2015,
+// N(0, 2 / (K prod(kernel))), as PyTorch's ResNet. No bias: a normalisation follows.
+class Convolution2d {
+ public:
+  // x [B, H, W, in] -> [B, H', W', out]; padding kernel / 2.
+  Convolution2d(Scope scope, int64_t in, int64_t out, int64_t kernel, int64_t stride,
+                bool bias = false);
+  Tensor operator()(const Tensor& x, Recording& recording) const;
+
+ private:
+  State& weight_;
+  State* bias_;
+  ConvolutionOptions options_;
+};
+
+// Batch normalisation over all axes but the last, with running statistics for evaluation
+// (momentum 0.1, epsilon 1e-5); ReLU and a residual fused in.
+class BatchNorm {
+ public:
+  BatchNorm(Scope scope, int64_t channels);
+  Tensor operator()(const Tensor& x, Recording& recording, bool relu = false,
+                    const Tensor& residual = {}) const;
+
+ private:
+  State& weight_;
+  State& bias_;
+  State& running_mean_;
+  State& running_variance_;
+};
+
+// y = x W^T + b, W [out, in] from N(0, 1 / in), b = 0.
+class Linear {
+ public:
+  Linear(Scope scope, int64_t in, int64_t out, bool bias = true);
+  Tensor operator()(const Tensor& x, Recording& recording) const;
+
+ private:
+  State& weight_;
+  State* bias_;
+};
+
+// Linear - batch norm - ReLU - … - linear [- batch norm], as projection heads and predictors are.
+class Mlp {
+ public:
+  // `sizes`: in, hidden…, out.
+  Mlp(Scope scope, const std::vector<int64_t>& sizes, bool last_norm);
+  Tensor operator()(Tensor x, Recording& recording) const;
+
+ private:
+  std::vector<Linear> linear_;
+  std::vector<BatchNorm> norm_;
+};
+
+// Copies every State below `from` onto the one of the same name below `to` (a teacher's start).
+void copy_state(StateStore& store, const std::string& from, const std::string& to);
+
+// Records, for after the optimizer's update: each parameter below `teacher` becomes
+// momentum * itself + (1 - momentum) * that below `student`; buffers (running statistics) are the
+// teacher's own.
+void record_momentum_update(StateStore& store, const std::string& student,
+                            const std::string& teacher, const Tensor& momentum,
+                            Recording& recording);
+
+}  // namespace lacuna

@@ -1,0 +1,28 @@
+// Encoder: from a batch of samples to representations. One file per architecture; encoders/list.h
+// names them.
+#pragma once
+
+#include <memory>
+
+#include "base/configuration.h"
+#include "graph/recording.h"
+#include "nn/scope.h"
+
+namespace lacuna {
+
+class Encoder {
+ public:
+  virtual ~Encoder() = default;
+  // x [B, H, W, C] -> [B, features()].
+  virtual Tensor operator()(const Tensor& x, Recording& recording) const = 0;
+  // The features before pooling, [B, H', W', features()], for dense outputs.
+  virtual Tensor map(const Tensor& x, Recording& recording) const = 0;
+  virtual int64_t features() const = 0;
+  // How many pixels of the input one of map()'s covers along an axis.
+  virtual int64_t stride() const = 0;
+};
+
+// Makes an encoder of the configured architecture for samples of one shape ([H, W, C]) in a scope.
+using EncoderFactory = std::function<std::unique_ptr<Encoder>(Scope)>;
+
+}  // namespace lacuna

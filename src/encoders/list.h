@@ -1,0 +1,26 @@
+// The list of encoders: an architecture is a file and a line in list.cpp.
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "encoders/encoder.h"
+
+namespace lacuna {
+
+struct EncoderEntry {
+  std::string_view name;  // of encoder.name
+  std::vector<Key> (*keys)();
+  std::unique_ptr<Encoder> (*make)(const Configuration& configuration, const Shape& sample,
+                                   Scope scope);
+};
+
+std::span<const EncoderEntry> encoders();
+
+// encoder.name and every encoder's own keys.
+void add_encoder_keys(Schema& schema);
+
+EncoderFactory encoder_factory(const Configuration& configuration, const Shape& sample);
+
+}  // namespace lacuna

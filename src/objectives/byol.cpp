@@ -1,0 +1,113 @@
+// BYOL: Grill et al., "Bootstrap your own latent: a new approach to self-supervised learning",
+// NeurIPS 2020. The student predicts, from one view, what a slowly following teacher sees in the
+// other; no negatives.
+#include "objectives/byol.h"
+
+#include <numbers>
+
+#include "ops/elementwise.h"
+#include "ops/normalize.h"
+#include "ops/shape.h"
+#include "ops/squared_error.h"
+
+namespace lacuna {
+
+namespace {
+
+struct Branch {
+  std::unique_ptr<Encoder> encoder;
+  Mlp projector;
+
+  Branch(const ObjectiveParts& parts, Scope scope)
+      : encoder(parts.make_encoder(scope / "encoder")),
+        projector(scope / "projector",
+                  {encoder->features(), parts.configuration.integer("objective.hidden"),
+                   parts.configuration.integer("objective.projection")},
+                  false) {}
+  Tensor operator()(const Tensor& x, Recording& recording) const {
+    return projector((*encoder)(x, recording), recording);
+  }
+};
+
+class Byol final : public Objective {
+ public:
+  explicit Byol(const ObjectiveParts& parts)
+      : views_(parts.views),
+        momentum_(parts.configuration.number("objective.momentum")),
+        store_(parts.scope.store()),
+        student_(parts, parts.scope),
+        predictor_(parts.scope / "predictor",
+                   {parts.configuration.integer("objective.projection"),
+                    parts.configuration.integer("objective.hidden"),
+                    parts.configuration.integer("objective.projection")},
+                   false),
+        teacher_(parts, parts.scope / "teacher") {
+    for (const char* part : {"encoder", "projector"}) {
+      copy_state(store_, part, concat("teacher.", part));
+    }
+  }
+
+  std::unique_ptr<Recipe> recipe() const override {
+    return image_views(views_.sample, 2, views_.augment, views_.normalisation);
+  }
+
+  Tensor loss(const Fields& batch, Recording& recording) const override {
+    const Tensor p0 = predict(batch.view(0), recording);
+    const Tensor p1 = predict(batch.view(1), recording);
+    const Tensor t0 = target(batch.view(0), recording);
+    const Tensor t1 = target(batch.view(1), recording);
+    // Eq. 6: momentum rises from its start to 1 along a cosine.
+    const double momentum =
+        1 - (1 - momentum_) * (std::cos(std::numbers::pi * recording.progress) + 1) / 2;
+    const Tensor m = recording.value("teacher_momentum", momentum);
+    record_momentum_update(store_, "encoder", "teacher.encoder", m, recording);
+    record_momentum_update(store_, "projector", "teacher.projector", m, recording);
+    // Eq. 2, made symmetric, as the mean over the global batch.
+    const double share = 1.0 / static_cast<double>(recording.global_rows());
+    return add(squared_error(p0, t1, share), squared_error(p1, t0, share));
+  }
+
+  bool spans_batch() const override { return false; }
+
+  Network network(Weights weights) const override {
+    const Branch& branch = weights == Weights::student ? student_ : teacher_;
+    return {branch.encoder.get(), &branch.projector};
+  }
+
+ private:
+  Tensor predict(const Tensor& view, Recording& recording) const {
+    return normalize(exact(predictor_(student_(view, recording), recording), recording));
+  }
+  Tensor target(const Tensor& view, Recording& recording) const {
+    return stop_gradient(normalize(exact(teacher_(view, recording), recording)));
+  }
+
+  ViewOptions views_;
+  double momentum_;
+  StateStore& store_;
+  Branch student_;
+  Mlp predictor_;
+  Branch teacher_;
+};
+
+}  // namespace
+
+std::vector<Key> byol_keys() {
+  return {
+      key::number("objective.momentum", "0.99",
+                  "Teacher's momentum at the start; it rises to 1 along a cosine.")
+          .between(0, 1),
+      key::integer("objective.hidden", "512",
+                   "Width of the hidden layers of projector and predictor.")
+          .between(1, 65536),
+      key::integer("objective.projection", "128",
+                   "Dimension in which prediction and target are compared.")
+          .between(1, 65536),
+  };
+}
+
+std::unique_ptr<Objective> make_byol(const ObjectiveParts& parts) {
+  return std::make_unique<Byol>(parts);
+}
+
+}  // namespace lacuna

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "objectives/objective.h"
+
+namespace lacuna {
+
+std::vector<Key> byol_keys();
+std::unique_ptr<Objective> make_byol(const ObjectiveParts& parts);
+
+}  // namespace lacuna

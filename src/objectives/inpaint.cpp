@@ -1,0 +1,97 @@
+// Inpainting: Pathak et al., "Context encoders: feature learning by inpainting", CVPR 2016, with the
+// reconstruction loss alone. A decoder fills in regions that were hidden from the encoder.
+#include "objectives/inpaint.h"
+
+#include <bit>
+
+#include "ops/elementwise.h"
+#include "ops/pooling.h"
+#include "ops/squared_error.h"
+
+namespace lacuna {
+
+namespace {
+
+// From the encoder's map back to the image: upsample by two (nearest), convolve, normalise, ReLU,
+// halving the channels, until the image's size is reached; then a convolution to its channels.
+class Decoder {
+ public:
+  Decoder(Scope scope, const Encoder& encoder, int64_t channels)
+      : stages_(std::countr_zero(static_cast<uint64_t>(encoder.stride()))),
+        output_(scope / "output", std::max<int64_t>(8, encoder.features() >> stages_), channels, 3,
+                1, true) {
+    int64_t in = encoder.features();
+    for (int stage = 0; stage < stages_; ++stage) {
+      const int64_t out = std::max<int64_t>(8, in / 2);
+      convolution_.emplace_back(scope / concat("stage", stage, ".conv"), in, out, 3, 1);
+      norm_.emplace_back(scope / concat("stage", stage, ".bn"), out);
+      in = out;
+    }
+  }
+
+  // `shape` [B, H, W, C]: of the image to be made. Sizes on the way are those of the encoder,
+  // which halves upwards rounding up.
+  Tensor operator()(Tensor x, const Shape& shape, Recording& recording) const {
+    for (int stage = 0; stage < stages_; ++stage) {
+      const int64_t step = int64_t{1} << (stages_ - 1 - stage);
+      x = upsample(x, (shape[1] + step - 1) / step, (shape[2] + step - 1) / step);
+      const auto i = static_cast<size_t>(stage);
+      x = norm_[i](convolution_[i](x, recording), recording, true);
+    }
+    return output_(x, recording);
+  }
+
+ private:
+  int stages_;
+  std::vector<Convolution2d> convolution_;
+  std::vector<BatchNorm> norm_;
+  Convolution2d output_;
+};
+
+class Inpaint final : public Objective {
+ public:
+  explicit Inpaint(const ObjectiveParts& parts)
+      : views_(parts.views),
+        fraction_(parts.views.augment.mask),
+        encoder_(parts.make_encoder(parts.scope / "encoder")),
+        decoder_(parts.scope / "decoder", *encoder_, parts.views.sample[-1]) {}
+
+  std::unique_ptr<Recipe> recipe() const override {
+    return masked_view(views_.sample, views_.augment, views_.normalisation);
+  }
+
+  Tensor loss(const Fields& batch, Recording& recording) const override {
+    const Tensor& image = batch.view(0);
+    const Tensor& mask = batch["mask"];  // 1 where hidden
+    const Tensor map = encoder_->map(hide(image, mask), recording);
+    const Tensor filled = exact(decoder_(map, image.shape(), recording), recording);
+    // Mean square over the hidden part of the global batch: the same fraction of every image.
+    const double pixels =
+        static_cast<double>(image.shape().from(1).count() * recording.global_rows());
+    return squared_error(filled, exact(image, recording), 1 / (fraction_ * pixels),
+                         exact(mask, recording));
+  }
+
+  bool spans_batch() const override { return false; }
+
+  Network network(Weights weights) const override {
+    require_student(weights, "inpaint");
+    return {encoder_.get(), nullptr};
+  }
+
+ private:
+  ViewOptions views_;
+  double fraction_;
+  std::unique_ptr<Encoder> encoder_;
+  Decoder decoder_;
+};
+
+}  // namespace
+
+std::vector<Key> inpaint_keys() { return {}; }
+
+std::unique_ptr<Objective> make_inpaint(const ObjectiveParts& parts) {
+  return std::make_unique<Inpaint>(parts);
+}
+
+}  // namespace lacuna

@@ -1,0 +1,25 @@
+// The list of objectives: an objective is a file and a line in list.cpp.
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "objectives/objective.h"
+
+namespace lacuna {
+
+struct ObjectiveEntry {
+  std::string_view name;  // of objective.name
+  std::vector<Key> (*keys)();
+  std::unique_ptr<Objective> (*make)(const ObjectiveParts& parts);
+};
+
+std::span<const ObjectiveEntry> objectives();
+
+// objective.name and every objective's own keys.
+void add_objective_keys(Schema& schema);
+
+std::unique_ptr<Objective> make_objective(const ObjectiveParts& parts);
+
+}  // namespace lacuna

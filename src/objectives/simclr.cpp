@@ -1,0 +1,76 @@
+// SimCLR: Chen, Kornblith, Norouzi, Hinton, "A simple framework for contrastive learning of visual
+// representations", ICML 2020. Two views of each sample attract, the views of all other samples of
+// the global batch repel.
+#include "objectives/simclr.h"
+
+#include "ops/collectives.h"
+#include "ops/elementwise.h"
+#include "ops/normalize.h"
+#include "ops/nt_xent.h"
+
+namespace lacuna {
+
+namespace {
+
+class SimClr final : public Objective {
+ public:
+  explicit SimClr(const ObjectiveParts& parts)
+      : views_(parts.views),
+        temperature_(parts.configuration.number("objective.temperature")),
+        encoder_(parts.make_encoder(parts.scope / "encoder")),
+        projector_(parts.scope / "projector",
+                   {encoder_->features(), parts.configuration.integer("objective.hidden"),
+                    parts.configuration.integer("objective.projection")},
+                   true) {}
+
+  std::unique_ptr<Recipe> recipe() const override {
+    return image_views(views_.sample, 2, views_.augment, views_.normalisation);
+  }
+
+  Tensor loss(const Fields& batch, Recording& recording) const override {
+    const Tensor z0 = project(batch.view(0), recording);
+    const Tensor z1 = project(batch.view(1), recording);
+    return nt_xent(z0, z1, gather(z0, recording), gather(z1, recording), temperature_,
+                   recording.first_row());
+  }
+
+  bool spans_batch() const override { return true; }
+
+  Network network(Weights weights) const override {
+    require_student(weights, "simclr");
+    return {encoder_.get(), &projector_};
+  }
+
+ private:
+  Tensor project(const Tensor& view, Recording& recording) const {
+    return normalize(exact(projector_((*encoder_)(view, recording), recording), recording));
+  }
+
+  ViewOptions views_;
+  double temperature_;
+  std::unique_ptr<Encoder> encoder_;
+  Mlp projector_;
+};
+
+}  // namespace
+
+std::vector<Key> simclr_keys() {
+  return {
+      key::number(
+          "objective.temperature", "0.2",
+          "Temperature of the softmax over similarities: lower weighs the nearest negatives more.")
+          .above(0)
+          .max(10),
+      key::integer("objective.hidden", "512", "Width of the projection head's hidden layer.")
+          .between(1, 65536),
+      key::integer("objective.projection", "128",
+                   "Dimension of the projection in which views are compared.")
+          .between(1, 65536),
+  };
+}
+
+std::unique_ptr<Objective> make_simclr(const ObjectiveParts& parts) {
+  return std::make_unique<SimClr>(parts);
+}
+
+}  // namespace lacuna

@@ -1,0 +1,186 @@
+#include "train/optimizer.h"
+
+#include <cmath>
+
+#include "ops/updates.h"
+
+namespace lacuna {
+
+namespace {
+
+// Parameters in two groups: those with weight decay; and biases and normalisation, without.
+struct Group {
+  bool decayed = false;
+  std::vector<size_t> index;  // among the attached parameters
+  std::vector<State*> parameters;
+  std::vector<State*> first;   // momentum, or AdamW's first moment
+  std::vector<State*> second;  // AdamW's second moment
+};
+
+// What an optimizer's update is made from.
+struct Operands {
+  const Group& group;
+  std::vector<Tensor> gradients;  // of the group
+  Tensor rate, clip;
+  int64_t step;
+  Recording& recording;
+};
+
+class Grouped : public Optimizer {
+ public:
+  void attach(StateStore& store, const std::vector<State*>& parameters) final {
+    groups_[0].decayed = true;
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      Group& group = groups_[parameters[i]->decays() ? 0 : 1];
+      group.index.push_back(i);
+      group.parameters.push_back(parameters[i]);
+      group.first.push_back(&make(store, first_name(), *parameters[i]));
+      if (second_name() != nullptr)
+        group.second.push_back(&make(store, second_name(), *parameters[i]));
+    }
+  }
+
+  void record(const std::vector<Tensor>& gradients, const Tensor& rate, const Tensor& clip,
+              int64_t step, Recording& recording) final {
+    for (const Group& group : groups_) {
+      if (group.index.empty()) continue;
+      Operands operands{group, {}, rate, clip, step, recording};
+      for (const size_t i : group.index) operands.gradients.push_back(gradients[i]);
+      recording.updates.push_back(update(operands));
+    }
+  }
+
+ protected:
+  virtual const char* first_name() const { return "momentum"; }
+  virtual const char* second_name() const { return nullptr; }
+  virtual Update update(const Operands& operands) = 0;
+
+ private:
+  static State& make(StateStore& store, const char* what, const State& parameter) {
+    return store.create(concat("optimizer.", what, ".", parameter.name()), parameter.dtype(),
+                        parameter.shape(), Role::optimizer);
+  }
+  Group groups_[2];
+};
+
+class SgdOptimizer final : public Grouped {
+ public:
+  explicit SgdOptimizer(const Configuration& configuration)
+      : momentum_(configuration.number("optimizer.momentum")),
+        decay_(configuration.number("optimizer.weight_decay")) {}
+
+ private:
+  Update update(const Operands& o) override {
+    return sgd_update(o.gradients, o.group.parameters, o.group.first, o.rate, o.clip,
+                      {.momentum = momentum_, .decay = o.group.decayed ? decay_ : 0});
+  }
+  double momentum_, decay_;
+};
+
+class LarsOptimizer final : public Grouped {
+ public:
+  explicit LarsOptimizer(const Configuration& configuration)
+      : momentum_(configuration.number("optimizer.momentum")),
+        decay_(configuration.number("optimizer.weight_decay")),
+        trust_(configuration.number("optimizer.trust")) {}
+
+ private:
+  Update update(const Operands& o) override {
+    return lars_update(o.gradients, o.group.parameters, o.group.first, o.rate, o.clip,
+                       {.momentum = momentum_,
+                        .decay = o.group.decayed ? decay_ : 0,
+                        .trust = trust_,
+                        .adapt = o.group.decayed ? 1 : 0});
+  }
+  double momentum_, decay_, trust_;
+};
+
+class AdamWOptimizer final : public Grouped {
+ public:
+  explicit AdamWOptimizer(const Configuration& configuration)
+      : beta1_(configuration.number("optimizer.beta1")),
+        beta2_(configuration.number("optimizer.beta2")),
+        epsilon_(configuration.number("optimizer.epsilon")),
+        decay_(configuration.number("optimizer.weight_decay")) {}
+
+ private:
+  const char* first_name() const override { return "first_moment"; }
+  const char* second_name() const override { return "second_moment"; }
+  Update update(const Operands& o) override {
+    const auto t = static_cast<double>(o.step + 1);
+    return adamw_update(o.gradients, o.group.parameters, o.group.first, o.group.second, o.rate,
+                        o.clip, o.recording.value("adamw_correction1", 1 - std::pow(beta1_, t)),
+                        o.recording.value("adamw_correction2", 1 - std::pow(beta2_, t)),
+                        {.beta1 = beta1_,
+                         .beta2 = beta2_,
+                         .epsilon = epsilon_,
+                         .decay = o.group.decayed ? decay_ : 0});
+  }
+  double beta1_, beta2_, epsilon_, decay_;
+};
+
+template <typename T>
+std::unique_ptr<Optimizer> make(const Configuration& configuration) {
+  return std::make_unique<T>(configuration);
+}
+
+Key momentum_key() {
+  return key::number("optimizer.momentum", "0.9",
+                     "Weight of the past in the running sum of gradients.")
+      .min(0)
+      .below(1);
+}
+
+struct Entry {
+  const char* name;
+  std::vector<Key> keys;
+  std::unique_ptr<Optimizer> (*make)(const Configuration&);
+};
+
+std::vector<Entry> optimizers() {
+  return {
+      {"sgd", {momentum_key()}, make<SgdOptimizer>},
+      {"lars",
+       {momentum_key(), key::number("optimizer.trust", "0.001",
+                                    "Size of a step relative to the norm of the weights.")
+                            .above(0)},
+       make<LarsOptimizer>},
+      {"adamw",
+       {key::number("optimizer.beta1", "0.9", "Decay of the mean of gradients.").min(0).below(1),
+        key::number("optimizer.beta2", "0.999", "Decay of the mean of squared gradients.")
+            .min(0)
+            .below(1),
+        key::number("optimizer.epsilon", "1e-8", "Added to the root of the mean square.").above(0)},
+       make<AdamWOptimizer>},
+  };
+}
+
+}  // namespace
+
+void add_optimizer_keys(Schema& schema) {
+  std::vector<std::string> names;
+  for (const Entry& entry : optimizers()) names.emplace_back(entry.name);
+  schema.add({
+      key::one_of("optimizer.name", names, "sgd", "How gradients change weights."),
+      key::number("optimizer.lr", "0.1", "Peak learning rate; it is not scaled by the batch.")
+          .above(0),
+      key::number("optimizer.weight_decay", "1e-4",
+                  "Weight decay; biases and normalisation are left out.")
+          .min(0),
+      key::number("optimizer.clip", "0",
+                  "Largest norm of the whole gradient; 0 leaves it as it is.")
+          .min(0),
+      key::number("optimizer.warmup", "0", "Length of the linear warm-up.").unit("epochs").min(0),
+  });
+  for (const Entry& entry : optimizers()) schema.add_for("optimizer.name", entry.name, entry.keys);
+}
+
+std::unique_ptr<Optimizer> make_optimizer(const Configuration& configuration) {
+  for (const Entry& entry : optimizers()) {
+    if (configuration.is("optimizer.name", entry.name)) return entry.make(configuration);
+  }
+  LACUNA_CHECK(false, "optimizer.name");
+  return nullptr;
+}
+
+}  // namespace lacuna

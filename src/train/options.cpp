@@ -1,0 +1,72 @@
+#include "train/options.h"
+
+namespace lacuna {
+
+std::vector<Key> train_keys() {
+  return {
+      key::integer("seed", "1", "Seed of everything that is drawn.").min(0),
+      key::integer("train.epochs", "100", "How often each sample is seen.")
+          .unit("epochs")
+          .between(1, 1 << 20),
+      key::integer("train.batch", "256", "Samples of a step, over all ranks.")
+          .unit("samples")
+          .between(2, 1 << 24),
+      key::integer(
+          "train.max_steps", "0",
+          "Ends the training after so many steps, whatever train.epochs says; 0: no limit.")
+          .unit("steps")
+          .min(0),
+      key::one_of("train.device", {"cpu", "reference"}, "cpu",
+                  "Where to compute; reference is slow double precision, to compare with.")
+          .execution(),
+      key::one_of("train.precision", {"auto", "f32", "bf16"}, "auto",
+                  "Type of activations: auto takes bf16 where every rank has matrix units (AMX), "
+                  "else f32."),
+      key::integer("train.threads", "0",
+                   "Compute threads of a rank; 0: its share of the processors it may use.")
+          .unit("threads")
+          .between(0, 4096)
+          .execution(),
+      key::one_of("train.statistics", {"global", "local"}, "global",
+                  "Batch normalisation over the global batch, or over each rank's part."),
+      key::bytes("train.bucket", "4 MiB",
+                 "Gradients that are summed over the ranks in one message.")
+          .min(1)
+          .execution(),
+      key::number("train.checkpoint_minutes", "10", "Time between checkpoints.")
+          .unit("minutes")
+          .above(0)
+          .execution(),
+      key::integer("train.checkpoint_steps", "0",
+                   "A checkpoint every so many steps as well; 0: by time alone.")
+          .unit("steps")
+          .min(0)
+          .execution(),
+      key::integer("train.keep", "3",
+                   "How many of the last checkpoints stay; the best one stays too.")
+          .min(1)
+          .execution(),
+      key::number("train.log_seconds", "10", "Time between two lines of progress in a batch log.")
+          .unit("seconds")
+          .above(0)
+          .execution(),
+  };
+}
+
+TrainOptions train_options(const Configuration& c) {
+  return {.seed = static_cast<uint64_t>(c.integer("seed")),
+          .epochs = c.integer("train.epochs"),
+          .batch = c.integer("train.batch"),
+          .max_steps = c.integer("train.max_steps"),
+          .device = c.text("train.device"),
+          .precision = c.text("train.precision"),
+          .threads = c.integer("train.threads"),
+          .synchronise_statistics = c.is("train.statistics", "global"),
+          .bucket_bytes = c.bytes("train.bucket"),
+          .checkpoint_minutes = c.number("train.checkpoint_minutes"),
+          .checkpoint_steps = c.integer("train.checkpoint_steps"),
+          .keep = c.integer("train.keep"),
+          .log_seconds = c.number("train.log_seconds")};
+}
+
+}  // namespace lacuna

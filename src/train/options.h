@@ -1,0 +1,31 @@
+// What the keys seed, train.* say.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/configuration.h"
+
+namespace lacuna {
+
+struct TrainOptions {
+  uint64_t seed;
+  int64_t epochs;
+  int64_t batch;      // samples of the global batch
+  int64_t max_steps;  // 0: no limit
+  std::string device;
+  std::string precision;  // "auto", "f32", "bf16"
+  int64_t threads;        // 0: all that this rank may use
+  bool synchronise_statistics;
+  int64_t bucket_bytes;
+  double checkpoint_minutes;
+  int64_t checkpoint_steps;  // 0: by time alone
+  int64_t keep;
+  double log_seconds;
+};
+
+std::vector<Key> train_keys();
+TrainOptions train_options(const Configuration& configuration);
+
+}  // namespace lacuna

@@ -1,0 +1,129 @@
+#include "train/trainer.h"
+
+#include <cmath>
+
+#include "graph/differentiate.h"
+#include "ops/collectives.h"
+#include "ops/elementwise.h"
+#include "ops/updates.h"
+
+namespace lacuna {
+
+Trainer::Trainer(Device& device, Communicator& communicator, StateStore& store, Loss loss,
+                 std::unique_ptr<Optimizer> optimizer, TrainerOptions options)
+    : device_(device),
+      communicator_(communicator),
+      store_(store),
+      loss_(std::move(loss)),
+      optimizer_(std::move(optimizer)),
+      options_(options),
+      one_(device.parameter_dtype(), Shape{}),
+      executor_(device, options.plan) {
+  if (one_.dtype() == DType::f64) {
+    one_.as<double>()[0] = 1;
+  } else {
+    one_.as<float>()[0] = 1;
+  }
+}
+
+Recording Trainer::start(const std::vector<int64_t>& rows, double progress) const {
+  return {.communicator = communicator_,
+          .training = true,
+          .compute = options_.compute,
+          .parameters = device_.parameter_dtype(),
+          .rows = rows,
+          .synchronise_statistics = options_.synchronise_statistics,
+          .progress = progress};
+}
+
+std::vector<Tensor> Trainer::differentiate_all(const Tensor& loss,
+                                               const std::vector<State*>& by) const {
+  std::vector<Tensor> variables;
+  for (const State* state : by) variables.push_back(state->tensor());
+  return differentiate(loss, host_leaf("one", one_), variables);
+}
+
+void Trainer::prepare(const Fields& example, const std::vector<int64_t>& rows) {
+  LACUNA_CHECK(parameters_.empty());
+  Recording recording = start(rows, 0);
+  const Tensor loss = loss_(example, recording);
+  const std::vector<State*> all = store_.select("", Role::parameter);
+  const std::vector<Tensor> gradients = differentiate_all(loss, all);
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (gradients[i].defined()) parameters_.push_back(all[i]);
+  }
+  optimizer_->attach(store_, parameters_);
+}
+
+// Gradients are ready from the last parameter to the first: buckets are filled in that order, so
+// that each is summed over ranks while the backward pass goes on.
+std::vector<Tensor> Trainer::reduced(std::vector<Tensor> gradients) const {
+  if (communicator_.size() == 1) return gradients;
+  std::vector<Tensor> bucket;
+  size_t bytes = 0;
+  size_t end = gradients.size();  // one behind the bucket's first member
+  for (size_t i = gradients.size(); i-- > 0;) {
+    bucket.push_back(gradients[i]);
+    bytes += static_cast<size_t>(gradients[i].shape().count()) * size_of(gradients[i].dtype());
+    if (bytes < options_.bucket_bytes && i != 0) continue;
+    const std::vector<Tensor> sums = all_reduce_bucket(bucket, communicator_);
+    for (size_t k = 0; k < sums.size(); ++k) gradients[end - 1 - k] = sums[k];
+    bucket.clear();
+    bytes = 0;
+    end = i;
+  }
+  return gradients;
+}
+
+StepResult Trainer::step(const Fields& fields, const std::vector<int64_t>& rows, int64_t step,
+                         double rate, double progress) {
+  Recording recording = start(rows, progress);
+  const Tensor loss = loss_(fields, recording);
+  const std::vector<Tensor> gradients = reduced(differentiate_all(loss, parameters_));
+
+  std::vector<Tensor> outputs = {loss};
+  for (const auto& [name, share] : recording.metrics) outputs.push_back(share);
+  // In the order in which they become ready: it is the order of execution.
+  outputs.insert(outputs.end(), gradients.rbegin(), gradients.rend());
+  Tensor clip = recording.value("no_clip", 1);
+  if (options_.clip > 0) {
+    outputs.push_back(squared_norm(gradients));
+    clip = clip_factor(outputs.back(), options_.clip);
+  }
+
+  // What the objective changes (a teacher, running statistics) follows the optimizer's update.
+  const std::vector<Update> after = std::move(recording.updates);
+  recording.updates.clear();
+  optimizer_->record(gradients, recording.value("learning_rate", rate), clip, step, recording);
+  recording.updates.insert(recording.updates.end(), after.begin(), after.end());
+
+  executor_.run(outputs, recording.updates);
+  return results(recording, outputs.size() - 1);
+}
+
+StepResult Trainer::results(const Recording& recording, size_t last_output) {
+  const size_t count = 1 + recording.metrics.size();
+  std::vector<double> shares;
+  for (size_t i = 0; i < count; ++i) shares.push_back(executor_.scalar(i));
+  communicator_.all_reduce_sum(shares.data(), shares.size(), DType::f64).wait();
+  StepResult result;
+  result.loss = shares[0];
+  for (size_t i = 1; i < count; ++i) result.metrics[recording.metrics[i - 1].first] = shares[i];
+  if (options_.clip > 0) result.gradient_norm = std::sqrt(executor_.scalar(last_output));
+  return result;
+}
+
+std::map<std::string, HostTensor> Trainer::gradients(const Fields& fields,
+                                                     const std::vector<int64_t>& rows) {
+  Recording recording = start(rows, 0);
+  const Tensor loss = loss_(fields, recording);
+  const std::vector<Tensor> sums = reduced(differentiate_all(loss, parameters_));
+  std::vector<Tensor> outputs = {loss};
+  outputs.insert(outputs.end(), sums.begin(), sums.end());
+  executor_.run(outputs);
+  std::map<std::string, HostTensor> named;
+  for (size_t i = 0; i < sums.size(); ++i) named[parameters_[i]->name()] = executor_.output(i + 1);
+  return named;
+}
+
+}  // namespace lacuna

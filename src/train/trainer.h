@@ -1,0 +1,71 @@
+// Trainer: one training step of any model — record the loss, differentiate, sum the gradients over
+// ranks in buckets, update. It knows a model as a function from fields to a share of the loss.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "graph/executor.h"
+#include "graph/recording.h"
+#include "nn/fields.h"
+#include "train/optimizer.h"
+
+namespace lacuna {
+
+struct TrainerOptions {
+  DType compute = DType::f32;  // dtype of activations
+  bool synchronise_statistics = true;
+  double clip = 0;                        // largest norm of the gradient; 0: none
+  size_t bucket_bytes = size_t{4} << 20;  // of gradients per collective
+  PlanOptions plan;
+};
+
+struct StepResult {
+  double loss = 0;
+  double gradient_norm = 0;               // 0 unless clipping is on
+  std::map<std::string, double> metrics;  // summed over ranks
+};
+
+class Trainer {
+ public:
+  using Loss = std::function<Tensor(const Fields&, Recording&)>;
+
+  Trainer(Device& device, Communicator& communicator, StateStore& store, Loss loss,
+          std::unique_ptr<Optimizer> optimizer, TrainerOptions options);
+
+  // Finds which parameters the loss depends on, by recording it once for fields of these shapes, and
+  // makes the optimizer's State. Call once, before a checkpoint is loaded.
+  void prepare(const Fields& example, const std::vector<int64_t>& rows);
+
+  // One step. `rows`: of the global batch, per rank; `step` counts from 0; `progress` in [0, 1].
+  StepResult step(const Fields& fields, const std::vector<int64_t>& rows, int64_t step, double rate,
+                  double progress);
+
+  // The gradients that a step would use (summed over ranks), by parameter, without an update.
+  std::map<std::string, HostTensor> gradients(const Fields& fields,
+                                              const std::vector<int64_t>& rows);
+
+  const std::vector<State*>& parameters() const { return parameters_; }
+  const Executor& executor() const { return executor_; }
+
+ private:
+  Recording start(const std::vector<int64_t>& rows, double progress) const;
+  std::vector<Tensor> differentiate_all(const Tensor& loss, const std::vector<State*>& by) const;
+  std::vector<Tensor> reduced(std::vector<Tensor> gradients) const;
+  StepResult results(const Recording& recording, size_t last_output);
+
+  Device& device_;
+  Communicator& communicator_;
+  StateStore& store_;
+  Loss loss_;
+  std::unique_ptr<Optimizer> optimizer_;
+  TrainerOptions options_;
+  HostTensor one_;  // d(loss)/d(loss)
+  std::vector<State*> parameters_;
+  Executor executor_;
+};
+
+}  // namespace lacuna

@@ -1,0 +1,108 @@
+// Every objective of the list, by the same tests.
+#include "objectives/list.h"
+
+#include <catch2/catch.hpp>
+
+#include "support/experiment.h"
+
+using namespace lacuna;
+using namespace lacuna::testing;
+
+namespace {
+
+double loss_of(SmallExperiment& experiment, const Fields& fields, int64_t rows,
+               Communicator& self) {
+  Recording recording{
+      .communicator = self, .compute = DType::f64, .parameters = DType::f64, .rows = {rows}};
+  const Tensor loss = experiment.objective().loss(fields, recording);
+  Executor executor(experiment.device());
+  executor.run({loss});
+  return executor.scalar(0);
+}
+
+std::vector<std::string> names() {
+  std::vector<std::string> all;
+  for (const ObjectiveEntry& entry : objectives()) all.emplace_back(entry.name);
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("the gradient of every objective is that of its loss by finite differences") {
+  const auto self = self_communicator();
+  for (const std::string& name : names()) {
+    CAPTURE(name);
+    SmallExperiment experiment(name, "reference", 1, *self, {.size = 8, .channels = 2, .width = 1});
+    const SmallBatch batch = experiment.batch(0, 5);
+    experiment.trainer().prepare(batch.fields(), {5});
+    const auto gradients = experiment.trainer().gradients(batch.fields(), {5});
+    REQUIRE(gradients.size() == experiment.trainer().parameters().size());
+    // Along one random direction over all parameters at once: the derivative of the loss is the sum
+    // of products with the gradients. ReLU's kinks ask for a short step.
+    constexpr double h = 1e-7;
+    double predicted = 0;
+    std::map<std::string, std::vector<double>> start;
+    const auto shift = [&](double by) {
+      for (State* state : experiment.trainer().parameters()) {
+        const Draws draws(3, Purpose::test, hash_name(state->name()));
+        const auto& from = start[state->name()];
+        state->fill([&](int64_t i) {
+          return from[static_cast<size_t>(i)] + by * draws.normal(static_cast<uint32_t>(i));
+        });
+      }
+    };
+    for (State* state : experiment.trainer().parameters()) {
+      start[state->name()] = state->values();
+      const Draws draws(3, Purpose::test, hash_name(state->name()));
+      const auto gradient = gradients.at(state->name()).as<double>();
+      for (size_t i = 0; i < gradient.size(); ++i)
+        predicted += gradient[i] * draws.normal(static_cast<uint32_t>(i));
+    }
+    shift(h);
+    const double up = loss_of(experiment, batch.fields(), 5, *self);
+    shift(-h);
+    const double down = loss_of(experiment, batch.fields(), 5, *self);
+    CHECK((up - down) / (2 * h) == Approx(predicted).epsilon(1e-5));
+    CHECK(predicted != Approx(0).margin(1e-6));
+  }
+}
+
+TEST_CASE("every objective lowers its loss on the batch it is trained on") {
+  const auto self = self_communicator();
+  for (const std::string& name : names()) {
+    CAPTURE(name);
+    SmallExperiment experiment(name, "reference", 1, *self, {.size = 8, .channels = 1, .width = 2});
+    const SmallBatch batch = experiment.batch(0, 8);
+    experiment.trainer().prepare(batch.fields(), {8});
+    const double first = experiment.trainer().step(batch.fields(), {8}, 0, 0.02, 0).loss;
+    double last = first;
+    for (int64_t step = 1; step < 12; ++step) {
+      last = experiment.trainer().step(batch.fields(), {8}, step, 0.02, 0).loss;
+    }
+    CHECK(last < 0.95 * first);
+    CHECK(experiment.trainer().executor().plan_count() == 1);
+  }
+}
+
+TEST_CASE("a teacher follows its student and takes no gradient") {
+  const auto self = self_communicator();
+  SmallExperiment experiment("byol", "reference", 1, *self, {.size = 8, .channels = 1, .width = 1});
+  const SmallBatch batch = experiment.batch(0, 4);
+  experiment.trainer().prepare(batch.fields(), {4});
+  for (const State* parameter : experiment.trainer().parameters()) {
+    CHECK_FALSE(parameter->name().starts_with("teacher."));
+  }
+  const auto student = [&] { return experiment.store().find("encoder.conv1.weight")->values(); };
+  const auto teacher = [&] {
+    return experiment.store().find("teacher.encoder.conv1.weight")->values();
+  };
+  const auto before = teacher();
+  CHECK(before == student());
+  experiment.trainer().step(batch.fields(), {4}, 0, 0.1, 0);
+  const auto changed = student();
+  for (size_t i = 0; i < before.size(); ++i) {
+    // Momentum 0.99 at the start.
+    CHECK(teacher()[i] == Approx(0.99 * before[i] + 0.01 * changed[i]).epsilon(1e-12));
+  }
+  CHECK(changed != before);
+}

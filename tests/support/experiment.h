@@ -1,0 +1,120 @@
+// A small experiment without files: an objective by name on a device, with fields made from draws.
+#pragma once
+
+#include <map>
+
+#include "backend/device.h"
+#include "encoders/list.h"
+#include "nn/fields.h"
+#include "objectives/list.h"
+#include "ops/elementwise.h"
+#include "train/trainer.h"
+
+namespace lacuna::testing {
+
+struct SmallImages {
+  int64_t size = 16;
+  int64_t channels = 1;
+  int64_t width = 4;
+};
+
+// The configuration of an objective with narrow heads.
+inline Configuration small_configuration(std::string_view objective, const SmallImages& images,
+                                         const std::string& more = "") {
+  Schema schema;
+  add_objective_keys(schema);
+  add_encoder_keys(schema);
+  add_optimizer_keys(schema);
+  std::string text = concat("[objective]\nname = \"", objective, "\"\n");
+  if (objective == "simclr" || objective == "byol") text += "hidden = 16\nprojection = 8\n";
+  text += concat("[encoder]\nwidth = ", images.width, "\n", more);
+  return Configuration::from_text(text, schema, "small.toml");
+}
+
+// Rows [first, last) of a batch: the fields that a recipe makes of samples drawn from their index.
+// Owns the memory of the tensors.
+class SmallBatch {
+ public:
+  SmallBatch(const Recipe& recipe, int64_t first, int64_t last, uint64_t seed, DType compute) {
+    const int64_t count = last - first;
+    for (const OutputField& field : recipe.outputs()) {
+      memory_[field.name] = HostTensor(field.dtype, field.shape.behind(count));
+    }
+    HostTensor sample(DType::f32, recipe.input());
+    Scratch scratch;
+    for (int64_t row = 0; row < count; ++row) {
+      const Draws draws(7, Purpose::test, static_cast<uint64_t>(first + row));
+      for (uint32_t i = 0; i < sample.shape().count(); ++i) {
+        sample.as<float>()[i] = static_cast<float>(draws.uniform(i));
+      }
+      std::vector<void*> to;
+      for (const OutputField& field : recipe.outputs()) {
+        const auto bytes = static_cast<size_t>(field.shape.count()) * size_of(field.dtype);
+        to.push_back(static_cast<char*>(memory_[field.name].data()) +
+                     static_cast<size_t>(row) * bytes);
+      }
+      recipe.apply(sample.as<float>().data(), {seed, 0, static_cast<uint64_t>(first + row)}, to,
+                   scratch);
+    }
+    for (const auto& [name, value] : memory_) {
+      const Tensor leaf = host_leaf(name, value);
+      fields_.add(name, is_float(value.dtype()) ? cast(leaf, compute) : leaf);
+    }
+  }
+  const Fields& fields() const { return fields_; }
+
+ private:
+  std::map<std::string, HostTensor> memory_;
+  Fields fields_;
+};
+
+// An objective and its trainer on one rank's device.
+class SmallExperiment {
+ public:
+  SmallExperiment(std::string_view objective, std::string_view device, int threads,
+                  Communicator& communicator, const SmallImages& images = {},
+                  TrainerOptions options = {}, const std::string& more = "")
+      : configuration_(small_configuration(objective, images, more)),
+        views_{.sample = {images.size, images.size, images.channels},
+               .augment = {},
+               .normalisation = {}},
+        device_(make_device(device, threads)),
+        store_(*device_) {
+    views_.augment.jitter = {0.4, 0.4, 0, 0};
+    views_.augment.greyscale = 0;
+    views_.normalisation.mean.assign(static_cast<size_t>(images.channels), 0.5f);
+    views_.normalisation.std.assign(static_cast<size_t>(images.channels), 0.25f);
+    objective_ = make_objective(
+        {configuration_, Scope(store_, 1), encoder_factory(configuration_, views_.sample), views_});
+    if (options.compute == DType::f32) options.compute = device_->parameter_dtype();
+    compute_ = options.compute;
+    trainer_ = std::make_unique<Trainer>(
+        *device_, communicator, store_,
+        [this](const Fields& fields, Recording& recording) {
+          return objective_->loss(fields, recording);
+        },
+        make_optimizer(configuration_), options);
+    recipe_ = objective_->recipe();
+  }
+
+  SmallBatch batch(int64_t first, int64_t last, uint64_t seed = 1) const {
+    return {*recipe_, first, last, seed, compute_};
+  }
+  Trainer& trainer() { return *trainer_; }
+  StateStore& store() { return store_; }
+  Device& device() { return *device_; }
+  const Objective& objective() const { return *objective_; }
+  DType compute() const { return compute_; }
+
+ private:
+  Configuration configuration_;
+  ViewOptions views_;
+  std::unique_ptr<Device> device_;
+  StateStore store_;
+  std::unique_ptr<Objective> objective_;
+  std::unique_ptr<Trainer> trainer_;
+  std::unique_ptr<Recipe> recipe_;
+  DType compute_ = DType::f32;
+};
+
+}  // namespace lacuna::testing

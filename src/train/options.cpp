@@ -4,7 +4,6 @@ namespace lacuna {
 
 std::vector<Key> train_keys() {
   return {
-      key::integer("seed", "1", "Seed of everything that is drawn.").min(0),
       key::integer("train.epochs", "100", "How often each sample is seen.")
           .unit("epochs")
           .between(1, 1 << 20),
@@ -46,10 +45,6 @@ std::vector<Key> train_keys() {
                    "How many of the last checkpoints stay; the best one stays too.")
           .min(1)
           .execution(),
-      key::number("train.log_seconds", "10", "Time between two lines of progress in a batch log.")
-          .unit("seconds")
-          .above(0)
-          .execution(),
   };
 }
 
@@ -66,7 +61,7 @@ TrainOptions train_options(const Configuration& c) {
           .checkpoint_minutes = c.number("train.checkpoint_minutes"),
           .checkpoint_steps = c.integer("train.checkpoint_steps"),
           .keep = c.integer("train.keep"),
-          .log_seconds = c.number("train.log_seconds")};
+          .log_interval = c.number("log.interval")};
 }
 
 }  // namespace lacuna

@@ -1,4 +1,4 @@
-// What the keys seed, train.* say.
+// What the keys seed, log.interval and train.* say.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct TrainOptions {
   double checkpoint_minutes;
   int64_t checkpoint_steps;  // 0: by time alone
   int64_t keep;
-  double log_seconds;
+  double log_interval;
 };
 
 std::vector<Key> train_keys();

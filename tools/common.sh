@@ -41,8 +41,8 @@ need_packages() {
   if [ "$(id -u)" != 0 ]; then
     if ! sudo -n true 2> /dev/null; then
       echo "lacuna: missing: ${missing% }; with neither root nor sudo, load them as modules" \
-        "(\`module avail openmpi hdf5 boost\`) or build them with Spack (\`spack env activate" \
-        "--create lacuna tools/spack.yaml && spack install\`), then start this again." >&2
+        "(\`module avail\`) or build them with Spack (\`spack env create lacuna tools/spack.yaml" \
+        "&& spack -e lacuna install\`), then start this again." >&2
       return 1
     fi
     as_root="sudo -n"

@@ -126,6 +126,6 @@ if(LACUNA_MISSING)
   endif()
   message(FATAL_ERROR "Missing:${LACUNA_MISSING}\n"
     "As root: apt-get install ${LACUNA_MISSING_DEBIAN}\n"
-    "Without root: load the modules, or run `spack env activate -d DIR` with tools/spack.yaml, or "
+    "Without root: load the modules, or make a Spack environment of tools/spack.yaml, or "
     "name the prefixes in CMAKE_PREFIX_PATH; then configure again.${without_tests}")
 endif()

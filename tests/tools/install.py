@@ -108,7 +108,7 @@ class Install(support.EndToEndTest):
                          f"-DCMAKE_PREFIX_PATH={prefix}/usr", *COMPILERS,
                          "-DCMAKE_CXX_FLAGS_RELEASE=-O0")
         cache = (source / "build/CMakeCache.txt").read_text()
-        for entry in ("MPI_mpi_LIBRARY", "MPI_C_HEADER_DIR", "HDF5C_LIBRARY", "HDF5C_INCLUDE_DIR",
+        for entry in ("LACUNA_MPI_mpi", "LACUNA_MPI_INCLUDE_DIR", "HDF5C_LIBRARY", "HDF5C_INCLUDE_DIR",
                       "ZLIB_LIBRARY_RELEASE", "ZLIB_INCLUDE_DIR", "Boost_INCLUDE_DIR",
                       "Boost_PROGRAM_OPTIONS_LIBRARY_RELEASE", "TomlPlusPlus_INCLUDE_DIR",
                       "OneDNN_LIBRARY", "OneDNN_INCLUDE_DIR", "Highway_LIBRARY",

@@ -1,41 +1,36 @@
 # Finds every library that Lacuna needs, in CMAKE_PREFIX_PATH first, and names all missing ones in a
 # single message. Nothing is downloaded or built here.
 
-# MPI from a prefix that has no mpicc (Debian's packages unpacked by hand: there mpicc is a link made
-# at installation): hand header and library to FindMPI, which otherwise would take the system's mpicc.
-function(lacuna_prefer_mpi_of_prefixes)
-  if(MPI_C_COMPILER OR MPI_C_LIB_NAMES)
-    return()
-  endif()
+# MPI from a prefix that has no mpicc, as where Debian's packages were unpacked by hand (mpicc is a link
+# made at installation). FindMPI would pass over it and take the system's MPI, if there is one.
+function(lacuna_find_mpi_without_mpicc)
   file(TO_CMAKE_PATH "$ENV{CMAKE_PREFIX_PATH}" prefixes)
   foreach(prefix ${CMAKE_PREFIX_PATH} ${prefixes})
     if(EXISTS ${prefix}/bin/mpicc)
       return()
     endif()
-    set(arch_lib ${prefix}/lib/${CMAKE_LIBRARY_ARCHITECTURE})
-    set(names_openmpi mpi)
-    set(names_mpich mpich)
+    set(lib ${prefix}/lib/${CMAKE_LIBRARY_ARCHITECTURE})
     foreach(flavour openmpi mpich)
-      find_path(mpi_header mpi.h NO_DEFAULT_PATH NO_CACHE PATHS ${arch_lib}/${flavour}/include
-        ${prefix}/include/${CMAKE_LIBRARY_ARCHITECTURE}/${flavour})
-      find_library(mpi_library ${names_${flavour}} NO_DEFAULT_PATH NO_CACHE
-        PATHS ${arch_lib}/${flavour}/lib ${arch_lib})
-      find_program(mpi_launcher NAMES mpiexec.${flavour} mpiexec.hydra NO_DEFAULT_PATH NO_CACHE
-        PATHS ${prefix}/bin)
-      if(mpi_header AND mpi_library)
-        set(MPI_C_COMPILER "" CACHE FILEPATH "MPI's compiler wrapper; empty: not used" FORCE)
-        set(MPI_C_HEADER_DIR ${mpi_header} CACHE PATH "Folder of mpi.h")
-        set(MPI_C_ADDITIONAL_INCLUDE_DIRS "" CACHE STRING "Further folders of MPI's headers")
-        set(MPI_C_LIB_NAMES mpi CACHE STRING "MPI's libraries, by the names used here")
-        set(MPI_mpi_LIBRARY ${mpi_library} CACHE FILEPATH "MPI's library")
-        if(mpi_launcher)
-          set(MPIEXEC_EXECUTABLE ${mpi_launcher} CACHE FILEPATH "MPI's launcher")
+      # libmpi looks for the other two where it was packaged to be, so they are named here as well.
+      foreach(library mpi open-rte open-pal)
+        find_library(LACUNA_MPI_${library} NAMES ${library} NO_DEFAULT_PATH
+          PATHS ${lib}/${flavour}/lib ${lib})
+        if(LACUNA_MPI_${library})
+          list(APPEND libraries ${LACUNA_MPI_${library}})
         endif()
+      endforeach()
+      find_path(LACUNA_MPI_INCLUDE_DIR mpi.h NO_DEFAULT_PATH PATHS ${lib}/${flavour}/include
+        ${prefix}/include/${CMAKE_LIBRARY_ARCHITECTURE}/${flavour})
+      if(LACUNA_MPI_mpi AND LACUNA_MPI_INCLUDE_DIR)
+        add_library(MPI::MPI_C INTERFACE IMPORTED GLOBAL)
+        set_target_properties(MPI::MPI_C PROPERTIES
+          INTERFACE_INCLUDE_DIRECTORIES ${LACUNA_MPI_INCLUDE_DIR} INTERFACE_LINK_LIBRARIES
+          "-Wl,--push-state,--no-as-needed;${libraries};-Wl,--pop-state")
+        find_program(MPIEXEC_EXECUTABLE NAMES mpiexec.${flavour} mpiexec.hydra mpiexec
+          HINTS ${prefix}/bin)
+        set(MPI_C_FOUND TRUE PARENT_SCOPE)
         return()
       endif()
-      unset(mpi_header)
-      unset(mpi_library)
-      unset(mpi_launcher)
     endforeach()
   endforeach()
 endfunction()
@@ -70,8 +65,10 @@ macro(lacuna_require found what debian spack module)
   endif()
 endmacro()
 
-lacuna_prefer_mpi_of_prefixes()
-find_package(MPI 3.1 QUIET COMPONENTS C)
+lacuna_find_mpi_without_mpicc()
+if(NOT MPI_C_FOUND)
+  find_package(MPI 3.1 QUIET COMPONENTS C)
+endif()
 find_package(HDF5C 1.10 QUIET)
 find_package(ZLIB QUIET)
 find_package(Boost QUIET COMPONENTS program_options)

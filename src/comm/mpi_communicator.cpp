@@ -29,6 +29,7 @@
 #include <functional>
 #include <numeric>
 #include <thread>
+#include <utility>
 
 #include "comm/mpi_internal.h"
 #include "comm/rank_order_sum.h"
@@ -349,20 +350,21 @@ class Barrier : public Operation {
   }
 };
 
-// The three duplicates of the world.
+// The duplicates of the world.
 struct Channels {
   MPI_Comm small = MPI_COMM_NULL;
   MPI_Comm large = MPI_COMM_NULL;
   MPI_Comm second = MPI_COMM_NULL;
+  MPI_Comm questions = MPI_COMM_NULL;  // point to point only
   explicit Channels(std::timed_mutex& calls) {
     const std::lock_guard lock(calls);
-    for (MPI_Comm* channel : {&small, &large, &second}) {
+    for (MPI_Comm* channel : {&small, &large, &second, &questions}) {
       check_mpi(MPI_Comm_dup(MPI_COMM_WORLD, channel), "MPI_Comm_dup");
       MPI_Comm_set_errhandler(*channel, MPI_ERRORS_RETURN);
     }
   }
   void free() {
-    for (MPI_Comm* channel : {&small, &large, &second}) MPI_Comm_free(channel);
+    for (MPI_Comm* channel : {&small, &large, &second, &questions}) MPI_Comm_free(channel);
   }
 };
 
@@ -413,8 +415,9 @@ class Engine {
     --waiters_;
     if (operation.done.load(std::memory_order_acquire)) return;
     if (!failed_) {
-      fail(ExitStatus::lost_rank, concat("rank ", session_.rank, " waited ", deadline_, " s for ",
-                                         operation.text(), ", which another rank has not joined"));
+      fail(ExitStatus::lost_rank,
+           concat("rank ", session_.rank, " waited ", deadline_, " s for ", operation.text(), ": ",
+                  where_the_others_are(operation.number)));
     }
     throw_if_failed();
   }
@@ -436,11 +439,12 @@ class Engine {
       {
         std::unique_lock lock(queue_mutex_);
         if (!stop_ && (!busy_ || failed_)) {
-          wake_.wait(lock);
+          wake_.wait_for(lock, Seconds(seconds_between_answers));
           patience.reset();
         }
         if (stop_) return;
       }
+      answer_now_and_then();
       if (waiters_ > 0 || !progress()) {
         patience.pause();
       } else {
@@ -455,6 +459,94 @@ class Engine {
     pthread_sigmask(SIG_BLOCK, &all, nullptr);
     pthread_setname_np(pthread_self(), "lacuna-comm");
     prctl(PR_SET_TIMERSLACK, 1000);  // ns: short sleeps stay short
+  }
+
+  static constexpr int question_tag = 1;
+  static constexpr int answer_tag = 2;
+  static constexpr double seconds_between_answers = 0.05;
+
+  void answer_now_and_then() {
+    if (failed_ || Seconds(Clock::now() - last_answers_).count() < seconds_between_answers) return;
+    if (!session_.calls.try_lock()) return;
+    guarded([this] { answer_questions(); });
+    session_.calls.unlock();
+    last_answers_ = Clock::now();
+  }
+
+  // Tells the ranks that ask how many collectives this rank has issued. Messages of a few bytes:
+  // they leave without waiting for the other side. Under Session::calls.
+  void answer_questions() {
+    MPI_Status from;
+    while (probe(MPI_ANY_SOURCE, question_tag, &from)) {
+      MPI_Recv(nullptr, 0, MPI_BYTE, from.MPI_SOURCE, question_tag, channels_.questions, &from);
+      const uint64_t issued = issued_so_far();
+      MPI_Send(&issued, 1, MPI_UINT64_T, from.MPI_SOURCE, answer_tag, channels_.questions);
+    }
+  }
+
+  bool probe(int source, int tag, MPI_Status* status) {
+    int found = 0;
+    check_mpi(MPI_Iprobe(source, tag, channels_.questions, &found, status), "MPI_Iprobe");
+    return found != 0;
+  }
+
+  uint64_t issued_so_far() {
+    const std::lock_guard lock(queue_mutex_);
+    return issued_;
+  }
+
+  // Asks every other rank; a sentence's end about those that have not issued collective `number`.
+  std::string where_the_others_are(uint64_t number) {
+    std::vector<int64_t> issued(static_cast<size_t>(session_.size), -1);
+    issued[static_cast<size_t>(session_.rank)] = static_cast<int64_t>(number);
+    const Patience patience;
+    bool asked = false;
+    while (patience.waited() < 1 && !failed_ && std::count(issued.begin(), issued.end(), -1) > 0) {
+      if (session_.calls.try_lock()) {
+        guarded([&] {
+          if (!std::exchange(asked, true)) ask();
+          answer_questions();
+          take_answers(issued);
+        });
+        session_.calls.unlock();
+      }
+      std::this_thread::sleep_for(Seconds(1e-3));
+    }
+    return describe(issued, number);
+  }
+
+  void ask() {
+    for (int rank = 0; rank < session_.size; ++rank) {
+      if (rank != session_.rank) {
+        MPI_Send(nullptr, 0, MPI_BYTE, rank, question_tag, channels_.questions);
+      }
+    }
+  }
+
+  void take_answers(std::vector<int64_t>& issued) {
+    MPI_Status from;
+    while (probe(MPI_ANY_SOURCE, answer_tag, &from)) {
+      uint64_t count = 0;
+      MPI_Recv(&count, 1, MPI_UINT64_T, from.MPI_SOURCE, answer_tag, channels_.questions, &from);
+      issued[static_cast<size_t>(from.MPI_SOURCE)] = static_cast<int64_t>(count);
+    }
+  }
+
+  static std::string describe(const std::vector<int64_t>& issued, uint64_t number) {
+    std::vector<std::string> late;
+    for (size_t r = 0; r < issued.size(); ++r) {
+      if (issued[r] < 0) {
+        late.push_back(concat("rank ", r, " does not answer"));
+      } else if (issued[r] < static_cast<int64_t>(number)) {
+        late.push_back(concat("rank ", r, " has not come further than number ", issued[r]));
+      }
+    }
+    if (late.empty()) return "every rank has joined it, but MPI does not complete it";
+    constexpr size_t most = 8;
+    const size_t more = late.size() - std::min(late.size(), most);
+    late.resize(late.size() - more);
+    if (more > 0) late.push_back(concat("and so ", more, " more"));
+    return join(late);
   }
 
   // One round: starts, tests and, outside the lock, computes what is ready. False when nothing
@@ -622,6 +714,7 @@ class Engine {
   bool busy_ = false;  // something was issued that has not finished
   bool stop_ = false;
   std::atomic<int> waiters_ = 0;
+  Clock::time_point last_answers_{};  // of the communication thread
 
   // Under Session::calls.
   std::deque<std::shared_ptr<Operation>> small_;

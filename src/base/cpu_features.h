@@ -1,0 +1,42 @@
+// The instruction set of this processor, as far as kernels differ by it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace lacuna {
+
+// Each level includes the ones before it. Anything but x86-64 is `baseline`.
+enum class Isa : int64_t {
+  baseline = 0,     // SSE2, or another architecture's own minimum (NEON)
+  avx2 = 1,         // with FMA
+  avx512 = 2,       // F, BW, CD, DQ, VL
+  avx512_bf16 = 3,  // bf16 products, at half of f32's useful rate without AMX
+  amx = 4,          // bf16 matrix tiles
+};
+
+constexpr std::string_view name_of(Isa isa) {
+  switch (isa) {
+    case Isa::baseline:
+      return "baseline";
+    case Isa::avx2:
+      return "AVX2";
+    case Isa::avx512:
+      return "AVX-512";
+    case Isa::avx512_bf16:
+      return "AVX-512 BF16";
+    case Isa::amx:
+      return "AMX";
+  }
+  return "?";
+}
+
+// What the processor has and the operating system saves across task switches. On several ranks the
+// least of all counts: comm/placement.h.
+Isa detect_isa();
+
+// The processor's own name, or "unknown processor".
+std::string processor_name();
+
+}  // namespace lacuna

@@ -1,0 +1,125 @@
+#include "comm/placement.h"
+
+#include <catch2/catch.hpp>
+
+#include <limits>
+#include <numeric>
+
+#include "support/thread_communicators.h"
+
+using namespace lacuna;
+using Catch::Contains;
+
+namespace {
+
+constexpr double none = std::numeric_limits<double>::infinity();
+
+RankView view(int leader, std::vector<int> mask, int allowed, double quota = none) {
+  const uint64_t machine = static_cast<uint64_t>(leader) + 1;
+  return {.node_leader = leader,
+          .machine = machine,
+          .control_group = machine,
+          .quota = quota,
+          .mask = std::move(mask),
+          .allowed = allowed,
+          .isa = Isa::avx512};
+}
+
+std::vector<int> cores(int first, int count) {
+  std::vector<int> all(static_cast<size_t>(count));
+  std::iota(all.begin(), all.end(), first);
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("two ranks bound to a core each use a machine of two cores") {
+  const std::vector<RankView> ranks = {view(0, {0}, 2), view(0, {1}, 2)};
+  const Placement p = placement_of(ranks, 1);
+  CHECK(placement_line(p) == "2 ranks on 1 node, 1 thread each, 2 cores");
+  CHECK(p.warnings.empty());
+  CHECK(p.local_rank == 1);
+  CHECK(p.threads == 1);
+}
+
+TEST_CASE("ranks with the same mask share it") {
+  const std::vector<RankView> ranks = {view(0, cores(0, 8), 8), view(0, cores(0, 8), 8)};
+  const Placement p = placement_of(ranks, 0);
+  CHECK(placement_line(p) == "2 ranks on 1 node, 4 threads each, 8 cores");
+  CHECK(p.warnings.empty());
+}
+
+TEST_CASE("one rank bound to one of two cores is warned of") {
+  const Placement p = placement_of(std::vector{view(0, {1}, 2)}, 0);
+  CHECK(placement_line(p) == "1 rank on 1 node, 1 thread, 1 of 2 cores");
+  REQUIRE(p.warnings.size() == 1);
+  CHECK_THAT(p.warnings[0], Contains("1 of 2 cores stay idle") && Contains("--bind-to none"));
+}
+
+TEST_CASE("more ranks than cores are warned of") {
+  const std::vector<RankView> ranks(3, view(0, {0, 1}, 2));
+  const Placement p = placement_of(ranks, 2);
+  CHECK(placement_line(p) == "3 ranks on 1 node, 1 thread each, 2 cores");
+  REQUIRE(p.warnings.size() == 1);
+  CHECK_THAT(p.warnings[0], Contains("3 ranks") && Contains("share 2 cores"));
+}
+
+TEST_CASE("ranks bound to the same core while another is idle get both warnings") {
+  const std::vector<RankView> ranks(2, view(0, {0}, 2));
+  const Placement p = placement_of(ranks, 0);
+  REQUIRE(p.warnings.size() == 2);
+  CHECK_THAT(p.warnings[0], Contains("1 of 2 cores stay idle"));
+  CHECK_THAT(p.warnings[1], Contains("share 1 core"));
+}
+
+TEST_CASE("a number of ranks that does not divide the cores leaves some idle") {
+  const std::vector<RankView> ranks(3, view(0, cores(0, 8), 8));
+  const Placement p = placement_of(ranks, 0);
+  CHECK(p.threads == 2);
+  REQUIRE(p.warnings.size() == 1);
+  CHECK_THAT(p.warnings[0], Contains("2 of 8 cores stay idle"));
+}
+
+TEST_CASE("a quota is shared by the ranks of its group and rounds down") {
+  const std::vector<RankView> ranks(2, view(0, cores(0, 16), 16, 6.0));
+  const Placement p = placement_of(ranks, 0);
+  CHECK(placement_line(p) == "2 ranks on 1 node, 3 threads each, 6 cores");
+  CHECK(p.warnings.empty());
+  CHECK(placement_of(std::vector{view(0, cores(0, 4), 4, 0.5)}, 0).threads == 1);
+}
+
+TEST_CASE("nodes count by their leaders and processors by their machine") {
+  const std::vector<RankView> ranks = {view(0, cores(0, 4), 4), view(0, cores(4, 4), 8),
+                                       view(2, cores(0, 2), 2)};
+  const Placement p = placement_of(ranks, 2);
+  CHECK(placement_line(p) == "3 ranks on 2 nodes, 2 to 4 threads each, 10 cores");
+  CHECK(p.local_rank == 0);
+  CHECK(p.warnings.empty());
+}
+
+TEST_CASE("the least instruction set of all ranks counts and is told") {
+  std::vector<RankView> ranks = {view(0, {0}, 2), view(0, {1}, 2)};
+  ranks[1].isa = Isa::avx2;
+  const Placement p = placement_of(ranks, 0);
+  CHECK(p.isa == Isa::avx2);
+  REQUIRE(p.warnings.size() == 1);
+  CHECK_THAT(p.warnings[0], Contains("rank 1 has AVX2") && Contains("rank 0 has AVX-512"));
+}
+
+TEST_CASE("views of unequal length reach every rank") {
+  std::vector<int> threads(3);
+  on_ranks(3, [&](Communicator& communicator) {
+    const int rank = communicator.rank();
+    RankView mine = view(0, cores(10 * rank, rank + 1), 6);
+    threads[static_cast<size_t>(rank)] = find_placement(communicator, mine).threads;
+    if (find_placement(communicator, mine).cores != 6) throw std::logic_error("cores");
+  });
+  CHECK(threads == std::vector<int>{1, 2, 3});
+}
+
+TEST_CASE("this process has a place") {
+  const auto self = self_communicator();
+  const Placement p = find_placement(*self, view_of_this_rank(0));
+  CHECK(p.threads >= 1);
+  CHECK_THAT(placement_line(p), Contains("1 rank on 1 node"));
+}

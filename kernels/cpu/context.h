@@ -15,6 +15,8 @@ class CpuContext : public KernelContext {
   // uses too: a second team would spin against it).
   virtual int threads() const = 0;
   virtual OneDnn& onednn() = 0;
+  // As scratch, and not the same memory: for kernels that run others, which use scratch, inside.
+  virtual void* workspace(size_t bytes) = 0;
 };
 
 }  // namespace lacuna

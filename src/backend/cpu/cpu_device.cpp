@@ -1,7 +1,5 @@
 #include "backend/cpu/cpu_device.h"
 
-#include <omp.h>
-
 #include "kernels/cpu/context.h"
 #include "kernels/cpu/onednn.h"
 #include "kernels/cpu/table.h"
@@ -10,20 +8,20 @@ namespace lacuna {
 
 class CpuDevice::Context final : public CpuContext {
  public:
-  explicit Context(int threads) : threads_(threads) {}
+  explicit Context(int threads) : threads_(threads), onednn_(threads) {}
   void* scratch(size_t bytes) override { return scratch_.at_least(bytes); }
+  void* workspace(size_t bytes) override { return workspace_.at_least(bytes); }
   int threads() const override { return threads_; }
   OneDnn& onednn() override { return onednn_; }
 
  private:
   int threads_;
-  HostScratch scratch_;
+  HostScratch scratch_, workspace_;
   OneDnn onednn_;
 };
 
 CpuDevice::CpuDevice(int threads) {
   LACUNA_CHECK(threads >= 1);
-  omp_set_num_threads(threads);  // of the calling thread's parallel regions: oneDNN's and ours
   context_ = std::make_unique<Context>(threads);
 }
 
@@ -34,5 +32,9 @@ Kernel CpuDevice::find(std::string_view operation, DType dtype) const {
 }
 
 KernelContext& CpuDevice::context() { return *context_; }
+
+bool CpuDevice::has_bf16() { return onednn_has_bf16(); }
+
+bool CpuDevice::has_fast_bf16() { return onednn_has_amx(); }
 
 }  // namespace lacuna

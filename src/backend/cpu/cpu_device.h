@@ -16,6 +16,11 @@ class CpuDevice final : public HostDevice {
   KernelContext& context() override;
   DType parameter_dtype() const override { return DType::f32; }
 
+  // Of this processor: whether there are kernels for bf16 (with AVX-512), and whether they are
+  // faster than those for f32 (with AMX): the rule for precision "auto".
+  static bool has_bf16();
+  static bool has_fast_bf16();
+
  private:
   class Context;
   std::unique_ptr<Context> context_;

@@ -1,0 +1,507 @@
+// Batch normalisation. All passes are bound by memory: per element (n bytes of F, 4 or 2)
+//
+//   statistics            n read                     floor  n       / bandwidth of reading
+//   apply                 n (+ n residual) read, n written
+//   gradient statistics   2 n (+ n of y with a residual and ReLU) read
+//   gradient apply        2 n (+ n of y) read, n (+ n of the residual's gradient) written
+//
+// Sums are in double: f32 is exact in it and so is a product of two of them, so a sum of N terms is
+// good to N 2^-53 of the sum of their absolute values. Sums of x and x^2 need no shift by the mean
+// before: M2 = sum x^2 - (sum x)^2 / N loses a factor mean^2 / variance of these 53 bits, where the
+// f32 input itself has lost |mean| / deviation of its 24, which is always the greater loss.
+//
+// Without a residual the gradients do not read y: whether ReLU let an element through is computed
+// again from x by the forward's formula, operation by operation, so that both agree in every bit.
+#include "kernels/batch_norm.h"
+
+#include <cmath>
+
+#include "kernels/cpu/kernels.h"
+#include "kernels/cpu/parallel.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/batch_norm.cpp"
+#include "kernels/cpu/simd_targets.h"
+//
+#include <hwy/foreach_target.h>
+//
+#include "kernels/cpu/simd.h"
+
+#ifndef LACUNA_KERNELS_CPU_BATCH_NORM_ONCE
+#define LACUNA_KERNELS_CPU_BATCH_NORM_ONCE
+namespace lacuna::cpu {
+
+// Operands and per-channel coefficients of one call, for all parts.
+struct BatchNormArguments {
+  DType dtype;
+  int64_t channels;
+  const void *x, *residual, *y, *dy;
+  void *out, *out_residual;
+  bool relu, has_residual;
+  // y = (x - mean) slope + offset
+  const float *mean, *slope, *offset;
+  // dx = slope g + linear (x - mean) + constant
+  const float *linear, *constant;
+};
+
+}  // namespace lacuna::cpu
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace lacuna::cpu::HWY_NAMESPACE {
+
+// Rows are taken several at a time, so that per-channel values are loaded once for all of them.
+template <int rows, typename Body>
+HWY_INLINE int64_t for_row_groups(int64_t begin, int64_t end, const Body& body) {
+  for (; begin + rows <= end; begin += rows) body(begin);
+  return begin;
+}
+
+template <int rows, typename T>
+HWY_INLINE void add_moments(const T* x, int64_t channels, double* sum, double* square) {
+  for_double_lanes(0, channels, [&](auto d, int64_t c) HWY_ATTR {
+    auto s = hn::LoadU(d, sum + c);
+    auto q = hn::LoadU(d, square + c);
+    for (int row = 0; row < rows; ++row) {
+      const auto v = load_double(d, x + row * channels + c);
+      s = hn::Add(s, v);
+      q = hn::MulAdd(v, v, q);
+    }
+    hn::StoreU(s, d, sum + c);
+    hn::StoreU(q, d, square + c);
+  });
+}
+
+// sums: [2C], zeroed: sum x, sum x^2.
+void batch_norm_moments(const BatchNormArguments& a, int64_t begin, int64_t end, double* sums) {
+  with_type(a.dtype, [&](auto type) HWY_ATTR {
+    using T = decltype(type);
+    const T* x = static_cast<const T*>(a.x);
+    double* square = sums + a.channels;
+    begin = for_row_groups<8>(begin, end, [&](int64_t row) HWY_ATTR {
+      add_moments<8>(x + row * a.channels, a.channels, sums, square);
+    });
+    for_row_groups<1>(begin, end, [&](int64_t row) HWY_ATTR {
+      add_moments<1>(x + row * a.channels, a.channels, sums, square);
+    });
+  });
+}
+
+template <class D>
+HWY_INLINE hn::Vec<D> normalized(hn::Vec<D> x, hn::Vec<D> mean, hn::Vec<D> slope,
+                                 hn::Vec<D> offset) {
+  return hn::MulAdd(hn::Sub(x, mean), slope, offset);
+}
+
+template <int rows, bool relu, bool residual, typename T>
+HWY_INLINE void apply_rows(const BatchNormArguments& a, int64_t first) {
+  const int64_t at = first * a.channels;
+  const T* x = static_cast<const T*>(a.x) + at;
+  const T* r = static_cast<const T*>(a.residual) + (residual ? at : 0);
+  T* out = static_cast<T*>(a.out) + at;
+  for_lanes(0, a.channels, [&](auto d, int64_t c) HWY_ATTR {
+    const auto mean = hn::LoadU(d, a.mean + c);
+    const auto slope = hn::LoadU(d, a.slope + c);
+    const auto offset = hn::LoadU(d, a.offset + c);
+    for (int row = 0; row < rows; ++row) {
+      const int64_t i = row * a.channels + c;
+      auto y = normalized<decltype(d)>(load(d, x + i), mean, slope, offset);
+      if (residual) y = hn::Add(y, load(d, r + i));
+      if (relu) y = positive_part(d, y);
+      store(y, d, out + i);
+    }
+  });
+}
+
+template <bool relu, bool residual, typename T>
+HWY_INLINE void apply_range(const BatchNormArguments& a, int64_t begin, int64_t end) {
+  begin = for_row_groups<4>(
+      begin, end, [&](int64_t row) HWY_ATTR { apply_rows<4, relu, residual, T>(a, row); });
+  for_row_groups<1>(begin, end,
+                    [&](int64_t row) HWY_ATTR { apply_rows<1, relu, residual, T>(a, row); });
+}
+
+void batch_norm_apply_rows(const BatchNormArguments& a, int64_t begin, int64_t end) {
+  with_type(a.dtype, [&](auto type) HWY_ATTR {
+    using T = decltype(type);
+    if (a.relu && a.has_residual) return apply_range<true, true, T>(a, begin, end);
+    if (a.relu) return apply_range<true, false, T>(a, begin, end);
+    if (a.has_residual) return apply_range<false, true, T>(a, begin, end);
+    return apply_range<false, false, T>(a, begin, end);
+  });
+}
+
+// Which of ReLU's sources a gradient needs: none, y computed again from x, or y itself.
+enum class Mask { none, from_x, from_y };
+
+// dy where ReLU let the element through, else 0.
+template <Mask mask, class D, typename T>
+HWY_INLINE hn::Vec<D> masked(D d, hn::Vec<D> dy, hn::Vec<D> x, const T* y, hn::Vec<D> mean,
+                             hn::Vec<D> slope, hn::Vec<D> offset) {
+  if (mask == Mask::none) return dy;
+  const auto value = mask == Mask::from_y ? load(d, y) : normalized<D>(x, mean, slope, offset);
+  return hn::IfThenElseZero(hn::Gt(value, hn::Zero(d)), dy);
+}
+
+template <int rows, Mask mask, typename T>
+HWY_INLINE void add_gradients(const BatchNormArguments& a, int64_t first, double* sum,
+                              double* product) {
+  const int64_t at = first * a.channels;
+  const T* x = static_cast<const T*>(a.x) + at;
+  const T* dy = static_cast<const T*>(a.dy) + at;
+  const T* y = static_cast<const T*>(a.y) + (mask == Mask::from_y ? at : 0);
+  for_double_lanes(0, a.channels, [&](auto d, int64_t c) HWY_ATTR {
+    const hn::Rebind<float, decltype(d)> df;
+    const auto mean = hn::LoadU(df, a.mean + c);
+    const auto slope = hn::LoadU(df, a.slope + c);
+    const auto offset = hn::LoadU(df, a.offset + c);
+    auto s = hn::LoadU(d, sum + c);
+    auto p = hn::LoadU(d, product + c);
+    for (int row = 0; row < rows; ++row) {
+      const int64_t i = row * a.channels + c;
+      const auto v = load(df, x + i);
+      const auto g =
+          hn::PromoteTo(d, masked<mask>(df, load(df, dy + i), v, y + (mask == Mask::from_y ? i : 0),
+                                        mean, slope, offset));
+      s = hn::Add(s, g);
+      p = hn::MulAdd(g, hn::PromoteTo(d, v), p);
+    }
+    hn::StoreU(s, d, sum + c);
+    hn::StoreU(p, d, product + c);
+  });
+}
+
+template <Mask mask, typename T>
+HWY_INLINE void add_gradients_range(const BatchNormArguments& a, int64_t begin, int64_t end,
+                                    double* sums) {
+  begin = for_row_groups<8>(begin, end, [&](int64_t row) HWY_ATTR {
+    add_gradients<8, mask, T>(a, row, sums, sums + a.channels);
+  });
+  for_row_groups<1>(begin, end, [&](int64_t row) HWY_ATTR {
+    add_gradients<1, mask, T>(a, row, sums, sums + a.channels);
+  });
+}
+
+// sums: [2C], zeroed: sum g, sum g x.
+void batch_norm_gradient_sums(const BatchNormArguments& a, int64_t begin, int64_t end,
+                              double* sums) {
+  with_type(a.dtype, [&](auto type) HWY_ATTR {
+    using T = decltype(type);
+    if (!a.relu) return add_gradients_range<Mask::none, T>(a, begin, end, sums);
+    if (a.has_residual) return add_gradients_range<Mask::from_y, T>(a, begin, end, sums);
+    return add_gradients_range<Mask::from_x, T>(a, begin, end, sums);
+  });
+}
+
+template <int rows, Mask mask, bool residual, typename T>
+HWY_INLINE void gradient_rows(const BatchNormArguments& a, int64_t first) {
+  const int64_t at = first * a.channels;
+  const T* x = static_cast<const T*>(a.x) + at;
+  const T* dy = static_cast<const T*>(a.dy) + at;
+  const T* y = static_cast<const T*>(a.y) + (mask == Mask::from_y ? at : 0);
+  T* dx = static_cast<T*>(a.out) + at;
+  T* dr = static_cast<T*>(a.out_residual) + (residual ? at : 0);
+  for_lanes(0, a.channels, [&](auto d, int64_t c) HWY_ATTR {
+    const auto mean = hn::LoadU(d, a.mean + c);
+    const auto slope = hn::LoadU(d, a.slope + c);
+    const auto offset = hn::LoadU(d, a.offset + c);
+    const auto linear = hn::LoadU(d, a.linear + c);
+    const auto constant = hn::LoadU(d, a.constant + c);
+    for (int row = 0; row < rows; ++row) {
+      const int64_t i = row * a.channels + c;
+      const auto v = load(d, x + i);
+      const auto g = masked<mask>(d, load(d, dy + i), v, y + (mask == Mask::from_y ? i : 0), mean,
+                                  slope, offset);
+      const auto centred = hn::MulAdd(hn::Sub(v, mean), linear, constant);
+      store(hn::MulAdd(g, slope, centred), d, dx + i);
+      if (residual) store(g, d, dr + i);
+    }
+  });
+}
+
+template <Mask mask, bool residual, typename T>
+HWY_INLINE void gradient_range(const BatchNormArguments& a, int64_t begin, int64_t end) {
+  begin = for_row_groups<4>(
+      begin, end, [&](int64_t row) HWY_ATTR { gradient_rows<4, mask, residual, T>(a, row); });
+  for_row_groups<1>(begin, end,
+                    [&](int64_t row) HWY_ATTR { gradient_rows<1, mask, residual, T>(a, row); });
+}
+
+void batch_norm_gradient_rows(const BatchNormArguments& a, int64_t begin, int64_t end) {
+  with_type(a.dtype, [&](auto type) HWY_ATTR {
+    using T = decltype(type);
+    if (a.has_residual && a.relu) return gradient_range<Mask::from_y, true, T>(a, begin, end);
+    if (a.has_residual) return gradient_range<Mask::none, true, T>(a, begin, end);
+    if (a.relu) return gradient_range<Mask::from_x, false, T>(a, begin, end);
+    return gradient_range<Mask::none, false, T>(a, begin, end);
+  });
+}
+
+template <int rows, typename T>
+HWY_INLINE void add_columns(const T* x, int64_t columns, double* sum) {
+  for_double_lanes(0, columns, [&](auto d, int64_t c) HWY_ATTR {
+    auto s = hn::LoadU(d, sum + c);
+    for (int row = 0; row < rows; ++row) s = hn::Add(s, load_double(d, x + row * columns + c));
+    hn::StoreU(s, d, sum + c);
+  });
+}
+
+// sums: [C], zeroed: sum x.
+void column_sums(const BatchNormArguments& a, int64_t begin, int64_t end, double* sums) {
+  with_type(a.dtype, [&](auto type) HWY_ATTR {
+    using T = decltype(type);
+    const T* x = static_cast<const T*>(a.x);
+    begin = for_row_groups<8>(begin, end, [&](int64_t row) HWY_ATTR {
+      add_columns<8>(x + row * a.channels, a.channels, sums);
+    });
+    for_row_groups<1>(begin, end, [&](int64_t row) HWY_ATTR {
+      add_columns<1>(x + row * a.channels, a.channels, sums);
+    });
+  });
+}
+
+}  // namespace lacuna::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace lacuna::cpu {
+
+HWY_EXPORT(batch_norm_moments);
+HWY_EXPORT(batch_norm_apply_rows);
+HWY_EXPORT(batch_norm_gradient_sums);
+HWY_EXPORT(batch_norm_gradient_rows);
+HWY_EXPORT(column_sums);
+
+namespace {
+
+using RangeSums = void (*)(const BatchNormArguments&, int64_t, int64_t, double*);
+
+// Sums over rows, part by part, then over the parts in their order; the result lies in scratch.
+const double* sum_over_rows(const Call& call, const BatchNormArguments& a, int64_t rows,
+                            int64_t width, RangeSums add) {
+  const int64_t row_bytes = a.channels * static_cast<int64_t>(size_of(a.dtype));
+  const int parts = parts_of(threads_of(call), rows, grain_of(row_bytes));
+  double* sums = static_cast<double*>(
+      call.context.scratch(static_cast<size_t>(parts) * static_cast<size_t>(width) * 8));
+  for_parts(parts, [&](int part) {
+    double* own = sums + part * width;
+    std::fill(own, own + width, 0.0);
+    add(a, part_begin(rows, part, parts), part_begin(rows, part + 1, parts), own);
+  });
+  for (int part = 1; part < parts; ++part) {
+    for (int64_t i = 0; i < width; ++i) sums[i] += sums[part * width + i];
+  }
+  return sums;
+}
+
+int64_t rows_of(const View& x) { return x.shape.count() / std::max<int64_t>(1, x.shape[-1]); }
+
+// What the passes need of each channel, computed in double and rounded once. Rounding the mean to
+// f32 is made good in `offset` and `constant`.
+class Coefficients {
+ public:
+  Coefficients(int64_t channels, const double* moments, const float* gamma, const float* beta,
+               double epsilon)
+      : channels_(channels), values_(static_cast<size_t>(5 * channels)) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const double exact_mean = moments[1 + c];
+      const double slope = double{gamma[c]} * deviation(channels, moments, c, epsilon);
+      at(0)[c] = static_cast<float>(exact_mean);
+      at(1)[c] = static_cast<float>(slope);
+      at(2)[c] = static_cast<float>(double{beta[c]} - (exact_mean - double{at(0)[c]}) * slope);
+    }
+  }
+  // dx = slope (g - sums[0] / count - xhat sums[1] / count), or slope g if not called
+  void add_gradient(const double* moments, const double* sums, const float* gamma, double epsilon) {
+    const double count = moments[0];
+    for (int64_t c = 0; c < channels_; ++c) {
+      const double rstd = deviation(channels_, moments, c, epsilon);
+      const double slope = double{gamma[c]} * rstd;
+      const double linear = -slope * rstd * sums[channels_ + c] / count;
+      at(3)[c] = static_cast<float>(linear);
+      at(4)[c] = static_cast<float>(-slope * sums[c] / count -
+                                    linear * (moments[1 + c] - double{at(0)[c]}));
+    }
+  }
+  // 1 / standard deviation
+  static double deviation(int64_t channels, const double* moments, int64_t c, double epsilon) {
+    return 1 / std::sqrt(moments[1 + channels + c] / moments[0] + epsilon);
+  }
+  void put_into(BatchNormArguments& a) {
+    a.mean = at(0);
+    a.slope = at(1);
+    a.offset = at(2);
+    a.linear = at(3);
+    a.constant = at(4);
+  }
+
+ private:
+  float* at(int64_t row) { return values_.data() + row * channels_; }
+  int64_t channels_;
+  std::vector<float> values_;
+};
+
+BatchNormArguments arguments_of(const View& x, const BatchNorm& attributes) {
+  BatchNormArguments a{};
+  a.dtype = x.dtype;
+  a.channels = x.shape[-1];
+  a.relu = attributes.relu != 0;
+  a.has_residual = attributes.residual != 0;
+  return a;
+}
+
+}  // namespace
+
+void batch_norm_statistics(const Call& call) {
+  BatchNormArguments a{};
+  a.dtype = call.in[0].dtype;
+  a.channels = call.in[0].shape[-1];
+  a.x = call.in[0].data;
+  const int64_t rows = rows_of(call.in[0]);
+  const double* sums =
+      sum_over_rows(call, a, rows, 2 * a.channels, HWY_DYNAMIC_DISPATCH(batch_norm_moments));
+  double* moments = call.out[0].as<double>();
+  const double count = static_cast<double>(rows);
+  moments[0] = count;
+  for (int64_t c = 0; c < a.channels; ++c) {
+    const double mean = rows == 0 ? 0 : sums[c] / count;
+    moments[1 + c] = mean;
+    // Not below 0 by rounding; written so that NaN stays NaN.
+    const double squares = sums[a.channels + c] - sums[c] * mean;
+    moments[1 + a.channels + c] = squares < 0 ? 0 : squares;
+  }
+}
+
+void batch_norm_merge(const Call& call) {
+  const View& parts = call.in[0];
+  const int64_t ranks = parts.shape[0];
+  const int64_t width = parts.shape[1];
+  const int64_t channels = (width - 1) / 2;
+  double* total = call.out[0].as<double>();
+  std::fill(total, total + width, 0.0);
+  for (int64_t rank = 0; rank < ranks; ++rank) {  // Chan, Golub, LeVeque 1979, eq. 2.1
+    const double* part = parts.as<double>() + rank * width;
+    const double count = total[0] + part[0];
+    if (part[0] == 0) continue;
+    for (int64_t c = 1; c <= channels; ++c) {
+      const double delta = part[c] - total[c];
+      total[channels + c] += part[channels + c] + delta * delta * total[0] * part[0] / count;
+      total[c] += delta * part[0] / count;
+    }
+    total[0] = count;
+  }
+}
+
+void batch_norm_fixed_moments(const Call& call) {
+  const float* mean = call.in[0].as<float>();
+  const float* variance = call.in[1].as<float>();
+  const int64_t channels = call.in[0].count();
+  double* moments = call.out[0].as<double>();
+  moments[0] = 1;
+  std::copy(mean, mean + channels, moments + 1);
+  std::copy(variance, variance + channels, moments + 1 + channels);
+}
+
+void batch_norm_apply(const Call& call) {
+  const auto attributes = call.attributes.as<BatchNorm>();
+  BatchNormArguments a = arguments_of(call.in[0], attributes);
+  Coefficients coefficients(a.channels, call.in[1].as<double>(), call.in[2].as<float>(),
+                            call.in[3].as<float>(), attributes.epsilon);
+  coefficients.put_into(a);
+  a.x = call.in[0].data;
+  if (a.has_residual) a.residual = call.in[4].data;
+  a.out = call.out[0].data;
+  const int64_t row_bytes = 2 * a.channels * static_cast<int64_t>(size_of(a.dtype));
+  const auto apply = HWY_DYNAMIC_DISPATCH(batch_norm_apply_rows);
+  for_ranges(threads_of(call), rows_of(call.in[0]), grain_of(row_bytes),
+             [&](int64_t begin, int64_t end) { apply(a, begin, end); });
+}
+
+// in: dy, x, y, moments, gamma, beta
+void batch_norm_gradient_statistics(const Call& call) {
+  const auto attributes = call.attributes.as<BatchNorm>();
+  BatchNormArguments a = arguments_of(call.in[1], attributes);
+  const double* moments = call.in[3].as<double>();
+  Coefficients coefficients(a.channels, moments, call.in[4].as<float>(), call.in[5].as<float>(),
+                            attributes.epsilon);
+  coefficients.put_into(a);
+  a.dy = call.in[0].data;
+  a.x = call.in[1].data;
+  a.y = call.in[2].data;
+  const double* sums = sum_over_rows(call, a, rows_of(call.in[1]), 2 * a.channels,
+                                     HWY_DYNAMIC_DISPATCH(batch_norm_gradient_sums));
+  double* out = call.out[0].as<double>();
+  for (int64_t c = 0; c < a.channels; ++c) {
+    const double rstd = Coefficients::deviation(a.channels, moments, c, attributes.epsilon);
+    out[c] = sums[c];
+    out[a.channels + c] = rstd * (sums[a.channels + c] - moments[1 + c] * sums[c]);
+  }
+}
+
+// in: dy, x, y, moments, sums, gamma, beta
+void batch_norm_gradient_apply(const Call& call) {
+  const auto attributes = call.attributes.as<BatchNorm>();
+  BatchNormArguments a = arguments_of(call.in[1], attributes);
+  const double* moments = call.in[3].as<double>();
+  const float* gamma = call.in[5].as<float>();
+  Coefficients coefficients(a.channels, moments, gamma, call.in[6].as<float>(), attributes.epsilon);
+  if (!attributes.fixed) {
+    coefficients.add_gradient(moments, call.in[4].as<double>(), gamma, attributes.epsilon);
+  }
+  coefficients.put_into(a);
+  a.dy = call.in[0].data;
+  a.x = call.in[1].data;
+  a.y = call.in[2].data;
+  a.out = call.out[0].data;
+  if (a.has_residual) a.out_residual = call.out[1].data;
+  const int64_t row_bytes = 3 * a.channels * static_cast<int64_t>(size_of(a.dtype));
+  const auto apply = HWY_DYNAMIC_DISPATCH(batch_norm_gradient_rows);
+  for_ranges(threads_of(call), rows_of(call.in[1]), grain_of(row_bytes),
+             [&](int64_t begin, int64_t end) { apply(a, begin, end); });
+}
+
+void batch_norm_parameter_gradient(const Call& call) {
+  const double* sums = call.in[0].as<double>();
+  const int64_t channels = call.out[0].count();
+  for (int64_t c = 0; c < channels; ++c) {
+    call.out[0].as<float>()[c] = static_cast<float>(sums[channels + c]);
+    call.out[1].as<float>()[c] = static_cast<float>(sums[c]);
+  }
+}
+
+void batch_norm_running_update(const Call& call) {
+  const double momentum = call.attributes.as<RunningUpdate>().momentum;
+  const double* moments = call.in[0].as<double>();
+  const int64_t channels = call.out[0].count();
+  float* mean = call.out[0].as<float>();
+  float* variance = call.out[1].as<float>();
+  const double freedom = std::max(moments[0] - 1, 1.0);
+  for (int64_t c = 0; c < channels; ++c) {
+    const double unbiased = moments[1 + channels + c] / freedom;
+    mean[c] = static_cast<float>(double{mean[c]} + momentum * (moments[1 + c] - double{mean[c]}));
+    variance[c] =
+        static_cast<float>(double{variance[c]} + momentum * (unbiased - double{variance[c]}));
+  }
+}
+
+void column_sum(const Call& call) {
+  const View& x = call.in[0];
+  BatchNormArguments a{};
+  a.dtype = x.dtype;
+  a.channels = x.shape[-1];
+  a.x = x.data;
+  const double* sums =
+      sum_over_rows(call, a, rows_of(x), a.channels, HWY_DYNAMIC_DISPATCH(column_sums));
+  const View& out = call.out[0];
+  for (int64_t c = 0; c < a.channels; ++c) {
+    const float sum = static_cast<float>(sums[c]);
+    if (out.dtype == DType::bf16) {
+      out.as<BFloat16>()[c] = BFloat16(sum);
+    } else {
+      out.as<float>()[c] = sum;
+    }
+  }
+}
+
+}  // namespace lacuna::cpu
+#endif  // HWY_ONCE

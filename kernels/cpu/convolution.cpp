@@ -1,0 +1,148 @@
+// Convolutions by oneDNN: 2 B prod(out) K C prod(kernel) FLOPs each, bound by arithmetic (the floor
+// is the processor's FLOPs; 64 channels of 32x32 take 37 FLOPs a byte).
+//
+// Activations stay channels-last. Weights are stored as PyTorch has them; oneDNN gets the layout it
+// asks for by one reorder a call, a few percent of the smallest convolution's time. A first layer
+// has so few channels that channels-last leaves most lanes of a vector idle: its input is reordered
+// to channels-first, for which oneDNN has kernels of their own.
+#include "kernels/convolution.h"
+
+#include "kernels/cpu/kernels.h"
+#include "kernels/cpu/onednn.h"
+
+namespace lacuna::cpu {
+
+namespace {
+
+using dnnl::memory;
+using Tag = memory::format_tag;
+
+constexpr int64_t few_channels = 4;
+
+// Spatial sizes of a convolution, its last `axes` ones.
+memory::dims spatial(const Convolution& c, const int64_t (&sizes)[3]) {
+  return {sizes + (3 - c.axes), sizes + 3};
+}
+
+memory::dims dims(int64_t first, int64_t second, const memory::dims& spatial_sizes) {
+  memory::dims all{first, second};
+  all.insert(all.end(), spatial_sizes.begin(), spatial_sizes.end());
+  return all;
+}
+
+Tag pick(const Convolution& c, Tag one, Tag two, Tag three) {
+  return c.axes == 1 ? one : c.axes == 2 ? two : three;
+}
+
+// The operands as the caller has them; `weights` is the view of the weights or of their gradient.
+struct Layouts {
+  Layouts(const Convolution& c, const View& activations, const View& weights_view)
+      : type(onednn_type(activations.dtype)),
+        source(dims(c.batch, c.in_channels, spatial(c, c.in)), type,
+               pick(c, Tag::nwc, Tag::nhwc, Tag::ndhwc)),
+        weights(dims(c.out_channels, c.in_channels, spatial(c, c.kernel)),
+                onednn_type(weights_view.dtype), pick(c, Tag::oiw, Tag::oihw, Tag::oidhw)),
+        destination(dims(c.batch, c.out_channels, spatial(c, c.out)), type,
+                    pick(c, Tag::nwc, Tag::nhwc, Tag::ndhwc)) {}
+  memory::data_type type;
+  memory::desc source, weights, destination;
+};
+
+// What oneDNN is asked for: `weights_type` is that of its weights, or of their gradient.
+OneDnnConvolution describe(const Convolution& c, const Layouts& layouts,
+                           memory::data_type weights_type) {
+  OneDnnConvolution d;
+  d.source = layouts.source;
+  d.weights = memory::desc(dims(c.out_channels, c.in_channels, spatial(c, c.kernel)), weights_type,
+                           Tag::any);
+  d.destination = layouts.destination;
+  d.strides = spatial(c, c.stride);
+  d.padding = spatial(c, c.padding);
+  return d;
+}
+
+memory::desc channels_first(const Convolution& c, const Layouts& layouts) {
+  return {dims(c.batch, c.in_channels, spatial(c, c.in)), layouts.type,
+          pick(c, Tag::ncw, Tag::nchw, Tag::ncdhw)};
+}
+
+std::string key_of(const char* kind, const Call& call) {
+  std::string key = concat(kind, call.attributes.bytes());
+  for (const View& view : call.in) key += name_of(view.dtype);
+  for (const View& view : call.out) key += name_of(view.dtype);
+  return key;
+}
+
+using Operands = std::vector<OneDnnProblem::Operand>;
+
+template <typename Primitive, typename Descriptor>
+std::unique_ptr<OneDnnProblem> problem_of(OneDnn& onednn, const Descriptor& descriptor,
+                                          const Operands& operands) {
+  return std::make_unique<OneDnnProblem>(onednn.engine(), Primitive(descriptor),
+                                         descriptor.scratchpad_desc().get_size(), operands);
+}
+
+}  // namespace
+
+void convolution(const Call& call) {
+  OneDnn& onednn = static_cast<CpuContext&>(call.context).onednn();
+  const auto c = call.attributes.as<Convolution>();
+  if (c.batch == 0) return;
+  OneDnnProblem& problem = onednn.problem(key_of("convolution", call), [&] {
+    const Layouts l(c, call.in[0], call.in[1]);
+    OneDnnConvolution d = describe(c, l, l.type);
+    if (c.in_channels < few_channels) d.source = channels_first(c, l);
+    if (c.bias) d.bias = memory::desc({c.out_channels}, onednn_type(call.in[2].dtype), Tag::a);
+    const auto descriptor = onednn.forward(d);
+    Operands operands{{DNNL_ARG_SRC, l.source, descriptor.src_desc()},
+                      {DNNL_ARG_WEIGHTS, l.weights, descriptor.weights_desc()},
+                      {DNNL_ARG_DST, l.destination, descriptor.dst_desc(), true}};
+    if (c.bias) operands.push_back({DNNL_ARG_BIAS, d.bias, d.bias});
+    return problem_of<dnnl::convolution_forward>(onednn, descriptor, operands);
+  });
+  std::vector<void*> addresses{call.in[0].data, call.in[1].data, call.out[0].data};
+  if (c.bias) addresses.push_back(call.in[2].data);
+  problem.run(onednn, call.context, addresses);
+}
+
+void convolution_data_gradient(const Call& call) {
+  OneDnn& onednn = static_cast<CpuContext&>(call.context).onednn();
+  const auto c = call.attributes.as<Convolution>();
+  if (c.batch == 0) return;
+  OneDnnProblem& problem = onednn.problem(key_of("convolution_data_gradient", call), [&] {
+    const Layouts l(c, call.in[0], call.in[1]);
+    const auto descriptor = onednn.data_gradient(describe(c, l, l.type));
+    return problem_of<dnnl::convolution_backward_data>(
+        onednn, descriptor,
+        {{DNNL_ARG_DIFF_DST, l.destination, descriptor.diff_dst_desc()},
+         {DNNL_ARG_WEIGHTS, l.weights, descriptor.weights_desc()},
+         {DNNL_ARG_DIFF_SRC, l.source, descriptor.diff_src_desc(), true}});
+  });
+  problem.run(onednn, call.context,
+              std::vector<void*>{call.in[0].data, call.in[1].data, call.out[0].data});
+}
+
+void convolution_weight_gradient(const Call& call) {
+  OneDnn& onednn = static_cast<CpuContext&>(call.context).onednn();
+  const auto c = call.attributes.as<Convolution>();
+  if (c.batch == 0) {  // a sum over nothing
+    std::memset(call.out[0].data, 0,
+                static_cast<size_t>(call.out[0].count()) * size_of(call.out[0].dtype));
+    return;
+  }
+  OneDnnProblem& problem = onednn.problem(key_of("convolution_weight_gradient", call), [&] {
+    const Layouts l(c, call.in[0], call.out[0]);
+    OneDnnConvolution d = describe(c, l, memory::data_type::f32);
+    if (c.in_channels < few_channels) d.source = channels_first(c, l);
+    const auto descriptor = onednn.weight_gradient(d);
+    return problem_of<dnnl::convolution_backward_weights>(
+        onednn, descriptor,
+        {{DNNL_ARG_SRC, l.source, descriptor.src_desc()},
+         {DNNL_ARG_DIFF_DST, l.destination, descriptor.diff_dst_desc()},
+         {DNNL_ARG_DIFF_WEIGHTS, l.weights, descriptor.diff_weights_desc(), true}});
+  });
+  problem.run(onednn, call.context,
+              std::vector<void*>{call.in[0].data, call.in[1].data, call.out[0].data});
+}
+
+}  // namespace lacuna::cpu

@@ -1,0 +1,230 @@
+// Updates of all tensors in one pass, elements shared evenly among threads whatever the tensors'
+// sizes. Bound by memory; bytes per element read + written: SGD 12 + 8, LARS 20 + 8 (norms first),
+// AdamW 16 + 12, EMA 8 + 4.
+#include "kernels/optimizers.h"
+
+#include <cmath>
+
+#include "kernels/cpu/kernels.h"
+#include "kernels/cpu/parallel.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/optimizers.cpp"
+#include "kernels/cpu/simd_targets.h"
+//
+#include <hwy/foreach_target.h>
+//
+#include "kernels/cpu/simd.h"
+
+#ifndef LACUNA_KERNELS_CPU_OPTIMIZERS_ONCE
+#define LACUNA_KERNELS_CPU_OPTIMIZERS_ONCE
+namespace lacuna::cpu {
+
+struct MomentumStep {
+  float clip, decay, momentum, rate;
+  float trust;  // the factor that LARS gives this tensor, else 1
+};
+
+struct AdamWStep {
+  float clip, epsilon;
+  float beta1, rest1, beta2, rest2;  // rest = 1 - beta, rounded once
+  float keep;                        // 1 - rate decay
+  float step, correction;            // rate / c1, 1 / c2
+};
+
+}  // namespace lacuna::cpu
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace lacuna::cpu::HWY_NAMESPACE {
+
+void momentum_stretch(const MomentumStep& s, const float* g, float* w, float* v, int64_t begin,
+                      int64_t end) {
+  for_lanes(begin, end, [&](auto d, int64_t i) HWY_ATTR {
+    const auto weight = hn::LoadU(d, w + i);
+    auto gradient = hn::Mul(hn::LoadU(d, g + i), hn::Set(d, s.clip));
+    gradient = hn::MulAdd(weight, hn::Set(d, s.decay), gradient);
+    const auto velocity = hn::MulAdd(hn::LoadU(d, v + i), hn::Set(d, s.momentum),
+                                     hn::Mul(gradient, hn::Set(d, s.trust)));
+    hn::StoreU(velocity, d, v + i);
+    hn::StoreU(hn::NegMulAdd(velocity, hn::Set(d, s.rate), weight), d, w + i);
+  });
+}
+
+void adamw_stretch(const AdamWStep& s, const float* g, float* w, float* m, float* v, int64_t begin,
+                   int64_t end) {
+  for_lanes(begin, end, [&](auto d, int64_t i) HWY_ATTR {
+    const auto gradient = hn::Mul(hn::LoadU(d, g + i), hn::Set(d, s.clip));
+    const auto first = hn::MulAdd(hn::LoadU(d, m + i), hn::Set(d, s.beta1),
+                                  hn::Mul(gradient, hn::Set(d, s.rest1)));
+    const auto second = hn::MulAdd(hn::LoadU(d, v + i), hn::Set(d, s.beta2),
+                                   hn::Mul(hn::Mul(gradient, gradient), hn::Set(d, s.rest2)));
+    hn::StoreU(first, d, m + i);
+    hn::StoreU(second, d, v + i);
+    const auto root = hn::Sqrt(hn::Mul(second, hn::Set(d, s.correction)));
+    const auto change =
+        hn::Div(hn::Mul(first, hn::Set(d, s.step)), hn::Add(root, hn::Set(d, s.epsilon)));
+    const auto weight = hn::Mul(hn::LoadU(d, w + i), hn::Set(d, s.keep));
+    hn::StoreU(hn::Sub(weight, change), d, w + i);
+  });
+}
+
+void ema_stretch(float momentum, float rest, const float* x, float* t, int64_t begin, int64_t end) {
+  for_lanes(begin, end, [&](auto d, int64_t i) HWY_ATTR {
+    const auto kept = hn::Mul(hn::LoadU(d, t + i), hn::Set(d, momentum));
+    hn::StoreU(hn::MulAdd(hn::LoadU(d, x + i), hn::Set(d, rest), kept), d, t + i);
+  });
+}
+
+// Adds sum w^2 to result[0] and sum (clip g + decay w)^2 to result[1].
+void lars_squares(float clip, float decay, const float* g, const float* w, int64_t begin,
+                  int64_t end, double* result) {
+  const hn::ScalableTag<double> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  auto weights = hn::Zero(d);
+  auto gradients = hn::Zero(d);
+  int64_t i = begin;
+  for (; i + lanes <= end; i += lanes) {
+    const auto weight = load_double(d, w + i);
+    const auto gradient = hn::MulAdd(weight, hn::Set(d, double{decay}),
+                                     hn::Mul(load_double(d, g + i), hn::Set(d, double{clip})));
+    weights = hn::MulAdd(weight, weight, weights);
+    gradients = hn::MulAdd(gradient, gradient, gradients);
+  }
+  result[0] += hn::GetLane(hn::SumOfLanes(d, weights));
+  result[1] += hn::GetLane(hn::SumOfLanes(d, gradients));
+  for (; i < end; ++i) {
+    const double gradient = double{clip} * double{g[i]} + double{decay} * double{w[i]};
+    result[0] += double{w[i]} * double{w[i]};
+    result[1] += gradient * gradient;
+  }
+}
+
+}  // namespace lacuna::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace lacuna::cpu {
+
+HWY_EXPORT(momentum_stretch);
+HWY_EXPORT(adamw_stretch);
+HWY_EXPORT(ema_stretch);
+HWY_EXPORT(lars_squares);
+
+namespace {
+
+// The n tensors of an update: call.in holds them and then some scalars, call.out n targets of each
+// kind of state.
+struct Tensors {
+  Tensors(const Call& tensors_of, size_t count)
+      : call(tensors_of),
+        n(count),
+        counts(counts_of(call.in.subspan(0, n))),
+        parts(parts_of(threads_of(call), total_of(counts), grain_of(16))) {}
+  const float* in(size_t i) const { return call.in[i].as<float>(); }
+  float* target(size_t kind, size_t i) const { return call.out[kind * n + i].as<float>(); }
+  double scalar(size_t i) const { return *call.in[n + i].as<double>(); }
+
+  const Call& call;
+  size_t n;
+  std::vector<int64_t> counts;
+  int parts;
+};
+
+// body(tensor, begin, end), in parallel over all elements.
+template <typename Body>
+void for_all(const Tensors& t, const Body& body) {
+  for_parts(t.parts, [&](int part) { for_stretches(t.counts, part, t.parts, body); });
+}
+
+float as_float(double value) { return static_cast<float>(value); }
+
+// LARS's factor of each tensor.
+std::vector<float> trust_factors(const Tensors& t, const Lars& lars, double clip) {
+  const size_t parts = static_cast<size_t>(t.parts);
+  std::vector<double> squares(parts * t.n * 2);
+  const auto add = HWY_DYNAMIC_DISPATCH(lars_squares);
+  for_parts(t.parts, [&](int part) {
+    for_stretches(t.counts, part, t.parts, [&](size_t i, int64_t begin, int64_t end) {
+      add(as_float(clip), as_float(lars.decay), t.in(i), t.target(0, i), begin, end,
+          &squares[(static_cast<size_t>(part) * t.n + i) * 2]);
+    });
+  });
+  std::vector<float> factors(t.n, 1.0f);
+  for (size_t i = 0; i < t.n; ++i) {
+    double weight = 0;
+    double gradient = 0;
+    for (size_t part = 0; part < parts; ++part) {
+      weight += squares[(part * t.n + i) * 2];
+      gradient += squares[(part * t.n + i) * 2 + 1];
+    }
+    if (weight > 0 && gradient > 0) {
+      factors[i] = as_float(lars.trust * std::sqrt(weight) / std::sqrt(gradient));
+    }
+  }
+  return factors;
+}
+
+}  // namespace
+
+void sgd_update(const Call& call) {
+  const auto sgd = call.attributes.as<Sgd>();
+  const Tensors t(call, call.in.size() - 2);
+  const MomentumStep step{as_float(t.scalar(1)), as_float(sgd.decay), as_float(sgd.momentum),
+                          as_float(t.scalar(0)), 1};
+  const auto update = HWY_DYNAMIC_DISPATCH(momentum_stretch);
+  for_all(t, [&](size_t i, int64_t begin, int64_t end) {
+    update(step, t.in(i), t.target(0, i), t.target(1, i), begin, end);
+  });
+}
+
+void lars_update(const Call& call) {
+  const auto lars = call.attributes.as<Lars>();
+  const Tensors t(call, call.in.size() - 2);
+  const std::vector<float> trust =
+      lars.adapt ? trust_factors(t, lars, t.scalar(1)) : std::vector<float>(t.n, 1.0f);
+  const auto update = HWY_DYNAMIC_DISPATCH(momentum_stretch);
+  for_all(t, [&](size_t i, int64_t begin, int64_t end) {
+    const MomentumStep step{as_float(t.scalar(1)), as_float(lars.decay), as_float(lars.momentum),
+                            as_float(t.scalar(0)), trust[i]};
+    update(step, t.in(i), t.target(0, i), t.target(1, i), begin, end);
+  });
+}
+
+void adamw_update(const Call& call) {
+  const auto adam = call.attributes.as<AdamW>();
+  const Tensors t(call, call.in.size() - 4);
+  const double rate = t.scalar(0);
+  AdamWStep step;
+  step.clip = as_float(t.scalar(1));
+  step.epsilon = as_float(adam.epsilon);
+  step.beta1 = as_float(adam.beta1);
+  step.rest1 = as_float(1 - adam.beta1);
+  step.beta2 = as_float(adam.beta2);
+  step.rest2 = as_float(1 - adam.beta2);
+  step.keep = as_float(1 - rate * adam.decay);
+  step.step = as_float(rate / t.scalar(2));
+  step.correction = as_float(1 / t.scalar(3));
+  const auto update = HWY_DYNAMIC_DISPATCH(adamw_stretch);
+  for_all(t, [&](size_t i, int64_t begin, int64_t end) {
+    update(step, t.in(i), t.target(0, i), t.target(1, i), t.target(2, i), begin, end);
+  });
+}
+
+void ema_update(const Call& call) {
+  const Tensors t(call, call.in.size() - 1);
+  const double momentum = t.scalar(0);
+  const auto update = HWY_DYNAMIC_DISPATCH(ema_stretch);
+  for_all(t, [&](size_t i, int64_t begin, int64_t end) {
+    update(as_float(momentum), as_float(1 - momentum), t.in(i), t.target(0, i), begin, end);
+  });
+}
+
+void clip_factor(const Call& call) {
+  const double limit = call.attributes.as<ClipFactor>().limit;
+  const double norm = std::sqrt(*call.in[0].as<double>());
+  *call.out[0].as<double>() = std::min(1.0, limit / (norm + 1e-6));
+}
+
+}  // namespace lacuna::cpu
+#endif  // HWY_ONCE

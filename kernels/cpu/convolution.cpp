@@ -48,22 +48,37 @@ struct Layouts {
   memory::desc source, weights, destination;
 };
 
-// What oneDNN is asked for: `weights_type` is that of its weights, or of their gradient.
-OneDnnConvolution describe(const Convolution& c, const Layouts& layouts,
-                           memory::data_type weights_type) {
+// What oneDNN is asked for, in `type`; weights in the layout it likes best.
+OneDnnConvolution describe(const Convolution& c, memory::data_type type, bool channels_first) {
+  const Tag last = pick(c, Tag::nwc, Tag::nhwc, Tag::ndhwc);
+  const Tag first = pick(c, Tag::ncw, Tag::nchw, Tag::ncdhw);
   OneDnnConvolution d;
-  d.source = layouts.source;
-  d.weights = memory::desc(dims(c.out_channels, c.in_channels, spatial(c, c.kernel)), weights_type,
-                           Tag::any);
-  d.destination = layouts.destination;
+  d.source = memory::desc(dims(c.batch, c.in_channels, spatial(c, c.in)), type,
+                          channels_first ? first : last);
+  const memory::dims weights = dims(c.out_channels, c.in_channels, spatial(c, c.kernel));
+  d.weights = memory::desc(weights, type, Tag::any);
+  d.weight_gradient = memory::desc(weights, memory::data_type::f32, Tag::any);
+  if (c.bias) d.bias = memory::desc({c.out_channels}, memory::data_type::f32, Tag::a);
+  d.destination = memory::desc(dims(c.batch, c.out_channels, spatial(c, c.out)), type, last);
   d.strides = spatial(c, c.stride);
   d.padding = spatial(c, c.padding);
   return d;
 }
 
-memory::desc channels_first(const Convolution& c, const Layouts& layouts) {
-  return {dims(c.batch, c.in_channels, spatial(c, c.in)), layouts.type,
-          pick(c, Tag::ncw, Tag::nchw, Tag::ncdhw)};
+// make(description) of the best description that oneDNN has a kernel for. What it has none for in
+// bfloat16 (2.6: weight gradients of first layers) is computed in f32 between reorders.
+template <typename Make>
+auto first_supported(const Convolution& c, memory::data_type type, bool channels_first,
+                     const Make& make) {
+  const auto f32 = memory::data_type::f32;
+  for (const auto candidate : {type, f32}) {
+    try {
+      return make(describe(c, candidate, channels_first));
+    } catch (const dnnl::error& error) {
+      if (error.status != dnnl_unimplemented || candidate == f32) throw;
+    }
+  }
+  LACUNA_CHECK(false, "unreachable");
 }
 
 std::string key_of(const char* kind, const Call& call) {
@@ -90,14 +105,16 @@ void convolution(const Call& call) {
   if (c.batch == 0) return;
   OneDnnProblem& problem = onednn.problem(key_of("convolution", call), [&] {
     const Layouts l(c, call.in[0], call.in[1]);
-    OneDnnConvolution d = describe(c, l, l.type);
-    if (c.in_channels < few_channels) d.source = channels_first(c, l);
-    if (c.bias) d.bias = memory::desc({c.out_channels}, onednn_type(call.in[2].dtype), Tag::a);
-    const auto descriptor = onednn.forward(d);
+    const auto descriptor =
+        first_supported(c, l.type, c.in_channels < few_channels,
+                        [&](const OneDnnConvolution& d) { return onednn.forward(d); });
     Operands operands{{DNNL_ARG_SRC, l.source, descriptor.src_desc()},
                       {DNNL_ARG_WEIGHTS, l.weights, descriptor.weights_desc()},
                       {DNNL_ARG_DST, l.destination, descriptor.dst_desc(), true}};
-    if (c.bias) operands.push_back({DNNL_ARG_BIAS, d.bias, d.bias});
+    if (c.bias) {
+      const memory::desc bias({c.out_channels}, onednn_type(call.in[2].dtype), Tag::a);
+      operands.push_back({DNNL_ARG_BIAS, bias, descriptor.bias_desc()});
+    }
     return problem_of<dnnl::convolution_forward>(onednn, descriptor, operands);
   });
   std::vector<void*> addresses{call.in[0].data, call.in[1].data, call.out[0].data};
@@ -111,7 +128,8 @@ void convolution_data_gradient(const Call& call) {
   if (c.batch == 0) return;
   OneDnnProblem& problem = onednn.problem(key_of("convolution_data_gradient", call), [&] {
     const Layouts l(c, call.in[0], call.in[1]);
-    const auto descriptor = onednn.data_gradient(describe(c, l, l.type));
+    const auto descriptor = first_supported(
+        c, l.type, false, [&](const OneDnnConvolution& d) { return onednn.data_gradient(d); });
     return problem_of<dnnl::convolution_backward_data>(
         onednn, descriptor,
         {{DNNL_ARG_DIFF_DST, l.destination, descriptor.diff_dst_desc()},
@@ -132,9 +150,9 @@ void convolution_weight_gradient(const Call& call) {
   }
   OneDnnProblem& problem = onednn.problem(key_of("convolution_weight_gradient", call), [&] {
     const Layouts l(c, call.in[0], call.out[0]);
-    OneDnnConvolution d = describe(c, l, memory::data_type::f32);
-    if (c.in_channels < few_channels) d.source = channels_first(c, l);
-    const auto descriptor = onednn.weight_gradient(d);
+    const auto descriptor =
+        first_supported(c, l.type, c.in_channels < few_channels,
+                        [&](const OneDnnConvolution& d) { return onednn.weight_gradient(d); });
     return problem_of<dnnl::convolution_backward_weights>(
         onednn, descriptor,
         {{DNNL_ARG_SRC, l.source, descriptor.src_desc()},

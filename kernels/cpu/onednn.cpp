@@ -45,8 +45,8 @@ dnnl::convolution_backward_data::primitive_desc OneDnn::data_gradient(const OneD
 
 dnnl::convolution_backward_weights::primitive_desc OneDnn::weight_gradient(
     const OneDnnConvolution& c) {
-  return {engine_,   direct,    c.source,  c.weights,  c.destination,
-          c.strides, c.padding, c.padding, forward(c), user_scratchpad()};
+  return {engine_,   direct,    c.source,  c.weight_gradient, c.destination,
+          c.strides, c.padding, c.padding, forward(c),        user_scratchpad()};
 }
 
 dnnl::matmul::primitive_desc OneDnn::product(const memory::desc& a, const memory::desc& b,
@@ -73,7 +73,7 @@ dnnl::convolution_backward_data::primitive_desc OneDnn::data_gradient(const OneD
 dnnl::convolution_backward_weights::primitive_desc OneDnn::weight_gradient(
     const OneDnnConvolution& c) {
   const dnnl::convolution_backward_weights::desc operation(
-      direct, c.source, c.weights, c.destination, c.strides, c.padding, c.padding);
+      direct, c.source, c.weight_gradient, c.destination, c.strides, c.padding, c.padding);
   return {operation, user_scratchpad(), engine_, forward(c)};
 }
 

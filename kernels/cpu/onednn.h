@@ -55,6 +55,7 @@ class OneDnnProblem {
 // of); a layout of `any` is chosen by the primitive.
 struct OneDnnConvolution {
   dnnl::memory::desc source, weights, bias, destination;  // bias: empty if there is none
+  dnnl::memory::desc weight_gradient;
   dnnl::memory::dims strides, padding;
 };
 

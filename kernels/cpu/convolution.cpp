@@ -150,9 +150,8 @@ void convolution_weight_gradient(const Call& call) {
   }
   OneDnnProblem& problem = onednn.problem(key_of("convolution_weight_gradient", call), [&] {
     const Layouts l(c, call.in[0], call.out[0]);
-    const auto descriptor =
-        first_supported(c, l.type, c.in_channels < few_channels,
-                        [&](const OneDnnConvolution& d) { return onednn.weight_gradient(d); });
+    const auto descriptor = first_supported(
+        c, l.type, false, [&](const OneDnnConvolution& d) { return onednn.weight_gradient(d); });
     return problem_of<dnnl::convolution_backward_weights>(
         onednn, descriptor,
         {{DNNL_ARG_SRC, l.source, descriptor.src_desc()},

@@ -73,6 +73,23 @@ void multiply_range(const Call& call, int64_t begin, int64_t end) {
   });
 }
 
+// Of masked inputs, which have few channels: a row at a time.
+void hide_range(const Call& call, int64_t begin, int64_t end) {
+  const int64_t channels = call.in[0].shape[-1];
+  with_type(call.in[0].dtype, [&](auto type) HWY_ATTR {
+    using T = decltype(type);
+    T* y = output<T>(call);
+    const T* x = input<T>(call, 0);
+    const T* mask = input<T>(call, 1);
+    for (int64_t row = begin; row < end; ++row) {
+      const float shown = 1 - static_cast<float>(mask[row]);
+      for (int64_t i = row * channels; i < (row + 1) * channels; ++i) {
+        y[i] = T(static_cast<float>(x[i]) * shown);
+      }
+    }
+  });
+}
+
 void relu_range(const Call& call, int64_t begin, int64_t end) {
   with_type(call.in[0].dtype, [&](auto type) HWY_ATTR {
     using T = decltype(type);
@@ -140,6 +157,7 @@ namespace lacuna::cpu {
 HWY_EXPORT(accumulate_range);
 HWY_EXPORT(scale_range);
 HWY_EXPORT(multiply_range);
+HWY_EXPORT(hide_range);
 HWY_EXPORT(relu_range);
 HWY_EXPORT(relu_gradient_range);
 HWY_EXPORT(convert_range);
@@ -236,6 +254,12 @@ bool is_vectorised(DType dtype) { return dtype == DType::f32 || dtype == DType::
 void accumulate(const Call& call) { for_elements(call, HWY_DYNAMIC_DISPATCH(accumulate_range)); }
 void scale(const Call& call) { for_elements(call, HWY_DYNAMIC_DISPATCH(scale_range)); }
 void multiply(const Call& call) { for_elements(call, HWY_DYNAMIC_DISPATCH(multiply_range)); }
+void hide(const Call& call) {
+  const auto range = HWY_DYNAMIC_DISPATCH(hide_range);
+  const int64_t channels = call.in[0].shape[-1];
+  for_ranges(threads_of(call), call.in[1].count(), grain_of(16 * channels),
+             [&](int64_t begin, int64_t end) { range(call, begin, end); });
+}
 void relu(const Call& call) { for_elements(call, HWY_DYNAMIC_DISPATCH(relu_range)); }
 void relu_gradient(const Call& call) {
   for_elements(call, HWY_DYNAMIC_DISPATCH(relu_gradient_range));

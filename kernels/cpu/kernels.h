@@ -27,6 +27,7 @@ void accumulate(const Call& call);
 void cast(const Call& call);
 void scale(const Call& call);
 void multiply(const Call& call);
+void hide(const Call& call);
 void relu(const Call& call);
 void relu_gradient(const Call& call);
 void squared_norm(const Call& call);

@@ -29,6 +29,15 @@ struct Window {
   int64_t top, left, bottom, right;
 };
 
+// The places of an upsampled axis that hold a copy of place `from`: i with
+// floor(i size / new_size) = from.
+struct Copies {
+  Copies(int64_t from, int64_t size, int64_t new_size)
+      : begin((from * new_size + size - 1) / size),
+        end(((from + 1) * new_size + size - 1) / size) {}
+  int64_t begin, end;
+};
+
 }  // namespace lacuna::cpu
 #endif
 
@@ -157,17 +166,18 @@ void average_pool_gradient_images(const Call& call, int64_t begin, int64_t end) 
 }
 
 void upsample_images(const Call& call, int64_t begin, int64_t end) {
-  const int64_t f = call.attributes.as<Upsample>().factor;
   const Shape& in = call.in[0].shape;
-  const int64_t height = in[1], width = in[2], channels = in[3];
+  const Shape& out = call.out[0].shape;
+  const int64_t channels = in[3];
   with_type(call.in[0].dtype, [&](auto type) HWY_ATTR {
     using T = decltype(type);
     for (int64_t b = begin; b < end; ++b) {
-      const T* x = static_cast<const T*>(call.in[0].data) + b * height * width * channels;
-      T* y = static_cast<T*>(call.out[0].data) + b * f * f * height * width * channels;
-      for (int64_t i = 0; i < f * height; ++i) {
-        for (int64_t j = 0; j < f * width; ++j, y += channels) {
-          const T* from = x + (i / f * width + j / f) * channels;
+      const T* x = static_cast<const T*>(call.in[0].data) + b * in.from(1).count();
+      T* y = static_cast<T*>(call.out[0].data) + b * out.from(1).count();
+      for (int64_t i = 0; i < out[1]; ++i) {
+        const T* row = x + i * in[1] / out[1] * in[2] * channels;
+        for (int64_t j = 0; j < out[2]; ++j, y += channels) {
+          const T* from = row + j * in[2] / out[2] * channels;
           for_lanes(0, channels,
                     [&](auto d, int64_t c) HWY_ATTR { store(load(d, from + c), d, y + c); });
         }
@@ -177,22 +187,23 @@ void upsample_images(const Call& call, int64_t begin, int64_t end) {
 }
 
 void upsample_gradient_images(const Call& call, int64_t begin, int64_t end) {
-  const int64_t f = call.attributes.as<Upsample>().factor;
-  const Shape& out = call.out[0].shape;
-  const int64_t height = out[1], width = out[2], channels = out[3];
+  const Shape& in = call.out[0].shape;
+  const Shape& out = call.in[0].shape;
+  const int64_t channels = in[3];
   with_type(call.in[0].dtype, [&](auto type) HWY_ATTR {
     using T = decltype(type);
     for (int64_t b = begin; b < end; ++b) {
-      const T* dy = static_cast<const T*>(call.in[0].data) + b * f * f * height * width * channels;
-      T* dx = static_cast<T*>(call.out[0].data) + b * height * width * channels;
-      for (int64_t i = 0; i < height; ++i) {
-        for (int64_t j = 0; j < width; ++j, dx += channels) {
-          const T* first = dy + (i * f * f * width + j * f) * channels;
+      const T* dy = static_cast<const T*>(call.in[0].data) + b * out.from(1).count();
+      T* dx = static_cast<T*>(call.out[0].data) + b * in.from(1).count();
+      for (int64_t i = 0; i < in[1]; ++i) {
+        for (int64_t j = 0; j < in[2]; ++j, dx += channels) {
+          const Copies rows(i, in[1], out[1]);
+          const Copies columns(j, in[2], out[2]);
           for_lanes(0, channels, [&](auto d, int64_t c) HWY_ATTR {
             auto sum = hn::Zero(d);
-            for (int64_t k = 0; k < f; ++k) {
-              for (int64_t l = 0; l < f; ++l) {
-                sum = hn::Add(sum, load(d, first + (k * f * width + l) * channels + c));
+            for (int64_t k = rows.begin; k < rows.end; ++k) {
+              for (int64_t l = columns.begin; l < columns.end; ++l) {
+                sum = hn::Add(sum, load(d, dy + (k * out[2] + l) * channels + c));
               }
             }
             store(sum, d, dx + c);

@@ -48,6 +48,8 @@ constexpr std::array table = {
     KernelEntry{"scale", bf16, cpu::scale},
     KernelEntry{"multiply", f32, cpu::multiply},
     KernelEntry{"multiply", bf16, cpu::multiply},
+    KernelEntry{"hide", f32, cpu::hide},
+    KernelEntry{"hide", bf16, cpu::hide},
     KernelEntry{"relu", f32, cpu::relu},
     KernelEntry{"relu", bf16, cpu::relu},
     KernelEntry{"relu_gradient", f32, cpu::relu_gradient},

@@ -228,6 +228,7 @@ TEST_CASE("CPU element-wise kernels agree with the reference") {
   compare({"accumulate", {a, b, c}, y, {}});
   compare({"scale", {a}, y, Scale{-1.7}});
   compare({"multiply", {a, b}, y, {}});
+  compare({"hide", {a, random_operand(Kind::F, {19, 1}, 23, 0.5, 0.5)}, y, {}});
   compare({"relu", {a}, y, {}});
   compare({"relu_gradient", {a, b}, y, {}});
   compare({"cast", {a}, {{Kind::P, shape, {}}}, {}});
@@ -294,10 +295,10 @@ TEST_CASE("CPU pooling and upsampling agree with the reference") {
   compare({"average_pool", {random_operand(Kind::F, x, 30)}, {{Kind::F, {3, 21}, {}}}, {}});
   compare(
       {"average_pool_gradient", {random_operand(Kind::F, {3, 21}, 31)}, {{Kind::F, x, {}}}, {}});
-  const Shape large{3, 22, 18, 21};
-  compare({"upsample", {random_operand(Kind::F, x, 32)}, {{Kind::F, large, {}}}, Upsample{2}});
-  compare(
-      {"upsample_gradient", {random_operand(Kind::F, large, 33)}, {{Kind::F, x, {}}}, Upsample{2}});
+  for (const Shape& other : {Shape{3, 22, 18, 21}, Shape{3, 15, 7, 21}}) {
+    compare({"upsample", {random_operand(Kind::F, x, 32)}, {{Kind::F, other, {}}}, {}});
+    compare({"upsample_gradient", {random_operand(Kind::F, other, 33)}, {{Kind::F, x, {}}}, {}});
+  }
 }
 
 TEST_CASE("CPU kernels on rows agree with the reference") {

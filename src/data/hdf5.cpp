@@ -572,14 +572,7 @@ void Dataset::read_rows(int64_t first, int64_t count, void* to, DType as) const 
     return;
   }
   const std::string why = last_failure().text;
-  for (const Filter& filter : filters()) {
-    if (!filter.available) {
-      bad_input(path_, " in ", file_, " is compressed with the filter ", filter.name, " (number ",
-                filter.id,
-                "), which this HDF5 library does not have: set HDF5_PLUGIN_PATH to the "
-                "folder of its plugin, or rewrite the file with h5repack -f GZIP=4");
-    }
-  }
+  check_filters();
   bad_input("cannot read rows ", first, " to ", first + count - 1, " of ", path_, " in ", file_,
             ": ", why, "; the file may be damaged: copy it again");
 }
@@ -677,6 +670,17 @@ std::vector<Filter> Dataset::filters() const {
   return filters;
 }
 
+void Dataset::check_filters() const {
+  for (const Filter& filter : filters()) {
+    if (!filter.available) {
+      bad_input(path_, " in ", file_, " is compressed with the filter ", filter.name, " (number ",
+                filter.id,
+                "), which this HDF5 library does not have: set HDF5_PLUGIN_PATH to the "
+                "folder of its plugin, or rewrite the file where it can be read: h5repack -f GZIP=4");
+    }
+  }
+}
+
 uint64_t Dataset::stored_bytes() const {
   const Lock lock;
   return H5Dget_storage_size(id());
@@ -687,6 +691,21 @@ std::optional<uint64_t> Dataset::offset() const {
   const haddr_t address = H5Dget_offset(id());
   if (address == HADDR_UNDEF) return std::nullopt;
   return address;
+}
+
+std::optional<ChunkPlace> chunk_place(const Dataset& dataset, int64_t row, const Shape& origin) {
+  const Lock lock;
+  std::vector<hsize_t> corner = sizes_of(origin);
+  corner[0] += static_cast<hsize_t>(row);
+  unsigned mask = 0;
+  haddr_t address = HADDR_UNDEF;
+  hsize_t bytes = 0;
+  // By coordinates: looking a chunk up by its number walks over all chunks before it in 1.10.
+  if (H5Dget_chunk_info_by_coord(dataset.id(), corner.data(), &mask, &address, &bytes) < 0) {
+    return std::nullopt;
+  }
+  if (address == HADDR_UNDEF || bytes == 0 || mask != 0) return std::nullopt;
+  return ChunkPlace{address, bytes};
 }
 
 // ---- groups
@@ -724,10 +743,16 @@ Group Group::group(const std::string& path) const {
   return Group(std::move(group), file_, full);
 }
 
-Dataset Group::dataset(const std::string& path) const {
+Dataset Group::dataset(const std::string& path, int64_t chunk_cache) const {
   const Lock lock;
   const std::string full = absolute(path);
-  Handle dataset = own<H5Dclose>(H5Dopen2(id(), full.c_str(), H5P_DEFAULT));
+  const Handle access = own<H5Pclose>(H5Pcreate(H5P_DATASET_ACCESS));
+  if (chunk_cache > 0) {
+    constexpr size_t slots = 12421;  // a prime; about 100 times the chunks that are usually held
+    H5Pset_chunk_cache(access.id(), slots, static_cast<size_t>(chunk_cache),
+                       H5D_CHUNK_CACHE_W0_DEFAULT);
+  }
+  Handle dataset = own<H5Dclose>(H5Dopen2(id(), full.c_str(), access.id()));
   if (!dataset) {
     const std::string near = nearest(full, datasets());
     bad_input("there is no dataset ", full, " in ", file_,

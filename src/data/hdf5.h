@@ -143,6 +143,8 @@ class Dataset : public Node {
   Shape chunk() const;
   bool contiguous() const;  // contiguous and not in external files
   std::vector<Filter> filters() const;
+  // bad_input when a filter is missing: which, and how to get it or do without.
+  void check_filters() const;
   // Bytes of storage in use; 0 for virtual data.
   uint64_t stored_bytes() const;
   // Where contiguous values begin, as the library tells it; none when not (yet) allocated.
@@ -172,7 +174,8 @@ class Group : public Node {
   bool has(const std::string& path) const;
   // bad_input names what is there when the path is not.
   Group group(const std::string& path) const;
-  Dataset dataset(const std::string& path) const;
+  // chunk_cache: bytes of decoded chunks that the library keeps for this dataset; 0: its default.
+  Dataset dataset(const std::string& path, int64_t chunk_cache = 0) const;
 
   // Creating makes the groups on the way. Something that is there already is a defect of the
   // caller.

@@ -38,4 +38,12 @@ Handle own(hid_t id) {
 Handle memory_type(DType dtype);
 Handle file_type(DType dtype, bool big_endian = false);
 
+// Where a chunk lies in the file: as the library tells it, so perhaps without the user block. None
+// when the chunk is not allocated or skipped a filter. `origin` counts from row `row`.
+struct ChunkPlace {
+  uint64_t offset = 0;
+  uint64_t bytes = 0;
+};
+std::optional<ChunkPlace> chunk_place(const Dataset& dataset, int64_t row, const Shape& origin);
+
 }  // namespace lacuna::hdf5

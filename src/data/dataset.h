@@ -1,0 +1,113 @@
+// Dataset: what is there. Any number of HDF5 files, read in their stored order, and in each of them
+// one dataset per field, whose first axis counts samples. Nothing is read but the index.
+//
+// Samples that are read together form a block: the rows of one chunk along the first axis of the
+// field with the most bytes, or rows of about 1 MiB where that is not chunked. Blocks never cross
+// files.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/dtype.h"
+#include "base/shape.h"
+#include "comm/communicator.h"
+
+namespace lacuna {
+
+struct FieldSpec {
+  std::string name;  // in a batch: "image", "label"
+  std::string path;  // in the files: "/train/images"
+};
+
+struct Field {
+  std::string name, path;
+  DType dtype = DType::f32;
+  Shape shape;  // of one sample
+  int64_t sample_bytes() const { return shape.count() * static_cast<int64_t>(size_of(dtype)); }
+};
+
+// How one file stores one field.
+struct FieldStorage {
+  Shape chunk;  // no axes: not chunked
+  bool contiguous = false;
+  bool direct = false;  // may be read without the library, as far as the index can tell
+  bool big_endian = false;
+  std::vector<int> filters;  // numbers of HDF5's filters, in the order of writing
+  bool compressed = false;   // other filters than shuffle and fletcher32
+};
+
+struct DataFile {
+  std::string path;
+  int64_t first = 0;  // sample
+  int64_t rows = 0;
+  int64_t first_block = 0;
+  int64_t block_rows = 1;
+  uint64_t user_block = 0;
+  uint64_t bytes = 0;  // of the file
+  std::vector<FieldStorage> fields;
+};
+
+struct Block {
+  int file = 0;
+  int64_t row = 0;  // in the file
+  int64_t rows = 0;
+  int64_t first = 0;  // sample
+};
+
+class Dataset {
+ public:
+  // Rank 0 expands the patterns, sorts the paths bytewise and reads the index; every rank gets it.
+  // bad_input, on every rank, for: no file, a file that cannot be read, no such dataset, an
+  // unsupported type, a missing filter, fields or files that do not go together, no samples.
+  Dataset(const std::vector<std::string>& patterns, std::vector<FieldSpec> fields,
+          Communicator& communicator);
+
+  int64_t samples() const { return samples_; }
+  const std::vector<Field>& fields() const { return fields_; }
+  // Index of the field of that name; a name that is not there is a defect of the caller.
+  int field(const std::string& name) const;
+  bool has_field(const std::string& name) const;
+  const std::vector<DataFile>& files() const { return files_; }
+  const DataFile& file_of(int64_t sample) const;
+
+  int64_t blocks() const { return blocks_; }
+  Block block(int64_t number) const;
+  std::vector<int64_t> block_samples() const;
+  // Decoded bytes of a block's rows, over all fields; the largest block's.
+  int64_t sample_bytes() const;
+  int64_t largest_block_bytes() const;
+  // The field with the most bytes a sample, whose chunks are the blocks.
+  int main_field() const { return main_field_; }
+
+  // What the user should know, one sentence each; the same on every rank.
+  const std::vector<std::string>& warnings() const { return warnings_; }
+  // Names and sizes of the files, counts, shapes and types: equal for equal data, wherever it lies.
+  uint64_t fingerprint() const;
+
+ private:
+  void index(const std::vector<std::string>& patterns, const std::vector<FieldSpec>& specs);
+  void index_file(const std::string& path, const std::vector<FieldSpec>& specs);
+  std::string packed() const;
+  void unpack(const std::string& text);
+
+  std::vector<Field> fields_;
+  std::vector<DataFile> files_;
+  std::vector<std::string> warnings_;
+  int64_t samples_ = 0;
+  int64_t blocks_ = 0;
+  int main_field_ = 0;
+};
+
+// Paths that the patterns (*, ?, []) match, sorted bytewise, each once; a path without match is
+// bad_input.
+std::vector<std::string> expand_files(const std::vector<std::string>& patterns);
+
+// What to know about reading before the first step: lanes, window, read amplification and imbalance
+// for this number of ranks, and the h5repack line where chunks are unfit. Lines without newline.
+struct OrderSpec;
+std::vector<std::string> reading_lines(const Dataset& dataset, const OrderSpec& order,
+                                       int64_t batch, int ranks, int64_t buffer);
+
+}  // namespace lacuna

@@ -1,0 +1,56 @@
+// RowMaker: how one stored sample becomes its row of a batch.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "augment/recipe.h"
+#include "data/dataset.h"
+#include "data/interpretation.h"
+
+namespace lacuna {
+
+class RowMaker {
+ public:
+  virtual ~RowMaker() = default;
+  // The fields of a batch that make() writes, in this order.
+  virtual const std::vector<OutputField>& outputs() const = 0;
+  // `stored`: one pointer per field of the data set, to this sample in native byte order. `to`: one
+  // pointer per field of outputs(). Thread-safe.
+  virtual void make(std::span<const void* const> stored, const SampleKey& key,
+                    std::span<void* const> to, Scratch& scratch) const = 0;
+};
+
+// The fields of the data set as they are.
+class StoredRows : public RowMaker {
+ public:
+  explicit StoredRows(const Dataset& dataset);
+  const std::vector<OutputField>& outputs() const override { return outputs_; }
+  void make(std::span<const void* const> stored, const SampleKey& key, std::span<void* const> to,
+            Scratch& scratch) const override;
+
+ private:
+  std::vector<OutputField> outputs_;
+};
+
+// What a recipe makes of one field, and, where the data set has a field "label", that as int64 [].
+class RecipeRows : public RowMaker {
+ public:
+  RecipeRows(const Dataset& dataset, const std::string& field, Interpretation interpretation,
+             std::shared_ptr<const Recipe> recipe);
+  const std::vector<OutputField>& outputs() const override { return outputs_; }
+  void make(std::span<const void* const> stored, const SampleKey& key, std::span<void* const> to,
+            Scratch& scratch) const override;
+
+ private:
+  size_t field_;
+  Interpretation interpretation_;
+  std::shared_ptr<const Recipe> recipe_;
+  int label_ = -1;
+  DType label_dtype_ = DType::i64;
+  std::vector<OutputField> outputs_;
+};
+
+}  // namespace lacuna

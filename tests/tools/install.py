@@ -123,3 +123,7 @@ class Install(support.EndToEndTest):
         for name in ("libmpi.so", "libopen-rte.so", "libhdf5_serial.so", "libdnnl.so",
                      "libhwy.so", "libboost_program_options.so"):
             self.assertRegex(libraries, rf"{re.escape(name)}\S* => {re.escape(str(prefix))}/", libraries)
+
+
+if __name__ == "__main__":
+    package_files()  # tools/test fetches them beforehand, while it has the network at hand

@@ -1,0 +1,143 @@
+#include "ops/batch_norm.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "graph/differentiate.h"
+#include "ops/case.h"
+#include "ops/elementwise.h"
+#include "ops/evaluate.h"
+#include "support/death.h"
+
+namespace lacuna::test {
+
+namespace {
+
+Case batch_norm_case(const std::string& name, const Shape& x, bool relu, bool residual,
+                     bool fixed = false, bool large = false) {
+  const Shape channels{x[-1]};
+  std::vector<Operand> operands = {activation(x, 2, 1), parameter(channels, 0.3, 1),
+                                   parameter(channels)};
+  if (fixed) {
+    operands.push_back(constant(parameter(channels)));
+    operands.push_back(constant(positive(Operand::Kind::parameter, channels)));
+  }
+  if (residual) operands.push_back(activation(x));
+  return {"batch_norm " + name, operands,
+          [=](const std::vector<Tensor>& t) {
+            const Tensor moments = fixed ? fixed_moments(t[3], t[4]) : batch_moments(t[0], nullptr);
+            return batch_norm(
+                t[0], moments, t[1], t[2],
+                {.epsilon = 0.01, .relu = relu, .residual = residual ? t.back() : Tensor()});
+          },
+          true, large};
+}
+
+}  // namespace
+
+std::vector<Case> batch_norm_cases() {
+  const Shape odd{3, 3, 2, 5};
+  return {
+      batch_norm_case("plain", odd, false, false),
+      batch_norm_case("with ReLU", odd, true, false),
+      batch_norm_case("with residual", odd, false, true),
+      batch_norm_case("with residual and ReLU", odd, true, true),
+      batch_norm_case("of rows", Shape{7, 3}, true, false),
+      batch_norm_case("with fixed moments", odd, false, false, true),
+      batch_norm_case("with fixed moments and all", odd, true, true, true),
+      batch_norm_case("of many", Shape{7, 9, 5, 35}, true, true, false, true),
+      batch_norm_case("of many rows", Shape{130, 129}, true, false, false, true),
+      {"batch_moments",
+       {activation(odd, 3, 10)},
+       [](const auto& x) { return batch_moments(x[0], nullptr); },
+       false},
+  };
+}
+
+TEST_CASE("batch norm has the values of the definition", "[ops]") {
+  Leaves leaf;
+  const Tensor x = leaf(Shape{2, 2}, {1, 10, 3, 10});
+  const Tensor gamma = leaf(Shape{2}, {2, 5});
+  const Tensor beta = leaf(Shape{2}, {1, 7});
+  const Tensor moments = batch_moments(x, nullptr);
+  CHECK_CLOSE(compute(moments), {2, 2, 10, 2, 0});
+  CHECK_CLOSE(compute(batch_norm(x, moments, gamma, beta, {.epsilon = 3})), {0, 7, 2, 7});
+  const Tensor residual = leaf(Shape{2, 2}, {-1, 1, 0, -9});
+  CHECK_CLOSE(compute(batch_norm(x, moments, gamma, beta,
+                                 {.epsilon = 3, .relu = true, .residual = residual})),
+              {0, 8, 2, 0});
+  const Tensor fixed = fixed_moments(leaf(Shape{2}, {0, 9}), leaf(Shape{2}, {1, 4}));
+  CHECK_CLOSE(compute(batch_norm(x, fixed, gamma, beta, {.epsilon = 0})), {3, 9.5, 7, 9.5});
+}
+
+TEST_CASE("the gradient of batch norm over the batch sums to zero and is orthogonal to x",
+          "[ops]") {
+  const Case test = batch_norm_case("plain", Shape{9, 4}, false, false);
+  const std::unique_ptr<Device> device = make_device("reference", 1);
+  CaseRun run(test, *device, DType::f64);
+  auto values = operand_values(test, DType::f64);
+  run.set(values);
+  const std::vector<double> dx = run.forward_and_gradients()[1];
+  for (size_t c = 0; c < 4; ++c) {
+    double sum = 0;
+    for (size_t n = 0; n < 9; ++n) sum += dx[n * 4 + c];
+    CHECK(sum == Approx(0).margin(1e-13));
+  }
+}
+
+TEST_CASE("running statistics move towards the batch's mean and unbiased variance", "[ops]") {
+  const std::unique_ptr<Device> device = make_device("reference", 1);
+  State mean(*device, "mean", DType::f64, Shape{1}, Role::buffer);
+  State variance(*device, "variance", DType::f64, Shape{1}, Role::buffer);
+  variance.fill([](int64_t) { return 1; });
+  Leaves leaf;
+  const Tensor x = leaf(Shape{2, 1}, {1, 3});
+  apply(running_update(batch_moments(x, nullptr), mean, variance, 0.1));
+  CHECK_CLOSE(mean.values(), {0.2});
+  CHECK_CLOSE(variance.values(), {1.1});
+}
+
+TEST_CASE("running statistics on the cpu device agree with the reference", "[ops][cpu]") {
+  std::vector<std::vector<double>> results;
+  for (const char* name : {"reference", "cpu"}) {
+    const std::unique_ptr<Device> device = make_device(name, 2);
+    const DType dtype = device->parameter_dtype();
+    StateStore store(*device);
+    State& mean = store.create("mean", dtype, Shape{37}, Role::buffer);
+    State& variance = store.create("variance", dtype, Shape{37}, Role::buffer);
+    const Draws draws(4, Purpose::test, 0);
+    mean.fill([](int64_t i) { return static_cast<double>(i) / 64; });
+    variance.fill([](int64_t) { return 1; });
+    std::vector<double> numbers(11 * 37);
+    for (size_t i = 0; i < numbers.size(); ++i)
+      numbers[i] = static_cast<double>(static_cast<float>(draws.normal(static_cast<uint32_t>(i))));
+    Leaves leaf;
+    const Tensor x = leaf(Shape{11, 37}, numbers, dtype);
+    Executor executor(*device);
+    executor.run({}, {running_update(batch_moments(x, nullptr), mean, variance, 0.1)});
+    std::vector<double> both = mean.values();
+    const std::vector<double> second = variance.values();
+    both.insert(both.end(), second.begin(), second.end());
+    results.push_back(both);
+  }
+  CHECK(relative_error(results[1], results[0]) < 1e-6);
+}
+
+TEST_CASE("batch norm refuses shapes that do not fit", "[ops]") {
+  Leaves leaf;
+  const Tensor x = leaf(Shape{2, 2}, {1, 10, 3, 10});
+  const Tensor one = leaf(Shape{1}, {2});
+  const Tensor two = leaf(Shape{2}, {2, 5});
+  const Tensor moments = batch_moments(x, nullptr);
+  CHECK_THAT(death_message([&] { batch_norm(x, moments, one, two); }),
+             Catch::Contains("batch norm of float64 [2, 2] with moments [5], float64 gamma [1] and "
+                             "beta [2]"));
+  CHECK_THAT(death_message([&] { fixed_moments(one, two); }),
+             Catch::Contains("moments of mean [1] and variance [2]"));
+  CHECK_THAT(death_message([&] { batch_moments(two, nullptr); }),
+             Catch::Contains("batch norm of float64 [2]"));
+  CHECK_THAT(death_message([&] { batch_norm(x, moments, two, two, {.residual = two}); }),
+             Catch::Contains("batch norm of [2, 2] with residual [2]"));
+}
+
+}  // namespace lacuna::test

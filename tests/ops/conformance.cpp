@@ -1,0 +1,209 @@
+// The conformance suite: every operation, on every device and dtype, forward and backward.
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <set>
+
+#include "backend/device.h"
+#include "graph/differentiate.h"
+#include "graph/state.h"
+#include "kernels/cpu/table.h"
+#include "kernels/reference/table.h"
+#include "ops/case.h"
+#include "ops/list.h"
+#include "ops/types.h"
+#include "ops/updates.h"
+
+namespace lacuna::test {
+
+namespace {
+
+// Operations whose tests stand in their family file: over several ranks, or of other operands.
+const std::set<std::string> tested_elsewhere = {"all_gather",       "reduce_scatter_sum",
+                                                "all_reduce_sum",   "all_reduce_bucket",
+                                                "batch_norm_merge", "batch_norm_running_update"};
+
+struct Tolerance {
+  double forward, backward;
+};
+
+Tolerance tolerance_of(DType dtype) {
+  return dtype == DType::bf16 ? Tolerance{1e-2, 1e-2} : Tolerance{1e-5, 1e-4};
+}
+
+// Whether the device has what the case needs; if not, the case must be on the list of what is known
+// to be missing.
+bool runs_on(const std::string& name, const std::function<void()>& run) {
+  try {
+    run();
+    return true;
+  } catch (const Error& error) {
+    FAIL_CHECK(name << ": " << error.what());
+    return false;
+  }
+}
+
+void compare_with_reference(const Case& test, DType dtype, PlanOptions options) {
+  const std::unique_ptr<Device> cpu = make_device("cpu", 2);
+  const std::unique_ptr<Device> reference = make_device("reference", 1);
+  const auto values = operand_values(test, dtype);
+  const auto results = [&](Device& device, DType compute) {
+    CaseRun run(test, device, compute, options);
+    run.set(values);
+    return run.forward_and_gradients();
+  };
+  std::vector<std::vector<double>> actual;
+  if (!runs_on(test.name, [&] { actual = results(*cpu, dtype); })) return;
+  const auto expected = results(*reference, DType::f64);
+  double scale = 0;
+  for (size_t i = 1; i < expected.size(); ++i) {
+    for (const double x : expected[i]) scale += x * x;
+  }
+  const Tolerance tolerance = tolerance_of(dtype);
+  INFO(test.name << " in " << name_of(dtype) << (options.eager ? ", composed" : ""));
+  CHECK(relative_error(actual[0], expected[0]) < tolerance.forward);
+  for (size_t i = 1; i < expected.size(); ++i) {
+    INFO("gradient " << i - 1);
+    CHECK(relative_error(actual[i], expected[i], std::sqrt(scale)) < tolerance.backward);
+  }
+}
+
+// Targets after one update.
+std::vector<std::vector<double>> updated(const UpdateCase& test, Device& device) {
+  const DType dtype = device.parameter_dtype();
+  StateStore store(device);
+  std::vector<HostTensor> hosts;
+  std::vector<Tensor> sources;
+  std::vector<Tensor> values;
+  std::vector<std::vector<State*>> targets(test.groups);
+  const auto fill = [&](uint64_t subject, bool square) {
+    const Draws draws(3, Purpose::test, hash_name(test.name), static_cast<uint32_t>(subject));
+    return [draws, square](int64_t i) {  // of f32 on every device
+      const auto x =
+          static_cast<double>(static_cast<float>(draws.normal(static_cast<uint32_t>(i))));
+      return square ? static_cast<double>(static_cast<float>(x * x)) : x;
+    };
+  };
+  hosts.reserve(test.shapes.size());
+  for (size_t t = 0; t < test.shapes.size(); ++t) {
+    const Shape& shape = test.shapes[t];
+    std::vector<double> numbers;
+    for (int64_t i = 0; i < shape.count(); ++i) numbers.push_back(fill(t, false)(i));
+    hosts.push_back(from_doubles(dtype, shape, numbers));
+    sources.push_back(host_leaf(concat("source", t), hosts.back()));
+    for (size_t g = 0; g < test.groups; ++g) {
+      State& state = store.create(concat("target", g, ".", t), dtype, shape, Role::parameter);
+      state.fill(fill(100 + 10 * g + t, g == 2));  // the third group are second moments
+      targets[g].push_back(&state);
+    }
+  }
+  for (const double& value : test.values)
+    values.push_back(host_leaf("value", DType::f64, Shape{}, &value));
+  Executor executor(device);
+  executor.run({}, {test.build(sources, targets, values)});
+  std::vector<std::vector<double>> result;
+  for (const auto& group : targets) {
+    for (const State* state : group) result.push_back(state->values());
+  }
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("every operation has a case of the conformance suite", "[ops]") {
+  std::set<std::string> covered = tested_elsewhere;
+  const std::unique_ptr<Device> device = make_device("reference", 1);
+  for (const Case& test : all_cases()) {
+    for (const std::string& name : CaseRun(test, *device, DType::f64).operation_names())
+      covered.insert(name);
+  }
+  State dummy(*device, "w", DType::f64, Shape{1}, Role::parameter);
+  const double one = 1;
+  const Tensor value = host_leaf("value", DType::f64, Shape{}, &one);
+  const Tensor source = host_leaf("source", DType::f64, Shape{1}, &one);
+  for (const UpdateCase& test : all_update_cases()) {
+    const Update update =
+        test.build(std::vector<Tensor>(test.shapes.size(), source),
+                   std::vector<std::vector<State*>>(
+                       test.groups, std::vector<State*>(test.shapes.size(), &dummy)),
+                   std::vector<Tensor>(test.values.size(), value));
+    covered.insert(std::string(update.operation->name));
+  }
+  for (const Operation* operation : operations()) {
+    INFO(operation->name);
+    CHECK(covered.contains(std::string(operation->name)));
+    covered.erase(std::string(operation->name));
+  }
+  // Nothing runs that is not in the list.
+  for (const std::string& name : covered) FAIL_CHECK("not in the list of operations: " << name);
+}
+
+TEST_CASE("every kernel belongs to an operation and every operation has a reference kernel",
+          "[ops]") {
+  const auto is_listed = [](std::string_view name) {
+    const auto all = operations();
+    return std::any_of(all.begin(), all.end(), [&](const Operation* o) { return o->name == name; });
+  };
+  for (const KernelEntry& entry : reference_kernels()) CHECK(is_listed(entry.operation));
+  for (const KernelEntry& entry : cpu_kernels()) {
+    INFO(entry.operation);
+    CHECK(is_listed(entry.operation));
+  }
+  for (const Operation* operation : operations()) {
+    if (operation->kind != Operation::Kind::kernel) continue;
+    const auto table = reference_kernels();
+    INFO(operation->name);
+    CHECK(std::any_of(table.begin(), table.end(), [&](const KernelEntry& entry) {
+      return entry.operation == operation->name;
+    }));
+  }
+}
+
+TEST_CASE("gradients of operations agree with finite differences", "[ops]") {
+  for (const Case& test : all_cases()) {
+    if (!test.differentiable || test.large) continue;
+    INFO(test.name);
+    CHECK(gradient_error(test) < 1e-8);
+  }
+}
+
+TEST_CASE("composed operations agree with fused ones on the reference device", "[ops]") {
+  const std::unique_ptr<Device> device = make_device("reference", 1);
+  for (const Case& test : all_cases()) {
+    INFO(test.name);
+    const auto values = operand_values(test, DType::f64);
+    CaseRun fused(test, *device, DType::f64);
+    CaseRun composed(test, *device, DType::f64, {.eager = true});
+    fused.set(values);
+    composed.set(values);
+    const auto a = fused.forward_and_gradients();
+    const auto b = composed.forward_and_gradients();
+    for (size_t i = 0; i < a.size(); ++i) CHECK(relative_error(a[i], b[i]) < 1e-13);
+  }
+}
+
+TEST_CASE("operations on the cpu device in float32 agree with the reference", "[ops][cpu]") {
+  for (const Case& test : all_cases()) compare_with_reference(test, DType::f32, {});
+}
+
+TEST_CASE("composed operations on the cpu device agree with the reference", "[ops][cpu]") {
+  for (const Case& test : all_cases()) compare_with_reference(test, DType::f32, {.eager = true});
+}
+
+TEST_CASE("operations on the cpu device in bfloat16 agree with the reference", "[ops][cpu]") {
+  for (const Case& test : all_cases()) compare_with_reference(test, DType::bf16, {});
+}
+
+TEST_CASE("updates on the cpu device agree with the reference", "[ops][cpu]") {
+  const std::unique_ptr<Device> cpu = make_device("cpu", 2);
+  const std::unique_ptr<Device> reference = make_device("reference", 1);
+  for (const UpdateCase& test : all_update_cases()) {
+    std::vector<std::vector<double>> actual;
+    actual = updated(test, *cpu);
+    const auto expected = updated(test, *reference);
+    INFO(test.name);
+    for (size_t i = 0; i < expected.size(); ++i)
+      CHECK(relative_error(actual[i], expected[i]) < 1e-5);
+  }
+}
+
+}  // namespace lacuna::test

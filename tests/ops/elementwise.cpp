@@ -1,0 +1,101 @@
+#include "ops/elementwise.h"
+
+#include <catch2/catch.hpp>
+
+#include "ops/case.h"
+#include "ops/evaluate.h"
+#include "ops/types.h"
+#include "support/death.h"
+
+namespace lacuna::test {
+
+std::vector<Case> elementwise_cases() {
+  const Shape odd{3, 5, 7};
+  const auto loss_type = [](const Tensor& x) { return parameter_type(x.dtype()); };
+  return {
+      {"add", {activation(odd), activation(odd)}, [](const auto& x) { return add(x[0], x[1]); }},
+      {"add to itself", {activation(odd)}, [](const auto& x) { return add(x[0], x[0]); }},
+      {"subtract",
+       {activation(odd), activation(odd)},
+       [](const auto& x) { return subtract(x[0], x[1]); }},
+      {"scale", {activation(odd)}, [](const auto& x) { return scale(x[0], -1.5); }},
+      {"multiply",
+       {activation(odd), activation(odd)},
+       [](const auto& x) { return multiply(x[0], x[1]); }},
+      {"square", {activation(odd)}, [](const auto& x) { return multiply(x[0], x[0]); }},
+      {"relu", {off_zero(odd)}, [](const auto& x) { return relu(x[0]); }},
+      {"relu of no rows",
+       {constant(off_zero(Shape{0, 5}))},
+       [](const auto& x) { return relu(x[0]); },
+       false},
+      {"relu of many",
+       {off_zero(Shape{9, 1013})},
+       [](const auto& x) { return relu(x[0]); },
+       true,
+       true},
+      {"cast to bfloat16",
+       {activation(odd)},
+       [](const auto& x) { return cast(x[0], DType::bf16); },
+       true,
+       true},
+      {"cast to float32",
+       {activation(odd)},
+       [](const auto& x) { return cast(x[0], DType::f32); },
+       true,
+       true},
+      {"squared_norm",
+       {activation(odd), activation(Shape{11})},
+       [](const auto& x) {
+         return squared_norm({x[0], x[1]});
+       },
+       false},
+      {"squared_norm as a loss's type",
+       {activation(odd)},
+       [=](const auto& x) { return cast(squared_norm({x[0]}), loss_type(x[0])); },
+       false},
+      {"count_correct",
+       {activation(Shape{37, 5}), labels(37, 5)},
+       [](const auto& x) { return count_correct(x[0], x[1]); },
+       false},
+  };
+}
+
+TEST_CASE("elementwise operations have the values of the definition", "[ops]") {
+  Leaves leaf;
+  const Tensor a = leaf(Shape{4}, {-1, 0, 2, 0.5});
+  const Tensor b = leaf(Shape{4}, {3, -2, 1, 4});
+  CHECK_CLOSE(compute(add(a, b)), {2, -2, 3, 4.5});
+  CHECK_CLOSE(compute(subtract(a, b)), {-4, 2, 1, -3.5});
+  CHECK_CLOSE(compute(scale(a, 3)), {-3, 0, 6, 1.5});
+  CHECK_CLOSE(compute(multiply(a, b)), {-3, 0, 2, 2});
+  CHECK_CLOSE(compute(relu(a)), {0, 0, 2, 0.5});
+  CHECK_CLOSE(compute_gradients(relu(a), {a}, {5, 6, 7, 8})[0], {0, 0, 7, 8});
+  CHECK_CLOSE(compute(squared_norm({a, b})), {5.25 + 30});
+  // The first of the largest counts; a negative label never does.
+  const Tensor logits = leaf(Shape{3, 2}, {1, 1, 0, 2, 7, 3});
+  CHECK_CLOSE(compute(count_correct(logits, leaf.labels({0, 1, -1}))), {2});
+  CHECK_CLOSE(compute(count_correct(logits, leaf.labels({1, 0, 0}))), {1});
+}
+
+TEST_CASE("a cast rounds to nearest even and a cast to the same type is the tensor itself",
+          "[ops]") {
+  Leaves leaf;
+  // 1 + 2^-8 lies halfway between two bfloat16 numbers, 1 + 3 2^-8 too.
+  const Tensor x = leaf(Shape{3}, {1 + 0x1p-8, 1 + 3 * 0x1p-8, 1 + 5 * 0x1p-9});
+  CHECK_CLOSE(compute(cast(x, DType::bf16)), {1, 1 + 0x1p-6, 1 + 0x1p-7});
+  CHECK_CLOSE(compute(cast(leaf.labels({-3, 7}), DType::f64)), {-3, 7});
+  CHECK(cast(x, DType::f64) == x);
+}
+
+TEST_CASE("elementwise operations refuse operands that differ in shape", "[ops]") {
+  Leaves leaf;
+  const Tensor a = leaf(Shape{2}, {1, 2});
+  const Tensor b = leaf(Shape{3}, {1, 2, 3});
+  CHECK_THAT(death_message([&] { multiply(a, b); }),
+             Catch::Contains("multiply of float64 [2] and float64 [3]"));
+  CHECK_THAT(death_message([&] { add(a, b); }), Catch::Contains("adding [3] to [2]"));
+  CHECK_THAT(death_message([&] { count_correct(a, b); }),
+             Catch::Contains("count_correct of logits [2] and float64 labels [3]"));
+}
+
+}  // namespace lacuna::test

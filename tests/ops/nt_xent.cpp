@@ -1,0 +1,72 @@
+#include "ops/nt_xent.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "ops/case.h"
+#include "ops/evaluate.h"
+#include "ops/normalize.h"
+#include "support/death.h"
+
+namespace lacuna::test {
+
+namespace {
+
+Case nt_xent_case(const std::string& name, int64_t rows, int64_t all, int64_t features,
+                  double temperature, int64_t first, bool large = false) {
+  const Operand mine = activation(Shape{rows, features}, 0.5);
+  const Operand others = activation(Shape{all, features}, 0.5);
+  return {"nt_xent " + name,
+          {mine, mine, others, others},
+          [=](const std::vector<Tensor>& z) {
+            return nt_xent(z[0], z[1], z[2], z[3], temperature, first);
+          },
+          true,
+          large};
+}
+
+}  // namespace
+
+std::vector<Case> nt_xent_cases() {
+  return {
+      nt_xent_case("in the middle", 3, 7, 5, 0.5, 2),
+      nt_xent_case("of one row", 1, 4, 3, 0.2, 3),
+      nt_xent_case("of unequal sizes", 5, 6, 9, 1, 0),
+      nt_xent_case("of many", 33, 70, 65, 0.5, 20, true),
+      {"nt_xent of one rank",
+       {activation(Shape{4, 5}), activation(Shape{4, 5})},
+       [](const auto& x) {
+         const Tensor z0 = normalize(x[0]);
+         const Tensor z1 = normalize(x[1]);
+         return nt_xent(z0, z1, z0, z1, 0.1, 0);
+       }},
+  };
+}
+
+TEST_CASE("nt_xent has the values of the definition", "[ops]") {
+  Leaves leaf;
+  // One pair: the only other row is the right one.
+  const Tensor a = leaf(Shape{1, 2}, {1, 0});
+  const Tensor b = leaf(Shape{1, 2}, {0, 1});
+  CHECK_CLOSE(compute(nt_xent(a, b, a, b, 0.5, 0)), {0});
+  // Two orthogonal pairs: every row sees its pair at 1 and two others at 0.
+  const Tensor z = leaf(Shape{2, 2}, {1, 0, 0, 1});
+  CHECK_CLOSE(compute(nt_xent(z, z, z, z, 1, 0)), {std::log(std::exp(1) + 2) - 1});
+  CHECK_CLOSE(compute(nt_xent(z, z, z, z, 0.1, 0)), {std::log(std::exp(10) + 2) - 10});
+  // All rows the same: 2G - 1 equal similarities.
+  const Tensor same = leaf(Shape{4, 1}, {1, 1, 1, 1});
+  CHECK_CLOSE(compute(nt_xent(same, same, same, same, 0.3, 0)), {std::log(7)});
+}
+
+TEST_CASE("nt_xent refuses shapes that do not fit", "[ops]") {
+  Leaves leaf;
+  const Tensor a = leaf(Shape{1, 2}, {1, 0});
+  const Tensor b = leaf(Shape{2, 2}, {1, 0, 0, 1});
+  CHECK_THAT(death_message([&] { nt_xent(b, b, a, a, 1, 0); }),
+             Catch::Contains("nt_xent of [2, 2] and [2, 2] from row 0 of [1, 2] and [1, 2]"));
+  CHECK_THAT(death_message([&] { nt_xent(a, a, b, b, 1, 2); }),
+             Catch::Contains("from row 2 of [2, 2]"));
+  CHECK_THAT(death_message([&] { nt_xent(a, a, b, b, 0, 0); }), Catch::Contains("temperature 0"));
+}
+
+}  // namespace lacuna::test

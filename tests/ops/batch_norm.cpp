@@ -70,8 +70,7 @@ TEST_CASE("batch norm has the values of the definition", "[ops]") {
   CHECK_CLOSE(compute(batch_norm(x, fixed, gamma, beta, {.epsilon = 0})), {3, 9.5, 7, 9.5});
 }
 
-TEST_CASE("the gradient of batch norm over the batch sums to zero and is orthogonal to x",
-          "[ops]") {
+TEST_CASE("the gradient of batch norm over the batch sums to zero", "[ops]") {
   const Case test = batch_norm_case("plain", Shape{9, 4}, false, false);
   const std::unique_ptr<Device> device = make_device("reference", 1);
   CaseRun run(test, *device, DType::f64);
@@ -95,32 +94,6 @@ TEST_CASE("running statistics move towards the batch's mean and unbiased varianc
   apply(running_update(batch_moments(x, nullptr), mean, variance, 0.1));
   CHECK_CLOSE(mean.values(), {0.2});
   CHECK_CLOSE(variance.values(), {1.1});
-}
-
-TEST_CASE("running statistics on the cpu device agree with the reference", "[ops][cpu]") {
-  std::vector<std::vector<double>> results;
-  for (const char* name : {"reference", "cpu"}) {
-    const std::unique_ptr<Device> device = make_device(name, 2);
-    const DType dtype = device->parameter_dtype();
-    StateStore store(*device);
-    State& mean = store.create("mean", dtype, Shape{37}, Role::buffer);
-    State& variance = store.create("variance", dtype, Shape{37}, Role::buffer);
-    const Draws draws(4, Purpose::test, 0);
-    mean.fill([](int64_t i) { return static_cast<double>(i) / 64; });
-    variance.fill([](int64_t) { return 1; });
-    std::vector<double> numbers(11 * 37);
-    for (size_t i = 0; i < numbers.size(); ++i)
-      numbers[i] = static_cast<double>(static_cast<float>(draws.normal(static_cast<uint32_t>(i))));
-    Leaves leaf;
-    const Tensor x = leaf(Shape{11, 37}, numbers, dtype);
-    Executor executor(*device);
-    executor.run({}, {running_update(batch_moments(x, nullptr), mean, variance, 0.1)});
-    std::vector<double> both = mean.values();
-    const std::vector<double> second = variance.values();
-    both.insert(both.end(), second.begin(), second.end());
-    results.push_back(both);
-  }
-  CHECK(relative_error(results[1], results[0]) < 1e-6);
 }
 
 TEST_CASE("batch norm refuses shapes that do not fit", "[ops]") {

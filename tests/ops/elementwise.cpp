@@ -23,6 +23,12 @@ std::vector<Case> elementwise_cases() {
        {activation(odd), activation(odd)},
        [](const auto& x) { return multiply(x[0], x[1]); }},
       {"square", {activation(odd)}, [](const auto& x) { return multiply(x[0], x[0]); }},
+      {"hide",
+       {activation(odd), constant(positive(Operand::Kind::activation, Shape{3, 5, 1}))},
+       [](const auto& x) { return hide(x[0], x[1]); }},
+      {"hide of one channel",
+       {activation(Shape{7, 1}), constant(positive(Operand::Kind::activation, Shape{7, 1}))},
+       [](const auto& x) { return hide(x[0], x[1]); }},
       {"relu", {off_zero(odd)}, [](const auto& x) { return relu(x[0]); }},
       {"relu of no rows",
        {constant(off_zero(Shape{0, 5}))},
@@ -68,6 +74,8 @@ TEST_CASE("elementwise operations have the values of the definition", "[ops]") {
   CHECK_CLOSE(compute(subtract(a, b)), {-4, 2, 1, -3.5});
   CHECK_CLOSE(compute(scale(a, 3)), {-3, 0, 6, 1.5});
   CHECK_CLOSE(compute(multiply(a, b)), {-3, 0, 2, 2});
+  CHECK_CLOSE(compute(hide(leaf(Shape{2, 2}, {1, 2, 3, 4}), leaf(Shape{2, 1}, {1, 0}))),
+              {0, 0, 3, 4});
   CHECK_CLOSE(compute(relu(a)), {0, 0, 2, 0.5});
   CHECK_CLOSE(compute_gradients(relu(a), {a}, {5, 6, 7, 8})[0], {0, 0, 7, 8});
   CHECK_CLOSE(compute(squared_norm({a, b})), {5.25 + 30});
@@ -94,6 +102,8 @@ TEST_CASE("elementwise operations refuse operands that differ in shape", "[ops]"
   CHECK_THAT(death_message([&] { multiply(a, b); }),
              Catch::Contains("multiply of float64 [2] and float64 [3]"));
   CHECK_THAT(death_message([&] { add(a, b); }), Catch::Contains("adding [3] to [2]"));
+  CHECK_THAT(death_message([&] { hide(a, b); }),
+             Catch::Contains("hide of float64 [2] by float64 [3]"));
   CHECK_THAT(death_message([&] { count_correct(a, b); }),
              Catch::Contains("count_correct of logits [2] and float64 labels [3]"));
 }

@@ -40,13 +40,13 @@ std::vector<Case> pooling_cases() {
        true},
       {"upsample by 2",
        {activation(Shape{2, 3, 2, 3})},
-       [](const auto& x) { return upsample(x[0], 2); }},
-      {"upsample by 3",
+       [](const auto& x) { return upsample(x[0], 6, 4); }},
+      {"upsample to a size that is no multiple",
        {activation(Shape{1, 2, 3, 1})},
-       [](const auto& x) { return upsample(x[0], 3); }},
+       [](const auto& x) { return upsample(x[0], 5, 3); }},
       {"upsample of many channels",
        {activation(Shape{2, 5, 4, 35})},
-       [](const auto& x) { return upsample(x[0], 2); },
+       [](const auto& x) { return upsample(x[0], 10, 11); },
        true,
        true},
   };
@@ -62,9 +62,11 @@ TEST_CASE("pooling and upsampling have the values of the definition", "[ops]") {
   CHECK_CLOSE(compute_gradients(max_pool(x, 2, 1, 0), {x}, {10, 100})[0], {0, 0, 100, 10, 0, 0});
   CHECK_CLOSE(compute(average_pool(x)), {8.0 / 6});
   CHECK_CLOSE(compute_gradients(average_pool(x), {x}, {6})[0], {1, 1, 1, 1, 1, 1});
-  CHECK_CLOSE(compute(upsample(leaf(Shape{1, 1, 2, 1}, {1, 2}), 2)), {1, 1, 2, 2, 1, 1, 2, 2});
+  CHECK_CLOSE(compute(upsample(leaf(Shape{1, 1, 2, 1}, {1, 2}), 2, 4)), {1, 1, 2, 2, 1, 1, 2, 2});
   const Tensor pair = leaf(Shape{1, 1, 2, 1}, {1, 2});
-  CHECK_CLOSE(compute_gradients(upsample(pair, 2), {pair}, {1, 2, 3, 4, 5, 6, 7, 8})[0], {14, 22});
+  CHECK_CLOSE(compute(upsample(pair, 1, 3)), {1, 1, 2});
+  CHECK_CLOSE(compute_gradients(upsample(pair, 2, 4), {pair}, {1, 2, 3, 4, 5, 6, 7, 8})[0],
+              {14, 22});
 }
 
 TEST_CASE("pooling refuses images smaller than its window", "[ops]") {
@@ -80,8 +82,8 @@ TEST_CASE("pooling refuses images smaller than its window", "[ops]") {
                average_pool(leaf(Shape{1, 2}, {1, 2}));
              }),
              Catch::Contains("average_pool of float64 [1, 2]"));
-  CHECK_THAT(death_message([&] { upsample(x, 0); }),
-             Catch::Contains("upsample of float64 [1, 2, 2, 1] by 0"));
+  CHECK_THAT(death_message([&] { upsample(x, 2, 1); }),
+             Catch::Contains("upsample of float64 [1, 2, 2, 1] to 2 x 1"));
 }
 
 }  // namespace lacuna::test

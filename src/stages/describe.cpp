@@ -76,9 +76,9 @@ std::string dataset_text(const hdf5::Dataset& dataset) {
 
 // What a person would call the file: from its attribute "format", else from its shapes.
 std::string kind_text(const hdf5::File& file, const std::vector<std::string>& datasets) {
-  if (file.has_attribute("format")) {
+  if (file.has_attribute("format")) {  // docs/formats.md
     const std::string format = attribute_text(file, "format");
-    if (format.rfind("lacuna", 0) == 0) return concat("written by Lacuna: ", format);
+    if (format.rfind("lacuna ", 0) == 0) return concat(format.substr(7), " written by Lacuna");
   }
   std::optional<int64_t> rows;
   for (const std::string& path : datasets) {

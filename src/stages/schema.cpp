@@ -21,14 +21,20 @@ std::vector<Key> stage_keys() {
 
 // What one module contributes, and to which stages.
 struct Contribution {
-  std::vector<Key> (*keys)();
+  void (*add)(Schema& schema);
   std::vector<std::string> stages;
 };
 
+// A contribution that is a plain list of keys.
+template <std::vector<Key> (*keys)()>
+void listed(Schema& schema) {
+  schema.add(keys());
+}
+
 std::vector<Contribution> contributions() {
   return {
-      {stage_keys, {"pretrain", "embed", "finetune"}},
-      {augment_keys, {"pretrain", "finetune"}},
+      {listed<stage_keys>, {"pretrain", "embed", "finetune"}},
+      {listed<augment_keys>, {"pretrain", "finetune"}},
   };
 }
 
@@ -43,9 +49,11 @@ Schema schema_of(const std::string& stage) {
   Schema schema;
   for (const Contribution& each : contributions()) {
     if (concerns(each, stage)) {
-      schema.add(each.keys());
+      each.add(schema);
     } else {
-      schema.add_foreign(each.keys(), each.stages.front());
+      Schema foreign;
+      each.add(foreign);
+      schema.add_foreign(foreign.keys(), each.stages.front());
     }
   }
   return schema;
@@ -53,7 +61,7 @@ Schema schema_of(const std::string& stage) {
 
 Schema full_schema() {
   Schema schema;
-  for (const Contribution& each : contributions()) schema.add(each.keys());
+  for (const Contribution& each : contributions()) each.add(schema);
   return schema;
 }
 

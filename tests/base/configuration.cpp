@@ -174,6 +174,7 @@ TEST_CASE("configuration: a missing key is named with what it must be") {
 TEST_CASE("configuration: text that is not TOML is named with its line") {
   CHECK_THAT(refusal("[data]\nfiles = \n"),
              Catch::StartsWith("inputs/a.toml, line 2: not valid TOML: "));
+  CHECK_THAT(refusal("[+train]\n"), Catch::StartsWith("inputs/a.toml, line 1: not valid TOML: "));
   CHECK_THAT(refusal("seed = 1\n\nseed = 2\n"),
              Catch::StartsWith("inputs/a.toml, line 3: not valid TOML: "));
   CHECK_THAT(refusal("\x89HDF\r\n\x1a\n"),

@@ -35,6 +35,23 @@ TEST_CASE("inspect: a data set is told by its rows and shapes and storage") {
   CHECK_THAT(text, Catch::Contains("\n  wavelengths: 0.5, 1, 2, 3, 4, 5, 6, 7, ... (10 values)\n"));
 }
 
+TEST_CASE("inspect: what Lacuna wrote is told by its format") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "checkpoint.h5";
+  {
+    auto file = hdf5::File::create(path);
+    file.create_dataset("tensors/encoder.stem.weight", DType::f32, Shape{16, 1, 3, 3});
+    file.create_dataset("step", DType::i64, Shape{});
+    file.set("format", "lacuna checkpoint");
+    file.set("step", 1200);
+    file.close();
+  }
+  const std::string text = describe_file(path);
+  CHECK_THAT(text, Catch::StartsWith(path + ": checkpoint written by Lacuna, "));
+  CHECK_THAT(text, Catch::Contains("\n  step: 1200\n"));
+  CHECK_THAT(text, Catch::Contains("\n/tensors/encoder.stem.weight  [16, 1, 3, 3] float32, "));
+}
+
 TEST_CASE("inspect: datasets of different length are plain HDF5 and none is said") {
   const TemporaryFolder folder;
   const std::string path = folder / "a.h5", empty = folder / "b.h5";

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "comm/agree.h"
 #include "data/hdf5.h"
 #include "data/order.h"
 
@@ -113,22 +114,11 @@ Dataset::Dataset(const std::vector<std::string>& patterns, std::vector<FieldSpec
                  Communicator& communicator) {
   LACUNA_CHECK(!specs.empty());
   std::string result;
-  std::string problem;
-  int64_t status = 0;
-  if (communicator.rank() == 0) {
-    try {
-      index(patterns, specs);
-      result = packed();
-    } catch (const Error& error) {
-      status = static_cast<int64_t>(error.status());
-      problem = error.what();
-    }
-  }
-  communicator.broadcast(&status, sizeof(status), 0).wait();
-  if (status != 0) {
-    broadcast_text(problem, communicator);
-    throw Error(static_cast<ExitStatus>(status), problem);
-  }
+  agreed(communicator, [&] {
+    if (communicator.rank() != 0) return;
+    index(patterns, specs);
+    result = packed();
+  });
   broadcast_text(result, communicator);
   unpack(result);
 }

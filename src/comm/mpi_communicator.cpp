@@ -90,9 +90,9 @@ class Operation;
 struct Piece {
   std::shared_ptr<Operation> operation;
   size_t index = 0;
-  std::vector<std::byte> scratch;
-  Layout mine;   // what this rank sends
-  Layout other;  // what it receives
+  std::vector<std::byte> scratch;  // handed on from piece to piece, so that it is seldom made anew
+  Layout mine;                     // what this rank sends
+  Layout other;                    // what it receives
   enum class Stage { first_call, work, second_call_due, second_call } stage = Stage::first_call;
 };
 
@@ -119,6 +119,10 @@ class Operation {
   const char* name_;
   size_t pieces_;
 };
+
+void need_scratch(Piece& piece, size_t bytes) {
+  if (piece.scratch.size() < bytes) piece.scratch.resize(bytes);
+}
 
 size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
 size_t sum_of(std::span<const size_t> values) {
@@ -156,7 +160,7 @@ class AllGather : public Operation {
     std::byte* target = all_;
     const void* source = mine_ + std::min(piece.index * step_, bytes_[rank_]);
     if (pieces() > 1) {
-      piece.scratch.resize(piece.other.total());
+      need_scratch(piece, piece.other.total());
       target = piece.scratch.data();
     } else if (mine_ == all_ + piece.other.offsets[rank_]) {
       source = MPI_IN_PLACE;
@@ -196,7 +200,7 @@ class SmallAllReduce : public Operation {
       : Operation("all_reduce_sum", 1), data_(data), count_(count), dtype_(dtype), ranks_(ranks) {}
   int first(Piece& piece, MPI_Comm channel, MPI_Request* request) override {
     const size_t bytes = count_ * size_of(dtype_);
-    piece.scratch.resize(bytes * static_cast<size_t>(ranks_));
+    need_scratch(piece, bytes * static_cast<size_t>(ranks_));
     return MPI_Iallgather(data_, as_int(bytes), MPI_BYTE, piece.scratch.data(), as_int(bytes),
                           MPI_BYTE, channel, request);
   }
@@ -226,7 +230,7 @@ class LargeAllReduce : public Operation {
     piece.mine = Layout(equal_slices(elements(piece), ranks_, size_of(dtype_)));
     const int slice = piece.mine.counts[rank_];
     piece.other = Layout(std::vector<int>(ranks_, slice));
-    piece.scratch.resize(piece.other.total());
+    need_scratch(piece, piece.other.total());
     return MPI_Ialltoallv(start(piece), piece.mine.counts.data(), piece.mine.offsets.data(),
                           MPI_BYTE, piece.scratch.data(), piece.other.counts.data(),
                           piece.other.offsets.data(), MPI_BYTE, channel, request);
@@ -281,10 +285,10 @@ class ReduceScatter : public Operation {
     piece.other = Layout(std::vector<int>(parts_.size(), piece.mine.counts[rank_]));
     const std::byte* source = data_;
     if (pieces() > 1) {
-      piece.scratch.resize(piece.other.total() + gap + piece.mine.total());
+      need_scratch(piece, piece.other.total() + gap + piece.mine.total());
       source = pack(piece);
     } else {
-      piece.scratch.resize(piece.other.total());
+      need_scratch(piece, piece.other.total());
     }
     return MPI_Ialltoallv(source, piece.mine.counts.data(), piece.mine.offsets.data(), MPI_BYTE,
                           piece.scratch.data(), piece.other.counts.data(),
@@ -419,6 +423,7 @@ class Engine {
            concat("rank ", session_.rank, " waited ", deadline_, " s for ", operation.text(), ": ",
                   where_the_others_are(operation.number)));
     }
+    leave_buffers();
     throw_if_failed();
   }
 
@@ -426,25 +431,34 @@ class Engine {
   void abandon(const Operation& operation) noexcept {
     if (operation.done.load(std::memory_order_acquire)) return;
     fail(ExitStatus::lost_rank, "a collective was given up because of another error");
-    // Whoever is in MPI or in a sum right now leaves it soon, and nobody enters again.
+    leave_buffers();
+  }
+
+ private:
+  // After a failure nobody enters MPI or a sum again; returns when whoever is there has left.
+  void leave_buffers() {
     if (session_.calls.try_lock_for(std::chrono::seconds(1))) session_.calls.unlock();
     while (computing_ > 0) sched_yield();
   }
 
- private:
   void run() {
     prepare_thread();
     Patience patience(10e-6, 0);
+    Patience idle;
     while (true) {
       {
         std::unique_lock lock(queue_mutex_);
         if (!stop_ && (!busy_ || failed_)) {
-          wake_.wait_for(lock, Seconds(seconds_between_answers));
+          // MPI may still have to push out what it called complete: it is looked after, ever seldomer.
+          wake_.wait_for(lock,
+                         Seconds(std::clamp(idle.waited() / 2, 1e-3, seconds_between_answers)));
           patience.reset();
+        } else {
+          idle.reset();
         }
         if (stop_) return;
       }
-      answer_now_and_then();
+      answer_now_and_then(idle.waited() > 0.5e-3);
       if (waiters_ > 0 || !progress()) {
         patience.pause();
       } else {
@@ -465,8 +479,9 @@ class Engine {
   static constexpr int answer_tag = 2;
   static constexpr double seconds_between_answers = 0.05;
 
-  void answer_now_and_then() {
-    if (failed_ || Seconds(Clock::now() - last_answers_).count() < seconds_between_answers) return;
+  void answer_now_and_then(bool idle) {
+    const double since = Seconds(Clock::now() - last_answers_).count();
+    if (failed_ || (!idle && since < seconds_between_answers)) return;
     if (!session_.calls.try_lock()) return;
     guarded([this] { answer_questions(); });
     session_.calls.unlock();
@@ -613,6 +628,10 @@ class Engine {
     auto piece = std::make_unique<Piece>();
     piece->operation = operation;
     piece->index = index;
+    if (!spare_scratch_.empty()) {
+      piece->scratch = std::move(spare_scratch_.back());
+      spare_scratch_.pop_back();
+    }
     if (operation->has_second()) second_order_.push_back(piece.get());
     MPI_Request request = MPI_REQUEST_NULL;
     check_mpi(operation->first(*piece, channel, &request), operation->text().c_str());
@@ -678,6 +697,7 @@ class Engine {
 
   void finish(Piece& piece) {
     Operation& operation = *piece.operation;
+    spare_scratch_.push_back(std::move(piece.scratch));
     if (!operation.small) --large_under_way_;
     if (--operation.pieces_left > 0) return;
     operation.done.store(true, std::memory_order_release);
@@ -724,6 +744,7 @@ class Engine {
   std::vector<MPI_Request> requests_;
   std::vector<std::unique_ptr<Piece>> pieces_;  // of requests_, same places
   std::vector<int> completed_;
+  std::vector<std::vector<std::byte>> spare_scratch_;
   std::deque<std::unique_ptr<Piece>> to_compute_;
   std::vector<std::unique_ptr<Piece>> due_;  // whose second call has to wait for its turn
   std::deque<const Piece*> second_order_;

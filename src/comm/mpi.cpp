@@ -53,6 +53,7 @@ int lowest_rank_on_node(int rank) {
 }  // namespace
 
 MpiSession::MpiSession() : impl_(std::make_unique<Impl>()) {
+  const int started = ranks_by_launcher();  // before MPI sets variables of its own
   int level = 0;
   check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &level), "MPI_Init_thread");
   if (level < MPI_THREAD_SERIALIZED) {
@@ -66,7 +67,6 @@ MpiSession::MpiSession() : impl_(std::make_unique<Impl>()) {
   MPI_Comm_rank(MPI_COMM_WORLD, &impl_->rank);
   MPI_Comm_size(MPI_COMM_WORLD, &impl_->size);
   impl_->exceptions_at_start = std::uncaught_exceptions();
-  const int started = ranks_by_launcher();
   impl_->launched = started > 0 || impl_->size > 1;
   if (impl_->size == 1 && started > 1) {
     MPI_Finalize();

@@ -97,13 +97,14 @@ void warn_of_cores(const Machine& machine, std::span<const RankView> ranks,
   const int n = static_cast<int>(machine.ranks.size());
   const int cores = usable(machine, ranks);
   const int busy = std::max(1, rounded_down(share));
-  const std::string who =
-      concat(counted(n, "rank"), " on the node of rank ", ranks[machine.ranks[0]].node_leader);
+  const std::string who = n == 1 ? concat("rank ", machine.ranks[0])
+                                 : concat("the ", n, " ranks on the node of rank ",
+                                          ranks[machine.ranks[0]].node_leader);
   if (busy < cores) {
-    warnings.push_back(
-        concat(cores - busy, " of ", counted(cores, "core"), " stay idle: the launcher bound the ",
-               who, " to ", counted(busy, "core"),
-               "; use all of them with `mpirun --bind-to none` or `srun ", "--cpus-per-task`"));
+    warnings.push_back(concat(cores - busy, " of ", counted(cores, "core"),
+                              " stay idle: the launcher bound ", who, " to ", counted(busy, "core"),
+                              "; use all of them with `mpirun --bind-to none` or `srun ",
+                              "--cpus-per-task`"));
   } else if (threads < cores) {
     warnings.push_back(concat(cores - threads, " of ", counted(cores, "core"), " stay idle: the ",
                               who, " have ", counted(threads, "thread"),
@@ -111,7 +112,7 @@ void warn_of_cores(const Machine& machine, std::span<const RankView> ranks,
                               " uses every core"));
   }
   if (threads > busy) {
-    warnings.push_back(concat("the ", who, " share ", counted(busy, "core"),
+    warnings.push_back(concat(who, " share ", counted(busy, "core"),
                               ", so each runs at a part of its speed; start at most ", cores,
                               " there", busy < cores ? ", not bound to the same core" : ""));
   }

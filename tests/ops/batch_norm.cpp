@@ -7,9 +7,11 @@
 #include "ops/case.h"
 #include "ops/elementwise.h"
 #include "ops/evaluate.h"
+#include "ops/sharded.h"
+#include "ops/squared_error.h"
 #include "support/death.h"
 
-namespace lacuna::test {
+namespace lacuna::test::ops {
 
 namespace {
 
@@ -31,6 +33,21 @@ Case batch_norm_case(const std::string& name, const Shape& x, bool relu, bool re
                 {.epsilon = 0.01, .relu = relu, .residual = residual ? t.back() : Tensor()});
           },
           true, large};
+}
+
+// relu(batch_norm(x) + residual) against a target, over the ranks of a communicator.
+ShardedModel batch_norm_over_ranks(bool synchronised = true) {
+  const Shape x{6, 3, 2, 5};
+  return {{activation(x, 2, 1), activation(x), constant(activation(x))},
+          {parameter(Shape{5}, 0.3, 1), parameter(Shape{5})},
+          [=](const Shard& shard) {
+            Communicator* communicator = synchronised ? &shard.communicator : nullptr;
+            const Tensor moments = batch_moments(shard.rows[0], communicator);
+            const Tensor y =
+                batch_norm(shard.rows[0], moments, shard.parameters[0], shard.parameters[1],
+                           {.relu = true, .residual = shard.rows[1], .communicator = communicator});
+            return squared_error(y, shard.rows[2], 0.1);
+          }};
 }
 
 }  // namespace
@@ -96,6 +113,32 @@ TEST_CASE("running statistics move towards the batch's mean and unbiased varianc
   CHECK_CLOSE(variance.values(), {1.1});
 }
 
+TEST_CASE("running statistics on the cpu device agree with the reference", "[ops][cpu]") {
+  std::vector<std::vector<double>> results;
+  for (const char* name : {"reference", "cpu"}) {
+    const std::unique_ptr<Device> device = make_device(name, 2);
+    const DType dtype = device->parameter_dtype();
+    StateStore store(*device);
+    State& mean = store.create("mean", dtype, Shape{37}, Role::buffer);
+    State& variance = store.create("variance", dtype, Shape{37}, Role::buffer);
+    const Draws draws(4, Purpose::test, 0);
+    mean.fill([](int64_t i) { return static_cast<double>(i) / 64; });
+    variance.fill([](int64_t) { return 1; });
+    std::vector<double> numbers(11 * 37);
+    for (size_t i = 0; i < numbers.size(); ++i)
+      numbers[i] = static_cast<double>(static_cast<float>(draws.normal(static_cast<uint32_t>(i))));
+    Leaves leaf;
+    const Tensor x = leaf(Shape{11, 37}, numbers, dtype);
+    Executor executor(*device);
+    executor.run({}, {running_update(batch_moments(x, nullptr), mean, variance, 0.1)});
+    std::vector<double> both = mean.values();
+    const std::vector<double> second = variance.values();
+    both.insert(both.end(), second.begin(), second.end());
+    results.push_back(both);
+  }
+  CHECK(relative_error(results[1], results[0]) < 1e-6);
+}
+
 TEST_CASE("batch norm refuses shapes that do not fit", "[ops]") {
   Leaves leaf;
   const Tensor x = leaf(Shape{2, 2}, {1, 10, 3, 10});
@@ -113,4 +156,23 @@ TEST_CASE("batch norm refuses shapes that do not fit", "[ops]") {
              Catch::Contains("batch norm of [2, 2] with residual [2]"));
 }
 
-}  // namespace lacuna::test
+TEST_CASE("batch norm over ranks of unequal rows equals batch norm over one rank", "[ops][ranks]") {
+  const ShardedModel model = batch_norm_over_ranks();
+  const auto expected = sharded(model, {6});
+  for (const std::vector<int64_t>& rows :
+       std::vector<std::vector<int64_t>>{{1, 5}, {4, 2}, {2, 1, 3}, {2, 0, 4}}) {
+    const auto actual = sharded(model, rows);
+    for (size_t i = 0; i < expected.size(); ++i) {
+      INFO("on " << rows.size() << " ranks, result " << i);
+      CHECK(relative_error(actual[i], expected[i]) < 1e-12);
+    }
+  }
+}
+
+TEST_CASE("local statistics in place of global ones are noticed on two ranks", "[ops][ranks]") {
+  const auto expected = sharded(batch_norm_over_ranks(), {6});
+  const auto actual = sharded(batch_norm_over_ranks(false), {4, 2});
+  for (size_t i = 0; i < expected.size(); ++i) CHECK(relative_error(actual[i], expected[i]) > 1e-9);
+}
+
+}  // namespace lacuna::test::ops

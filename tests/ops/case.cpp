@@ -7,7 +7,7 @@
 #include "graph/differentiate.h"
 #include "ops/types.h"
 
-namespace lacuna::test {
+namespace lacuna::test::ops {
 
 namespace {
 
@@ -240,4 +240,4 @@ double gradient_error(const Case& test) {
   return worst;
 }
 
-}  // namespace lacuna::test
+}  // namespace lacuna::test::ops

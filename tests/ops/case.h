@@ -12,7 +12,7 @@
 #include "graph/executor.h"
 #include "graph/recording.h"
 
-namespace lacuna::test {
+namespace lacuna::test::ops {
 
 struct Operand {
   enum class Kind {
@@ -114,4 +114,4 @@ class CaseRun {
 // differences (fourth order, central), over its operands.
 double gradient_error(const Case& test);
 
-}  // namespace lacuna::test
+}  // namespace lacuna::test::ops

@@ -6,7 +6,7 @@
 #include "ops/evaluate.h"
 #include "support/death.h"
 
-namespace lacuna::test {
+namespace lacuna::test::ops {
 
 namespace {
 
@@ -75,4 +75,4 @@ TEST_CASE("convolution refuses images smaller than its kernel", "[ops]") {
              Catch::Contains("convolution of [1, 2, 1] with weights [1, 2, 1]"));
 }
 
-}  // namespace lacuna::test
+}  // namespace lacuna::test::ops

@@ -7,7 +7,7 @@
 #include "ops/evaluate.h"
 #include "support/death.h"
 
-namespace lacuna::test {
+namespace lacuna::test::ops {
 
 std::vector<Case> cross_entropy_cases() {
   const auto mean_of = [](int64_t rows) {
@@ -47,4 +47,4 @@ TEST_CASE("softmax_cross_entropy refuses shapes that do not fit", "[ops]") {
              Catch::Contains("softmax_cross_entropy of logits [2, 2] and int64 labels [1]"));
 }
 
-}  // namespace lacuna::test
+}  // namespace lacuna::test::ops

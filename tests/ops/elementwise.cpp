@@ -7,7 +7,7 @@
 #include "ops/types.h"
 #include "support/death.h"
 
-namespace lacuna::test {
+namespace lacuna::test::ops {
 
 std::vector<Case> elementwise_cases() {
   const Shape odd{3, 5, 7};
@@ -108,4 +108,4 @@ TEST_CASE("elementwise operations refuse operands that differ in shape", "[ops]"
              Catch::Contains("count_correct of logits [2] and float64 labels [3]"));
 }
 
-}  // namespace lacuna::test
+}  // namespace lacuna::test::ops

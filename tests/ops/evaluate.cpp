@@ -4,7 +4,7 @@
 #include "graph/executor.h"
 #include "ops/case.h"
 
-namespace lacuna::test {
+namespace lacuna::test::ops {
 
 Tensor Leaves::operator()(const Shape& shape, const std::vector<double>& values, DType dtype) {
   kept_.push_back(from_doubles(dtype, shape, values));
@@ -42,4 +42,4 @@ void apply(const Update& update) {
   executor.run({}, {update});
 }
 
-}  // namespace lacuna::test
+}  // namespace lacuna::test::ops

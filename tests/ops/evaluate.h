@@ -8,7 +8,7 @@
 #include "graph/recording.h"
 #include "graph/tensor.h"
 
-namespace lacuna::test {
+namespace lacuna::test::ops {
 
 // Host memory of a test's leaves; must outlive what is computed from them.
 class Leaves {
@@ -32,4 +32,4 @@ void apply(const Update& update);
 #define CHECK_CLOSE(actual, ...) \
   CHECK_THAT(actual, Catch::Approx(std::vector<double>(__VA_ARGS__)).epsilon(1e-12).margin(1e-12))
 
-}  // namespace lacuna::test
+}  // namespace lacuna::test::ops

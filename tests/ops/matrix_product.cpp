@@ -6,7 +6,7 @@
 #include "ops/evaluate.h"
 #include "support/death.h"
 
-namespace lacuna::test {
+namespace lacuna::test::ops {
 
 std::vector<Case> matrix_product_cases() {
   const auto with_bias = [](const auto& x) { return linear(x[0], x[1], x[2]); };
@@ -79,4 +79,4 @@ TEST_CASE("matrix products refuse shapes that do not fit", "[ops]") {
              Catch::Contains("linear with weights [1, 2] and float64 bias [1, 3]"));
 }
 
-}  // namespace lacuna::test
+}  // namespace lacuna::test::ops

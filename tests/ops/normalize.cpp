@@ -6,7 +6,7 @@
 #include "ops/evaluate.h"
 #include "support/death.h"
 
-namespace lacuna::test {
+namespace lacuna::test::ops {
 
 std::vector<Case> normalize_cases() {
   const auto unit = [](const auto& x) { return normalize(x[0]); };
@@ -37,4 +37,4 @@ TEST_CASE("normalize refuses what is not rows", "[ops]") {
              Catch::Contains("normalize of float64 [2]"));
 }
 
-}  // namespace lacuna::test
+}  // namespace lacuna::test::ops

@@ -4,11 +4,15 @@
 #include <cmath>
 
 #include "ops/case.h"
+#include "ops/collectives.h"
 #include "ops/evaluate.h"
+#include "ops/matrix_product.h"
 #include "ops/normalize.h"
+#include "ops/shape.h"
+#include "ops/sharded.h"
 #include "support/death.h"
 
-namespace lacuna::test {
+namespace lacuna::test::ops {
 
 namespace {
 
@@ -23,6 +27,22 @@ Case nt_xent_case(const std::string& name, int64_t rows, int64_t all, int64_t fe
           },
           true,
           large};
+}
+
+// Two views through one projection, the negatives gathered from all ranks.
+ShardedModel nt_xent_over_ranks(bool gradient_through_gather = true) {
+  const Operand view = activation(Shape{7, 6});
+  return {{view, view}, {parameter(Shape{5, 6})}, [=](const Shard& shard) {
+            Tensor z[2];
+            Tensor all[2];
+            for (const int v : {0, 1}) {
+              const Tensor& x = shard.rows[static_cast<size_t>(v)];
+              z[v] = normalize(linear(x, shard.parameters[0]));
+              all[v] = all_gather(z[v], shard.communicator, shard.rows_of_ranks);
+              if (!gradient_through_gather) all[v] = stop_gradient(all[v]);
+            }
+            return nt_xent(z[0], z[1], all[0], all[1], 0.3, shard.first_row);
+          }};
 }
 
 }  // namespace
@@ -69,4 +89,23 @@ TEST_CASE("nt_xent refuses shapes that do not fit", "[ops]") {
   CHECK_THAT(death_message([&] { nt_xent(a, a, b, b, 0, 0); }), Catch::Contains("temperature 0"));
 }
 
-}  // namespace lacuna::test
+TEST_CASE("nt_xent over ranks of unequal rows equals nt_xent over one rank", "[ops][ranks]") {
+  const auto expected = sharded(nt_xent_over_ranks(), {7});
+  for (const std::vector<int64_t>& rows :
+       std::vector<std::vector<int64_t>>{{3, 4}, {6, 1}, {2, 1, 4}, {3, 0, 4}}) {
+    const auto actual = sharded(nt_xent_over_ranks(), rows);
+    for (size_t i = 0; i < expected.size(); ++i) {
+      INFO("on " << rows.size() << " ranks, result " << i);
+      CHECK(relative_error(actual[i], expected[i]) < 1e-12);
+    }
+  }
+}
+
+TEST_CASE("a dropped gradient of the gather is noticed on two ranks", "[ops][ranks][fault]") {
+  const auto expected = sharded(nt_xent_over_ranks(), {7});
+  const auto actual = sharded(nt_xent_over_ranks(false), {3, 4});
+  CHECK(relative_error(actual[0], expected[0]) < 1e-12);  // the loss itself is right
+  for (size_t i = 1; i < expected.size(); ++i) CHECK(relative_error(actual[i], expected[i]) > 1e-9);
+}
+
+}  // namespace lacuna::test::ops

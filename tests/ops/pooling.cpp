@@ -6,7 +6,7 @@
 #include "ops/evaluate.h"
 #include "support/death.h"
 
-namespace lacuna::test {
+namespace lacuna::test::ops {
 
 std::vector<Case> pooling_cases() {
   return {
@@ -86,4 +86,4 @@ TEST_CASE("pooling refuses images smaller than its window", "[ops]") {
              Catch::Contains("upsample of float64 [1, 2, 2, 1] to 2 x 1"));
 }
 
-}  // namespace lacuna::test
+}  // namespace lacuna::test::ops

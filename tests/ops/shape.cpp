@@ -7,7 +7,7 @@
 #include "ops/evaluate.h"
 #include "support/death.h"
 
-namespace lacuna::test {
+namespace lacuna::test::ops {
 
 std::vector<Case> shape_cases() {
   const Shape odd{5, 3, 7};
@@ -72,4 +72,4 @@ TEST_CASE("views and rows refuse what lies outside", "[ops]") {
              Catch::Contains("concatenate of float64 [3, 2] and float64 [1, 3]"));
 }
 
-}  // namespace lacuna::test
+}  // namespace lacuna::test::ops

@@ -6,7 +6,7 @@
 #include "ops/evaluate.h"
 #include "support/death.h"
 
-namespace lacuna::test {
+namespace lacuna::test::ops {
 
 std::vector<Case> squared_error_cases() {
   const Shape odd{2, 3, 5, 3};
@@ -48,4 +48,4 @@ TEST_CASE("squared_error refuses shapes that do not fit", "[ops]") {
              Catch::Contains("squared_error of [2, 2] with float64 weights [2, 2]"));
 }
 
-}  // namespace lacuna::test
+}  // namespace lacuna::test::ops

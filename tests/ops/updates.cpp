@@ -8,7 +8,7 @@
 #include "ops/evaluate.h"
 #include "support/death.h"
 
-namespace lacuna::test {
+namespace lacuna::test::ops {
 
 std::vector<Case> clip_factor_cases() {
   return {
@@ -152,4 +152,4 @@ TEST_CASE("updates refuse tensors that do not fit", "[ops]") {
   CHECK_THAT(death_message([&] { clip_factor(one, 0); }), Catch::Contains("clipping to 0"));
 }
 
-}  // namespace lacuna::test
+}  // namespace lacuna::test::ops

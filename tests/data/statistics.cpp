@@ -8,7 +8,7 @@
 #include "data/options.h"
 #include "data/temporary_folder.h"
 #include "data/write_hdf5.h"
-#include "support/ranks_as_threads.h"
+#include "support/thread_communicators.h"
 
 using namespace lacuna;
 using Catch::Contains;
@@ -60,7 +60,7 @@ TEST_CASE("statistics and range are bit for bit the same on any number of ranks 
   std::vector<double> first;
   for (const int ranks : {1, 2, 3, 5}) {
     for (const int threads : {1, 2}) {
-      test::RanksAsThreads::run(ranks, [&](Communicator& communicator) {
+      on_ranks(ranks, [&](Communicator& communicator) {
         const Dataset dataset({folder / "*.h5"}, {{"sample", "a/x"}}, communicator);
         ScanOptions scan;
         scan.threads = threads;
@@ -149,7 +149,7 @@ TEST_CASE("every rank learns what is wrong with the data") {
   const TemporaryFolder folder;
   write_two_channels(folder / "a.h5");
   std::vector<std::string> sentences(3);
-  test::RanksAsThreads::run(3, [&](Communicator& communicator) {
+  on_ranks(3, [&](Communicator& communicator) {
     try {
       Dataset({folder / "a.h5"}, {{"sample", "a/y"}}, communicator);
     } catch (const Error& error) {

@@ -41,6 +41,7 @@ struct MetricsTable {
 // Row `row` of the table as a line of metrics.jsonl, newline included.
 std::string json_line(const MetricsTable& table, size_t row);
 
+// Kept by one rank.
 class Metrics {
  public:
   // Writes to `file` (RUN/metrics.jsonl). `so_far` is what the checkpoint holds from which the run

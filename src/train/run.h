@@ -34,6 +34,7 @@ struct OpenedRun {
 // other keys, both values and the remedy. With `force` an existing folder is moved aside (x.1, x.2,
 // ...) and a new run begins. Also bad_input: something else has the name, or the folder cannot be
 // made.
+// A run whose last checkpoint is `finished` and that is not `grown` has nothing left to do.
 OpenedRun open_run(const std::filesystem::path& folder, const Configuration& configuration,
                    const Schema& schema, bool force = false,
                    const std::vector<std::string>& may_grow = {"train.epochs"});

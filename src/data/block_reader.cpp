@@ -283,11 +283,12 @@ std::vector<BlockReader::Task> BlockReader::start(int64_t number, BlockRows& to)
   const DataFile& file = dataset_.files()[static_cast<size_t>(block.file)];
   OpenFile& open = this->open(block.file);
   std::vector<Task> all;
-  to.fields.clear();
-  to.fields.reserve(dataset_.fields().size());
+  to.fields.resize(dataset_.fields().size());
   for (size_t f = 0; f < dataset_.fields().size(); ++f) {
     const Field& field = dataset_.fields()[f];
-    HostTensor& rows = to.fields.emplace_back(field.dtype, field.shape.behind(block.rows));
+    HostTensor& rows = to.fields[f];
+    const Shape shape = field.shape.behind(block.rows);
+    if (!rows.defined() || rows.shape() != shape) rows = HostTensor(field.dtype, shape);
     const Way way = ways_[static_cast<size_t>(block.file)][f];
     bool possible = false;
     if (way == Way::direct || way == Way::direct_behind_user_block) {

@@ -63,7 +63,8 @@ class BlockReader {
   BlockReader(const BlockReader&) = delete;
   BlockReader& operator=(const BlockReader&) = delete;
 
-  // Allocates `to` and returns the tasks that fill it; `to` must stay where it is until they ran.
+  // Returns the tasks that fill `to`, which must stay where it is until they ran. Its memory is
+  // allocated, or used again where it has the shapes of this block (of the same data set).
   std::vector<Task> start(int64_t block, BlockRows& to);
   // To be called when all tasks of a block have run: bad_values, with file and row, for a NaN or an
   // infinity. Thread-safe.

@@ -120,6 +120,7 @@ class Loader::Engine {
   std::unordered_map<int64_t, std::unique_ptr<Resident>> resident_;
   std::deque<int64_t> idle_;  // numbers of blocks, longest idle first; entries may be out of date
   int64_t resident_bytes_ = 0;
+  std::vector<BlockRows> spare_;  // memory of blocks that went, for those that come
   std::vector<LaneWindow> lanes_;
   std::deque<std::unique_ptr<Job>> jobs_;
   int64_t items_ahead_ = 0;
@@ -241,6 +242,7 @@ bool Loader::Engine::make_room(int64_t bytes) {
     idle_.pop_front();
     if (found == resident_.end() || !found->second->idle() || !found->second->ready) continue;
     resident_bytes_ -= found->second->bytes;
+    spare_.push_back(std::move(found->second->rows));
     resident_.erase(found);
   }
   return resident_bytes_ + bytes <= budget_;
@@ -255,10 +257,15 @@ std::vector<Resident*> Loader::Engine::adopt(Job& job, const std::vector<int64_t
     block->number = number;
     block->bytes = block_bytes(number);
     resident_bytes_ += block->bytes;
+    if (!spare_.empty()) {
+      block->rows = std::move(spare_.back());
+      spare_.pop_back();
+    }
     pin(job, *block);
     to_load.push_back(block.get());
     resident_.emplace(number, std::move(block));
   }
+  spare_.clear();
   for (const Item& item : job.items) {
     Resident* block = resident_.at(item.block).get();
     job.of_item.push_back(block);

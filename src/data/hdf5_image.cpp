@@ -53,6 +53,10 @@ constexpr size_t increment = size_t{64} << 10;
 // to be a multiple of it).
 constexpr hsize_t aligned_from = 64 << 10, alignment = 4096;
 
+// HDF5 reads an old file of the name into memory before it makes a new one, and refuses to open an
+// image under the name of a file that exists.
+std::string free_name(const std::string& name) { return name + " in memory"; }
+
 [[noreturn]] void broken(const std::string& name) {
   throw Error(ExitStatus::failed,
               concat("HDF5 could not lay out ", name, ": ", last_failure().text));
@@ -85,7 +89,8 @@ NewImage NewImage::create(const std::string& name, size_t metadata_bytes, size_t
       H5Pset_meta_block_size(access.id(), metadata_bytes) < 0 ||
       H5Pset_userblock(creation.id(), user_block) < 0)
     broken(name);
-  Handle file = own<H5Fclose>(H5Fcreate(name.c_str(), H5F_ACC_TRUNC, creation.id(), access.id()));
+  Handle file =
+      own<H5Fclose>(H5Fcreate(free_name(name).c_str(), H5F_ACC_TRUNC, creation.id(), access.id()));
   if (!file) broken(name);
   Handle root = own<H5Gclose>(H5Gopen2(file.id(), "/", H5P_DEFAULT));
   if (!root) broken(name);
@@ -122,9 +127,7 @@ ImageReader ImageReader::open(const std::string& name, std::span<const std::byte
   if (H5Pset_fapl_core(access.id(), increment, false) < 0 ||
       H5Pset_file_image(access.id(), bytes, image.size()) < 0)
     broken(name);
-  // HDF5 refuses an image under the name of a file that exists.
-  const std::string free_name = name + " in memory";
-  Handle file = own<H5Fclose>(H5Fopen(free_name.c_str(), H5F_ACC_RDONLY, access.id()));
+  Handle file = own<H5Fclose>(H5Fopen(free_name(name).c_str(), H5F_ACC_RDONLY, access.id()));
   if (!file) bad_input("cannot open ", name, " as HDF5: ", last_failure().text);
   Handle root = own<H5Gclose>(H5Gopen2(file.id(), "/", H5P_DEFAULT));
   if (!root) bad_input("cannot open ", name, " as HDF5: ", last_failure().text);

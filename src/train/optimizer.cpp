@@ -157,10 +157,10 @@ std::vector<Entry> optimizers() {
 
 }  // namespace
 
-void add_optimizer_keys(Schema& schema) {
+std::vector<Key> optimizer_keys() {
   std::vector<std::string> names;
   for (const Entry& entry : optimizers()) names.emplace_back(entry.name);
-  schema.add({
+  std::vector<Key> all = {
       key::one_of("optimizer.name", names, "sgd", "How gradients change weights."),
       key::number("optimizer.lr", "0.1", "Peak learning rate; it is not scaled by the batch.")
           .above(0),
@@ -171,8 +171,11 @@ void add_optimizer_keys(Schema& schema) {
                   "Largest norm of the whole gradient; 0 leaves it as it is.")
           .min(0),
       key::number("optimizer.warmup", "0", "Length of the linear warm-up.").unit("epochs").min(0),
-  });
-  for (const Entry& entry : optimizers()) schema.add_for("optimizer.name", entry.name, entry.keys);
+  };
+  for (const Entry& entry : optimizers()) {
+    for (Key own : entry.keys) all.push_back(std::move(own).only_if("optimizer.name", {entry.name}));
+  }
+  return all;
 }
 
 std::unique_ptr<Optimizer> make_optimizer(const Configuration& configuration) {

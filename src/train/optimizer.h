@@ -22,7 +22,7 @@ class Optimizer {
 };
 
 // The optimizer.* keys: the name, those that all have, each one's own.
-void add_optimizer_keys(Schema& schema);
+std::vector<Key> optimizer_keys();
 std::unique_ptr<Optimizer> make_optimizer(const Configuration& configuration);
 
 }  // namespace lacuna

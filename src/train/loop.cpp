@@ -1,0 +1,205 @@
+#include "train/loop.h"
+
+#include <chrono>
+#include <cmath>
+#include <iomanip>
+
+#include "comm/agree.h"
+#include "ops/elementwise.h"
+
+namespace lacuna {
+
+namespace {
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+std::string duration_text(double seconds) {
+  const auto s = static_cast<int64_t>(std::llround(seconds));
+  const auto two = [](int64_t v) { return concat(v < 10 ? "0" : "", v); };
+  return concat(s / 3600, ":", two(s / 60 % 60), ":", two(s % 60));
+}
+
+void add_field(Fields& fields, const std::string& name, const Tensor& leaf, DType compute) {
+  fields.add(name, is_float(leaf.dtype()) ? cast(leaf, compute) : leaf);
+}
+
+}  // namespace
+
+Fields fields_of(const Batch& batch, DType compute) {
+  Fields fields;
+  for (const std::string& name : batch.names()) {
+    add_field(fields, name, host_leaf(name, batch.field(name)), compute);
+  }
+  return fields;
+}
+
+Fields empty_fields(const std::vector<OutputField>& outputs, int64_t count, DType compute) {
+  Fields fields;
+  for (const OutputField& field : outputs) {
+    add_field(fields, field.name,
+              host_leaf(field.name, field.dtype, field.shape.behind(count), nullptr), compute);
+  }
+  return fields;
+}
+
+std::vector<NamedTensor> named_tensors(const StateStore& store) {
+  std::vector<NamedTensor> all;
+  for (const State& state : store.all()) {
+    all.push_back({state.name(), state.dtype(), state.shape(), state.data()});
+  }
+  return all;
+}
+
+std::vector<TensorTarget> tensor_targets(StateStore& store) {
+  std::vector<TensorTarget> all;
+  for (State& state : store.all()) {
+    all.push_back({state.name(), state.dtype(), state.shape(), state.data()});
+  }
+  return all;
+}
+
+std::vector<std::string> accounting_lines(const Accounting& a) {
+  std::vector<std::string> lines;
+  const auto line = [&](const std::string& what, double seconds, const std::string& note = "") {
+    std::ostringstream text;
+    text << "  " << std::left << std::setw(22) << what << std::right << std::fixed
+         << std::setprecision(1) << std::setw(10) << seconds << " s" << std::setw(7)
+         << (a.total > 0 ? 100 * seconds / a.total : 0) << " %" << (note.empty() ? "" : "   " + note);
+    lines.push_back(text.str());
+  };
+  lines.emplace_back("where the time went (rank 0)");
+  line("wait for batches", a.wait);
+  line("forward", a.forward);
+  line("backward", a.backward);
+  line("communicate", a.communicate, "waiting that computation did not hide");
+  line("optimise", a.update);
+  line("checkpoint", a.checkpoint, "waiting; writing goes on beside the steps");
+  line("plan", a.plan);
+  line("other", a.other);
+  line("total", a.total);
+  line("read", a.read, "in the loader");
+  line("augment", a.augment, "in the loader");
+  return lines;
+}
+
+TrainingLoop::TrainingLoop(LoopPlan plan, Loader& loader, Trainer& trainer, StateStore& store,
+                           Communicator& communicator, Log& log, DType compute)
+    : plan_(plan),
+      loader_(loader),
+      trainer_(trainer),
+      store_(store),
+      communicator_(communicator),
+      log_(log),
+      compute_(compute) {}
+
+double TrainingLoop::samples_per_second() const {
+  return accounting_.total > 0
+             ? static_cast<double>(steps_here_ * plan_.batch) / accounting_.total
+             : 0;
+}
+
+bool TrainingLoop::checkpoint_due(int64_t steps) const {
+  if (steps >= plan_.steps) return false;  // the last one follows
+  if (plan_.checkpoint_steps > 0 && steps % plan_.checkpoint_steps == 0) return true;
+  return now() - last_checkpoint_ > 60 * plan_.checkpoint_minutes;
+}
+
+void TrainingLoop::save(Output& output, int64_t steps, bool finished) {
+  if (output.checkpoints == nullptr) return;
+  const double start = now();
+  CheckpointInfo info = output.info;
+  info.step = steps;
+  info.position = steps * plan_.batch;
+  info.epoch = info.position / plan_.samples;
+  info.finished = finished;
+  if (loss_count_ > 0) info.score = loss_sum_ / static_cast<double>(loss_count_);
+  info.metrics = output.metrics->table();
+  output.metrics->flush();
+  output.checkpoints->start(std::move(info), named_tensors(store_));
+  if (finished) output.checkpoints->wait();
+  last_checkpoint_ = now();
+  loss_sum_ = 0;
+  loss_count_ = 0;
+  accounting_.checkpoint += now() - start;
+}
+
+void TrainingLoop::record(const Output& output, int64_t step, const StepResult& result, double rate) {
+  if (output.metrics == nullptr) return;
+  const double epoch = static_cast<double>((step + 1) * plan_.batch) / static_cast<double>(plan_.samples);
+  std::vector<Scalar> scalars = {{"loss", result.loss}, {"lr", rate}, {"epoch", epoch}};
+  if (result.gradient_norm > 0) scalars.push_back({"gradient_norm", result.gradient_norm});
+  for (const auto& [name, value] : result.metrics) scalars.push_back({name, value});
+  scalars.push_back({"samples_per_s", samples_per_second()});
+  output.metrics->record(step, scalars);
+}
+
+void TrainingLoop::show_progress(int64_t steps, double loss) {
+  const bool last = steps >= plan_.steps;
+  if (!last && !log_.progress_due()) return;
+  const double rate = samples_per_second();
+  const double left = static_cast<double>((plan_.steps - steps) * plan_.batch) / std::max(rate, 1e-9);
+  const double epoch = static_cast<double>(steps * plan_.batch) / static_cast<double>(plan_.samples);
+  std::ostringstream text;
+  if (log_.terminal()) {
+    constexpr int64_t width = 24;
+    const auto done = static_cast<size_t>(width * steps / std::max<int64_t>(1, plan_.steps));
+    text << '[' << std::string(done, '=') << std::string(width - done, ' ') << "] ";
+  }
+  text << std::fixed << "step " << steps << " of " << plan_.steps << "  epoch " << std::setprecision(2)
+       << epoch << "  loss " << std::setprecision(4) << loss << "  " << std::setprecision(0) << rate
+       << " samples/s  " << duration_text(left) << " left";
+  if (last) {
+    log_.finish_progress(text.str());
+  } else {
+    log_.progress(text.str());
+  }
+}
+
+void TrainingLoop::account(double seconds) {
+  accounting_.total = seconds;
+  const StepTimes& steps = trainer_.executor().times();
+  const LoaderTimes loader = loader_.times();
+  accounting_.forward = steps.forward;
+  accounting_.backward = steps.backward;
+  accounting_.communicate = steps.communicate;
+  accounting_.update = steps.update;
+  accounting_.plan = steps.plan;
+  accounting_.read = loader.read;
+  accounting_.augment = loader.make;
+  accounting_.wait = loader.wait;
+  accounting_.other = seconds - steps.forward - steps.backward - steps.communicate - steps.update -
+                      steps.plan - loader.wait - accounting_.checkpoint;
+}
+
+void TrainingLoop::run(const Counts& counts, Output output, const AfterStep& after_step) {
+  started_ = last_checkpoint_ = now();
+  for (int64_t step = plan_.first_step; step < plan_.steps; ++step) {
+    const std::optional<Batch> batch = loader_.next();
+    LACUNA_CHECK(batch.has_value() && batch->position == step * plan_.batch);
+    const std::vector<int64_t> rows = counts(batch->position, batch->global_count);
+    const double rate = plan_.schedule.rate(step);
+    const double progress = static_cast<double>(step) / static_cast<double>(plan_.steps);
+    const StepResult result = trainer_.step(fields_of(*batch, compute_), rows, step, rate, progress);
+    if (!std::isfinite(result.loss)) {
+      const Error error(ExitStatus::bad_values,
+                        concat("the loss of step ", step, " is ", result.loss,
+                               ": lower optimizer.lr or set optimizer.clip, and start again; the run "
+                               "continues from its last checkpoint"));
+      agree(communicator_, &error);  // every rank has the same loss
+    }
+    ++steps_here_;
+    loss_sum_ += result.loss;
+    ++loss_count_;
+    accounting_.total = now() - started_;
+    record(output, step, result, rate);
+    if (checkpoint_due(step + 1)) save(output, step + 1, false);
+    if (after_step) after_step(step + 1);
+    show_progress(step + 1, result.loss);
+  }
+  save(output, plan_.steps, true);
+  account(now() - started_);
+}
+
+}  // namespace lacuna

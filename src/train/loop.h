@@ -1,0 +1,101 @@
+// The training loop: batches in, steps, metrics, checkpoints, progress. It knows the model as a
+// Trainer, the data as a Loader; no objective, no file of the user's.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "comm/communicator.h"
+#include "data/loader.h"
+#include "graph/state.h"
+#include "train/checkpoint.h"
+#include "train/metrics.h"
+#include "train/schedule.h"
+#include "train/trainer.h"
+
+namespace lacuna {
+
+// Fields of a model from those of a batch: leaves over its memory, floats cast to `compute`. The
+// batch must outlive the step.
+Fields fields_of(const Batch& batch, DType compute);
+
+// Fields without contents, of the shapes that `count` rows have; for Trainer::prepare.
+Fields empty_fields(const std::vector<OutputField>& fields, int64_t count, DType compute);
+
+struct LoopPlan {
+  int64_t first_step = 0;       // steps done before
+  int64_t steps = 0;            // to stand at the end
+  int64_t batch = 1;            // global
+  int64_t samples = 1;          // of an epoch
+  Schedule schedule{0, 0, 1};
+  double checkpoint_minutes = 10;
+  int64_t checkpoint_steps = 0;  // 0: by time alone
+};
+
+// Seconds by what they were spent on, for the table at the end.
+struct Accounting {
+  double read = 0, augment = 0;  // in the loader's threads, beside the rest where it has its own
+  double wait = 0;               // for batches
+  double forward = 0, backward = 0, communicate = 0, update = 0, plan = 0;
+  double checkpoint = 0;  // what the step waited for
+  double other = 0;
+  double total = 0;
+};
+
+// Lines of a table of where the time went.
+std::vector<std::string> accounting_lines(const Accounting& accounting);
+
+class TrainingLoop {
+ public:
+  TrainingLoop(LoopPlan plan, Loader& loader, Trainer& trainer, StateStore& store,
+               Communicator& communicator, Log& log, DType compute);
+
+  // How rows of a step are spread over the ranks: samples of each rank at (position, count).
+  using Counts = std::function<std::vector<int64_t>(int64_t position, int64_t count)>;
+  // On rank 0: where metrics and checkpoints go. `info` is completed with step, position, metrics.
+  struct Output {
+    Metrics* metrics = nullptr;
+    CheckpointWriter* checkpoints = nullptr;
+    CheckpointInfo info;
+  };
+  // Called after every step with the number of steps done, on every rank.
+  using AfterStep = std::function<void(int64_t steps)>;
+
+  // Trains until plan.steps, writes the last checkpoint, and returns. Errors: bad_values, the same on
+  // every rank, when the loss is no number; those of loader, writer and communicator.
+  void run(const Counts& counts, Output output, const AfterStep& after_step = {});
+
+  const Accounting& accounting() const { return accounting_; }
+  double samples_per_second() const;
+
+ private:
+  void record(const Output& output, int64_t step, const StepResult& result, double rate);
+  void save(Output& output, int64_t steps, bool finished);
+  bool checkpoint_due(int64_t steps) const;
+  void show_progress(int64_t steps, double loss);
+  void account(double seconds);
+
+  LoopPlan plan_;
+  Loader& loader_;
+  Trainer& trainer_;
+  StateStore& store_;
+  Communicator& communicator_;
+  Log& log_;
+  DType compute_;
+  Accounting accounting_;
+  double started_ = 0;
+  double last_checkpoint_ = 0;
+  double loss_sum_ = 0;  // since the last checkpoint
+  int64_t loss_count_ = 0;
+  int64_t steps_here_ = 0;
+};
+
+// Every State tensor as a checkpoint names it.
+std::vector<NamedTensor> named_tensors(const StateStore& store);
+std::vector<TensorTarget> tensor_targets(StateStore& store);
+
+}  // namespace lacuna

@@ -13,13 +13,17 @@ std::span<const EncoderEntry> encoders() {
   return entries;
 }
 
-void add_encoder_keys(Schema& schema) {
+std::vector<Key> encoder_keys() {
   std::vector<std::string> names;
   for (const EncoderEntry& entry : encoders()) names.emplace_back(entry.name);
-  schema.add({key::one_of("encoder.name", names, names.front(), "Architecture of the encoder.")});
+  std::vector<Key> all = {
+      key::one_of("encoder.name", names, names.front(), "Architecture of the encoder.")};
   for (const EncoderEntry& entry : encoders()) {
-    schema.add_for("encoder.name", std::string(entry.name), entry.keys());
+    for (Key own : entry.keys()) {
+      all.push_back(std::move(own).only_if("encoder.name", {std::string(entry.name)}));
+    }
   }
+  return all;
 }
 
 EncoderFactory encoder_factory(const Configuration& configuration, const Shape& sample) {

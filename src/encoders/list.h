@@ -19,7 +19,7 @@ struct EncoderEntry {
 std::span<const EncoderEntry> encoders();
 
 // encoder.name and every encoder's own keys.
-void add_encoder_keys(Schema& schema);
+std::vector<Key> encoder_keys();
 
 EncoderFactory encoder_factory(const Configuration& configuration, const Shape& sample);
 

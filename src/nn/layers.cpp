@@ -47,7 +47,8 @@ Tensor Linear::operator()(const Tensor& x, Recording&) const {
   return linear(x, weight_.tensor(), bias_ ? bias_->tensor() : Tensor());
 }
 
-Mlp::Mlp(Scope scope, const std::vector<int64_t>& sizes, bool last_norm) {
+Mlp::Mlp(Scope scope, const std::vector<int64_t>& sizes, bool last_norm)
+    : out_(sizes.back()) {
   LACUNA_CHECK(sizes.size() >= 2);
   for (size_t i = 0; i + 1 < sizes.size(); ++i) {
     const bool last = i + 2 == sizes.size();

@@ -58,8 +58,10 @@ class Mlp {
   // `sizes`: in, hidden…, out.
   Mlp(Scope scope, const std::vector<int64_t>& sizes, bool last_norm);
   Tensor operator()(Tensor x, Recording& recording) const;
+  int64_t out() const { return out_; }
 
  private:
+  int64_t out_;
   std::vector<Linear> linear_;
   std::vector<BatchNorm> norm_;
 };

@@ -19,13 +19,17 @@ std::span<const ObjectiveEntry> objectives() {
   return entries;
 }
 
-void add_objective_keys(Schema& schema) {
+std::vector<Key> objective_keys() {
   std::vector<std::string> names;
   for (const ObjectiveEntry& entry : objectives()) names.emplace_back(entry.name);
-  schema.add({key::one_of("objective.name", names, required, "What the encoder learns by.")});
+  std::vector<Key> all = {
+      key::one_of("objective.name", names, required, "What the encoder learns by.")};
   for (const ObjectiveEntry& entry : objectives()) {
-    schema.add_for("objective.name", std::string(entry.name), entry.keys());
+    for (Key own : entry.keys()) {
+      all.push_back(std::move(own).only_if("objective.name", {std::string(entry.name)}));
+    }
   }
+  return all;
 }
 
 std::unique_ptr<Objective> make_objective(const ObjectiveParts& parts) {

@@ -18,7 +18,7 @@ struct ObjectiveEntry {
 std::span<const ObjectiveEntry> objectives();
 
 // objective.name and every objective's own keys.
-void add_objective_keys(Schema& schema);
+std::vector<Key> objective_keys();
 
 std::unique_ptr<Objective> make_objective(const ObjectiveParts& parts);
 

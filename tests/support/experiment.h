@@ -22,9 +22,7 @@ struct SmallImages {
 inline Configuration small_configuration(std::string_view objective, const SmallImages& images,
                                          const std::string& more = "") {
   Schema schema;
-  add_objective_keys(schema);
-  add_encoder_keys(schema);
-  add_optimizer_keys(schema);
+  schema.add(objective_keys()).add(encoder_keys()).add(optimizer_keys());
   std::string text = concat("[objective]\nname = \"", objective, "\"\n");
   if (objective == "simclr" || objective == "byol") text += "hidden = 16\nprojection = 8\n";
   text += concat("[encoder]\nwidth = ", images.width, "\n", more);

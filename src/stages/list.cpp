@@ -94,6 +94,8 @@ Syntax inspect_syntax() {
 
 std::vector<Stage> stages() {
   return {
+      {pretrain_syntax(), true, pretrain},
+      {embed_syntax(), true, embed},
       {inspect_syntax(), false, inspect},
   };
 }

@@ -4,6 +4,11 @@
 #include <vector>
 
 #include "augment/options.h"
+#include "encoders/list.h"
+#include "objectives/list.h"
+#include "stages/source.h"
+#include "train/optimizer.h"
+#include "train/options.h"
 
 namespace lacuna {
 namespace {
@@ -34,7 +39,12 @@ void listed(Schema& schema) {
 std::vector<Contribution> contributions() {
   return {
       {listed<stage_keys>, {"pretrain", "embed", "finetune"}},
+      {listed<source_keys>, {"pretrain", "finetune"}},
       {listed<augment_keys>, {"pretrain", "finetune"}},
+      {listed<objective_keys>, {"pretrain"}},
+      {listed<encoder_keys>, {"pretrain"}},
+      {listed<optimizer_keys>, {"pretrain", "finetune"}},
+      {listed<train_keys>, {"pretrain", "finetune"}},
   };
 }
 

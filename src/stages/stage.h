@@ -35,6 +35,8 @@ Syntax embed_syntax();
 Syntax finetune_syntax();
 Syntax inspect_syntax();
 
+ExitStatus pretrain(const Arguments& arguments, StageContext& context);
+ExitStatus embed(const Arguments& arguments, StageContext& context);
 ExitStatus inspect(const Arguments& arguments, StageContext& context);
 
 }  // namespace lacuna

@@ -13,23 +13,10 @@
 #include "base/text.h"
 #include "data/hdf5.h"
 #include "stages/invocation.h"
+#include "stages/versions.h"
 
 namespace lacuna {
 namespace {
-
-// "Open MPI v4.1.4", the first line or sentence of what the library says.
-std::string mpi_version() {
-  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
-  int length = 0;
-  MPI_Get_library_version(text.data(), &length);  // allowed before MPI_Init
-  const std::string all(text.data());
-  return all.substr(0, all.find_first_of(",\n"));
-}
-
-std::string onednn_version() {
-  const dnnl_version_t* version = dnnl_version();
-  return concat(version->major, ".", version->minor, ".", version->patch);
-}
 
 // What the processor has for bfloat16, which Highway's names do not tell.
 std::vector<std::string> bfloat16_units() {
@@ -57,6 +44,20 @@ std::string instruction_sets() {
 }
 
 }  // namespace
+
+// The first line or sentence of what the library says.
+std::string mpi_version() {
+  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
+  int length = 0;
+  MPI_Get_library_version(text.data(), &length);  // allowed before MPI_Init
+  const std::string all(text.data());
+  return all.substr(0, all.find_first_of(",\n"));
+}
+
+std::string onednn_version() {
+  const dnnl_version_t* version = dnnl_version();
+  return concat(version->major, ".", version->minor, ".", version->patch);
+}
 
 std::string version_text() {
   const BuildInfo build = build_info();

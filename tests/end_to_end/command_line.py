@@ -6,7 +6,7 @@ import support
 class CommandLine(support.EndToEndTest):
     def test_help_names_every_stage(self):
         result = self.succeeds("--help")
-        for stage in ("inspect",):
+        for stage in ("pretrain", "embed", "inspect"):
             self.assertIn(stage, result.stdout)
         self.assertEqual(result.stderr, "")
 
@@ -21,6 +21,6 @@ class CommandLine(support.EndToEndTest):
         self.assertIn("--no-such-option", result.complaint())
 
     def test_unknown_stage_names_the_nearest_on_three_ranks(self):
-        result = self.lacuna("inspekt", ranks=3, timeout=20)
+        result = self.lacuna("pretrian", ranks=3, timeout=20)
         self.assertEqual(result.status, 2, result)
-        self.assertIn("inspect", result.complaint())
+        self.assertIn("pretrain", result.complaint())

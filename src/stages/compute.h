@@ -1,0 +1,26 @@
+// Compute: the device, threads and precision that a stage works with, agreed over all ranks.
+#pragma once
+
+#include <memory>
+
+#include "backend/device.h"
+#include "comm/placement.h"
+#include "stages/stage.h"
+#include "train/checkpoint.h"
+#include "train/options.h"
+
+namespace lacuna {
+
+struct Compute {
+  std::unique_ptr<Device> device;
+  DType dtype = DType::f32;  // of activations
+  int threads = 1;           // of this rank
+  Environment environment;   // what the bits of a result depend on; stored with checkpoints
+};
+
+// Collective. Says in one line where the ranks are. precision: "auto", "f32" or "bf16"; `before` is
+// that of the run which is continued, which "auto" keeps ("" for a new run).
+Compute make_compute(const TrainOptions& options, StageContext& context,
+                     const std::string& before = "");
+
+}  // namespace lacuna

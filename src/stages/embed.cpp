@@ -1,0 +1,130 @@
+// embed: writes the representations of a data set.
+#include <filesystem>
+
+#include "base/build_info.h"
+#include "comm/agree.h"
+#include "stages/compute.h"
+#include "stages/embedding.h"
+#include "stages/load_configuration.h"
+#include "stages/model.h"
+#include "stages/schema.h"
+#include "stages/source.h"
+#include "train/loop.h"
+#include "train/representations.h"
+#include "train/run.h"
+
+namespace lacuna {
+
+namespace {
+
+// The run's configuration with another data set in it.
+Configuration run_configuration(const std::filesystem::path& run, const Arguments& arguments,
+                                Communicator& communicator) {
+  return agreed(communicator, [&] {
+    std::vector<std::string> overrides = arguments.values("set");
+    return Configuration::from_text(stored_configuration(run), schema_of("pretrain"),
+                                    (run / "config.toml").string(), overrides);
+  });
+}
+
+Checkpoint required_checkpoint(const std::filesystem::path& run, const Arguments& arguments,
+                               StageContext& context) {
+  auto checkpoint = find_on_all_ranks(run, arguments.value("checkpoint"), context);
+  if (!checkpoint) {
+    const Error error(ExitStatus::bad_input,
+                      concat(run.string(), " has no usable checkpoint: embed needs a run that pretrain has "
+                                           "written at least one of"));
+    agree(context.communicator, &error);
+  }
+  return *std::move(checkpoint);
+}
+
+// Rank 0's writer of the output file.
+class Output {
+ public:
+  Output(const Arguments& arguments, const Source& source, int64_t features, const Checkpoint& checkpoint,
+         const Configuration& configuration)
+      : source_(source) {
+    RepresentationsLayout layout;
+    layout.samples = source.dataset().samples();
+    layout.features = features;
+    for (const DataFile& file : source.dataset().files()) layout.files.push_back(file.path);
+    if (source.labelled()) layout.columns.push_back({.name = "label", .dtype = DType::i64, .row = Shape{}});
+    const BuildInfo build = build_info();
+    const DataIdentity identity = source.identity();
+    writer_ = std::make_unique<RepresentationsWriter>(
+        arguments.value("out"), layout,
+        RepresentationsOrigin{.run = checkpoint.folder.parent_path().parent_path().string(),
+                              .step = checkpoint.info.step,
+                              .weights = arguments.value("weights"),
+                              .layer = arguments.value("layer"),
+                              .dataset = identity.dataset,
+                              .data_hash = identity.hash,
+                              .code_version = concat(build.version, " ", build.commit),
+                              .configuration = configuration.resolved()},
+        arguments.given("force"));
+  }
+
+  void write(const EmbeddedRows& rows) {
+    writer_->write("z", rows.first, rows.count, rows.z);
+    if (rows.labels != nullptr) writer_->write("label", rows.first, rows.count, rows.labels);
+    std::vector<int32_t> file;
+    std::vector<int64_t> row;
+    for (int64_t sample = rows.first; sample < rows.first + rows.count; ++sample) {
+      const DataFile& in = source_.dataset().file_of(sample);
+      file.push_back(static_cast<int32_t>(&in - source_.dataset().files().data()));
+      row.push_back(sample - in.first);
+    }
+    writer_->write("file", rows.first, rows.count, file.data());
+    writer_->write("row", rows.first, rows.count, row.data());
+  }
+  void finish() { writer_->finish(); }
+
+ private:
+  const Source& source_;
+  std::unique_ptr<RepresentationsWriter> writer_;
+};
+
+}  // namespace
+
+ExitStatus embed(const Arguments& arguments, StageContext& context) {
+  Communicator& communicator = context.communicator;
+  const std::filesystem::path run = arguments.argument();
+  const Configuration configuration = run_configuration(run, arguments, communicator);
+  const Checkpoint checkpoint = required_checkpoint(run, arguments, context);
+  const TrainOptions options = train_options(configuration);
+
+  // The run's own range and statistics: an encoder is used on what it was trained on.
+  Source source(configuration, communicator, context.log, {.files = arguments.values("data"), .like = &checkpoint});
+  Compute compute = make_compute(options, context, checkpoint.info.environment.precision);
+  Model model(configuration, source.views(), *compute.device);
+  load_state(checkpoint, tensor_targets(model.store()), Match::subset, communicator);
+
+  const Weights weights = arguments.value("weights") == "teacher" ? Weights::teacher : Weights::student;
+  const Layer layer = arguments.value("layer") == "projector" ? Layer::projector : Layer::encoder;
+  Embedder embedder(representation(model.objective().network(weights), layer), compute, communicator);
+  std::unique_ptr<Output> output;
+  agreed(communicator, [&] {
+    if (communicator.rank() == 0) {
+      output = std::make_unique<Output>(arguments, source, embedder.features(), checkpoint, configuration);
+    }
+  });
+  constexpr int64_t batch = 512;
+  int64_t done = 0;
+  embedder.embed(source.dataset(), source.plain_rows(), batch, source.buffer(), source.workers(),
+                 [&](const EmbeddedRows& rows) {
+                   if (output) output->write(rows);
+                   done += rows.count;
+                   if (context.log.progress_due()) {
+                     context.log.progress(concat("embedded ", done, " of ", source.dataset().samples(), " samples"));
+                   }
+                 });
+  agreed(communicator, [&] {
+    if (output) output->finish();
+  });
+  context.log.line("wrote ", arguments.value("out"), ": ", source.dataset().samples(), " x ",
+                   embedder.features(), " representations of step ", checkpoint.info.step);
+  return ExitStatus::finished;
+}
+
+}  // namespace lacuna

@@ -1,0 +1,156 @@
+// pretrain: trains an encoder without labels, or continues a run.
+#include <filesystem>
+
+#include "comm/agree.h"
+#include "data/loader.h"
+#include "data/order.h"
+#include "stages/compute.h"
+#include "stages/load_configuration.h"
+#include "stages/model.h"
+#include "stages/schema.h"
+#include "stages/source.h"
+#include "train/loop.h"
+#include "train/run.h"
+
+namespace lacuna {
+
+namespace {
+
+int64_t steps_to_do(const TrainOptions& options, int64_t samples) {
+  const int64_t steps = options.epochs * samples / options.batch;
+  return options.max_steps > 0 ? std::min(options.max_steps, steps) : steps;
+}
+
+// Rank 0 makes or opens the run folder; every rank learns whether it continues.
+std::filesystem::path open_on_all_ranks(const Arguments& arguments, const Configuration& configuration,
+                                        StageContext& context) {
+  const std::filesystem::path folder =
+      arguments.given("run") ? std::filesystem::path(arguments.value("run"))
+                             : default_run_folder(arguments.argument());
+  agreed(context.communicator, [&] {
+    if (context.communicator.rank() != 0) return;
+    const OpenedRun run = open_run(folder, configuration, schema_of("pretrain"), arguments.given("force"));
+    for (const std::string& note : run.notes) context.log.line(note);
+  });
+  return folder;
+}
+
+void start_from(const std::filesystem::path& other, Model& model, StageContext& context) {
+  const auto checkpoint = find_on_all_ranks(other, "last", context);
+  if (!checkpoint) {
+    const Error error(ExitStatus::bad_input, concat(other.string(), " has no usable checkpoint: --init-from "
+                                                    "needs the folder of a run that has one"));
+    agree(context.communicator, &error);
+  }
+  // Weights only: momenta belong to the old run.
+  std::vector<TensorTarget> targets;
+  for (State& state : model.store().all()) {
+    if (state.role() == Role::optimizer) continue;
+    if (checkpoint->find(state.name()) == nullptr) continue;
+    targets.push_back({state.name(), state.dtype(), state.shape(), state.data()});
+  }
+  load_state(*checkpoint, targets, Match::subset, context.communicator);
+  context.log.line("starting from step ", checkpoint->info.step, " of ", other.string(), ": ",
+                   targets.size(), " tensors taken over");
+}
+
+}  // namespace
+
+ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
+  Communicator& communicator = context.communicator;
+  Log& log = context.log;
+  const Configuration configuration = load_configuration(
+      arguments.argument(), schema_of("pretrain"), arguments.values("set"), communicator);
+  const TrainOptions options = train_options(configuration);
+  log.set_interval(options.log_interval);
+
+  Source source(configuration, communicator, log);
+  const std::filesystem::path folder = open_on_all_ranks(arguments, configuration, context);
+  const auto checkpoint = find_on_all_ranks(folder, "last", context);
+  const int64_t steps = steps_to_do(options, source.dataset().samples());
+  if (checkpoint && checkpoint->info.step >= steps) {
+    log.line(folder.string(), " is finished: ", checkpoint->info.step, " steps are done");
+    return ExitStatus::finished;
+  }
+
+  Compute compute = make_compute(options, context, checkpoint ? checkpoint->info.environment.precision : "");
+  Model model(configuration, source.views(), *compute.device);
+  Trainer trainer(
+      *compute.device, communicator, model.store(),
+      [&](const Fields& fields, Recording& recording) { return model.objective().loss(fields, recording); },
+      make_optimizer(configuration),
+      {.compute = compute.dtype,
+       .synchronise_statistics = options.synchronise_statistics,
+       .clip = configuration.number("optimizer.clip"),
+       .bucket_bytes = static_cast<size_t>(options.bucket_bytes),
+       .plan = {.eager = arguments.given("eager")}});
+  const std::shared_ptr<const Recipe> recipe = model.objective().recipe();
+  const auto maker = source.rows(recipe);
+  const int64_t rows = std::max<int64_t>(1, options.batch / communicator.size());
+  trainer.prepare(empty_fields(maker->outputs(), rows, compute.dtype),
+                  std::vector<int64_t>(static_cast<size_t>(communicator.size()), rows));
+
+  LoopPlan plan{.steps = steps,
+                .batch = options.batch,
+                .samples = source.dataset().samples(),
+                .checkpoint_minutes = options.checkpoint_minutes,
+                .checkpoint_steps = options.checkpoint_steps};
+  plan.schedule = {.peak = configuration.number("optimizer.lr"),
+                   .warmup = static_cast<int64_t>(configuration.number("optimizer.warmup") *
+                                                  static_cast<double>(plan.samples) /
+                                                  static_cast<double>(plan.batch)),
+                   .total = steps};
+  MetricsTable metrics_so_far;
+  if (checkpoint) {
+    load_state(*checkpoint, tensor_targets(model.store()), Match::all, communicator);
+    plan.first_step = checkpoint->info.step;
+    metrics_so_far = checkpoint->info.metrics;
+    log.line("continuing ", folder.string(), " at step ", plan.first_step);
+    const std::string differ = environment_differences(checkpoint->info.environment, compute.environment);
+    if (!differ.empty()) log.warning("this restart will not be bit for bit what an uninterrupted run gives: ", differ);
+  } else if (arguments.given("init-from")) {
+    start_from(arguments.value("init-from"), model, context);
+  }
+
+  const OrderSpec order = source.order(options.batch, options.seed);
+  for (const std::string& line :
+       reading_lines(source.dataset(), order, options.batch, communicator.size(), source.buffer())) {
+    log.line(line);
+  }
+  Order counting(order);
+  Loader loader(source.dataset(), std::make_unique<Order>(order), maker,
+                {.rank = communicator.rank(),
+                 .ranks = communicator.size(),
+                 .batch = options.batch,
+                 .position = plan.first_step * options.batch,
+                 .end = steps * options.batch,
+                 .seed = options.seed,
+                 .buffer = source.buffer(),
+                 .workers = source.workers(),
+                 .threads = compute.threads});
+
+  std::unique_ptr<Metrics> metrics;
+  std::unique_ptr<CheckpointWriter> writer;
+  TrainingLoop::Output output;
+  agreed(communicator, [&] {
+    if (communicator.rank() != 0) return;
+    metrics = std::make_unique<Metrics>(folder / "metrics.jsonl", std::move(metrics_so_far));
+    writer = std::make_unique<CheckpointWriter>(folder, CheckpointWriter::Keep{.last = options.keep, .best = true},
+                                                plan.first_step);
+    output = {.metrics = metrics.get(), .checkpoints = writer.get(), .info = {}};
+    output.info.seed = static_cast<int64_t>(options.seed);
+    output.info.configuration = configuration.resolved();
+    output.info.environment = compute.environment;
+    output.info.data = {source.identity()};
+  });
+
+  TrainingLoop loop(plan, loader, trainer, model.store(), communicator, log, compute.dtype);
+  loop.run([&](int64_t position, int64_t count) { return counting.counts(position, count, communicator.size()); },
+           output);
+  for (const std::string& line : accounting_lines(loop.accounting())) log.line(line);
+  log.line("finished: ", steps, " steps, ", static_cast<int64_t>(loop.samples_per_second()),
+           " samples/s; the run is ", folder.string());
+  return ExitStatus::finished;
+}
+
+}  // namespace lacuna

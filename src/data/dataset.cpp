@@ -349,8 +349,10 @@ std::vector<std::string> reading_lines(const Dataset& dataset, const OrderSpec& 
   const bool large = 2 * block_bytes * std::min<int64_t>(24, batch) > buffer;
   const bool few = dataset.blocks() < std::min<int64_t>(24, batch) && block_bytes > (4 << 20);
   if (storage.chunk.rank() > 0 && (large || few)) {
+    // Chunks of at most 1 MiB of which 24 lanes hold two within half of the buffer.
+    const int64_t bytes = std::min<int64_t>(1 << 20, buffer / (2 * 2 * 24));
     const int64_t rows =
-        std::clamp<int64_t>((1 << 20) / std::max<int64_t>(1, field.sample_bytes()), 1, file.rows);
+        std::clamp<int64_t>(bytes / std::max<int64_t>(1, field.sample_bytes()), 1, file.rows);
     std::string chunk = concat(rows);
     for (const int64_t size : field.shape.sizes()) chunk += concat("x", size);
     lines.push_back(concat("chunks of ", storage.chunk,

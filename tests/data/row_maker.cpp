@@ -1,0 +1,141 @@
+// What reaches a recipe, and what the batch holds then.
+#include "data/row_maker.h"
+
+#include <catch2/catch.hpp>
+
+#include "data/loader.h"
+#include "data/options.h"
+#include "data/temporary_folder.h"
+#include "data/write_hdf5.h"
+
+using namespace lacuna;
+using Catch::Contains;
+
+namespace {
+
+// Writes its input and its key.
+class Echo : public Recipe {
+ public:
+  explicit Echo(const Shape& input)
+      : input_(input), outputs_{{"view", input, DType::f32}, {"key", {3}, DType::i64}} {}
+  const Shape& input() const override { return input_; }
+  const std::vector<OutputField>& outputs() const override { return outputs_; }
+  void apply(const float* sample, const SampleKey& key, std::span<void* const> to,
+             Scratch&) const override {
+    LACUNA_CHECK(to.size() == 2);
+    std::copy_n(sample, input_.count(), static_cast<float*>(to[0]));
+    auto* numbers = static_cast<int64_t*>(to[1]);
+    numbers[0] = static_cast<int64_t>(key.seed);
+    numbers[1] = static_cast<int64_t>(key.epoch);
+    numbers[2] = static_cast<int64_t>(key.sample);
+  }
+
+ private:
+  Shape input_;
+  std::vector<OutputField> outputs_;
+};
+
+}  // namespace
+
+TEST_CASE("recipes get interpreted floats and the key of the sample") {
+  const TemporaryFolder folder;
+  std::vector<int32_t> values, labels;  // [11, 3, 2, 2]: channels first
+  for (int s = 0; s < 11; ++s) {
+    for (int k = 0; k < 3; ++k) {
+      for (int p = 0; p < 4; ++p) values.push_back(s * 12 + k * 4 + p);
+    }
+    labels.push_back(-s);
+  }
+  {
+    written::DataFile file(folder / "a.h5");
+    file.add("x", H5T_STD_U8LE, H5T_NATIVE_INT, {11, 3, 2, 2}, values.data(),
+             {.chunk = {4, 3, 2, 2}});
+    file.add("y", H5T_STD_I16BE, H5T_NATIVE_INT, {11, 1}, labels.data());
+  }
+  const auto alone = self_communicator();
+  DataOptions options;
+  options.files = {folder / "a.h5"};
+  options.dataset = "x";
+  options.label = "y";
+  options.channels = Channels::first;
+  const Dataset dataset = open_dataset(options, *alone);
+  const DataFacts facts = find_facts(dataset, options, 4, 1, 1, *alone);
+  CHECK(facts.mean.size() == 3);
+  CHECK(facts.mean[0] == Approx((60 + 1.5) / 255));
+  const Interpretation interpretation = interpretation_of(dataset, options, facts.range);
+  CHECK(interpretation.shape() == Shape{2, 2, 3});
+  const auto maker = std::make_shared<RecipeRows>(dataset, sample_field, interpretation,
+                                                  std::make_shared<Echo>(interpretation.shape()));
+  LoaderOptions loading;
+  loading.batch = 4;
+  loading.end = 22;
+  loading.seed = 9;
+  Loader loader(dataset, std::make_unique<Order>(order_spec(dataset, facts, 9)), maker, loading);
+  int64_t seen = 0;
+  while (const std::optional<Batch> batch = loader.next()) {
+    CHECK(batch->names() == std::vector<std::string>{"view", "key", "label"});
+    CHECK(batch->field("view").shape() == Shape{batch->local_count(), 2, 2, 3});
+    CHECK(batch->field("label").shape() == Shape{batch->local_count()});
+    for (size_t i = 0; i < batch->samples.size(); ++i, ++seen) {
+      const int64_t sample = batch->samples[i];
+      const auto key = batch->field("key").as<int64_t>();
+      CHECK(key[3 * i] == 9);
+      CHECK(key[3 * i + 1] == seen / 11);
+      CHECK(key[3 * i + 2] == sample);
+      CHECK(batch->field("label").as<int64_t>()[i] == -sample);
+      const auto view = batch->field("view").as<float>();
+      for (int p = 0; p < 4; ++p) {
+        for (int k = 0; k < 3; ++k) {
+          const auto stored = static_cast<double>(sample * 12 + k * 4 + p);
+          CHECK(view[i * 12 + static_cast<size_t>(p * 3 + k)] == Approx(stored / 255));
+        }
+      }
+    }
+  }
+  CHECK(seen == 22);
+}
+
+TEST_CASE("labels of more than one number are refused") {
+  const TemporaryFolder folder;
+  const std::vector<int32_t> values(40, 1);
+  {
+    written::DataFile file(folder / "a.h5");
+    file.add("x", H5T_STD_U8LE, H5T_NATIVE_INT, {10, 4}, values.data());
+    file.add("y", H5T_STD_U8LE, H5T_NATIVE_INT, {10, 2}, values.data());
+  }
+  const auto alone = self_communicator();
+  const Dataset dataset({folder / "a.h5"}, {{"sample", "x"}, {"label", "y"}}, *alone);
+  const Interpretation interpretation(dataset.fields()[0], Channels::none, 0, 255);
+  CHECK_THROWS_WITH(
+      RecipeRows(dataset, "sample", interpretation, std::make_shared<Echo>(interpretation.shape())),
+      Contains("/y have the shape [2]") && Contains("data.label"));
+}
+
+TEST_CASE("lines at the start tell lanes and cost and how chunks are mended") {
+  const TemporaryFolder folder;
+  const std::vector<uint8_t> values(512 * 4096, 1);
+  written::DataFile(folder / "a.h5")
+      .add("x", H5T_STD_U8LE, H5T_NATIVE_UINT8, {512, 4096}, values.data(), {.chunk = {256, 4096}});
+  const auto alone = self_communicator();
+  const Dataset dataset({folder / "a.h5"}, {{"sample", "x"}}, *alone);
+  OrderSpec spec;
+  spec.block_samples = dataset.block_samples();
+  spec.lanes = 2;
+  const std::vector<std::string> lines = reading_lines(dataset, spec, 64, 4, 4 << 20);
+  REQUIRE(lines.size() == 2);
+  CHECK_THAT(lines[0], Contains("512 samples in 1 files, 2 blocks of up to 1 MiB, 2 lanes") &&
+                           Contains("on 4 ranks bytes read x 2,"));
+  CHECK_THAT(lines[1], Contains("h5repack -l /x:CHUNK=10x4096 ") && Contains("a.h5 NEW.h5"));
+  // The line does what it says.
+  const size_t at = lines[1].find("h5repack");
+  const std::string repaired = folder / "NEW.h5";
+  const std::string command = lines[1].substr(at, lines[1].rfind(' ') - at) + " " + repaired;
+  if (std::system("command -v h5repack > /dev/null") == 0) {
+    REQUIRE(std::system(command.c_str()) == 0);
+    const Dataset better({repaired}, {{"sample", "x"}}, *alone);
+    CHECK(better.blocks() == 52);
+    spec.block_samples = better.block_samples();
+    spec.lanes = 24;
+    CHECK(reading_lines(better, spec, 64, 4, 4 << 20).size() == 1);
+  }
+}

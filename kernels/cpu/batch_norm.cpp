@@ -50,11 +50,15 @@ struct BatchNormArguments {
 HWY_BEFORE_NAMESPACE();
 namespace lacuna::cpu::HWY_NAMESPACE {
 
-// Rows are taken several at a time, so that per-channel values are loaded once for all of them.
-template <int rows, typename Body>
-HWY_INLINE int64_t for_row_groups(int64_t begin, int64_t end, const Body& body) {
-  for (; begin + rows <= end; begin += rows) body(begin);
-  return begin;
+// body(number of rows, first row) over [begin, end). Short rows are taken four at a time, so that
+// per-channel values are loaded once for all four; longer ones one by one, in the order of memory:
+// the steps between them (512 bytes to 1 KiB) lose the processor's prefetching half of its rate.
+template <typename T, typename Body>
+HWY_INLINE void for_row_groups(int64_t channels, int64_t begin, int64_t end, const Body& body) {
+  if (channels * static_cast<int64_t>(sizeof(T)) <= 256) {
+    for (; begin + 4 <= end; begin += 4) body(std::integral_constant<int, 4>(), begin);
+  }
+  for (; begin < end; ++begin) body(std::integral_constant<int, 1>(), begin);
 }
 
 template <int rows, typename T>
@@ -78,11 +82,8 @@ void batch_norm_moments(const BatchNormArguments& a, int64_t begin, int64_t end,
     using T = decltype(type);
     const T* x = static_cast<const T*>(a.x);
     double* square = sums + a.channels;
-    begin = for_row_groups<8>(begin, end, [&](int64_t row) HWY_ATTR {
-      add_moments<8>(x + row * a.channels, a.channels, sums, square);
-    });
-    for_row_groups<1>(begin, end, [&](int64_t row) HWY_ATTR {
-      add_moments<1>(x + row * a.channels, a.channels, sums, square);
+    for_row_groups<T>(a.channels, begin, end, [&](auto rows, int64_t row) HWY_ATTR {
+      add_moments<rows()>(x + row * a.channels, a.channels, sums, square);
     });
   });
 }
@@ -115,10 +116,9 @@ HWY_INLINE void apply_rows(const BatchNormArguments& a, int64_t first) {
 
 template <bool relu, bool residual, typename T>
 HWY_INLINE void apply_range(const BatchNormArguments& a, int64_t begin, int64_t end) {
-  begin = for_row_groups<4>(
-      begin, end, [&](int64_t row) HWY_ATTR { apply_rows<4, relu, residual, T>(a, row); });
-  for_row_groups<1>(begin, end,
-                    [&](int64_t row) HWY_ATTR { apply_rows<1, relu, residual, T>(a, row); });
+  for_row_groups<T>(a.channels, begin, end, [&](auto rows, int64_t row) HWY_ATTR {
+    apply_rows<rows(), relu, residual, T>(a, row);
+  });
 }
 
 void batch_norm_apply_rows(const BatchNormArguments& a, int64_t begin, int64_t end) {
@@ -174,11 +174,8 @@ HWY_INLINE void add_gradients(const BatchNormArguments& a, int64_t first, double
 template <Mask mask, typename T>
 HWY_INLINE void add_gradients_range(const BatchNormArguments& a, int64_t begin, int64_t end,
                                     double* sums) {
-  begin = for_row_groups<8>(begin, end, [&](int64_t row) HWY_ATTR {
-    add_gradients<8, mask, T>(a, row, sums, sums + a.channels);
-  });
-  for_row_groups<1>(begin, end, [&](int64_t row) HWY_ATTR {
-    add_gradients<1, mask, T>(a, row, sums, sums + a.channels);
+  for_row_groups<T>(a.channels, begin, end, [&](auto rows, int64_t row) HWY_ATTR {
+    add_gradients<rows(), mask, T>(a, row, sums, sums + a.channels);
   });
 }
 
@@ -221,10 +218,9 @@ HWY_INLINE void gradient_rows(const BatchNormArguments& a, int64_t first) {
 
 template <Mask mask, bool residual, typename T>
 HWY_INLINE void gradient_range(const BatchNormArguments& a, int64_t begin, int64_t end) {
-  begin = for_row_groups<4>(
-      begin, end, [&](int64_t row) HWY_ATTR { gradient_rows<4, mask, residual, T>(a, row); });
-  for_row_groups<1>(begin, end,
-                    [&](int64_t row) HWY_ATTR { gradient_rows<1, mask, residual, T>(a, row); });
+  for_row_groups<T>(a.channels, begin, end, [&](auto rows, int64_t row) HWY_ATTR {
+    gradient_rows<rows(), mask, residual, T>(a, row);
+  });
 }
 
 void batch_norm_gradient_rows(const BatchNormArguments& a, int64_t begin, int64_t end) {
@@ -251,11 +247,8 @@ void column_sums(const BatchNormArguments& a, int64_t begin, int64_t end, double
   with_type(a.dtype, [&](auto type) HWY_ATTR {
     using T = decltype(type);
     const T* x = static_cast<const T*>(a.x);
-    begin = for_row_groups<8>(begin, end, [&](int64_t row) HWY_ATTR {
-      add_columns<8>(x + row * a.channels, a.channels, sums);
-    });
-    for_row_groups<1>(begin, end, [&](int64_t row) HWY_ATTR {
-      add_columns<1>(x + row * a.channels, a.channels, sums);
+    for_row_groups<T>(a.channels, begin, end, [&](auto rows, int64_t row) HWY_ATTR {
+      add_columns<rows()>(x + row * a.channels, a.channels, sums);
     });
   });
 }

@@ -1,10 +1,9 @@
 // Convolutions by oneDNN: 2 B prod(out) K C prod(kernel) FLOPs each, bound by arithmetic (the floor
 // is the processor's FLOPs; 64 channels of 32x32 take 37 FLOPs a byte).
 //
-// Activations stay channels-last. Weights are stored as PyTorch has them; oneDNN gets the layout it
-// asks for by one reorder a call, a few percent of the smallest convolution's time. A first layer
-// has so few channels that channels-last leaves most lanes of a vector idle: its input is reordered
-// to channels-first, for which oneDNN has kernels of their own.
+// Activations stay channels-last, first layers with their few channels too. Weights are stored as
+// PyTorch has them; oneDNN gets the layout it asks for by one reorder a call, a few percent of the
+// smallest convolution's time.
 #include "kernels/convolution.h"
 
 #include "kernels/cpu/kernels.h"
@@ -16,8 +15,6 @@ namespace {
 
 using dnnl::memory;
 using Tag = memory::format_tag;
-
-constexpr int64_t few_channels = 4;
 
 // Spatial sizes of a convolution, its last `axes` ones.
 memory::dims spatial(const Convolution& c, const int64_t (&sizes)[3]) {
@@ -49,12 +46,10 @@ struct Layouts {
 };
 
 // What oneDNN is asked for, in `type`; weights in the layout it likes best.
-OneDnnConvolution describe(const Convolution& c, memory::data_type type, bool channels_first) {
+OneDnnConvolution describe(const Convolution& c, memory::data_type type) {
   const Tag last = pick(c, Tag::nwc, Tag::nhwc, Tag::ndhwc);
-  const Tag first = pick(c, Tag::ncw, Tag::nchw, Tag::ncdhw);
   OneDnnConvolution d;
-  d.source = memory::desc(dims(c.batch, c.in_channels, spatial(c, c.in)), type,
-                          channels_first ? first : last);
+  d.source = memory::desc(dims(c.batch, c.in_channels, spatial(c, c.in)), type, last);
   const memory::dims weights = dims(c.out_channels, c.in_channels, spatial(c, c.kernel));
   d.weights = memory::desc(weights, type, Tag::any);
   d.weight_gradient = memory::desc(weights, memory::data_type::f32, Tag::any);
@@ -68,12 +63,11 @@ OneDnnConvolution describe(const Convolution& c, memory::data_type type, bool ch
 // make(description) of the best description that oneDNN has a kernel for. What it has none for in
 // bfloat16 (2.6: weight gradients of first layers) is computed in f32 between reorders.
 template <typename Make>
-auto first_supported(const Convolution& c, memory::data_type type, bool channels_first,
-                     const Make& make) {
+auto first_supported(const Convolution& c, memory::data_type type, const Make& make) {
   const auto f32 = memory::data_type::f32;
   for (const auto candidate : {type, f32}) {
     try {
-      return make(describe(c, candidate, channels_first));
+      return make(describe(c, candidate));
     } catch (const dnnl::error& error) {
       if (error.status != dnnl_unimplemented || candidate == f32) throw;
     }
@@ -106,8 +100,7 @@ void convolution(const Call& call) {
   OneDnnProblem& problem = onednn.problem(key_of("convolution", call), [&] {
     const Layouts l(c, call.in[0], call.in[1]);
     const auto descriptor =
-        first_supported(c, l.type, c.in_channels < few_channels,
-                        [&](const OneDnnConvolution& d) { return onednn.forward(d); });
+        first_supported(c, l.type, [&](const OneDnnConvolution& d) { return onednn.forward(d); });
     Operands operands{{DNNL_ARG_SRC, l.source, descriptor.src_desc()},
                       {DNNL_ARG_WEIGHTS, l.weights, descriptor.weights_desc()},
                       {DNNL_ARG_DST, l.destination, descriptor.dst_desc(), true}};
@@ -129,7 +122,7 @@ void convolution_data_gradient(const Call& call) {
   OneDnnProblem& problem = onednn.problem(key_of("convolution_data_gradient", call), [&] {
     const Layouts l(c, call.in[0], call.in[1]);
     const auto descriptor = first_supported(
-        c, l.type, false, [&](const OneDnnConvolution& d) { return onednn.data_gradient(d); });
+        c, l.type, [&](const OneDnnConvolution& d) { return onednn.data_gradient(d); });
     return problem_of<dnnl::convolution_backward_data>(
         onednn, descriptor,
         {{DNNL_ARG_DIFF_DST, l.destination, descriptor.diff_dst_desc()},
@@ -151,7 +144,7 @@ void convolution_weight_gradient(const Call& call) {
   OneDnnProblem& problem = onednn.problem(key_of("convolution_weight_gradient", call), [&] {
     const Layouts l(c, call.in[0], call.out[0]);
     const auto descriptor = first_supported(
-        c, l.type, false, [&](const OneDnnConvolution& d) { return onednn.weight_gradient(d); });
+        c, l.type, [&](const OneDnnConvolution& d) { return onednn.weight_gradient(d); });
     return problem_of<dnnl::convolution_backward_weights>(
         onednn, descriptor,
         {{DNNL_ARG_SRC, l.source, descriptor.src_desc()},

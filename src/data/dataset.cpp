@@ -2,6 +2,7 @@
 
 #include <glob.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -95,6 +96,10 @@ FieldStorage storage_of(const hdf5::File& file, const hdf5::Dataset& dataset) {
 std::vector<std::string> expand_files(const std::vector<std::string>& patterns) {
   std::set<std::string> paths;
   for (const std::string& pattern : patterns) {
+    if (access(pattern.c_str(), F_OK) == 0) {  // a name may hold * or [ itself
+      paths.insert(pattern);
+      continue;
+    }
     glob_t found{};
     const int status = glob(pattern.c_str(), 0, nullptr, &found);
     for (size_t i = 0; status == 0 && i < found.gl_pathc; ++i) paths.insert(found.gl_pathv[i]);
@@ -103,8 +108,7 @@ std::vector<std::string> expand_files(const std::vector<std::string>& patterns) 
     if (pattern.find_first_of("*?[") != std::string::npos) {
       bad_input("no file matches ", pattern, " of data.files");
     }
-    hdf5::File::open(pattern);  // says what is wrong with it
-    paths.insert(pattern);
+    hdf5::File::open(pattern);  // throws: says what is wrong with it
   }
   if (paths.empty()) bad_input("data.files names no file");
   return {paths.begin(), paths.end()};

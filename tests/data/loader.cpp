@@ -261,8 +261,7 @@ TEST_CASE("loader leaves to the library what it cannot read itself") {
 
 TEST_CASE("loader joins many files of different storage in bytewise order") {
   const TemporaryFolder folder;
-  const std::vector<std::string> names = {"B.h5", "a.h5", "a10.h5", "a2.h5",
-                                          "\xc3\xa4.h5"};  // sorted
+  const std::vector<std::string> names = {"B.h5", "a.h5", "a10.h5", "a2.h5", "b[1].h5"};  // sorted
   int64_t first = 0;
   for (size_t i = 0; i < names.size(); ++i) {
     const int64_t rows = i == 3 ? 0 : 5 + 3 * static_cast<int64_t>(i);
@@ -273,7 +272,7 @@ TEST_CASE("loader joins many files of different storage in bytewise order") {
              {static_cast<hsize_t>(rows), 4}, values_of(first, rows, 4).data(), style);
     first += rows;
   }
-  const Dataset dataset = open_x({folder / "*.h5", folder / "a.h5"});
+  const Dataset dataset = open_x({folder / "*.h5", folder / "a.h5", folder / "b[1].h5"});
   REQUIRE(dataset.files().size() == 5);
   for (size_t i = 0; i < names.size(); ++i) CHECK(dataset.files()[i].path == folder / names[i]);
   CHECK(dataset.file_of(5).path == folder / "a.h5");
@@ -489,4 +488,36 @@ TEST_CASE("missing filter of a dataset is named") {
   H5Zunregister(32123);
   CHECK_THAT(failure_of({path}, {{"x", "x"}}, 0).what(),
              Contains("looking-glass") && Contains("32123") && Contains("HDF5_PLUGIN_PATH"));
+}
+
+TEST_CASE("loader reads the booleans of h5py and unsigned labels of 64 bits") {
+  const TemporaryFolder folder;
+  const hid_t boolean = H5Tenum_create(H5T_STD_I8LE);
+  const int8_t no = 0, yes = 1;
+  H5Tenum_insert(boolean, "FALSE", &no);
+  H5Tenum_insert(boolean, "TRUE", &yes);
+  const std::vector<int8_t> flags = {1, 0, 0, 1, 1};
+  const std::vector<uint64_t> labels = {7, 0, 1ull << 40, 3, 2};
+  for (const bool chunked : {false, true}) {
+    const written::Style style =
+        chunked ? written::Style{.chunk = {2}, .deflate = 1} : written::Style{};
+    {
+      written::DataFile file(folder / "a.h5");
+      file.add("flag", boolean, boolean, {5}, flags.data(), style);
+      file.add("label", H5T_STD_U64BE, H5T_NATIVE_UINT64, {5}, labels.data(), style);
+    }
+    const auto alone = self_communicator();
+    const Dataset dataset({folder / "a.h5"}, {{"flag", "flag"}, {"label", "label"}}, *alone);
+    LoaderOptions options;
+    options.batch = 5;
+    Loader loader(dataset, std::make_unique<Sequential>(dataset.block_samples()),
+                  std::make_shared<StoredRows>(dataset), options);
+    const Batch batch = loader.next().value();
+    for (size_t i = 0; i < 5; ++i) {
+      CHECK(batch.field("flag").as<uint8_t>()[i] == flags[i]);
+      CHECK(batch.field("label").as<int64_t>()[i] == static_cast<int64_t>(labels[i]));
+    }
+    CHECK_FALSE(loader.next());
+  }
+  H5Tclose(boolean);
 }

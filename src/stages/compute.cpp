@@ -18,15 +18,17 @@ DType activations(const TrainOptions& options, const std::string& before, Isa is
   if (wanted == "auto" && !before.empty()) wanted = before;
   if (wanted == "auto") wanted = isa >= Isa::amx ? "bf16" : "f32";
   if (wanted == "bf16" && isa < Isa::avx512) {
-    bad_input("train.precision is \"bf16\", which needs AVX-512 on every rank, and the least of the ",
-              "processors has ", name_of(isa), ": set train.precision to \"f32\"");
+    bad_input(
+        "train.precision is \"bf16\", which needs AVX-512 on every rank, and the least of the ",
+        "processors has ", name_of(isa), ": set train.precision to \"f32\"");
   }
   return wanted == "bf16" ? DType::bf16 : DType::f32;
 }
 
 }  // namespace
 
-Compute make_compute(const TrainOptions& options, StageContext& context, const std::string& before) {
+Compute make_compute(const TrainOptions& options, StageContext& context,
+                     const std::string& before) {
   const int leader = context.session != nullptr ? context.session->node_leader() : 0;
   const Placement placement = find_placement(context.communicator, view_of_this_rank(leader));
   Compute compute;
@@ -44,7 +46,9 @@ Compute make_compute(const TrainOptions& options, StageContext& context, const s
                          .ranks = context.communicator.size(),
                          .threads = compute.threads,
                          .instruction_set = std::string(name_of(placement.isa)),
-                         .precision = compute.dtype == DType::bf16 ? "bf16" : compute.dtype == DType::f32 ? "f32" : "f64"};
+                         .precision = compute.dtype == DType::bf16  ? "bf16"
+                                      : compute.dtype == DType::f32 ? "f32"
+                                                                    : "f64"};
   return compute;
 }
 

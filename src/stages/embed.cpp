@@ -32,8 +32,9 @@ Checkpoint required_checkpoint(const std::filesystem::path& run, const Arguments
   auto checkpoint = find_on_all_ranks(run, arguments.value("checkpoint"), context);
   if (!checkpoint) {
     const Error error(ExitStatus::bad_input,
-                      concat(run.string(), " has no usable checkpoint: embed needs a run that pretrain has "
-                                           "written at least one of"));
+                      concat(run.string(),
+                             " has no usable checkpoint: embed needs a run that pretrain has "
+                             "written at least one of"));
     agree(context.communicator, &error);
   }
   return *std::move(checkpoint);
@@ -42,14 +43,15 @@ Checkpoint required_checkpoint(const std::filesystem::path& run, const Arguments
 // Rank 0's writer of the output file.
 class Output {
  public:
-  Output(const Arguments& arguments, const Source& source, int64_t features, const Checkpoint& checkpoint,
-         const Configuration& configuration)
+  Output(const Arguments& arguments, const Source& source, int64_t features,
+         const Checkpoint& checkpoint, const Configuration& configuration)
       : source_(source) {
     RepresentationsLayout layout;
     layout.samples = source.dataset().samples();
     layout.features = features;
     for (const DataFile& file : source.dataset().files()) layout.files.push_back(file.path);
-    if (source.labelled()) layout.columns.push_back({.name = "label", .dtype = DType::i64, .row = Shape{}});
+    if (source.labelled())
+      layout.columns.push_back({.name = "label", .dtype = DType::i64, .row = Shape{}});
     const BuildInfo build = build_info();
     const DataIdentity identity = source.identity();
     writer_ = std::make_unique<RepresentationsWriter>(
@@ -95,18 +97,22 @@ ExitStatus embed(const Arguments& arguments, StageContext& context) {
   const TrainOptions options = train_options(configuration);
 
   // The run's own range and statistics: an encoder is used on what it was trained on.
-  Source source(configuration, communicator, context.log, {.files = arguments.values("data"), .like = &checkpoint});
+  Source source(configuration, communicator, context.log,
+                {.files = arguments.values("data"), .like = &checkpoint});
   Compute compute = make_compute(options, context, checkpoint.info.environment.precision);
   Model model(configuration, source.views(), *compute.device);
   load_state(checkpoint, tensor_targets(model.store()), Match::subset, communicator);
 
-  const Weights weights = arguments.value("weights") == "teacher" ? Weights::teacher : Weights::student;
+  const Weights weights =
+      arguments.value("weights") == "teacher" ? Weights::teacher : Weights::student;
   const Layer layer = arguments.value("layer") == "projector" ? Layer::projector : Layer::encoder;
-  Embedder embedder(representation(model.objective().network(weights), layer), compute, communicator);
+  Embedder embedder(representation(model.objective().network(weights), layer), compute,
+                    communicator);
   std::unique_ptr<Output> output;
   agreed(communicator, [&] {
     if (communicator.rank() == 0) {
-      output = std::make_unique<Output>(arguments, source, embedder.features(), checkpoint, configuration);
+      output = std::make_unique<Output>(arguments, source, embedder.features(), checkpoint,
+                                        configuration);
     }
   });
   constexpr int64_t batch = 512;
@@ -116,7 +122,8 @@ ExitStatus embed(const Arguments& arguments, StageContext& context) {
                    if (output) output->write(rows);
                    done += rows.count;
                    if (context.log.progress_due()) {
-                     context.log.progress(concat("embedded ", done, " of ", source.dataset().samples(), " samples"));
+                     context.log.progress(
+                         concat("embedded ", done, " of ", source.dataset().samples(), " samples"));
                    }
                  });
   agreed(communicator, [&] {

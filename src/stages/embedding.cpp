@@ -18,7 +18,8 @@ template <typename T>
 std::vector<T> gather_rows(const T* mine, const std::vector<int64_t>& counts, int64_t width,
                            Communicator& communicator) {
   std::vector<size_t> bytes;
-  for (const int64_t count : counts) bytes.push_back(static_cast<size_t>(count * width) * sizeof(T));
+  for (const int64_t count : counts)
+    bytes.push_back(static_cast<size_t>(count * width) * sizeof(T));
   std::vector<T> all(std::accumulate(bytes.begin(), bytes.end(), size_t{0}) / sizeof(T));
   communicator.all_gather(mine, all.data(), bytes).wait();
   return all;
@@ -71,15 +72,18 @@ void Embedder::embed(const Dataset& dataset, std::shared_ptr<const RowMaker> mak
   while (const std::optional<Batch> rows = loader.next()) {
     const HostTensor z = represent(*rows);
     const bool labelled = rows->has("label");
-    const int64_t mine[2] = {rows->local_count(), rows->samples.empty() ? 0 : rows->samples.front()};
-    const auto all = gather_rows(mine, std::vector<int64_t>(static_cast<size_t>(communicator_.size()), 1), 2,
-                                 communicator_);
+    const int64_t mine[2] = {rows->local_count(),
+                             rows->samples.empty() ? 0 : rows->samples.front()};
+    const auto all = gather_rows(
+        mine, std::vector<int64_t>(static_cast<size_t>(communicator_.size()), 1), 2, communicator_);
     std::vector<int64_t> counts;
     for (size_t rank = 0; rank < all.size() / 2; ++rank) counts.push_back(all[2 * rank]);
-    const auto values = gather_rows(static_cast<const float*>(z.data()), counts, features(), communicator_);
-    const auto labels =
-        labelled ? gather_rows(static_cast<const int64_t*>(rows->field("label").data()), counts, 1, communicator_)
-                 : std::vector<int64_t>();
+    const auto values =
+        gather_rows(static_cast<const float*>(z.data()), counts, features(), communicator_);
+    const auto labels = labelled
+                            ? gather_rows(static_cast<const int64_t*>(rows->field("label").data()),
+                                          counts, 1, communicator_)
+                            : std::vector<int64_t>();
     int64_t at = 0;
     for (size_t rank = 0; rank < counts.size(); ++rank) {
       if (counts[rank] > 0) {

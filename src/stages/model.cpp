@@ -9,18 +9,19 @@ namespace lacuna {
 Model::Model(const Configuration& configuration, const ViewOptions& views, Device& device)
     : store_(device) {
   const auto seed = static_cast<uint64_t>(configuration.integer("seed"));
-  objective_ = make_objective({configuration, Scope(store_, seed),
-                               encoder_factory(configuration, views.sample), views});
+  objective_ = make_objective(
+      {configuration, Scope(store_, seed), encoder_factory(configuration, views.sample), views});
 }
 
-std::optional<Checkpoint> find_on_all_ranks(const std::filesystem::path& run, std::string_view which,
-                                            StageContext& context) {
+std::optional<Checkpoint> find_on_all_ranks(const std::filesystem::path& run,
+                                            std::string_view which, StageContext& context) {
   Communicator& communicator = context.communicator;
   int64_t length = -1;
   std::string folder;
   agreed(communicator, [&] {
     if (communicator.rank() != 0) return;
-    const auto found = find_checkpoint(run, which, [&](const std::string& sentence) { context.log.warning(sentence); });
+    const auto found = find_checkpoint(
+        run, which, [&](const std::string& sentence) { context.log.warning(sentence); });
     if (!found) return;
     folder = found->folder.string();
     length = static_cast<int64_t>(folder.size());

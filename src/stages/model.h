@@ -26,8 +26,8 @@ class Model {
 
 // Collective: rank 0 finds the usable checkpoint that `which` asks for ("last", "best", a step); all
 // read its manifest. None where there is no usable one.
-std::optional<Checkpoint> find_on_all_ranks(const std::filesystem::path& run, std::string_view which,
-                                            StageContext& context);
+std::optional<Checkpoint> find_on_all_ranks(const std::filesystem::path& run,
+                                            std::string_view which, StageContext& context);
 
 // Collective: loads State from a checkpoint; an error of any rank is everyone's.
 void load_state(const Checkpoint& checkpoint, std::span<const TensorTarget> targets, Match match,

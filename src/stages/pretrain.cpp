@@ -21,24 +21,35 @@ int64_t steps_to_do(const TrainOptions& options, int64_t samples) {
   return options.max_steps > 0 ? std::min(options.max_steps, steps) : steps;
 }
 
-// Rank 0 makes or opens the run folder; every rank learns whether it continues.
-std::filesystem::path open_on_all_ranks(const Arguments& arguments, const Configuration& configuration,
-                                        StageContext& context) {
-  const std::filesystem::path folder =
-      arguments.given("run") ? std::filesystem::path(arguments.value("run"))
-                             : default_run_folder(arguments.argument());
+std::filesystem::path run_folder(const Arguments& arguments) {
+  return arguments.given("run") ? std::filesystem::path(arguments.value("run"))
+                                : default_run_folder(arguments.argument());
+}
+
+// Whether there is a run that this one continues; rank 0 looks, so that all ranks agree.
+bool continues(const std::filesystem::path& folder, const Arguments& arguments,
+               Communicator& communicator) {
+  int64_t there = !arguments.given("force") && std::filesystem::exists(folder) ? 1 : 0;
+  communicator.broadcast(&there, sizeof there, 0).wait();
+  return there != 0;
+}
+
+// Rank 0 makes the run folder, or opens it to continue.
+void open_on_all_ranks(const std::filesystem::path& folder, const Arguments& arguments,
+                       const Configuration& configuration, StageContext& context) {
   agreed(context.communicator, [&] {
     if (context.communicator.rank() != 0) return;
-    const OpenedRun run = open_run(folder, configuration, schema_of("pretrain"), arguments.given("force"));
+    const OpenedRun run =
+        open_run(folder, configuration, schema_of("pretrain"), arguments.given("force"));
     for (const std::string& note : run.notes) context.log.line(note);
   });
-  return folder;
 }
 
 void start_from(const std::filesystem::path& other, Model& model, StageContext& context) {
   const auto checkpoint = find_on_all_ranks(other, "last", context);
   if (!checkpoint) {
-    const Error error(ExitStatus::bad_input, concat(other.string(), " has no usable checkpoint: --init-from "
+    const Error error(ExitStatus::bad_input, concat(other.string(),
+                                                    " has no usable checkpoint: --init-from "
                                                     "needs the folder of a run that has one"));
     agree(context.communicator, &error);
   }
@@ -64,26 +75,34 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   const TrainOptions options = train_options(configuration);
   log.set_interval(options.log_interval);
 
-  Source source(configuration, communicator, log);
-  const std::filesystem::path folder = open_on_all_ranks(arguments, configuration, context);
-  const auto checkpoint = find_on_all_ranks(folder, "last", context);
+  // A new run's folder is made only once its data has been found good.
+  const std::filesystem::path folder = run_folder(arguments);
+  const bool old = continues(folder, arguments, communicator);
+  if (old) open_on_all_ranks(folder, arguments, configuration, context);
+  const auto checkpoint = old ? find_on_all_ranks(folder, "last", context) : std::nullopt;
+  Source source(configuration, communicator, log, {.like = checkpoint ? &*checkpoint : nullptr});
+  if (checkpoint) source.require_same_data(*checkpoint);
+  if (!old) open_on_all_ranks(folder, arguments, configuration, context);
   const int64_t steps = steps_to_do(options, source.dataset().samples());
   if (checkpoint && checkpoint->info.step >= steps) {
     log.line(folder.string(), " is finished: ", checkpoint->info.step, " steps are done");
     return ExitStatus::finished;
   }
 
-  Compute compute = make_compute(options, context, checkpoint ? checkpoint->info.environment.precision : "");
+  Compute compute =
+      make_compute(options, context, checkpoint ? checkpoint->info.environment.precision : "");
   Model model(configuration, source.views(), *compute.device);
-  Trainer trainer(
-      *compute.device, communicator, model.store(),
-      [&](const Fields& fields, Recording& recording) { return model.objective().loss(fields, recording); },
-      make_optimizer(configuration),
-      {.compute = compute.dtype,
-       .synchronise_statistics = options.synchronise_statistics,
-       .clip = configuration.number("optimizer.clip"),
-       .bucket_bytes = static_cast<size_t>(options.bucket_bytes),
-       .plan = {.eager = arguments.given("eager")}});
+  source.keep_facts(model.store());
+  Trainer trainer(*compute.device, communicator, model.store(),
+                  [&](const Fields& fields, Recording& recording) {
+                    return model.objective().loss(fields, recording);
+                  },
+                  make_optimizer(configuration),
+                  {.compute = compute.dtype,
+                   .synchronise_statistics = options.synchronise_statistics,
+                   .clip = configuration.number("optimizer.clip"),
+                   .bucket_bytes = static_cast<size_t>(options.bucket_bytes),
+                   .plan = {.eager = arguments.given("eager")}});
   const std::shared_ptr<const Recipe> recipe = model.objective().recipe();
   const auto maker = source.rows(recipe);
   const int64_t rows = std::max<int64_t>(1, options.batch / communicator.size());
@@ -106,15 +125,17 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
     plan.first_step = checkpoint->info.step;
     metrics_so_far = checkpoint->info.metrics;
     log.line("continuing ", folder.string(), " at step ", plan.first_step);
-    const std::string differ = environment_differences(checkpoint->info.environment, compute.environment);
-    if (!differ.empty()) log.warning("this restart will not be bit for bit what an uninterrupted run gives: ", differ);
+    const std::string differ =
+        environment_differences(checkpoint->info.environment, compute.environment);
+    if (!differ.empty())
+      log.warning("this restart will not be bit for bit what an uninterrupted run gives: ", differ);
   } else if (arguments.given("init-from")) {
     start_from(arguments.value("init-from"), model, context);
   }
 
-  const OrderSpec order = source.order(options.batch, options.seed);
-  for (const std::string& line :
-       reading_lines(source.dataset(), order, options.batch, communicator.size(), source.buffer())) {
+  const OrderSpec order = source.order(options.seed);
+  for (const std::string& line : reading_lines(source.dataset(), order, options.batch,
+                                               communicator.size(), source.buffer())) {
     log.line(line);
   }
   Order counting(order);
@@ -135,8 +156,8 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   agreed(communicator, [&] {
     if (communicator.rank() != 0) return;
     metrics = std::make_unique<Metrics>(folder / "metrics.jsonl", std::move(metrics_so_far));
-    writer = std::make_unique<CheckpointWriter>(folder, CheckpointWriter::Keep{.last = options.keep, .best = true},
-                                                plan.first_step);
+    writer = std::make_unique<CheckpointWriter>(
+        folder, CheckpointWriter::Keep{.last = options.keep, .best = true}, plan.first_step);
     output = {.metrics = metrics.get(), .checkpoints = writer.get(), .info = {}};
     output.info.seed = static_cast<int64_t>(options.seed);
     output.info.configuration = configuration.resolved();
@@ -145,7 +166,8 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   });
 
   TrainingLoop loop(plan, loader, trainer, model.store(), communicator, log, compute.dtype);
-  loop.run([&](int64_t position, int64_t count) { return counting.counts(position, count, communicator.size()); },
+  loop.run([&](int64_t position,
+               int64_t count) { return counting.counts(position, count, communicator.size()); },
            output);
   for (const std::string& line : accounting_lines(loop.accounting())) log.line(line);
   log.line("finished: ", steps, " steps, ", static_cast<int64_t>(loop.samples_per_second()),

@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "augment/options.h"
+#include "data/options.h"
 #include "encoders/list.h"
 #include "objectives/list.h"
-#include "stages/source.h"
 #include "train/optimizer.h"
 #include "train/options.h"
 
@@ -39,7 +39,7 @@ void listed(Schema& schema) {
 std::vector<Contribution> contributions() {
   return {
       {listed<stage_keys>, {"pretrain", "embed", "finetune"}},
-      {listed<source_keys>, {"pretrain", "finetune"}},
+      {listed<data_keys>, {"pretrain", "finetune"}},
       {listed<augment_keys>, {"pretrain", "finetune"}},
       {listed<objective_keys>, {"pretrain"}},
       {listed<encoder_keys>, {"pretrain"}},

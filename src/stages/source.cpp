@@ -1,59 +1,122 @@
 #include "stages/source.h"
 
-#include "data/loader.h"
+#include "comm/agree.h"
 
 namespace lacuna {
 
-std::vector<Key> source_keys() {
-  return {
-      key::paths("data.files", required, "HDF5 files, or patterns of them."),
-      key::text("data.dataset", required, "Path of the samples in the files."),
-      key::text("data.label", "", "Path of the labels in the files, if there are any."),
-      key::bytes("data.buffer", "1 GiB", "Memory of the loader.").min(1 << 20).execution(),
-      key::integer("data.lanes", "0", "Lanes; 0: as many as fit.").min(0),
-      key::integer("data.workers", "0", "Loader threads.").min(0).execution(),
-  };
+namespace {
+
+DataOptions with(DataOptions options, const SourceOptions& instead) {
+  if (!instead.files.empty()) options.files = instead.files;
+  if (!instead.dataset.empty()) options.dataset = instead.dataset;
+  if (!instead.label.empty()) options.label = instead.label;
+  return options;
 }
 
-Source::Source(const Configuration& c, Communicator& communicator, Log& log, const SourceOptions& o)
-    : path_(o.dataset.empty() ? c.text("data.dataset") : o.dataset),
-      buffer_(c.bytes("data.buffer")),
-      lanes_(c.integer("data.lanes")),
-      workers_(static_cast<int>(c.integer("data.workers"))) {
-  std::vector<FieldSpec> fields = {{"image", path_}};
-  const std::string label = o.label.empty() ? c.text("data.label") : o.label;
-  if (!label.empty()) fields.push_back({"label", label});
-  dataset_ = std::make_unique<Dataset>(o.files.empty() ? c.paths("data.files") : o.files, fields, communicator);
-  for (const std::string& warning : dataset_->warnings()) log.warning(warning);
-  const Field& field = dataset_->fields()[static_cast<size_t>(dataset_->field("image"))];
-  interpretation_ = std::make_unique<Interpretation>(field, usual_channels(field.shape), 0, 255);
-  views_.sample = interpretation_->shape();
-  views_.augment = augment_options(c);
-  views_.normalisation.mean.assign(static_cast<size_t>(interpretation_->channels()), 0.286f);
-  views_.normalisation.std.assign(static_cast<size_t>(interpretation_->channels()), 0.353f);
+// A vector that a checkpoint holds under this name.
+template <typename T>
+std::vector<T> stored(const Checkpoint& checkpoint, const std::string& name) {
+  const StoredTensor* tensor = checkpoint.find(name);
+  if (tensor == nullptr || tensor->dtype != dtype_of<T>) {
+    bad_input(checkpoint.folder.string(), " does not hold \"", name,
+              "\": it was not written by pretrain of this version");
+  }
+  std::vector<T> values(static_cast<size_t>(tensor->shape.count()));
+  const TensorTarget target{name, tensor->dtype, tensor->shape, values.data()};
+  load_tensors(checkpoint, {&target, 1}, Match::subset);
+  return values;
+}
+
+DataFacts stored_facts(const Checkpoint& checkpoint) {
+  const auto range = stored<double>(checkpoint, "data.range");
+  const auto order = stored<int64_t>(checkpoint, "data.lanes");
+  return {.range = {range[0], range[1]},
+          .mean = stored<double>(checkpoint, "data.mean"),
+          .std = stored<double>(checkpoint, "data.std"),
+          .lanes = order[0],
+          .window = order[1]};
+}
+
+DataFacts facts(const Dataset& dataset, const DataOptions& options,
+                const Configuration& configuration, Communicator& communicator,
+                const SourceOptions& instead) {
+  if (instead.like != nullptr) {
+    return agreed(communicator, [&] { return stored_facts(*instead.like); });
+  }
+  return find_facts(dataset, options, configuration.integer("train.batch"),
+                    static_cast<uint64_t>(configuration.integer("seed")), instead.threads,
+                    communicator);
+}
+
+void keep(StateStore& store, const std::string& name, DType dtype, const void* values,
+          size_t count) {
+  store.create(name, dtype, {static_cast<int64_t>(count)}, Role::buffer).write(values);
+}
+
+}  // namespace
+
+Source::Source(const Configuration& configuration, Communicator& communicator, Log& log,
+               const SourceOptions& instead)
+    : options_(with(data_options(configuration), instead)),
+      dataset_(open_dataset(options_, communicator)),
+      facts_(facts(dataset_, options_, configuration, communicator, instead)),
+      interpretation_(interpretation_of(dataset_, options_, facts_.range)) {
+  for (const std::string& warning : dataset_.warnings()) log.warning(warning);
+  views_.sample = interpretation_.shape();
+  views_.augment = augment_options(configuration);
+  views_.normalisation.mean.assign(facts_.mean.begin(), facts_.mean.end());
+  views_.normalisation.std.assign(facts_.std.begin(), facts_.std.end());
+  if (static_cast<int64_t>(facts_.mean.size()) != interpretation_.channels()) {
+    bad_input("samples of ", options_.dataset, " have ", interpretation_.channels(),
+              " channels, but the statistics are of ", facts_.mean.size(),
+              ": use data like that of the run, or give data.mean and data.std for each channel");
+  }
 }
 
 std::shared_ptr<const RowMaker> Source::rows(std::shared_ptr<const Recipe> recipe) const {
-  return std::make_shared<RecipeRows>(*dataset_, "image", *interpretation_, std::move(recipe));
+  return std::make_shared<RecipeRows>(dataset_, sample_field, interpretation_, std::move(recipe));
 }
 
 std::shared_ptr<const RowMaker> Source::plain_rows() const {
   return rows(plain_view(views_.sample, views_.augment.size, views_.normalisation));
 }
 
-OrderSpec Source::order(int64_t batch, uint64_t seed, std::vector<int64_t> subset) const {
-  const LanePlan plan = plan_lanes(batch, dataset_->blocks(), dataset_->largest_block_bytes(), buffer_, lanes_);
-  return {.block_samples = dataset_->block_samples(), .subset = std::move(subset), .lanes = plan.lanes,
-          .window = plan.window, .seed = seed};
+OrderSpec Source::order(uint64_t seed, std::vector<int64_t> subset) const {
+  return order_spec(dataset_, facts_, seed, std::move(subset));
 }
 
 DataIdentity Source::identity() const {
-  DataIdentity identity{.name = "train", .dataset = path_, .files = {}, .samples = dataset_->samples(),
-                        .hash = concat(std::hex, dataset_->fingerprint())};
-  for (const DataFile& file : dataset_->files()) {
-    identity.files.push_back({.path = file.path, .bytes = static_cast<int64_t>(file.bytes), .samples = file.rows});
+  DataIdentity identity;
+  identity.name = "train";
+  identity.dataset = options_.dataset;
+  identity.samples = dataset_.samples();
+  identity.hash = concat(std::hex, dataset_.fingerprint());
+  for (const DataFile& file : dataset_.files()) {
+    identity.files.push_back(
+        {.path = file.path, .bytes = static_cast<int64_t>(file.bytes), .samples = file.rows});
   }
   return identity;
+}
+
+void Source::require_same_data(const Checkpoint& checkpoint) const {
+  const DataIdentity now = identity();
+  for (const DataIdentity& then : checkpoint.info.data) {
+    if (then.name == now.name && then.hash != now.hash) {
+      bad_input("the data of ", checkpoint.folder.string(), " were ", then.samples, " samples in ",
+                then.files.size(), " files (", then.hash, ") and are ", now.samples, " in ",
+                now.files.size(), " (", now.hash,
+                "): restore the files, or start another run with --init-from");
+    }
+  }
+}
+
+void Source::keep_facts(StateStore& store) const {
+  const double range[2] = {facts_.range.low, facts_.range.high};
+  const int64_t order[2] = {facts_.lanes, facts_.window};
+  keep(store, "data.range", DType::f64, range, 2);
+  keep(store, "data.mean", DType::f64, facts_.mean.data(), facts_.mean.size());
+  keep(store, "data.std", DType::f64, facts_.std.data(), facts_.std.size());
+  keep(store, "data.lanes", DType::i64, order, 2);
 }
 
 }  // namespace lacuna

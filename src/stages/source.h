@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/log.h"
-#include "data/dataset.h"
-#include "data/order.h"
+#include "data/options.h"
 #include "data/row_maker.h"
+#include "graph/state.h"
 #include "objectives/objective.h"
 #include "train/checkpoint.h"
 
@@ -20,41 +20,47 @@ struct SourceOptions {
   std::vector<std::string> files = {};  // instead of data.files
   std::string dataset = {};             // instead of data.dataset
   std::string label = {};               // instead of data.label
-  // The run whose range and statistics hold: an encoder is used on what it was trained on.
+  // The checkpoint whose range, statistics and lanes hold: a run keeps what it once found, and an
+  // encoder is used on what it was trained on.
   const Checkpoint* like = nullptr;
+  int threads = 1;  // for reading
 };
-
-std::vector<Key> source_keys();
 
 class Source {
  public:
-  // Collective. Indexes the files, finds range and statistics. Errors are the same on every rank.
+  // Collective. Indexes the files; finds range and statistics, or takes them from the checkpoint.
+  // Errors are the same on every rank.
   Source(const Configuration& configuration, Communicator& communicator, Log& log,
          const SourceOptions& options = {});
 
-  const Dataset& dataset() const { return *dataset_; }
+  const Dataset& dataset() const { return dataset_; }
   const ViewOptions& views() const { return views_; }
-  bool labelled() const { return dataset_->has_field("label"); }
+  bool labelled() const { return dataset_.has_field(label_field); }
 
   // Rows that a recipe makes; with "label" where there are labels.
   std::shared_ptr<const RowMaker> rows(std::shared_ptr<const Recipe> recipe) const;
   // Views without anything random.
   std::shared_ptr<const RowMaker> plain_rows() const;
 
-  OrderSpec order(int64_t batch, uint64_t seed, std::vector<int64_t> subset = {}) const;
-  int64_t buffer() const { return buffer_; }
-  int workers() const { return workers_; }
-  // What a checkpoint stores of the data.
+  // The order of training: all samples, or the ascending indices of `subset`.
+  OrderSpec order(uint64_t seed, std::vector<int64_t> subset = {}) const;
+  int64_t buffer() const { return options_.buffer; }
+  // Loader threads; where the configuration leaves it open, `otherwise`.
+  int workers(int otherwise = 0) const {
+    return options_.workers < 0 ? otherwise : options_.workers;
+  }
+  // What a checkpoint stores of the data, and bad_input when a run's is another.
   DataIdentity identity() const;
+  void require_same_data(const Checkpoint& checkpoint) const;
+  // Adds what was found in the data ("data.range", …) to the State that a checkpoint saves.
+  void keep_facts(StateStore& store) const;
 
  private:
-  std::unique_ptr<Dataset> dataset_;
-  std::unique_ptr<Interpretation> interpretation_;
+  DataOptions options_;
+  Dataset dataset_;
+  DataFacts facts_;
+  Interpretation interpretation_;
   ViewOptions views_;
-  std::string path_;
-  int64_t buffer_ = 0;
-  int64_t lanes_ = 0;
-  int workers_ = 0;
 };
 
 }  // namespace lacuna

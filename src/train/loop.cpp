@@ -66,7 +66,8 @@ std::vector<std::string> accounting_lines(const Accounting& a) {
     std::ostringstream text;
     text << "  " << std::left << std::setw(22) << what << std::right << std::fixed
          << std::setprecision(1) << std::setw(10) << seconds << " s" << std::setw(7)
-         << (a.total > 0 ? 100 * seconds / a.total : 0) << " %" << (note.empty() ? "" : "   " + note);
+         << (a.total > 0 ? 100 * seconds / a.total : 0) << " %"
+         << (note.empty() ? "" : "   " + note);
     lines.push_back(text.str());
   };
   lines.emplace_back("where the time went (rank 0)");
@@ -95,9 +96,8 @@ TrainingLoop::TrainingLoop(LoopPlan plan, Loader& loader, Trainer& trainer, Stat
       compute_(compute) {}
 
 double TrainingLoop::samples_per_second() const {
-  return accounting_.total > 0
-             ? static_cast<double>(steps_here_ * plan_.batch) / accounting_.total
-             : 0;
+  return accounting_.total > 0 ? static_cast<double>(steps_here_ * plan_.batch) / accounting_.total
+                               : 0;
 }
 
 bool TrainingLoop::checkpoint_due(int64_t steps) const {
@@ -125,9 +125,11 @@ void TrainingLoop::save(Output& output, int64_t steps, bool finished) {
   accounting_.checkpoint += now() - start;
 }
 
-void TrainingLoop::record(const Output& output, int64_t step, const StepResult& result, double rate) {
+void TrainingLoop::record(const Output& output, int64_t step, const StepResult& result,
+                          double rate) {
   if (output.metrics == nullptr) return;
-  const double epoch = static_cast<double>((step + 1) * plan_.batch) / static_cast<double>(plan_.samples);
+  const double epoch =
+      static_cast<double>((step + 1) * plan_.batch) / static_cast<double>(plan_.samples);
   std::vector<Scalar> scalars = {{"loss", result.loss}, {"lr", rate}, {"epoch", epoch}};
   if (result.gradient_norm > 0) scalars.push_back({"gradient_norm", result.gradient_norm});
   for (const auto& [name, value] : result.metrics) scalars.push_back({name, value});
@@ -139,17 +141,19 @@ void TrainingLoop::show_progress(int64_t steps, double loss) {
   const bool last = steps >= plan_.steps;
   if (!last && !log_.progress_due()) return;
   const double rate = samples_per_second();
-  const double left = static_cast<double>((plan_.steps - steps) * plan_.batch) / std::max(rate, 1e-9);
-  const double epoch = static_cast<double>(steps * plan_.batch) / static_cast<double>(plan_.samples);
+  const double left =
+      static_cast<double>((plan_.steps - steps) * plan_.batch) / std::max(rate, 1e-9);
+  const double epoch =
+      static_cast<double>(steps * plan_.batch) / static_cast<double>(plan_.samples);
   std::ostringstream text;
   if (log_.terminal()) {
     constexpr int64_t width = 24;
     const auto done = static_cast<size_t>(width * steps / std::max<int64_t>(1, plan_.steps));
     text << '[' << std::string(done, '=') << std::string(width - done, ' ') << "] ";
   }
-  text << std::fixed << "step " << steps << " of " << plan_.steps << "  epoch " << std::setprecision(2)
-       << epoch << "  loss " << std::setprecision(4) << loss << "  " << std::setprecision(0) << rate
-       << " samples/s  " << duration_text(left) << " left";
+  text << std::fixed << "step " << steps << " of " << plan_.steps << "  epoch "
+       << std::setprecision(2) << epoch << "  loss " << std::setprecision(4) << loss << "  "
+       << std::setprecision(0) << rate << " samples/s  " << duration_text(left) << " left";
   if (last) {
     log_.finish_progress(text.str());
   } else {
@@ -181,12 +185,14 @@ void TrainingLoop::run(const Counts& counts, Output output, const AfterStep& aft
     const std::vector<int64_t> rows = counts(batch->position, batch->global_count);
     const double rate = plan_.schedule.rate(step);
     const double progress = static_cast<double>(step) / static_cast<double>(plan_.steps);
-    const StepResult result = trainer_.step(fields_of(*batch, compute_), rows, step, rate, progress);
+    const StepResult result =
+        trainer_.step(fields_of(*batch, compute_), rows, step, rate, progress);
     if (!std::isfinite(result.loss)) {
-      const Error error(ExitStatus::bad_values,
-                        concat("the loss of step ", step, " is ", result.loss,
-                               ": lower optimizer.lr or set optimizer.clip, and start again; the run "
-                               "continues from its last checkpoint"));
+      const Error error(
+          ExitStatus::bad_values,
+          concat("the loss of step ", step, " is ", result.loss,
+                 ": lower optimizer.lr or set optimizer.clip, and start again; the run "
+                 "continues from its last checkpoint"));
       agree(communicator_, &error);  // every rank has the same loss
     }
     ++steps_here_;

@@ -27,10 +27,10 @@ Fields fields_of(const Batch& batch, DType compute);
 Fields empty_fields(const std::vector<OutputField>& fields, int64_t count, DType compute);
 
 struct LoopPlan {
-  int64_t first_step = 0;       // steps done before
-  int64_t steps = 0;            // to stand at the end
-  int64_t batch = 1;            // global
-  int64_t samples = 1;          // of an epoch
+  int64_t first_step = 0;  // steps done before
+  int64_t steps = 0;       // to stand at the end
+  int64_t batch = 1;       // global
+  int64_t samples = 1;     // of an epoch
   Schedule schedule{0, 0, 1};
   double checkpoint_minutes = 10;
   int64_t checkpoint_steps = 0;  // 0: by time alone

@@ -20,7 +20,6 @@ namespace lacuna {
 namespace {
 
 constexpr int64_t most_items_ahead = 1 << 17;
-constexpr int64_t piece_bytes = 64 << 10;
 
 // Adds the time of its scope.
 class Stopwatch {
@@ -93,7 +92,7 @@ class Loader::Engine {
   void release(Resident& block);
   Batch empty_batch(const Job& job) const;
   void make_rows(Job& job, size_t first, size_t last, Scratch& scratch);
-  size_t rows_per_piece() const;
+  size_t rows_per_piece(const Job& job) const;
 
   std::optional<Batch> next_here();
   std::optional<Batch> next_from_workers();
@@ -330,9 +329,10 @@ void Loader::Engine::make_rows(Job& job, size_t first, size_t last, Scratch& scr
   }
 }
 
-size_t Loader::Engine::rows_per_piece() const {
-  const int64_t bytes = std::max<int64_t>(1, dataset_.sample_bytes());
-  return static_cast<size_t>(std::clamp<int64_t>(piece_bytes / bytes, 1, 64));
+// Several pieces for each thread, so that all end at about the same time.
+size_t Loader::Engine::rows_per_piece(const Job& job) const {
+  const auto threads = static_cast<size_t>(std::max(options_.workers, options_.threads));
+  return std::clamp<size_t>(job.items.size() / (8 * threads), 1, 64);
 }
 
 // ---- without workers: next() does it all
@@ -364,7 +364,7 @@ std::optional<Batch> Loader::Engine::next_here() {
     }
   }
   job->batch = empty_batch(*job);
-  const size_t step = rows_per_piece();
+  const size_t step = rows_per_piece(*job);
   const auto pieces = static_cast<int64_t>((job->items.size() + step - 1) / step);
   std::exception_ptr error;
   std::mutex error_mutex;
@@ -475,7 +475,7 @@ void Loader::Engine::start_ready_jobs() {
     if (job->blocks_missing > 0) return;  // in order, so that the first is never starved
     job->started = true;
     job->batch = empty_batch(*job);
-    const size_t step = rows_per_piece();
+    const size_t step = rows_per_piece(*job);
     job->pieces_left = (job->items.size() + step - 1) / step;
     for (size_t first = 0; first < job->items.size(); first += step) {
       pieces_.push_back({job.get(), first, std::min(first + step, job->items.size())});

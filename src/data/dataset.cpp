@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <set>
 
@@ -327,9 +328,10 @@ uint64_t Dataset::fingerprint() const {
 
 namespace {
 
-std::string percent(double fraction) {
-  return concat(static_cast<double>(static_cast<int64_t>(fraction * 1000 + 0.5)) / 10, " %");
-}
+// "1 file", "2 files"
+std::string counted(int64_t n, const char* what) { return concat(n, " ", what, n == 1 ? "" : "s"); }
+
+double rounded(double value, double parts) { return std::floor(value * parts + 0.5) / parts; }
 
 }  // namespace
 
@@ -338,13 +340,14 @@ std::vector<std::string> reading_lines(const Dataset& dataset, const OrderSpec& 
   const OrderCost cost = order_cost(order, batch, ranks);
   const int64_t block_bytes = dataset.largest_block_bytes();
   std::vector<std::string> lines;
-  lines.push_back(
-      concat("reading: ", dataset.samples(), " samples in ", dataset.files().size(), " files, ",
-             dataset.blocks(), " blocks of up to ", bytes_text(static_cast<double>(block_bytes)),
-             ", ", order.lanes, " lanes, windows of ", order.window, " blocks; on ", ranks,
-             " ranks bytes read x ",
-             static_cast<double>(static_cast<int64_t>(cost.read_amplification * 100 + 0.5)) / 100,
-             ", imbalance ", percent(cost.imbalance)));
+  const auto files = static_cast<int64_t>(dataset.files().size());
+  lines.push_back(concat("reading: ", counted(dataset.samples(), "sample"), " in ",
+                         counted(files, "file"), ", ", counted(dataset.blocks(), "block"),
+                         " of up to ", bytes_text(static_cast<double>(block_bytes)), ", ",
+                         counted(order.lanes, "lane"), ", windows of ",
+                         counted(order.window, "block"), "; on ", counted(ranks, "rank"),
+                         ": bytes read x ", rounded(cost.read_amplification, 100), ", imbalance ",
+                         rounded(100 * cost.imbalance, 10), " %"));
   // Unfit: so large that few lanes fit, or so few that lanes are few for another reason than the
   // batch and the size of the data.
   const DataFile& file = dataset.files()[0];

@@ -123,8 +123,8 @@ TEST_CASE("lines at the start tell lanes and cost and how chunks are mended") {
   spec.lanes = 2;
   const std::vector<std::string> lines = reading_lines(dataset, spec, 64, 4, 4 << 20);
   REQUIRE(lines.size() == 2);
-  CHECK_THAT(lines[0], Contains("512 samples in 1 files, 2 blocks of up to 1 MiB, 2 lanes") &&
-                           Contains("on 4 ranks bytes read x 2,"));
+  CHECK_THAT(lines[0], Contains("512 samples in 1 file, 2 blocks of up to 1 MiB, 2 lanes") &&
+                           Contains("on 4 ranks: bytes read x 2,"));
   CHECK_THAT(lines[1], Contains("h5repack -l /x:CHUNK=10x4096 ") && Contains("a.h5 NEW.h5"));
   // The line does what it says.
   const size_t at = lines[1].find("h5repack");

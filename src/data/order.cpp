@@ -52,6 +52,8 @@ std::vector<T> permutation(size_t n, const Draws& draws) {
 
 Order::Order(OrderSpec spec) : spec_(std::move(spec)) {
   LACUNA_CHECK(spec_.lanes >= 1 && spec_.window >= 1);
+  spread_ = static_cast<int64_t>(0.618 * static_cast<double>(spec_.lanes)) + 1;
+  while (std::gcd(spread_, spec_.lanes) != 1) ++spread_;
   int64_t first = 0;
   auto chosen = spec_.subset.begin();
   for (const int64_t count : spec_.block_samples) {
@@ -163,7 +165,8 @@ std::vector<Order::Slot> Order::slots(const Epoch& epoch, int64_t first, int64_t
 
 int Order::rank_of(const Slot& slot, int ranks) const {
   if (spec_.lanes % ranks == 0) return slot.lane % ranks;
-  return static_cast<int>((int64_t{slot.lane} * ranks + slot.index % ranks) / spec_.lanes);
+  const int64_t place = slot.lane * spread_ % spec_.lanes;
+  return static_cast<int>((place * ranks + slot.index % ranks) / spec_.lanes);
 }
 
 void Order::shuffle(const Epoch& epoch, Lane& lane, int32_t number, int64_t window) const {

@@ -9,9 +9,10 @@
 // evenly spaced phases, so that they take turns. After the last sample of an epoch the next epoch
 // follows, within a batch too.
 //
-// Where ranks divide lanes, rank v mod R serves lane v as a whole. Otherwise rank r serves the
-// lanes from rV/R to (r+1)V/R, fractions of a lane by position in it; such a lane's blocks are read
-// by each rank that shares it.
+// Where ranks divide lanes, rank v mod R serves lane v as a whole. Otherwise the lanes stand in a line,
+// such that lanes which take turns stand far apart (place g v mod V, g / V near the golden section), and
+// rank r serves those from rV/R to (r+1)V/R, fractions of a lane by position in it; such a lane's blocks
+// are read by each rank that shares it.
 #pragma once
 
 #include <array>
@@ -77,6 +78,7 @@ class Order : public Sampler {
   std::vector<int64_t> block_first_;   // first sample (of the subset) of each block
   std::vector<int64_t> block_counts_;  // samples (of the subset) of each block
   int64_t samples_ = 0;
+  int64_t spread_ = 1;           // g, coprime to the lanes
   std::array<Epoch, 2> epochs_;  // by number mod 2
 };
 

@@ -243,3 +243,9 @@ TEST_CASE("lanes follow from batch and blocks and buffer") {
   CHECK(plan_lanes(256, 938, 50176, 1024 * mib).window == 4);  // all blocks of a lane
   CHECK(plan_lanes(256, 100000, mib, 1024 * mib).window == 1);
 }
+
+TEST_CASE("order loads ranks evenly where lanes are shared too") {
+  OrderSpec spec = spec_of(std::vector<int64_t>(938, 64), 240, 4);
+  spec.block_samples.back() = 32;
+  for (const int ranks : {2, 4, 7, 9, 11}) CHECK(order_cost(spec, 256, ranks).imbalance < 0.08);
+}

@@ -1,7 +1,10 @@
 // Convolutions by oneDNN: 2 B prod(out) K C prod(kernel) FLOPs each, bound by arithmetic (the floor
-// is the processor's FLOPs; 64 channels of 32x32 take 37 FLOPs a byte).
+// is the processor's FLOPs; 64 channels to 64 take 144 FLOPs a byte of f32 activations).
 //
-// Activations stay channels-last, first layers with their few channels too. Weights are stored as
+// Activations stay channels-last, first layers with their few channels too. Only the forward of deep
+// layers is left to oneDNN's choice: their images are small, so a reorder costs 2 % of the
+// convolution, and blocked layouts save more (512 channels of 4x4 on a Zen 4 core, f32: 155 against
+// 93 GFLOP/s; 256 of 8x8: 132 against 126; gradients the same or slower). Weights are stored as
 // PyTorch has them; oneDNN gets the layout it asks for by one reorder a call, a few percent of the
 // smallest convolution's time.
 #include "kernels/convolution.h"
@@ -15,6 +18,8 @@ namespace {
 
 using dnnl::memory;
 using Tag = memory::format_tag;
+
+constexpr int64_t many_channels = 256;
 
 // Spatial sizes of a convolution, its last `axes` ones.
 memory::dims spatial(const Convolution& c, const int64_t (&sizes)[3]) {
@@ -45,9 +50,10 @@ struct Layouts {
   memory::desc source, weights, destination;
 };
 
-// What oneDNN is asked for, in `type`; weights in the layout it likes best.
-OneDnnConvolution describe(const Convolution& c, memory::data_type type) {
-  const Tag last = pick(c, Tag::nwc, Tag::nhwc, Tag::ndhwc);
+// What oneDNN is asked for, in `type`, activations channels-last or in the layout that it likes
+// best; weights always in the latter.
+OneDnnConvolution describe(const Convolution& c, memory::data_type type, bool any_activations) {
+  const Tag last = any_activations ? Tag::any : pick(c, Tag::nwc, Tag::nhwc, Tag::ndhwc);
   OneDnnConvolution d;
   d.source = memory::desc(dims(c.batch, c.in_channels, spatial(c, c.in)), type, last);
   const memory::dims weights = dims(c.out_channels, c.in_channels, spatial(c, c.kernel));
@@ -63,11 +69,12 @@ OneDnnConvolution describe(const Convolution& c, memory::data_type type) {
 // make(description) of the best description that oneDNN has a kernel for. What it has none for in
 // bfloat16 (2.6: weight gradients of first layers) is computed in f32 between reorders.
 template <typename Make>
-auto first_supported(const Convolution& c, memory::data_type type, const Make& make) {
+auto first_supported(const Convolution& c, memory::data_type type, bool any_activations,
+                     const Make& make) {
   const auto f32 = memory::data_type::f32;
   for (const auto candidate : {type, f32}) {
     try {
-      return make(describe(c, candidate));
+      return make(describe(c, candidate, any_activations));
     } catch (const dnnl::error& error) {
       if (error.status != dnnl_unimplemented || candidate == f32) throw;
     }
@@ -100,7 +107,8 @@ void convolution(const Call& call) {
   OneDnnProblem& problem = onednn.problem(key_of("convolution", call), [&] {
     const Layouts l(c, call.in[0], call.in[1]);
     const auto descriptor =
-        first_supported(c, l.type, [&](const OneDnnConvolution& d) { return onednn.forward(d); });
+        first_supported(c, l.type, c.in_channels >= many_channels,
+                        [&](const OneDnnConvolution& d) { return onednn.forward(d); });
     Operands operands{{DNNL_ARG_SRC, l.source, descriptor.src_desc()},
                       {DNNL_ARG_WEIGHTS, l.weights, descriptor.weights_desc()},
                       {DNNL_ARG_DST, l.destination, descriptor.dst_desc(), true}};
@@ -122,7 +130,7 @@ void convolution_data_gradient(const Call& call) {
   OneDnnProblem& problem = onednn.problem(key_of("convolution_data_gradient", call), [&] {
     const Layouts l(c, call.in[0], call.in[1]);
     const auto descriptor = first_supported(
-        c, l.type, [&](const OneDnnConvolution& d) { return onednn.data_gradient(d); });
+        c, l.type, false, [&](const OneDnnConvolution& d) { return onednn.data_gradient(d); });
     return problem_of<dnnl::convolution_backward_data>(
         onednn, descriptor,
         {{DNNL_ARG_DIFF_DST, l.destination, descriptor.diff_dst_desc()},
@@ -144,7 +152,7 @@ void convolution_weight_gradient(const Call& call) {
   OneDnnProblem& problem = onednn.problem(key_of("convolution_weight_gradient", call), [&] {
     const Layouts l(c, call.in[0], call.out[0]);
     const auto descriptor = first_supported(
-        c, l.type, [&](const OneDnnConvolution& d) { return onednn.weight_gradient(d); });
+        c, l.type, false, [&](const OneDnnConvolution& d) { return onednn.weight_gradient(d); });
     return problem_of<dnnl::convolution_backward_weights>(
         onednn, descriptor,
         {{DNNL_ARG_SRC, l.source, descriptor.src_desc()},

@@ -52,13 +52,6 @@ HWY_INLINE void store(hn::Vec<D> v, [[maybe_unused]] D d, BFloat16* p) {
   hn::StoreU(hn::DemoteTo(d16, hn::BitCast(di, result)), d16, reinterpret_cast<uint16_t*>(p));
 }
 
-// As store, but past the caches where the type and the address allow: `p` on a multiple of the
-// vector's size.
-template <class D>
-HWY_INLINE void stream(hn::Vec<D> v, D d, float* p) {
-  hn::Stream(v, d, p);
-}
-
 // Floats as doubles, for sums.
 template <class D64, typename T>
 HWY_INLINE hn::Vec<D64> load_double(D64 d, const T* p) {

@@ -103,6 +103,7 @@ TEST_CASE("CPU convolutions agree with the reference over axes and strides and c
   compare_convolution(convolution_of(2, 1, 8, 2, 11, 7, 2, 3, true));
   compare_convolution(convolution_of(2, 16, 32, 2, 8, 3, 2, 1, false));
   compare_convolution(convolution_of(2, 16, 24, 2, 8, 1, 2, 0, false));
+  compare_convolution(convolution_of(2, 260, 24, 2, 4, 3, 1, 1, true));
   compare_convolution(convolution_of(2, 5, 7, 2, 6, 3, 1, 1, true));
   compare_convolution(convolution_of(2, 6, 16, 1, 17, 5, 2, 2, true));
   compare_convolution(convolution_of(2, 4, 6, 3, 5, 3, 1, 1, false));

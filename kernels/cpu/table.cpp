@@ -44,6 +44,7 @@ constexpr std::array table = {
     KernelEntry{"cast", u16, cpu::cast},
     KernelEntry{"cast", i16, cpu::cast},
     KernelEntry{"cast", u8, cpu::cast},
+    KernelEntry{"scale", f64, cpu::scale},
     KernelEntry{"scale", f32, cpu::scale},
     KernelEntry{"scale", bf16, cpu::scale},
     KernelEntry{"multiply", f32, cpu::multiply},

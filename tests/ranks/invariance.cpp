@@ -1,0 +1,395 @@
+// Results do not depend on the number of ranks: every objective of the list, the ranks of this run
+// against one rank alone, on the same global batches. And three faults, planted, that the same
+// comparison must find.
+#include <catch2/catch.hpp>
+
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+#include "data/loader.h"
+#include "data/order.h"
+#include "data/temporary_folder.h"
+#include "data/write_hdf5.h"
+#include "ranks/world.h"
+#include "support/experiment.h"
+
+using namespace lacuna;
+using namespace lacuna::testing;
+
+namespace {
+
+constexpr int64_t global_batch = 16;
+constexpr int64_t steps = 20;
+constexpr double learning_rate = 0.05;
+
+// What must hold: of the gradients at step 1, and of the weights after 20 steps.
+constexpr double gradient_limit = 1e-10;
+constexpr double weight_limit = 1e-7;
+constexpr double f32_gradient_limit = 1e-5;
+// By how much a planted fault must miss that.
+constexpr double fault_factor = 1e3;
+
+// Where each rank's rows of the global batch begin, and the end.
+using Division = std::vector<int64_t>;
+
+Division alone() { return {0, global_batch}; }
+// As evenly as it goes: 16 over 3 ranks are 5, 5 and 6 rows.
+Division even(int64_t ranks) {
+  Division first;
+  for (int64_t r = 0; r <= ranks; ++r) first.push_back(r * global_batch / ranks);
+  return first;
+}
+// 1, 3, 5 and 7 rows of 4 ranks.
+Division uneven(int64_t ranks) {
+  Division first;
+  for (int64_t r = 0; r <= ranks; ++r) first.push_back(r * r * global_batch / (ranks * ranks));
+  return first;
+}
+std::vector<int64_t> rows_of(const Division& first) {
+  std::vector<int64_t> rows;
+  for (size_t r = 0; r + 1 < first.size(); ++r) rows.push_back(first[r + 1] - first[r]);
+  return rows;
+}
+
+// Drops from a gather's gradient what the other ranks' shares contribute to it.
+class GatherWithoutGradient : public Communicator {
+ public:
+  explicit GatherWithoutGradient(Communicator& inner) : inner_(inner) {}
+  int rank() const override { return inner_.rank(); }
+  int size() const override { return inner_.size(); }
+  Request all_gather(const void* mine, void* all, std::span<const size_t> bytes) override {
+    return inner_.all_gather(mine, all, bytes);
+  }
+  Request all_reduce_sum(void* data, size_t count, DType dtype) override {
+    return inner_.all_reduce_sum(data, count, dtype);
+  }
+  Request reduce_scatter_sum(const void* data, void* mine, std::span<const size_t> parts,
+                             DType dtype) override {
+    used_ = true;
+    const auto me = static_cast<size_t>(rank());
+    const size_t before = std::accumulate(parts.begin(), parts.begin() + rank(), size_t{0});
+    std::memcpy(mine, static_cast<const char*>(data) + before * size_of(dtype),
+                parts[me] * size_of(dtype));
+    return {};
+  }
+  Request broadcast(void* data, size_t bytes, int root) override {
+    return inner_.broadcast(data, bytes, root);
+  }
+  void barrier() override { inner_.barrier(); }
+  bool used() const { return used_; }
+
+ private:
+  Communicator& inner_;
+  bool used_ = false;
+};
+
+// Named arrays: the gradients of the parameters, or State by role.
+using Values = std::map<std::string, std::vector<double>>;
+
+std::vector<double> doubles(const HostTensor& tensor) {
+  std::vector<double> values(static_cast<size_t>(tensor.shape().count()));
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = element_value(tensor.data(), static_cast<int64_t>(i), tensor.dtype());
+  }
+  return values;
+}
+
+double squared_distance(const std::vector<double>& a, const std::vector<double>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
+  return sum;
+}
+double squared_norm_of(const std::vector<double>& a) {
+  return squared_distance(a, std::vector<double>(a.size()));
+}
+
+// The largest relative deviation of a tensor. One whose norm is below 1e-6 of the whole is compared
+// with the whole: it is a sum of terms that cancel.
+double deviation(const Values& values, const Values& expected) {
+  REQUIRE(values.size() == expected.size());
+  double whole = 0;
+  for (const auto& [name, value] : expected) whole += squared_norm_of(value);
+  double worst = 0;
+  for (const auto& [name, value] : expected) {
+    const double norm = squared_norm_of(value);
+    const double to = norm < 1e-12 * whole ? whole : norm;
+    worst = std::max(worst, std::sqrt(squared_distance(values.at(name), value) / to));
+  }
+  return worst;
+}
+
+// The distance between two ends, relative to the distance travelled from the start.
+double deviation_of_travel(const Values& start, const Values& end, const Values& expected) {
+  double apart = 0;
+  double travelled = 0;
+  for (const auto& [name, value] : expected) {
+    apart += squared_distance(end.at(name), value);
+    travelled += squared_distance(start.at(name), value);
+  }
+  REQUIRE(travelled > 0);
+  return std::sqrt(apart / travelled);
+}
+
+// One objective, trained by one division of its global batches over the ranks of a communicator.
+struct Setup {
+  std::string objective;
+  std::string device = "reference";
+  TrainerOptions options = {};
+  uint64_t seed = 1;  // of the augmentations, on this rank
+};
+
+class Training {
+ public:
+  Training(const Setup& setup, Communicator& communicator, Division first)
+      : setup_(setup),
+        experiment_(setup.objective, setup.device, 1, communicator, {}, setup.options),
+        first_(first[static_cast<size_t>(communicator.rank())]),
+        last_(first[static_cast<size_t>(communicator.rank()) + 1]),
+        rows_(rows_of(first)) {
+    experiment_.trainer().prepare(batch(0).fields(), rows_);
+  }
+
+  Values gradients() {
+    Values all;
+    for (const auto& [name, gradient] : experiment_.trainer().gradients(batch(0).fields(), rows_)) {
+      all[name] = doubles(gradient);
+    }
+    return all;
+  }
+  void train(int64_t from, int64_t to) {
+    for (int64_t step = from; step < to; ++step) {
+      experiment_.trainer().step(batch(step).fields(), rows_, step, learning_rate,
+                                 static_cast<double>(step) / steps);
+    }
+  }
+  // Weights; or running statistics and teachers, which no optimizer changes.
+  Values state(Role role) {
+    Values all;
+    for (State* state : experiment_.store().select("", role)) all[state->name()] = state->values();
+    return all;
+  }
+
+ private:
+  SmallBatch batch(int64_t step) const {
+    const int64_t before = step * global_batch;
+    return experiment_.batch(before + first_, before + last_, setup_.seed);
+  }
+
+  Setup setup_;
+  SmallExperiment experiment_;
+  int64_t first_, last_;
+  std::vector<int64_t> rows_;
+};
+
+// What one rank alone computes: by one rank of the world, which tells the others.
+struct Expected {
+  Values gradients, weights_before, weights, buffers_before, buffers;
+};
+
+void tell(Values& values, int root) {
+  for (auto& [name, value] : values) {
+    world().broadcast(value.data(), value.size() * sizeof(double), root).wait();
+  }
+}
+
+Expected one_rank_alone(const std::string& objective, int root) {
+  const auto self = self_communicator();
+  Training training({.objective = objective}, *self, alone());
+  Expected expected;
+  expected.weights_before = training.state(Role::parameter);
+  expected.buffers_before = training.state(Role::buffer);
+  expected.gradients = training.gradients();
+  if (world().rank() == root) training.train(0, steps);
+  expected.weights = training.state(Role::parameter);
+  expected.buffers = training.state(Role::buffer);
+  return expected;
+}
+
+// For every objective of the list, computed once for all tests, each by another rank.
+const Expected& expected_of(const std::string& objective) {
+  static std::map<std::string, Expected> all;
+  if (all.empty()) {
+    int root = 0;
+    std::vector<int> roots;
+    for (const ObjectiveEntry& entry : objectives()) {
+      roots.push_back(root++ % world().size());
+      all[std::string(entry.name)] = one_rank_alone(std::string(entry.name), roots.back());
+    }
+    for (size_t i = 0; i < objectives().size(); ++i) {
+      Expected& expected = all[std::string(objectives()[i].name)];
+      tell(expected.weights, roots[i]);
+      tell(expected.buffers, roots[i]);
+    }
+  }
+  return all.at(objective);
+}
+
+struct Deviations {
+  double gradients = 0, weights = 0, buffers = 0;
+};
+
+Deviations compare(const Setup& setup, Communicator& communicator, const Division& first) {
+  const Expected& expected = expected_of(setup.objective);
+  Training training(setup, communicator, first);
+  Deviations found;
+  found.gradients = deviation(training.gradients(), expected.gradients);
+  training.train(0, steps);
+  found.weights = deviation_of_travel(expected.weights_before, training.state(Role::parameter),
+                                      expected.weights);
+  found.buffers =
+      deviation_of_travel(expected.buffers_before, training.state(Role::buffer), expected.buffers);
+  return found;
+}
+
+std::vector<std::string> names() {
+  std::vector<std::string> all;
+  for (const ObjectiveEntry& entry : objectives()) all.emplace_back(entry.name);
+  return all;
+}
+
+template <typename T>
+bool same_on_all_ranks(const std::vector<T>& values) {
+  std::vector<T> first = values;
+  world().broadcast(first.data(), first.size() * sizeof(T), 0).wait();
+  return std::memcmp(first.data(), values.data(), values.size() * sizeof(T)) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("every objective gives the same gradients and weights on any number of ranks") {
+  for (const std::string& objective : names()) {
+    CAPTURE(objective);
+    const Deviations found = compare({.objective = objective}, world(), even(world().size()));
+    CAPTURE(found.gradients, found.weights, found.buffers);
+    CHECK(found.gradients < gradient_limit);
+    CHECK(found.weights < weight_limit);
+    CHECK(found.buffers < weight_limit);
+  }
+}
+
+TEST_CASE("ranks that hold very different numbers of rows give the same gradients") {
+  for (const std::string& objective : names()) {
+    CAPTURE(objective);
+    Training training({.objective = objective}, world(), uneven(world().size()));
+    CHECK(deviation(training.gradients(), expected_of(objective).gradients) < gradient_limit);
+  }
+}
+
+TEST_CASE("all ranks hold the same weights bit for bit after some steps") {
+  for (const std::string& objective : names()) {
+    CAPTURE(objective);
+    Training training({.objective = objective, .device = "cpu"}, world(), even(world().size()));
+    training.train(0, 3);
+    for (const Role role : {Role::parameter, Role::buffer, Role::optimizer}) {
+      for (const auto& [name, values] : training.state(role)) {
+        CAPTURE(name);
+        CHECK(same_on_all_ranks(values));
+      }
+    }
+  }
+}
+
+TEST_CASE("in f32 every objective gives the same gradients within rounding") {
+  const auto self = self_communicator();
+  for (const std::string& objective : names()) {
+    CAPTURE(objective);
+    Training one({.objective = objective, .device = "cpu"}, *self, alone());
+    Training many({.objective = objective, .device = "cpu"}, world(), even(world().size()));
+    const double found = deviation(many.gradients(), one.gradients());
+    CHECK(found < f32_gradient_limit);
+  }
+}
+
+TEST_CASE("planted fault: without the gradient of the gather the comparison fails") {
+  if (world().size() == 1) return;  // one rank gathers nothing
+  int gathering = 0;                // objectives that gather
+  for (const std::string& objective : names()) {
+    CAPTURE(objective);
+    GatherWithoutGradient faulty(world());
+    Training({.objective = objective}, faulty, even(world().size())).gradients();
+    if (!faulty.used()) continue;
+    ++gathering;
+    const Deviations found = compare({.objective = objective}, faulty, even(world().size()));
+    CHECK(found.gradients > fault_factor * gradient_limit);
+    CHECK(found.weights > fault_factor * weight_limit);
+  }
+  CHECK(gathering > 0);
+}
+
+TEST_CASE("planted fault: with statistics of each rank alone the comparison fails") {
+  if (world().size() == 1) return;
+  TrainerOptions local;
+  local.synchronise_statistics = false;
+  for (const std::string& objective : names()) {
+    CAPTURE(objective);
+    const Deviations found =
+        compare({.objective = objective, .options = local}, world(), even(world().size()));
+    CHECK(found.gradients > fault_factor * gradient_limit);
+    CHECK(found.weights > fault_factor * weight_limit);
+  }
+}
+
+TEST_CASE("planted fault: with another seed on one rank the comparison fails") {
+  if (world().size() == 1) return;
+  const uint64_t seed = world().rank() == world().size() - 1 ? 2 : 1;
+  for (const std::string& objective : names()) {
+    CAPTURE(objective);
+    const Deviations found =
+        compare({.objective = objective, .seed = seed}, world(), even(world().size()));
+    CHECK(found.gradients > fault_factor * gradient_limit);
+    CHECK(found.weights > fault_factor * weight_limit);
+  }
+}
+
+// 100 samples of 8x8 in blocks of 7: batches of 16 cross blocks and, the seventh, the epoch.
+TEST_CASE("the loaders of all ranks deliver the rows of one rank bit for bit") {
+  const TemporaryFolder folder;
+  std::string path = folder / "data.h5";
+  std::vector<uint8_t> pixels(100 * 8 * 8);
+  for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * 37 % 251);
+  if (world().rank() == 0) {
+    written::DataFile(path).add("images", H5T_NATIVE_UINT8, H5T_NATIVE_UINT8, {100, 8, 8},
+                                pixels.data(), {.chunk = {7, 8, 8}});
+  }
+  world().broadcast(path.data(), path.size(), 0).wait();
+  const Dataset dataset({path}, {{"image", "images"}}, world());
+  const auto self = self_communicator();
+  for (const std::string& objective : names()) {
+    CAPTURE(objective);
+    SmallExperiment experiment(objective, "reference", 1, *self, {.size = 8, .width = 1});
+    const auto maker = std::make_shared<RecipeRows>(
+        dataset, "image", Interpretation(dataset.fields()[0], Channels::none, 0, 255),
+        experiment.objective().recipe());
+    OrderSpec spec;
+    spec.block_samples = dataset.block_samples();
+    spec.lanes = 4;
+    const auto loader = [&](int rank, int ranks) {
+      return Loader(dataset, std::make_unique<Order>(spec), maker,
+                    {.rank = rank, .ranks = ranks, .batch = global_batch, .seed = 9});
+    };
+    Loader one = loader(0, 1);
+    Loader mine = loader(world().rank(), world().size());
+    for (int step = 0; step < 14; ++step) {
+      const Batch expected = *one.next();
+      const Batch batch = *mine.next();
+      std::vector<int64_t> served(global_batch);
+      for (size_t row = 0; row < batch.rows.size(); ++row) {
+        const auto place = static_cast<size_t>(batch.rows[row]);
+        served.at(place) += 1;
+        CHECK(batch.samples[row] == expected.samples.at(place));
+        for (const std::string& name : expected.names()) {
+          CAPTURE(name, step, place);
+          const HostTensor& all = expected.field(name);
+          const HostTensor& some = batch.field(name);
+          const size_t bytes = all.bytes() / global_batch;
+          CHECK(std::memcmp(static_cast<const char*>(all.data()) + place * bytes,
+                            static_cast<const char*>(some.data()) + row * bytes, bytes) == 0);
+        }
+      }
+      world().all_reduce_sum(served.data(), served.size(), DType::i64).wait();
+      CHECK(served == std::vector<int64_t>(global_batch, 1));
+    }
+  }
+  world().barrier();  // the file stays until all have read it
+}

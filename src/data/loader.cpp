@@ -122,6 +122,9 @@ class Loader::Engine {
   std::vector<BlockRows> spare_;  // memory of blocks that went, for those that come
   std::vector<LaneWindow> lanes_;
   std::deque<std::unique_ptr<Job>> jobs_;
+  // The planner's own until it joins jobs_; a member because blocks on their way point to it, also
+  // when the planner stops.
+  std::unique_ptr<Job> planned_;
   int64_t items_ahead_ = 0;
   int jobs_pinning_ = 0;
   struct LoadTask {
@@ -415,27 +418,27 @@ bool Loader::Engine::may_plan() const {
 void Loader::Engine::plan_and_read() {
   try {
     for (;;) {
-      std::unique_ptr<Job> planned = plan();
+      planned_ = plan();
       std::vector<Resident*> to_load;
       {
         Guard guard(mutex_);
-        if (!planned) {
+        if (!planned_) {
           planned_all_ = true;
           for_consumer_.notify_all();
           return;
         }
         for_planner_.wait(guard, [&] { return stop_ || error_ || may_plan(); });
-        pin_residents(*planned);
-        enter_windows(*planned);
-        const std::vector<int64_t> missing = missing_blocks(*planned);
+        pin_residents(*planned_);
+        enter_windows(*planned_);
+        const std::vector<int64_t> missing = missing_blocks(*planned_);
         int64_t bytes = 0;
         for (const int64_t number : missing) bytes += block_bytes(number);
         for_planner_.wait(
             guard, [&] { return stop_ || error_ || make_room(bytes) || jobs_pinning_ == 0; });
         if (stop_ || error_) return;
-        to_load = adopt(*planned, missing);
-        items_ahead_ += static_cast<int64_t>(planned->items.size());
-        jobs_.push_back(std::move(planned));
+        to_load = adopt(*planned_, missing);
+        items_ahead_ += static_cast<int64_t>(planned_->items.size());
+        jobs_.push_back(std::move(planned_));
         if (to_load.empty()) start_ready_jobs();
       }
       for (Resident* block : to_load) load(*block);

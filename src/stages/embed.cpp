@@ -17,29 +17,6 @@ namespace lacuna {
 
 namespace {
 
-// The run's configuration with another data set in it.
-Configuration run_configuration(const std::filesystem::path& run, const Arguments& arguments,
-                                Communicator& communicator) {
-  return agreed(communicator, [&] {
-    std::vector<std::string> overrides = arguments.values("set");
-    return Configuration::from_text(stored_configuration(run), schema_of("pretrain"),
-                                    (run / "config.toml").string(), overrides);
-  });
-}
-
-Checkpoint required_checkpoint(const std::filesystem::path& run, const Arguments& arguments,
-                               StageContext& context) {
-  auto checkpoint = find_on_all_ranks(run, arguments.value("checkpoint"), context);
-  if (!checkpoint) {
-    const Error error(ExitStatus::bad_input,
-                      concat(run.string(),
-                             " has no usable checkpoint: embed needs a run that pretrain has "
-                             "written at least one of"));
-    agree(context.communicator, &error);
-  }
-  return *std::move(checkpoint);
-}
-
 // Rank 0's writer of the output file.
 class Output {
  public:
@@ -92,8 +69,10 @@ class Output {
 ExitStatus embed(const Arguments& arguments, StageContext& context) {
   Communicator& communicator = context.communicator;
   const std::filesystem::path run = arguments.argument();
-  const Configuration configuration = run_configuration(run, arguments, communicator);
-  const Checkpoint checkpoint = required_checkpoint(run, arguments, context);
+  const Configuration configuration =
+      pretraining_configuration(run, arguments.values("set"), communicator);
+  const Checkpoint checkpoint =
+      checkpoint_on_all_ranks(run, arguments.value("checkpoint"), context);
   const TrainOptions options = train_options(configuration);
 
   // The run's own range and statistics: an encoder is used on what it was trained on.

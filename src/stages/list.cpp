@@ -96,6 +96,7 @@ std::vector<Stage> stages() {
   return {
       {pretrain_syntax(), true, pretrain},
       {embed_syntax(), true, embed},
+      {finetune_syntax(), true, finetune},
       {inspect_syntax(), false, inspect},
   };
 }

@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "comm/agree.h"
 #include "encoders/list.h"
+#include "stages/schema.h"
+#include "train/run.h"
 
 namespace lacuna {
 
@@ -31,6 +33,29 @@ std::optional<Checkpoint> find_on_all_ranks(const std::filesystem::path& run,
   folder.resize(static_cast<size_t>(length));
   communicator.broadcast(folder.data(), folder.size(), 0).wait();
   return agreed(communicator, [&] { return read_checkpoint(folder); });
+}
+
+Checkpoint checkpoint_on_all_ranks(const std::filesystem::path& run, std::string_view which,
+                                   StageContext& context) {
+  auto checkpoint = find_on_all_ranks(run, which, context);
+  if (!checkpoint) {
+    const Error error(
+        ExitStatus::bad_input,
+        concat(run.string(),
+               " has no usable checkpoint: name the folder of a run in which pretrain "
+               "has written at least one"));
+    agree(context.communicator, &error);
+  }
+  return *std::move(checkpoint);
+}
+
+Configuration pretraining_configuration(const std::filesystem::path& run,
+                                        const std::vector<std::string>& overrides,
+                                        Communicator& communicator) {
+  return agreed(communicator, [&] {
+    return Configuration::from_text(stored_configuration(run), schema_of("pretrain"),
+                                    (run / "config.toml").string(), overrides);
+  });
 }
 
 void load_state(const Checkpoint& checkpoint, std::span<const TensorTarget> targets, Match match,

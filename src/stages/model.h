@@ -29,6 +29,15 @@ class Model {
 std::optional<Checkpoint> find_on_all_ranks(const std::filesystem::path& run,
                                             std::string_view which, StageContext& context);
 
+// The same, where having none is bad_input on every rank.
+Checkpoint checkpoint_on_all_ranks(const std::filesystem::path& run, std::string_view which,
+                                   StageContext& context);
+
+// Collective: the configuration that pretrain stored in a run, with overrides.
+Configuration pretraining_configuration(const std::filesystem::path& run,
+                                        const std::vector<std::string>& overrides,
+                                        Communicator& communicator);
+
 // Collective: loads State from a checkpoint; an error of any rank is everyone's.
 void load_state(const Checkpoint& checkpoint, std::span<const TensorTarget> targets, Match match,
                 Communicator& communicator);

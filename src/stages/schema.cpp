@@ -7,6 +7,7 @@
 #include "data/options.h"
 #include "encoders/list.h"
 #include "objectives/list.h"
+#include "stages/finetune.h"
 #include "train/optimizer.h"
 #include "train/options.h"
 
@@ -39,6 +40,7 @@ void listed(Schema& schema) {
 std::vector<Contribution> contributions() {
   return {
       {listed<stage_keys>, {"pretrain", "embed", "finetune"}},
+      {listed<finetune_keys>, {"finetune"}},
       {listed<data_keys>, {"pretrain", "finetune"}},
       {listed<augment_keys>, {"pretrain", "finetune"}},
       {listed<objective_keys>, {"pretrain"}},

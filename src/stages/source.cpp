@@ -1,6 +1,7 @@
 #include "stages/source.h"
 
 #include "comm/agree.h"
+#include "data/hdf5.h"
 
 namespace lacuna {
 
@@ -71,6 +72,20 @@ Source::Source(const Configuration& configuration, Communicator& communicator, L
               " channels, but the statistics are of ", facts_.mean.size(),
               ": use data like that of the run, or give data.mean and data.std for each channel");
   }
+}
+
+std::vector<int64_t> Source::labels(Communicator& communicator) const {
+  std::vector<int64_t> all(static_cast<size_t>(dataset_.samples()));
+  agreed(communicator, [&] {
+    if (communicator.rank() != 0) return;
+    for (const DataFile& file : dataset_.files()) {
+      hdf5::File::open(file.path)
+          .dataset(options_.label)
+          .read_rows(0, file.rows, all.data() + file.first, DType::i64);
+    }
+  });
+  communicator.broadcast(all.data(), all.size() * sizeof(int64_t), 0).wait();
+  return all;
 }
 
 std::shared_ptr<const RowMaker> Source::rows(std::shared_ptr<const Recipe> recipe) const {

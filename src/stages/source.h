@@ -37,6 +37,9 @@ class Source {
   const ViewOptions& views() const { return views_; }
   bool labelled() const { return dataset_.has_field(label_field); }
 
+  // All labels, in data-set order; rank 0 reads them, every rank gets them. Collective.
+  std::vector<int64_t> labels(Communicator& communicator) const;
+
   // Rows that a recipe makes; with "label" where there are labels.
   std::shared_ptr<const RowMaker> rows(std::shared_ptr<const Recipe> recipe) const;
   // Views without anything random.

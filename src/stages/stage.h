@@ -37,6 +37,7 @@ Syntax inspect_syntax();
 
 ExitStatus pretrain(const Arguments& arguments, StageContext& context);
 ExitStatus embed(const Arguments& arguments, StageContext& context);
+ExitStatus finetune(const Arguments& arguments, StageContext& context);
 ExitStatus inspect(const Arguments& arguments, StageContext& context);
 
 }  // namespace lacuna

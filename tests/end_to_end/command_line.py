@@ -6,7 +6,7 @@ import support
 class CommandLine(support.EndToEndTest):
     def test_help_names_every_stage(self):
         result = self.succeeds("--help")
-        for stage in ("pretrain", "embed", "inspect"):
+        for stage in ("pretrain", "embed", "finetune", "inspect"):
             self.assertIn(stage, result.stdout)
         self.assertEqual(result.stderr, "")
 

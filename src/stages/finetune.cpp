@@ -1,0 +1,152 @@
+// finetune: trains a head, or the whole encoder, with labels and tells its accuracy on test data.
+#include "stages/finetune.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "comm/agree.h"
+#include "stages/load_configuration.h"
+#include "stages/schema.h"
+#include "train/durable_file.h"
+#include "train/run.h"
+
+namespace lacuna {
+
+namespace {
+
+struct TaskEntry {
+  const char* name;
+  std::vector<Key> (*keys)();
+  Task run;
+};
+
+std::vector<TaskEntry> tasks() {
+  return {
+      {"linear", linear_keys, linear_task},
+      {"knn", knn_keys, knn_task},
+      {"classify", classify_keys, classify_task},
+  };
+}
+
+Task task_of(const Configuration& configuration) {
+  for (const TaskEntry& entry : tasks()) {
+    if (configuration.is("task.name", entry.name)) return entry.run;
+  }
+  LACUNA_CHECK(false, "task.name");
+  return nullptr;
+}
+
+std::string result_text(const Configuration& configuration, const std::vector<DrawResult>& draws,
+                        const std::filesystem::path& from, int64_t step) {
+  std::vector<double> accuracies;
+  std::vector<double> chosen;
+  double mean = 0;
+  for (const DrawResult& draw : draws) {
+    accuracies.push_back(draw.test_accuracy);
+    chosen.push_back(draw.chosen);
+    mean += draw.test_accuracy / static_cast<double>(draws.size());
+  }
+  return JsonObject()
+      .add("task", configuration.text("task.name"))
+      .add("accuracy", mean)
+      .add("draws", accuracies)
+      .add("chosen", chosen)
+      .add("labels", configuration.number("task.labels"))
+      .add("from", from.string())
+      .add("step", step)
+      .text();
+}
+
+// The result of a run that is finished, which is then not done again.
+std::string finished_result(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+}  // namespace
+
+std::vector<Key> finetune_keys() {
+  std::vector<std::string> names;
+  for (const TaskEntry& entry : tasks()) names.emplace_back(entry.name);
+  std::vector<Key> all = {
+      key::one_of("task.name", names, required, "What is learned from the labels."),
+      key::number("task.labels", "1.0",
+                  "Fraction of the training labels that is used, of each class.")
+          .above(0)
+          .max(1),
+      key::integer("task.draws", "1",
+                   "How often the labels are drawn anew; the mean accuracy counts.")
+          .between(1, 1000),
+      key::text("task.checkpoint", "last", "Which checkpoint of the run: last, best, or a step."),
+      key::text("test.dataset", required, "Path of the test samples in the files."),
+      key::text("test.label", required, "Path of the test labels in the files."),
+      key::paths("test.files", "[]", "HDF5 files of the test data; empty: those of data.files."),
+  };
+  for (const TaskEntry& entry : tasks()) {
+    for (Key own : entry.keys()) {
+      all.push_back(std::move(own).only_if("task.name", {entry.name}));
+    }
+  }
+  return all;
+}
+
+ExitStatus finetune(const Arguments& arguments, StageContext& context) {
+  Communicator& communicator = context.communicator;
+  Log& log = context.log;
+  const Configuration configuration = load_configuration(
+      arguments.argument(), schema_of("finetune"), arguments.values("set"), communicator);
+  const TrainOptions options = train_options(configuration);
+  log.set_interval(options.log_interval);
+
+  const std::filesystem::path from = arguments.value("from");
+  const Configuration pretraining = pretraining_configuration(from, {}, communicator);
+  const Checkpoint checkpoint =
+      checkpoint_on_all_ranks(from, configuration.text("task.checkpoint"), context);
+  if (configuration.text("data.label").empty()) {
+    const Error error(ExitStatus::bad_input,
+                      "finetune needs labels: set data.label to the path of the training labels");
+    agree(communicator, &error);
+  }
+  Compute compute = make_compute(options, context, checkpoint.info.environment.precision);
+  const Source train(configuration, communicator, log,
+                     {.like = &checkpoint, .threads = compute.threads});
+  const Source test(configuration, communicator, log,
+                    {.files = configuration.paths("test.files"),
+                     .dataset = configuration.text("test.dataset"),
+                     .label = configuration.text("test.label"),
+                     .like = &checkpoint,
+                     .threads = compute.threads});
+
+  const std::filesystem::path folder = arguments.given("run")
+                                           ? std::filesystem::path(arguments.value("run"))
+                                           : default_run_folder(arguments.argument());
+  std::string before;
+  agreed(communicator, [&] {
+    if (communicator.rank() != 0) return;
+    const OpenedRun run =
+        open_run(folder, configuration, schema_of("finetune"), arguments.given("force"));
+    for (const std::string& note : run.notes) log.line(note);
+    if (!run.is_new) before = finished_result(folder / "result.json");
+  });
+  int64_t finished = before.empty() ? 0 : 1;
+  communicator.broadcast(&finished, sizeof finished, 0).wait();
+  if (finished != 0) {
+    log.line(folder.string(), " is finished: ", before.substr(0, before.find('\n')));
+    return ExitStatus::finished;
+  }
+
+  const std::vector<DrawResult> draws = task_of(configuration)(
+      {configuration, pretraining, checkpoint, train, test, compute, context});
+  const std::string result = result_text(configuration, draws, from, checkpoint.info.step);
+  agreed(communicator, [&] {
+    if (communicator.rank() == 0) write_durably(folder / "result.json", result + "\n");
+  });
+  log.line("RESULT ", result);
+  return ExitStatus::finished;
+}
+
+}  // namespace lacuna

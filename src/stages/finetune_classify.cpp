@@ -1,0 +1,157 @@
+// The task "classify": encoder and linear head trained whole with a fraction of the labels, from the
+// run's weights or from scratch.
+#include <algorithm>
+
+#include "base/log.h"
+#include "data/loader.h"
+#include "encoders/list.h"
+#include "ops/elementwise.h"
+#include "stages/finetune.h"
+#include "tasks/classify.h"
+#include "tasks/features.h"
+#include "train/loop.h"
+
+namespace lacuna {
+
+namespace {
+
+// A network in training; made anew for each trial.
+class Trial {
+ public:
+  Trial(const FinetuneJob& job, int64_t classes)
+      : job_(job),
+        store_(*job.compute.device),
+        classifier_(encoder_factory(job.pretraining, job.train.views().sample), classes,
+                    Scope(store_, static_cast<uint64_t>(job.configuration.integer("seed")))) {
+    if (job.configuration.is("task.start", "scratch")) return;
+    std::vector<TensorTarget> targets;
+    for (const TensorTarget& target : tensor_targets(store_)) {
+      if (target.name.starts_with("encoder.")) targets.push_back(target);
+    }
+    load_state(job.checkpoint, targets, Match::subset, job.context.communicator);
+  }
+
+  // Trains on these samples of the training data at a peak learning rate.
+  void train(const std::vector<int64_t>& samples, double rate, uint64_t seed) {
+    const Configuration& c = job_.configuration;
+    Communicator& communicator = job_.context.communicator;
+    const Source& source = job_.train;
+    const int64_t batch = std::min(c.integer("train.batch"), static_cast<int64_t>(samples.size()));
+    const int64_t steps = c.integer("task.steps");
+    Trainer trainer(
+        *job_.compute.device, communicator, store_,
+        [this](const Fields& fields, Recording& recording) {
+          return classifier_.loss(fields, recording);
+        },
+        make_optimizer(c),
+        {.compute = job_.compute.dtype, .clip = c.number("optimizer.clip"), .plan = {}});
+    const auto maker = source.rows(image_views(source.views().sample, 1, source.views().augment,
+                                               source.views().normalisation));
+    const int64_t rows = std::max<int64_t>(1, batch / communicator.size());
+    trainer.prepare(empty_fields(maker->outputs(), rows, job_.compute.dtype),
+                    std::vector<int64_t>(static_cast<size_t>(communicator.size()), rows));
+    const OrderSpec order = source.order(seed, samples);
+    Order counting(order);
+    Loader loader(source.dataset(), std::make_unique<Order>(order), maker,
+                  {.rank = communicator.rank(),
+                   .ranks = communicator.size(),
+                   .batch = batch,
+                   .end = steps * batch,
+                   .seed = seed,
+                   .buffer = source.buffer(),
+                   .workers = source.workers(),
+                   .threads = job_.compute.threads});
+    const Schedule schedule{.peak = rate, .warmup = steps / 10, .total = steps};
+    for (int64_t step = 0; step < steps; ++step) {
+      const std::optional<Batch> rows_of_step = loader.next();
+      LACUNA_CHECK(rows_of_step.has_value());
+      trainer.step(fields_of(*rows_of_step, job_.compute.dtype),
+                   counting.counts(rows_of_step->position, batch, communicator.size()), step,
+                   schedule.rate(step), static_cast<double>(step) / static_cast<double>(steps));
+    }
+  }
+
+  // The fraction of these samples of a source (all, if none are named) that is classified rightly.
+  double accuracy(const Source& source, const std::vector<int64_t>& samples) {
+    Communicator& communicator = job_.context.communicator;
+    const OrderSpec order = source.order(0, samples);
+    const int64_t count =
+        samples.empty() ? source.dataset().samples() : static_cast<int64_t>(samples.size());
+    Loader loader(source.dataset(), std::make_unique<Order>(order), source.plain_rows(),
+                  {.rank = communicator.rank(),
+                   .ranks = communicator.size(),
+                   .batch = std::min<int64_t>(512, count),
+                   .end = count,
+                   .buffer = source.buffer(),
+                   .workers = source.workers(),
+                   .threads = job_.compute.threads});
+    Executor executor(*job_.compute.device);
+    double right = 0;
+    while (const std::optional<Batch> batch = loader.next()) {
+      if (batch->local_count() == 0) continue;
+      Recording recording{.communicator = communicator,
+                          .training = false,
+                          .compute = job_.compute.dtype,
+                          .parameters = job_.compute.device->parameter_dtype(),
+                          .rows = {batch->local_count()}};
+      const Fields fields = fields_of(*batch, job_.compute.dtype);
+      executor.run({count_correct(classifier_.logits(fields.view(0), recording), fields["label"])});
+      right += executor.scalar(0);
+    }
+    communicator.all_reduce_sum(&right, 1, DType::f64).wait();
+    return right / static_cast<double>(count);
+  }
+
+ private:
+  const FinetuneJob& job_;
+  StateStore store_;
+  Classifier classifier_;
+};
+
+}  // namespace
+
+std::vector<Key> classify_keys() {
+  return {
+      key::one_of(
+          "task.start", {"run", "scratch"}, "run",
+          "Where the encoder starts: at the run's weights, or at random ones, the baseline."),
+      key::integer("task.steps", "200", "Length of the training.").unit("steps").min(1),
+      key::numbers("task.rates", "[3e-4, 1e-3, 3e-3]",
+                   "Peak learning rates to choose from on a held-out fifth of the labels.")
+          .above(0),
+  };
+}
+
+std::vector<DrawResult> classify_task(const FinetuneJob& job) {
+  const Configuration& c = job.configuration;
+  const auto seed = static_cast<uint64_t>(c.integer("seed"));
+  const std::vector<int64_t> labels = job.train.labels(job.context.communicator);
+  const int64_t classes = class_count(labels);
+  std::vector<DrawResult> results;
+  for (int64_t draw = 0; draw < c.integer("task.draws"); ++draw) {
+    const auto number = static_cast<uint64_t>(draw);
+    const std::vector<int64_t> chosen = label_subset(labels, c.number("task.labels"), seed, number);
+    const Split split = hold_out_fifth(chosen, labels, seed + number);
+    DrawResult best;
+    for (const double rate : c.numbers("task.rates")) {
+      Trial trial(job, classes);
+      trial.train(split.train, rate, seed + number);
+      const double held_out = trial.accuracy(job.train, split.held_out);
+      if (held_out > best.held_out_accuracy) {
+        best.held_out_accuracy = held_out;
+        best.chosen = rate;
+      }
+      job.context.log.line("draw ", draw + 1, ", rate ", rate, ": held-out accuracy ", held_out);
+    }
+    // The chosen rate again, with all labels of the draw.
+    Trial trial(job, classes);
+    trial.train(chosen, best.chosen, seed + number);
+    best.test_accuracy = trial.accuracy(job.test, {});
+    job.context.log.line("draw ", draw + 1, ": ", chosen.size(), " labels, accuracy ",
+                         best.test_accuracy);
+    results.push_back(best);
+  }
+  return results;
+}
+
+}  // namespace lacuna

@@ -1,0 +1,211 @@
+// Networks and objectives beside PyTorch: loss, features, gradients, and all State after one step.
+#include <catch2/catch.hpp>
+
+#include "encoders/resnet.h"
+#include "golden/golden.h"
+#include "ops/matrix_product.h"
+#include "ops/shape.h"
+#include "support/experiment.h"
+
+namespace lacuna::golden {
+
+namespace {
+
+// make.py's draw_fields(): a batch with every field that an objective may ask for.
+class Inputs {
+ public:
+  Inputs(const Case& c, DType compute) : compute_(compute) {
+    const auto seed = static_cast<uint64_t>(c.integer("seed"));
+    const int64_t batch = c.integer("batch");
+    const Shape pixels{batch, c.integer("height"), c.integer("length"), 1};
+    Shape image = pixels;
+    image.set(-1, c.integer("channels"));
+    for (const char* view : {"view0", "view1"}) add(view, image, normal(view, image, seed));
+    const Shape features{batch, 8 * c.integer("width")};
+    add("functional", features, normal("functional", features, seed));
+    const Draws mask(seed, Purpose::test, hash_name("mask"));
+    add("mask", pixels, [&](uint32_t i) { return mask.uniform(i) < c.number("mask") ? 1.f : 0.f; });
+    const Draws rotation(seed, Purpose::test, hash_name("rotation"));
+    rotation_ = HostTensor(DType::i64, {batch});
+    for (uint32_t i = 0; i < batch; ++i) {
+      rotation_.as<int64_t>()[i] = static_cast<int64_t>(4 * rotation.uniform(i));
+    }
+    fields_.add("rotation", host_leaf("rotation", rotation_));
+  }
+  const Fields& fields() const { return fields_; }
+
+ private:
+  static std::function<float(uint32_t)> normal(const std::string& name, const Shape& shape,
+                                               uint64_t seed) {
+    return [values = rounded_normal(name, shape.count(), seed)](uint32_t i) {
+      return static_cast<float>(values[i]);
+    };
+  }
+  void add(const std::string& name, const Shape& shape,
+           const std::function<float(uint32_t)>& value) {
+    HostTensor& host = memory_[name] = HostTensor(DType::f32, shape);
+    for (uint32_t i = 0; i < shape.count(); ++i) host.as<float>()[i] = value(i);
+    fields_.add(name, cast(host_leaf(name, host), compute_));
+  }
+
+  DType compute_;
+  std::map<std::string, HostTensor> memory_;
+  HostTensor rotation_;
+  Fields fields_;
+};
+
+std::string encoder_options(const Case& c) {
+  return concat("stem = \"", c.text("stem"), "\"\nstem_stride = ", c.integer("stem_stride"), "\n");
+}
+
+// The linear functional of the features whose gradient the cases without an objective have.
+Tensor functional(const Tensor& features, const Tensor& by) {
+  const Shape row{1, features.shape().count()};
+  return reshape(linear(reshape(features, row), reshape(by, row)), Shape{});
+}
+
+// One case's network on one device.
+class Network {
+ public:
+  Network(const Case& c, const Setting& setting)
+      : case_(c),
+        device_(make_device(setting.device, setting.threads)),
+        store_(*device_),
+        inputs_(c, device_->parameter_dtype()),
+        plan_{.eager = setting.eager} {
+    make();
+    draw_the_rest();
+  }
+
+  Results results() {
+    Trainer trainer(
+        *device_, *self_, store_,
+        [this](const Fields& fields, Recording& recording) { return loss(fields, recording); },
+        make_optimizer(testing::small_configuration("rotation", {})),
+        {.compute = device_->parameter_dtype(), .plan = plan_});
+    const std::vector<int64_t> rows = {case_.integer("batch")};
+    trainer.prepare(inputs_.fields(), rows);
+    Results results;
+    results["features"] = features(true);
+    for (const auto& [name, gradient] : trainer.gradients(inputs_.fields(), rows)) {
+      results["gradient/" + name] = as_double(gradient);
+    }
+    results["loss"] = {trainer.step(inputs_.fields(), rows, 0, case_.number("rate"), 0).loss};
+    for (const State& state : store_.all()) {
+      if (state.role() != Role::optimizer) results["state/" + state.name()] = state.values();
+    }
+    results["evaluation"] = features(false);
+    return results;
+  }
+
+ private:
+  void make() {
+    const std::string name = case_.text("objective");
+    const int64_t width = case_.integer("width");
+    const int64_t channels = case_.integer("channels");
+    if (name == "features") {
+      const ResNetOptions options{.width = width,
+                                  .imagenet_stem = case_.text("stem") == "imagenet",
+                                  .stem_stride = case_.integer("stem_stride")};
+      own_encoder_ = make_resnet18(options, channels, Scope(store_, 1) / "encoder");
+      encoder_ = own_encoder_.get();
+      return;
+    }
+    views_.sample = {case_.integer("height"), case_.integer("length"), channels};
+    views_.augment.mask = case_.number("mask");
+    configuration_ = testing::small_configuration(name, {.channels = channels, .width = width},
+                                                  encoder_options(case_));
+    objective_ = make_objective({*configuration_, Scope(store_, 1),
+                                 encoder_factory(*configuration_, views_.sample), views_});
+    encoder_ = objective_->network(Weights::student).encoder;
+  }
+
+  // make.py's draw_weights(), where they are not those that the layers have drawn.
+  void draw_the_rest() {
+    for (State& state : store_.all()) {
+      if (state.shape().rank() > 1) continue;
+      const Draws draws(1, Purpose::test, hash_name(state.name()));
+      const bool variance = state.name().ends_with("running_var");
+      const bool weight = state.name().ends_with("weight");
+      state.fill([&](int64_t i) {
+        const double value = draws.normal(static_cast<uint32_t>(i));
+        return variance ? 3 * std::exp(0.2 * value) : weight ? 1 + 0.2 * value : 0.1 * value;
+      });
+    }
+  }
+
+  Tensor loss(const Fields& fields, Recording& recording) const {
+    if (objective_) return objective_->loss(fields, recording);
+    return functional((*encoder_)(fields.view(0), recording), fields["functional"]);
+  }
+
+  std::vector<double> features(bool training) {
+    Recording recording{.communicator = *self_,
+                        .training = training,
+                        .compute = device_->parameter_dtype(),
+                        .parameters = device_->parameter_dtype(),
+                        .rows = {case_.integer("batch")}};
+    Executor executor(*device_, plan_);
+    executor.run({(*encoder_)(inputs_.fields().view(0), recording)});
+    return as_double(executor.output(0));
+  }
+
+  static std::vector<double> as_double(const HostTensor& x) {
+    if (x.dtype() == DType::f64) return {x.as<double>().begin(), x.as<double>().end()};
+    return {x.as<float>().begin(), x.as<float>().end()};
+  }
+
+  const Case& case_;
+  std::unique_ptr<Communicator> self_ = self_communicator();
+  std::unique_ptr<Device> device_;
+  StateStore store_;
+  Inputs inputs_;
+  PlanOptions plan_;
+  ViewOptions views_;
+  std::optional<Configuration> configuration_;
+  std::unique_ptr<Encoder> own_encoder_;
+  std::unique_ptr<Objective> objective_;
+  const Encoder* encoder_ = nullptr;
+};
+
+}  // namespace
+
+TEST_CASE("networks and objectives agree with PyTorch in double and single precision") {
+  int cases = 0;
+  for_each_case("network", [&](const std::string& name, const Case& c) {
+    for (const Setting& setting : settings()) {
+      check(c, Network(c, setting).results(), setting.limits,
+            concat(name, " on ", setting.device, ", ", setting.threads, " threads",
+                   setting.eager ? ", eager" : ""));
+    }
+    ++cases;
+  });
+  CHECK(cases == 8);
+}
+
+TEST_CASE("a golden value that is wrong by a millionth fails the comparison") {
+  const Setting reference = settings().front();
+  int cases = 0;
+  for_each_case("network", [&](const std::string& name, Case c) {
+    if (name != "small_stem") return;
+    ++cases;
+    const Results ours = Network(c, reference).results();
+    REQUIRE(beyond(differences(c, ours), reference.limits).empty());
+    for (auto& [tensor, golden] : c.tensors) {
+      // The largest value: one below a thousandth of the tensor would be no error of it.
+      const auto largest =
+          std::max_element(golden.values.begin(), golden.values.end(),
+                           [](double a, double b) { return std::abs(a) < std::abs(b); });
+      const double right = *largest;
+      *largest *= 1 + 1e-6;
+      const std::vector<Difference> found = beyond(differences(c, ours), reference.limits);
+      CAPTURE(tensor, right);
+      REQUIRE(found.size() == 1);
+      CHECK(found[0].name == tensor);
+      *largest = right;
+    }
+  });
+  CHECK(cases == 1);
+}
+
+}  // namespace lacuna::golden

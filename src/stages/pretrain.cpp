@@ -26,10 +26,15 @@ std::filesystem::path run_folder(const Arguments& arguments) {
                                 : default_run_folder(arguments.argument());
 }
 
-// Whether there is a run that this one continues; rank 0 looks, so that all ranks agree.
+// Whether there is a run that this one continues; rank 0 looks, and refuses what does not fit.
 bool continues(const std::filesystem::path& folder, const Arguments& arguments,
-               Communicator& communicator) {
-  int64_t there = !arguments.given("force") && std::filesystem::exists(folder) ? 1 : 0;
+               const Configuration& configuration, Communicator& communicator) {
+  int64_t there = 0;
+  agreed(communicator, [&] {
+    if (communicator.rank() != 0 || arguments.given("force") || !run_exists(folder)) return;
+    check_run(folder, configuration, schema_of("pretrain"));
+    there = 1;
+  });
   communicator.broadcast(&there, sizeof there, 0).wait();
   return there != 0;
 }
@@ -42,6 +47,22 @@ void open_on_all_ranks(const std::filesystem::path& folder, const Arguments& arg
     const OpenedRun run =
         open_run(folder, configuration, schema_of("pretrain"), arguments.given("force"));
     for (const std::string& note : run.notes) context.log.line(note);
+  });
+}
+
+// The same on every rank.
+void check_sizes(const TrainOptions& options, int64_t steps, int64_t samples,
+                 Communicator& communicator) {
+  agreed(communicator, [&] {
+    if (options.batch < communicator.size()) {
+      bad_input("train.batch is ", options.batch, ", less than one sample for each of the ",
+                communicator.size(), " ranks: raise it, or start fewer ranks");
+    }
+    if (steps < 1) {
+      bad_input("train.epochs = ", options.epochs, " of ", samples,
+                " samples are less than one batch of train.batch = ", options.batch,
+                ": lower train.batch, or raise train.epochs");
+    }
   });
 }
 
@@ -75,15 +96,14 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   const TrainOptions options = train_options(configuration);
   log.set_interval(options.log_interval);
 
-  // A new run's folder is made only once its data has been found good.
+  // The run's folder is made, or changed, only once everything has been found good.
   const std::filesystem::path folder = run_folder(arguments);
-  const bool old = continues(folder, arguments, communicator);
-  if (old) open_on_all_ranks(folder, arguments, configuration, context);
+  const bool old = continues(folder, arguments, configuration, communicator);
   const auto checkpoint = old ? find_on_all_ranks(folder, "last", context) : std::nullopt;
   Source source(configuration, communicator, log, {.like = checkpoint ? &*checkpoint : nullptr});
   if (checkpoint) source.require_same_data(*checkpoint);
-  if (!old) open_on_all_ranks(folder, arguments, configuration, context);
   const int64_t steps = steps_to_do(options, source.dataset().samples());
+  check_sizes(options, steps, source.dataset().samples(), communicator);
   if (checkpoint && checkpoint->info.step >= steps) {
     log.line(folder.string(), " is finished: ", checkpoint->info.step, " steps are done");
     return ExitStatus::finished;
@@ -124,7 +144,6 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
     load_state(*checkpoint, tensor_targets(model.store()), Match::all, communicator);
     plan.first_step = checkpoint->info.step;
     metrics_so_far = checkpoint->info.metrics;
-    log.line("continuing ", folder.string(), " at step ", plan.first_step);
     const std::string differ =
         environment_differences(checkpoint->info.environment, compute.environment);
     if (!differ.empty())
@@ -132,6 +151,8 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   } else if (arguments.given("init-from")) {
     start_from(arguments.value("init-from"), model, context);
   }
+  open_on_all_ranks(folder, arguments, configuration, context);
+  if (checkpoint) log.line("continuing ", folder.string(), " at step ", plan.first_step);
 
   const OrderSpec order = source.order(options.seed);
   for (const std::string& line : reading_lines(source.dataset(), order, options.batch,

@@ -68,8 +68,8 @@ bool grows(const Difference& difference, const std::vector<std::string>& may_gro
 
 std::string value_or_none(const std::string& value) { return value.empty() ? "absent" : value; }
 
-OpenedRun open_existing(const fs::path& folder, const Configuration& configuration,
-                        const Schema& schema, const std::vector<std::string>& may_grow) {
+OpenedRun compare(const fs::path& folder, const Configuration& configuration, const Schema& schema,
+                  const std::vector<std::string>& may_grow) {
   const std::string text = stored_configuration(folder);
   const Configuration before =
       Configuration::from_text(text, schema, (folder / configuration_name).string());
@@ -91,7 +91,13 @@ OpenedRun open_existing(const fs::path& folder, const Configuration& configurati
     bad_input("run folder ", folder.string(), " was made with another ", join(refused),
               ": give another folder with --run, start from its weights with --init-from ",
               folder.string(), ", or move it aside with --force");
-  if (configuration.resolved() != text)
+  return run;
+}
+
+OpenedRun open_existing(const fs::path& folder, const Configuration& configuration,
+                        const Schema& schema, const std::vector<std::string>& may_grow) {
+  const OpenedRun run = compare(folder, configuration, schema, may_grow);
+  if (configuration.resolved() != stored_configuration(folder))
     write_durably(folder / configuration_name, configuration.resolved());
   return run;
 }
@@ -106,9 +112,19 @@ OpenedRun open_run(const fs::path& folder_as_given, const Configuration& configu
   OpenedRun run{folder, true, false, {}};
   if (force && fs::exists(fs::symlink_status(folder)))
     run.notes.push_back(concat("moved the run that was there to ", move_aside(folder).string()));
-  const bool there = fs::exists(folder) && !(fs::is_directory(folder) && fs::is_empty(folder));
-  if (!there && create(folder, configuration)) return run;
+  if (!run_exists(folder) && create(folder, configuration)) return run;
   return open_existing(folder, configuration, schema, may_grow);
+}
+
+bool run_exists(const fs::path& folder) {
+  std::error_code ignored;  // what cannot be looked at cannot be made either, which says why
+  return fs::exists(folder, ignored) &&
+         !(fs::is_directory(folder, ignored) && fs::is_empty(folder, ignored));
+}
+
+void check_run(const fs::path& folder, const Configuration& configuration, const Schema& schema,
+               const std::vector<std::string>& may_grow) {
+  compare(without_trailing_slash(folder), configuration, schema, may_grow);
 }
 
 std::string stored_configuration(const fs::path& folder) {

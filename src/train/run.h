@@ -39,6 +39,13 @@ OpenedRun open_run(const std::filesystem::path& folder, const Configuration& con
                    const Schema& schema, bool force = false,
                    const std::vector<std::string>& may_grow = {"train.epochs"});
 
+// Whether something stands at that place; an empty folder is nothing.
+bool run_exists(const std::filesystem::path& folder);
+
+// Throws what open_run would throw for an existing folder; changes nothing.
+void check_run(const std::filesystem::path& folder, const Configuration& configuration,
+               const Schema& schema, const std::vector<std::string>& may_grow = {"train.epochs"});
+
 // The text of the run's config.toml; bad_input when the folder is no run.
 std::string stored_configuration(const std::filesystem::path& folder);
 

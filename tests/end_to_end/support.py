@@ -160,6 +160,55 @@ def write_images(path, samples=64, size=(8, 8), channels=None, channels_first=Fa
     return values
 
 
+def write_experiment(path, data="data.h5", objective="simclr", more=""):
+    """Writes a TOML of a few seconds: ResNet-18 of width 4, batches of 8. `more` goes to its end."""
+    heads = "hidden = 16\nprojection = 8\n" if objective in ("simclr", "byol") else ""
+    pathlib.Path(path).write_text(f"""
+[objective]
+name = "{objective}"
+{heads}
+[data]
+files = "{data}"
+dataset = "images"
+statistics = "all"
+
+[encoder]
+width = 4
+
+[train]
+epochs = 2
+batch = 8
+threads = 1
+{more}""")
+
+
+def snapshot(folder):
+    """What lies below the folder: names, sizes and times of change."""
+    found = {}
+    for path in sorted(pathlib.Path(folder).rglob("*")):
+        status = path.lstat()
+        found[str(path.relative_to(folder))] = (status.st_size if path.is_file() else None,
+                                                status.st_mtime_ns if path.is_file() else None)
+    return found
+
+
+def checkpoint_tensors(folder):
+    """The tensors of a checkpoint's folder by name, as the bytes that they are."""
+    with h5py.File(pathlib.Path(folder) / "checkpoint.h5") as file:
+        return {name: file["state/" + name.replace(".", "/")][()]
+                for name in file["tensors/name"].asstr()}
+
+
+def checkpoints(run):
+    """The steps of a run's checkpoints, growing."""
+    return sorted(int(path.parent.name.removeprefix("step-"))
+                  for path in (pathlib.Path(run) / "checkpoints").glob("step-*/checkpoint.h5"))
+
+
+def checkpoint_folder(run, step):
+    return pathlib.Path(run) / "checkpoints" / f"step-{step:09d}"
+
+
 class EndToEndTest(unittest.TestCase):
     """A test with a folder of its own, removed afterwards, in which the program runs."""
 

@@ -1,0 +1,307 @@
+"""Bad input gets one clear sentence, its documented exit status, leaves nothing half-written, and
+ends within 20 s; on one rank without a launcher and on three, with the fault on one of them where
+that can be. faulty_system.c makes files unreadable, disks full, and locks refused."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+
+import h5py
+import numpy
+
+import support
+
+BAD_INPUT, BAD_VALUES, NO_SPACE = 2, 3, 4
+
+
+def preload(folder):
+    """faulty_system.c as a library to preload."""
+    library = pathlib.Path(folder) / "faulty_system.so"
+    if not library.exists():
+        subprocess.run([os.environ.get("LACUNA_C", "cc"), "-shared", "-fPIC", "-o", library,
+                        pathlib.Path(__file__).with_name("faulty_system.c"), "-ldl"], check=True)
+    return str(library)
+
+
+class BadInput(support.EndToEndTest):
+    def setUp(self):
+        super().setUp()
+        support.write_images(self.path("data.h5"), samples=32, size=(16, 16), chunk=4)
+        support.write_experiment(self.path("a.toml"))
+
+    def faults(self, **faults):
+        """The environment in which the system fails so."""
+        library = tempfile.mkdtemp(prefix="lacuna-test-")
+        self.addCleanup(shutil.rmtree, library, ignore_errors=True)
+        return {"LD_PRELOAD": preload(library), "ASAN_OPTIONS": "verify_asan_link_order=0",
+                **{f"FAULT_{name.upper()}": str(value) for name, value in faults.items()}}
+
+    def fails(self, *arguments, ranks, status, says, lines=1, env=None):
+        """One run that must fail in order; returns our lines on stderr."""
+        start = time.time()
+        result = self.lacuna(*arguments, ranks=ranks, timeout=60, env=env)
+        self.assertLess(time.time() - start, 20, result)
+        self.assertEqual(result.status, status, result)
+        ours = [line for line in result.stderr.splitlines() if line.startswith("lacuna:")]
+        self.assertEqual(len(ours), lines, result)
+        if ranks is None:  # no launcher: ours are all there is
+            self.assertEqual(result.stderr.splitlines(), ours)
+        for trace in ("terminate called", "received signal", "HDF5-DIAG", "Assertion", "what()"):
+            self.assertNotIn(trace, result.stderr)
+        for words in says:
+            self.assertIn(words, "\n".join(ours), result)
+        return ours
+
+    def refused(self, *arguments, says, status=BAD_INPUT, lines=1, on=(None, 3), env=None):
+        """Fails on one rank and on three, and leaves the folder as it was."""
+        before = support.snapshot(self.folder)
+        for ranks in on:
+            self.fails(*arguments, ranks=ranks, status=status, says=says, lines=lines, env=env)
+            self.assertEqual(support.snapshot(self.folder), before)
+
+    def trained(self, run="run", steps=4, *more):
+        """The folder of a run that has done some steps."""
+        self.succeeds("pretrain", "a.toml", "--run", run, "--set", f"train.max_steps={steps}", *more)
+        return self.path(run)
+
+    # ---- Data ------------------------------------------------------------------------------------
+
+    def test_missing_data_file(self):
+        self.refused("pretrain", "a.toml", "--set", "data.files=none.h5", says=["none.h5"])
+
+    def test_pattern_without_a_match(self):
+        self.refused("pretrain", "a.toml", "--set", "data.files=part-*.h5", says=["part-*.h5"])
+
+    def test_folder_instead_of_a_file(self):
+        self.path("folder.h5").mkdir()
+        self.refused("pretrain", "a.toml", "--set", "data.files=folder.h5", says=["folder.h5"])
+
+    def test_unreadable_file(self):
+        self.refused("pretrain", "a.toml", says=["data.h5", "ermission denied"],
+                     env=self.faults(unreadable="data.h5"))
+
+    def test_file_that_one_rank_cannot_read(self):
+        for rank in (0, 2):
+            self.refused("pretrain", "a.toml", says=["data.h5", "ermission denied"], on=(3,),
+                         env=self.faults(unreadable="data.h5", rank=rank))
+
+    def test_not_hdf5(self):
+        self.path("text.h5").write_text("one,two\n" * 1000)
+        self.refused("pretrain", "a.toml", "--set", "data.files=text.h5", says=["text.h5", "HDF5"])
+
+    def test_truncated_file(self):
+        whole = self.path("data.h5").read_bytes()
+        self.path("cut.h5").write_bytes(whole[:len(whole) // 2])
+        self.refused("pretrain", "a.toml", "--set", "data.files=cut.h5", says=["cut.h5", "truncated"])
+
+    def test_wrong_dataset_path_lists_what_is_there(self):
+        self.refused("pretrain", "a.toml", "--set", "data.dataset=image",
+                     says=["data.h5", "no dataset /image ", "mean /images", "/labels"])
+
+    def test_unsupported_type(self):
+        with h5py.File(self.path("text.h5"), "w") as file:
+            file["images"] = ["a", "b", "c"]
+        with h5py.File(self.path("complex.h5"), "w") as file:
+            file["images"] = numpy.zeros((32, 16, 16), "complex64")
+        for name in ("text.h5", "complex.h5"):
+            self.refused("pretrain", "a.toml", "--set", f"data.files={name}", says=[name, "/images"])
+
+    def test_missing_filter_is_named(self):
+        with h5py.File(self.path("lzf.h5"), "w") as file:
+            file.create_dataset("images", data=numpy.zeros((32, 16, 16), "uint8"),
+                                chunks=(4, 16, 16), compression="lzf")
+        self.refused("pretrain", "a.toml", "--set", "data.files=lzf.h5",
+                     says=["lzf.h5", "lzf", "HDF5_PLUGIN_PATH"])
+
+    def test_no_samples(self):
+        with h5py.File(self.path("empty.h5"), "w") as file:
+            file["images"] = numpy.zeros((0, 16, 16), "uint8")
+        self.refused("pretrain", "a.toml", "--set", "data.files=empty.h5", says=["empty.h5", "no samples"])
+
+    def test_mismatched_label_count(self):
+        with h5py.File(self.path("data.h5"), "a") as file:
+            file["few"] = numpy.zeros(31, "uint8")
+        self.refused("pretrain", "a.toml", "--set", "data.label=few", says=["data.h5", "31", "32"])
+
+    def test_files_that_do_not_go_together(self):
+        support.write_images(self.path("wide.h5"), samples=32, size=(16, 20))
+        self.refused("pretrain", "a.toml", "--set", "data.files=['data.h5','wide.h5']",
+                     says=["wide.h5", "[16, 20]", "[16, 16]"])
+
+    def test_samples_without_height_and_width(self):
+        with h5py.File(self.path("flat.h5"), "w") as file:
+            file["images"] = numpy.zeros((32, 256), "uint8")
+        self.refused("pretrain", "a.toml", "--set", "data.files=flat.h5", says=["images"])
+
+    def nan_file(self):
+        """Random floats, the sample in row 21 with a NaN."""
+        values = numpy.random.default_rng(1).random((32, 16, 16), "float32")
+        values[21, 3, 3] = numpy.nan
+        with h5py.File(self.path("nan.h5"), "w") as file:
+            file.create_dataset("images", data=values, chunks=(2, 16, 16))
+        return ["--set", "data.files=nan.h5", "--set", "data.range=[0,1]", "--set",
+                "data.statistics=given", "--set", "data.mean=[0.5]", "--set", "data.std=[0.3]",
+                "--set", "train.checkpoint_steps=1"]
+
+    def test_nan_in_the_data_is_named_and_the_run_goes_on_when_mended(self):
+        for ranks in (None, 3):
+            more = self.nan_file() + ["--run", f"run-{ranks}"]
+            self.fails("pretrain", "a.toml", *more, ranks=ranks, status=BAD_VALUES,
+                       says=["nan.h5", "row 21"])
+            with h5py.File(self.path("nan.h5"), "a") as file:
+                file["images"][21, 3, 3] = 0
+            self.succeeds("pretrain", "a.toml", *more, ranks=ranks)
+            self.assertEqual(support.checkpoints(self.path(f"run-{ranks}"))[-1], 8)
+
+    def test_nan_that_the_statistics_meet(self):
+        self.nan_file()
+        self.refused("pretrain", "a.toml", "--set", "data.files=nan.h5", "--set", "data.range=[0,1]",
+                     status=BAD_VALUES, says=["nan.h5", "row 21"])
+
+    def test_other_data_under_an_existing_run(self):
+        run = self.trained()
+        os.remove(self.path("data.h5"))
+        support.write_images(self.path("data.h5"), samples=40, size=(16, 16))
+        self.refused("pretrain", "a.toml", "--run", run, "--set", "train.max_steps=4",
+                     "--set", "train.epochs=3", says=["32", "40"])
+
+    # ---- Configuration and command line ----------------------------------------------------------
+
+    def test_missing_configuration(self):
+        self.refused("pretrain", "none.toml", says=["none.toml"])
+
+    def test_missing_option(self):
+        self.refused("embed", "run", lines=2, says=["--data FILE.h5 is missing", "--out"])
+
+    def test_configuration_that_is_no_toml(self):
+        self.path("b.toml").write_text("[train\nbatch = 8\n")
+        self.refused("pretrain", "b.toml", says=["b.toml", "line 1"])
+
+    def test_unknown_key_names_the_nearest(self):
+        support.write_experiment(self.path("b.toml"), more="epoch = 3\n")
+        self.refused("pretrain", "b.toml", says=["b.toml", "train.epoch", "train.epochs"])
+
+    def test_wrong_type_and_out_of_range_and_missing_are_told_together(self):
+        self.path("b.toml").write_text(
+            "[objective]\nname = \"simclr\"\ntemperature = \"warm\"\n[data]\ndataset = \"images\"\n"
+            "[train]\nbatch = 1\n")
+        told = self.path("b.toml").read_text()
+        self.refused("pretrain", "b.toml", lines=3,
+                     says=["objective.temperature", "train.batch", "data.files"])
+        self.assertEqual(self.path("b.toml").read_text(), told)
+
+    def test_unknown_choice_lists_the_choices(self):
+        self.refused("pretrain", "a.toml", "--set", "objective.name=simclar", says=["simclar", "simclr"])
+
+    def test_setting_that_is_no_setting(self):
+        self.refused("pretrain", "a.toml", "--set", "train.batch", says=["train.batch"])
+
+    def test_batch_smaller_than_ranks(self):
+        self.refused("pretrain", "a.toml", "--set", "train.batch=2", on=(3,), says=["2", "3 ranks"])
+
+    def test_less_than_one_batch(self):
+        self.refused("pretrain", "a.toml", "--set", "train.batch=128", says=["128", "32"])
+
+    # ---- Runs and outputs ------------------------------------------------------------------------
+
+    def test_changed_configuration_of_an_existing_run(self):
+        run = self.trained()
+        self.refused("pretrain", "a.toml", "--run", run, "--set", "train.max_steps=4",
+                     "--set", "optimizer.lr=0.5", "--set", "encoder.width=8",
+                     says=["optimizer.lr", "0.5", "encoder.width", "--init-from"])
+
+    def test_run_folder_that_is_something_else(self):
+        self.path("thesis").mkdir()
+        self.path("thesis", ).joinpath("chapter.tex").write_text("Introduction")
+        self.refused("pretrain", "a.toml", "--run", "thesis", says=["thesis"])
+
+    def test_run_folder_that_cannot_be_made(self):
+        self.refused("pretrain", "a.toml", "--run", "data.h5/run", says=["data.h5", "Not a directory"])
+        self.refused("pretrain", "a.toml", "--run", "/proc/lacuna", says=["cannot make the folder", "/proc/"])
+
+    def test_weights_of_another_architecture(self):
+        other = self.trained("other", 1, "--set", "encoder.width=8")
+        self.refused("pretrain", "a.toml", "--init-from", other, says=["encoder.", "[8", "[4"])
+
+    def test_init_from_what_is_no_run(self):
+        self.path("nothing").mkdir()
+        self.refused("pretrain", "a.toml", "--init-from", "nothing", says=["nothing"])
+
+    def test_embedding_what_is_no_run(self):
+        self.refused("embed", "none", "--data", "data.h5", "--out", "z.h5", says=["none"])
+
+    def test_embedding_a_step_that_is_not_there(self):
+        run = self.trained()
+        self.refused("embed", run, "--data", "data.h5", "--out", "z.h5", "--checkpoint", "3",
+                     says=["3"])
+
+    def test_teacher_of_an_objective_without_one(self):
+        run = self.trained()
+        self.refused("embed", run, "--data", "data.h5", "--out", "z.h5", "--weights", "teacher",
+                     says=["teacher"])
+
+    def test_output_that_exists(self):
+        run = self.trained()
+        self.path("z.h5").write_text("precious")
+        self.refused("embed", run, "--data", "data.h5", "--out", "z.h5", says=["z.h5", "--force"])
+
+    def test_output_that_cannot_be_written(self):
+        run = self.trained()
+        for out in ("none/z.h5", "/proc/z.h5"):
+            self.refused("embed", run, "--data", "data.h5", "--out", out, says=[out])
+
+    def test_other_channels_than_the_run_was_trained_on(self):
+        run = self.trained()
+        support.write_images(self.path("rgb.h5"), samples=8, size=(16, 16), channels=3)
+        self.refused("embed", run, "--data", "rgb.h5", "--out", "z.h5", says=["3 channels"])
+
+    def test_damaged_checkpoint(self):
+        run = self.trained()
+        part = support.checkpoint_folder(run, 4) / "part-000.h5"
+        damaged = bytearray(part.read_bytes())
+        damaged[-100] ^= 1
+        part.write_bytes(damaged)
+        self.refused("embed", run, "--data", "data.h5", "--out", "z.h5", "--checkpoint", "4",
+                     says=["part-000.h5"])
+
+    # ---- The system ------------------------------------------------------------------------------
+
+    def test_full_disk_while_checkpoints_are_written(self):
+        steps = ["--set", "train.checkpoint_steps=2", "--set", "train.keep=9"]
+        whole = support.checkpoint_folder(self.trained("whole", 2), 2) / "part-000.h5"
+        size = whole.stat().st_size
+        for ranks in (None, 3):
+            run = f"run-{ranks}"
+            self.fails("pretrain", "a.toml", "--run", run, *steps, ranks=ranks, status=NO_SPACE,
+                       says=["step-"],
+                       env=self.faults(full_below="part-", full_after=int(2.5 * size)))
+            self.assertEqual(support.checkpoints(self.path(run)), [2, 4])
+            self.assertEqual(list(self.path(run).rglob("*.tmp")), [])
+            support.checkpoint_tensors(support.checkpoint_folder(self.path(run), 4))
+            self.succeeds("pretrain", "a.toml", "--run", run, *steps, ranks=ranks)
+            self.assertEqual(support.checkpoints(self.path(run)), [2, 4, 6, 8])
+
+    def test_full_disk_while_metrics_are_written(self):
+        self.fails("pretrain", "a.toml", "--run", "run", ranks=None, status=NO_SPACE,
+                   says=["metrics.jsonl"], env=self.faults(full_below="metrics.jsonl"))
+
+    def test_full_disk_while_representations_are_written(self):
+        run = self.trained()
+        self.refused("embed", run, "--data", "data.h5", "--out", "z.h5", status=NO_SPACE, says=["z.h5"],
+                     env=self.faults(full_below="z.h5", full_after=1000))
+
+    def test_refused_locks_are_one_warning(self):
+        for ranks in (None, 3):
+            result = self.succeeds("pretrain", "a.toml", "--run", f"run-{ranks}", ranks=ranks,
+                                   env=self.faults(no_locks=1))
+            warnings = [line for line in result.stdout.splitlines() if "locking" in line]
+            self.assertEqual(len(warnings), 1, result)
+            self.assertTrue(warnings[0].startswith("warning: "), result)
+
+    def test_loss_that_is_no_number(self):
+        for ranks in (None, 3):
+            self.fails("pretrain", "a.toml", "--run", f"run-{ranks}", "--set", "optimizer.lr=1e38",
+                       ranks=ranks, status=BAD_VALUES, says=["loss", "optimizer.lr"])

@@ -1,0 +1,104 @@
+/* A library that the tests of bad input preload: system calls that fail as on a full disk, on a file
+ * system without locks, for an unreadable file — on the rank of a run that the test names.
+ *
+ *   FAULT_RANK           the rank that has the faults; otherwise all
+ *   FAULT_UNREADABLE     opening a path that ends so fails with EACCES
+ *   FAULT_FULL_BELOW     writing to files whose path holds this fails with ENOSPC ...
+ *   FAULT_FULL_AFTER     ... after so many bytes of all of them together
+ *   FAULT_NO_LOCKS       flock and fcntl locks fail with ENOLCK
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static const char* fault(const char* name) {
+  const char* rank = getenv("FAULT_RANK");
+  const char* mine = getenv("OMPI_COMM_WORLD_RANK");
+  if (mine == NULL) mine = getenv("PMI_RANK");
+  if (rank != NULL && (mine == NULL || strcmp(rank, mine) != 0)) return NULL;
+  return getenv(name);
+}
+
+static int ends_with(const char* path, const char* end) {
+  const size_t n = strlen(path), m = strlen(end);
+  return n >= m && strcmp(path + n - m, end) == 0;
+}
+
+static int unreadable(const char* path) {
+  const char* end = fault("FAULT_UNREADABLE");
+  return end != NULL && ends_with(path, end);
+}
+
+static int full(int file, size_t bytes) {
+  static atomic_long written;
+  const char* below = fault("FAULT_FULL_BELOW");
+  if (below == NULL) return 0;
+  char link[64], path[PATH_MAX];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+  const ssize_t n = readlink(link, path, sizeof path - 1);
+  if (n < 0) return 0;
+  path[n] = 0;
+  if (strstr(path, below) == NULL) return 0;
+  const char* after = getenv("FAULT_FULL_AFTER");
+  return atomic_fetch_add(&written, (long)bytes) + (long)bytes > (after ? atol(after) : 0);
+}
+
+#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+#define OPEN(name)                                              \
+  int name(const char* path, int flags, ...) {                  \
+    va_list more;                                               \
+    va_start(more, flags);                                      \
+    const mode_t mode = va_arg(more, mode_t);                   \
+    va_end(more);                                               \
+    if (unreadable(path)) {                                     \
+      errno = EACCES;                                           \
+      return -1;                                                \
+    }                                                           \
+    return NEXT(name)(path, flags, mode);                       \
+  }
+OPEN(open)
+OPEN(open64)
+
+#define FULL(call)    \
+  do {                \
+    errno = ENOSPC;   \
+    return (call);    \
+  } while (0)
+
+ssize_t write(int file, const void* data, size_t bytes) {
+  if (full(file, bytes)) FULL(-1);
+  return NEXT(write)(file, data, bytes);
+}
+ssize_t writev(int file, const struct iovec* parts, int count) {
+  size_t bytes = 0;
+  for (int i = 0; i < count; ++i) bytes += parts[i].iov_len;
+  if (full(file, bytes)) FULL(-1);
+  return NEXT(writev)(file, parts, count);
+}
+ssize_t pwrite(int file, const void* data, size_t bytes, off_t at) {
+  if (full(file, bytes)) FULL(-1);
+  return NEXT(pwrite)(file, data, bytes, at);
+}
+ssize_t pwrite64(int file, const void* data, size_t bytes, off64_t at) {
+  if (full(file, bytes)) FULL(-1);
+  return NEXT(pwrite64)(file, data, bytes, at);
+}
+
+int flock(int file, int operation) {
+  if (fault("FAULT_NO_LOCKS") != NULL) {
+    errno = ENOLCK;
+    return -1;
+  }
+  return NEXT(flock)(file, operation);
+}

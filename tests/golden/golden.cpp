@@ -124,6 +124,11 @@ std::vector<Setting> settings() {
           {"cpu", 2, true, f32}};
 }
 
+std::ostream& operator<<(std::ostream& out, const Setting& setting) {
+  return out << " on " << setting.device << ", " << setting.threads << " thread(s)"
+             << (setting.eager ? ", eager" : "");
+}
+
 void check(const Case& expected, const Results& ours, const Limits& limits,
            const std::string& where) {
   const std::vector<Difference> all = differences(expected, ours);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -69,6 +70,8 @@ struct Setting {
   Limits limits;
 };
 std::vector<Setting> settings();
+// " on cpu, 2 threads, eager"
+std::ostream& operator<<(std::ostream& out, const Setting& setting);
 
 // Fails the test for what is beyond the limits, naming each; `where` goes into the message.
 void check(const Case& expected, const Results& ours, const Limits& limits,

@@ -60,8 +60,7 @@ TEST_CASE("NT-Xent and its gradients agree with PyTorch") {
   int cases = 0;
   for_each_case("nt_xent", [&](const std::string& name, const Case& c) {
     for (const Setting& setting : settings()) {
-      check(c, nt_xent_results(c, setting), setting.limits,
-            concat(name, " on ", setting.device, ", ", setting.threads, " threads"));
+      check(c, nt_xent_results(c, setting), setting.limits, concat(name, setting));
     }
     ++cases;
   });

@@ -101,8 +101,7 @@ TEST_CASE("optimizers follow PyTorch over several steps of a schedule") {
   int cases = 0;
   for_each_case("optimizer", [&](const std::string& name, const Case& c) {
     for (const Setting& setting : settings()) {
-      check(c, trajectory(c, setting), setting.limits,
-            concat(name, " on ", setting.device, ", ", setting.threads, " threads"));
+      check(c, trajectory(c, setting), setting.limits, concat(name, setting));
     }
     ++cases;
   });

@@ -3,10 +3,6 @@ ends within 20 s; on one rank without a launcher and on three, with the fault on
 that can be. faulty_system.c makes files unreadable, disks full, and locks refused."""
 
 import os
-import pathlib
-import shutil
-import subprocess
-import tempfile
 import time
 
 import h5py
@@ -17,27 +13,11 @@ import support
 BAD_INPUT, BAD_VALUES, NO_SPACE = 2, 3, 4
 
 
-def preload(folder):
-    """faulty_system.c as a library to preload."""
-    library = pathlib.Path(folder) / "faulty_system.so"
-    if not library.exists():
-        subprocess.run([os.environ.get("LACUNA_C", "cc"), "-shared", "-fPIC", "-o", library,
-                        pathlib.Path(__file__).with_name("faulty_system.c"), "-ldl"], check=True)
-    return str(library)
-
-
 class BadInput(support.EndToEndTest):
     def setUp(self):
         super().setUp()
         support.write_images(self.path("data.h5"), samples=32, size=(16, 16), chunk=4)
         support.write_experiment(self.path("a.toml"))
-
-    def faults(self, **faults):
-        """The environment in which the system fails so."""
-        library = tempfile.mkdtemp(prefix="lacuna-test-")
-        self.addCleanup(shutil.rmtree, library, ignore_errors=True)
-        return {"LD_PRELOAD": preload(library), "ASAN_OPTIONS": "verify_asan_link_order=0",
-                **{f"FAULT_{name.upper()}": str(value) for name, value in faults.items()}}
 
     def fails(self, *arguments, ranks, status, says, lines=1, env=None):
         """One run that must fail in order; returns our lines on stderr."""

@@ -1,11 +1,12 @@
-/* A library that the tests of bad input preload: system calls that fail as on a full disk, on a file
- * system without locks, for an unreadable file — on the rank of a run that the test names.
+/* A library that tests preload: system calls that fail as on a full disk, on a file system without
+ * locks, for an unreadable file — on the rank of a run that the test names. And a halt at a given place.
  *
  *   FAULT_RANK           the rank that has the faults; otherwise all
  *   FAULT_UNREADABLE     opening a path that ends so fails with EACCES
  *   FAULT_FULL_BELOW     writing to files whose path holds this fails with ENOSPC ...
  *   FAULT_FULL_AFTER     ... after so many bytes of all of them together
- *   FAULT_NO_LOCKS       flock and fcntl locks fail with ENOLCK
+ *   FAULT_NO_LOCKS       flock fails with ENOLCK
+ *   FAULT_HALT_AFTER     the thread that has written this to its standard output waits for ever
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -78,7 +79,12 @@ OPEN(open64)
 
 ssize_t write(int file, const void* data, size_t bytes) {
   if (full(file, bytes)) FULL(-1);
-  return NEXT(write)(file, data, bytes);
+  const ssize_t n = NEXT(write)(file, data, bytes);
+  const char* halt = file == STDOUT_FILENO ? fault("FAULT_HALT_AFTER") : NULL;
+  if (halt != NULL && memmem(data, bytes, halt, strlen(halt)) != NULL) {
+    for (;;) pause();
+  }
+  return n;
 }
 ssize_t writev(int file, const struct iovec* parts, int count) {
   size_t bytes = 0;

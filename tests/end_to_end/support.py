@@ -182,6 +182,16 @@ threads = 1
 {more}""")
 
 
+def faulty_system(folder):
+    """faulty_system.c as a library to preload, made in the folder."""
+    library = pathlib.Path(folder) / "faulty_system.so"
+    if not library.exists():
+        source = SOURCE / "tests" / "end_to_end" / "faulty_system.c"
+        subprocess.run([os.environ.get("LACUNA_C", "cc"), "-shared", "-fPIC", "-o", library, source,
+                        "-ldl"], check=True)
+    return str(library)
+
+
 def snapshot(folder):
     """What lies below the folder: names, sizes and times of change."""
     found = {}
@@ -225,6 +235,15 @@ class EndToEndTest(unittest.TestCase):
         """Runs the program in the test's folder and returns its Result, whatever its status."""
         process = start(command_line(*arguments, ranks=ranks), cwd=self.folder, env=env)
         return finish(process, timeout)
+
+    def faults(self, **faults):
+        """The environment in which the system fails so: faulty_system.c's variables without FAULT_."""
+        folder = pathlib.Path(f"{self.folder}-library")  # not in the folder: tests compare what lies there
+        if not folder.exists():
+            folder.mkdir()
+            self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        return {"LD_PRELOAD": faulty_system(folder), "ASAN_OPTIONS": "verify_asan_link_order=0",
+                **{f"FAULT_{name.upper()}": str(value) for name, value in faults.items()}}
 
     def succeeds(self, *arguments, **options):
         """Runs the program, which must end with status 0; returns its Result."""

@@ -1,0 +1,194 @@
+"""A run that was killed and started again continues exactly: loss curve and final weights are the
+uninterrupted run's, bit for bit, for every objective, on one rank and on two. And faults, planted
+into the checkpoint between kill and start, that the same comparison must find."""
+
+import itertools
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import time
+import zlib
+
+import h5py
+import numpy
+
+import support
+
+CTEST_TIMEOUT = 600
+
+SAMPLES, BATCH, EPOCHS = 44, 8, 3  # an epoch ends within the sixth batch, and after the eleventh
+STEPS = EPOCHS * SAMPLES // BATCH
+CHECKPOINT_STEPS = 4
+LAST_BATCH = 5  # steps done when killed: the batch under way holds the end of the first epoch
+MID_EPOCH = 10
+
+
+def same_bits(a, b):
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def curve(run):
+    """metrics.jsonl without what the clock says."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    for row in rows:
+        row.pop("samples_per_s")
+    return rows
+
+
+def change_tensors(folder, change):
+    """Puts change(name, values) in the place of a checkpoint's tensors where it is not None, and the
+    checksums right again (docs/formats.md)."""
+    part, manifest = folder / "part-000.h5", folder / "checkpoint.h5"
+    with h5py.File(manifest, "r+") as file, h5py.File(part, "r+") as values:
+        for i, name in enumerate(file["tensors/name"].asstr()):
+            tensor = values["state/" + name.replace(".", "/")]
+            new = change(name, tensor[()])
+            if new is None:
+                continue
+            tensor[...] = new
+            file["tensors/crc32"][i] = zlib.crc32(tensor[()].tobytes())
+    seal(folder)
+
+
+def seal(folder):
+    """Makes the checksums of the part and of the manifest right."""
+    part, manifest = folder / "part-000.h5", folder / "checkpoint.h5"
+    with h5py.File(manifest, "r+") as file:
+        file["parts/crc32"][0] = zlib.crc32(part.read_bytes())
+        file["parts/bytes"][0] = part.stat().st_size
+    whole = manifest.read_bytes()
+    title = whole[:512].split(b"\n")[0]
+    front = title + f"\nbytes {len(whole) - 512}\ncrc32 {zlib.crc32(whole[512:]):08x}\n".encode()
+    manifest.write_bytes(front.ljust(512, b"\0") + whole[512:])
+
+
+class Continues(support.EndToEndTest):
+    def setUp(self):
+        super().setUp()
+        support.write_images(self.path("data.h5"), samples=SAMPLES, size=(16, 16), chunk=4)
+
+    def arguments(self, objective, run):
+        toml = self.path(f"{objective}.toml")
+        support.write_experiment(toml, objective=objective,
+                                 more=f"checkpoint_steps = {CHECKPOINT_STEPS}\n")
+        return ["pretrain", toml, "--run", run, "--set", f"train.epochs={EPOCHS}",
+                "--set", "log.interval=0"]
+
+    def killed(self, objective, run, steps, ranks):
+        """A run that was killed, every rank of it, when it had done `steps` steps."""
+        halted = f"step {steps} of {STEPS} "
+        env = self.faults(halt_after=halted, rank=0) if ranks else self.faults(halt_after=halted)
+        process = support.start(support.command_line(*self.arguments(objective, run), ranks=ranks),
+                                cwd=self.folder, env=env)
+        self.addCleanup(support.kill, process)
+        last = steps // CHECKPOINT_STEPS * CHECKPOINT_STEPS
+        deadline = time.time() + 100
+        told = ""
+        while halted not in told or last not in support.checkpoints(self.path(run)):
+            self.assertLess(time.time(), deadline, told)
+            self.assertIsNone(process.poll(), told)
+            if select.select([process.stdout], [], [], 0.05)[0]:
+                told += os.read(process.stdout.fileno(), 65536).decode()
+        pids = support.rank_processes(process)
+        self.assertEqual(len(pids), ranks or 1)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        support.finish(process, 60)
+        self.assertNotEqual(steps % CHECKPOINT_STEPS, 0)
+        self.assertEqual(support.checkpoints(self.path(run))[-1], last)
+        return self.path(run)
+
+    def differences(self, run, whole):
+        """What differs between two finished runs: the first step of the curve, names of tensors."""
+        found = []
+        for a, b in itertools.zip_longest(curve(run), curve(whole)):
+            if a != b:
+                found.append(f"{a} instead of {b}")
+                break
+        ours, theirs = (support.checkpoint_tensors(support.checkpoint_folder(each, STEPS))
+                        for each in (run, whole))
+        self.assertEqual(sorted(ours), sorted(theirs))
+        return found + [name for name in theirs if not same_bits(ours[name], theirs[name])]
+
+    def check_continues(self, objective):
+        for ranks in (None, 2):
+            self.succeeds(*self.arguments(objective, f"whole-{ranks}"), ranks=ranks)
+            whole = self.path(f"whole-{ranks}")
+            self.assertEqual([row["step"] for row in curve(whole)], list(range(STEPS)))
+            for steps in (LAST_BATCH, MID_EPOCH):
+                run = self.killed(objective, f"run-{ranks}-{steps}", steps, ranks)
+                result = self.succeeds(*self.arguments(objective, run), ranks=ranks)
+                self.assertIn("continuing", result.stdout)
+                self.assertNotIn("warning: this restart", result.stdout)
+                self.assertEqual(self.differences(run, whole), [])
+
+    def test_simclr_continues_exactly(self):
+        self.check_continues("simclr")
+
+    def test_byol_continues_exactly(self):
+        self.check_continues("byol")
+
+    def test_rotation_continues_exactly(self):
+        self.check_continues("rotation")
+
+    def test_inpaint_continues_exactly(self):
+        self.check_continues("inpaint")
+
+    def test_every_objective_of_the_program_is_tested_here(self):
+        result = self.lacuna(*self.arguments("simclr", "run"), "--set", "objective.name=none")
+        names = re.findall(r'"([a-z_]+)"', result.complaint().split("must be one of")[1])
+        self.assertIn("simclr", names)
+        for name in names:
+            self.assertTrue(hasattr(self, f"test_{name}_continues_exactly"), name)
+
+    def test_another_number_of_threads_is_told_in_one_line(self):
+        run = self.killed("simclr", "run", MID_EPOCH, None)
+        result = self.succeeds(*self.arguments("simclr", run), "--set", "train.threads=2")
+        told = [line for line in result.stdout.splitlines() if line.startswith("warning: this restart")]
+        self.assertEqual(len(told), 1, result)
+        self.assertIn("threads", told[0])
+
+    def test_planted_faults_are_found(self):
+        self.succeeds(*self.arguments("byol", "whole"))
+        whole = self.path("whole")
+        killed = self.killed("byol", "killed", MID_EPOCH, None)
+        last = MID_EPOCH // CHECKPOINT_STEPS * CHECKPOINT_STEPS
+
+        def zeroed(*names):
+            def change(folder):
+                changed = []
+
+                def zero(name, values):
+                    if not name.startswith(names):
+                        return None
+                    changed.append(name)
+                    return numpy.zeros_like(values)
+                change_tensors(folder, zero)
+                self.assertNotEqual(changed, [])
+            return change
+
+        def one_step_further(folder):
+            with h5py.File(folder / "checkpoint.h5", "r+") as file:
+                file.attrs["step"] += 1
+            seal(folder)
+
+        faults = {"nothing": lambda folder: change_tensors(folder, lambda name, values: values),
+                  "running mean": zeroed("encoder.bn1.running_mean"),
+                  "teacher": zeroed("teacher.encoder.conv1.weight"),
+                  "momentum": zeroed("optimizer."),
+                  "position": one_step_further}
+        for name, plant in faults.items():
+            with self.subTest(name):
+                run = self.path(name.replace(" ", "-"))
+                shutil.copytree(killed, run)
+                plant(support.checkpoint_folder(run, last))
+                result = self.succeeds(*self.arguments("byol", run))
+                self.assertNotIn("is not used", result.stdout)
+                found = self.differences(run, whole)
+                if name == "nothing":  # the planting itself changes nothing
+                    self.assertEqual(found, [])
+                else:
+                    self.assertNotEqual(found, [])

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "comm/agree.h"
 #include "data/loader.h"
 #include "data/order.h"
 #include "ops/elementwise.h"
@@ -69,7 +70,8 @@ void Embedder::embed(const Dataset& dataset, std::shared_ptr<const RowMaker> mak
                  .buffer = buffer,
                  .workers = workers,
                  .threads = compute_.threads});
-  while (const std::optional<Batch> rows = loader.next()) {
+  // Agreed, so that what was begun is taken back on rank 0 whoever fails.
+  while (const std::optional<Batch> rows = agreed(communicator_, [&] { return loader.next(); })) {
     const HostTensor z = represent(*rows);
     const bool labelled = rows->has("label");
     const int64_t mine[2] = {rows->local_count(),

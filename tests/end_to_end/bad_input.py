@@ -247,6 +247,41 @@ class BadInput(support.EndToEndTest):
         self.refused("embed", run, "--data", "data.h5", "--out", "z.h5", "--checkpoint", "4",
                      says=["part-000.h5"])
 
+    def test_embedding_data_with_nan(self):
+        run = self.trained()
+        self.nan_file()
+        self.refused("embed", run, "--data", "nan.h5", "--out", "z.h5", status=BAD_VALUES,
+                     says=["nan.h5", "row 21"])
+
+    # ---- Fine-tuning -----------------------------------------------------------------------------
+
+    def task(self, label="labels"):
+        """A linear probe on the data it is tested with."""
+        self.path("task.toml").write_text(f"""
+[task]
+name = "linear"
+[data]
+files = "data.h5"
+dataset = "images"
+label = "{label}"
+[test]
+files = "data.h5"
+dataset = "images"
+label = "labels"
+""")
+        return "task.toml"
+
+    def test_fine_tuning_from_what_is_no_run(self):
+        self.refused("finetune", self.task(), "--from", "none", says=["none"])
+
+    def test_fine_tuning_without_labels(self):
+        run = self.trained()
+        self.refused("finetune", self.task(""), "--from", run, says=["data.label"])
+
+    def test_fine_tuning_with_labels_that_are_not_there(self):
+        run = self.trained()
+        self.refused("finetune", self.task("label"), "--from", run, says=["/label", "/labels"])
+
     # ---- The system ------------------------------------------------------------------------------
 
     def test_full_disk_while_checkpoints_are_written(self):

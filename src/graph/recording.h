@@ -46,6 +46,9 @@ struct Recording {
     return host_leaf(name, DType::f64, Shape{}, &kept);
   }
 
+  // Whether this is the last part of a step whose gradients are accumulated over parts: what happens
+  // once a step (a teacher's update) is recorded with it.
+  bool last_part = true;
   // Share of the training that is done, in [0, 1]: schedules of an objective's own follow it.
   double progress = 0;
 

@@ -91,6 +91,7 @@ void copy_state(StateStore& store, const std::string& from, const std::string& t
 void record_momentum_update(StateStore& store, const std::string& student,
                             const std::string& teacher, const Tensor& momentum,
                             Recording& recording) {
+  if (!recording.last_part) return;
   std::vector<Tensor> sources;
   std::vector<State*> targets;
   for (const State* source : store.select(student + ".", Role::parameter)) {

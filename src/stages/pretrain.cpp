@@ -16,6 +16,21 @@ namespace lacuna {
 
 namespace {
 
+// bad_input unless the batch can be computed in the parts asked for.
+void check_parts(const TrainOptions& options, const Objective& objective, const std::string& name) {
+  if (options.accumulate == 1) return;
+  if (objective.spans_batch()) {
+    bad_input("objective ", name,
+              " compares all samples of a batch with each other, so gradients of parts would be "
+              "those of another loss: set train.accumulate to 1 and lower train.batch, or use more "
+              "ranks");
+  }
+  if (options.batch % options.accumulate != 0) {
+    bad_input("train.batch is ", options.batch, ", which train.accumulate, ", options.accumulate,
+              ", does not divide: change one of them");
+  }
+}
+
 int64_t steps_to_do(const TrainOptions& options, int64_t samples) {
   const int64_t steps = options.epochs * samples / options.batch;
   return options.max_steps > 0 ? std::min(options.max_steps, steps) : steps;
@@ -113,6 +128,8 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
       make_compute(options, context, checkpoint ? checkpoint->info.environment.precision : "");
   Model model(configuration, source.views(), *compute.device);
   source.keep_facts(model.store());
+  agreed(communicator,
+         [&] { check_parts(options, model.objective(), configuration.text("objective.name")); });
   Trainer trainer(*compute.device, communicator, model.store(),
                   [&](const Fields& fields, Recording& recording) {
                     return model.objective().loss(fields, recording);
@@ -122,6 +139,7 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
                    .synchronise_statistics = options.synchronise_statistics,
                    .clip = configuration.number("optimizer.clip"),
                    .bucket_bytes = static_cast<size_t>(options.bucket_bytes),
+                   .parts = options.accumulate,
                    .plan = {.eager = arguments.given("eager")}});
   const std::shared_ptr<const Recipe> recipe = model.objective().recipe();
   const auto maker = source.rows(recipe);
@@ -131,6 +149,7 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
 
   LoopPlan plan{.steps = steps,
                 .batch = options.batch,
+                .parts = options.accumulate,
                 .samples = source.dataset().samples(),
                 .checkpoint_minutes = options.checkpoint_minutes,
                 .checkpoint_steps = options.checkpoint_steps};
@@ -163,7 +182,7 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   Loader loader(source.dataset(), std::make_unique<Order>(order), maker,
                 {.rank = communicator.rank(),
                  .ranks = communicator.size(),
-                 .batch = options.batch,
+                 .batch = options.batch / options.accumulate,
                  .position = plan.first_step * options.batch,
                  .end = steps * options.batch,
                  .seed = options.seed,

@@ -177,16 +177,24 @@ void TrainingLoop::account(double seconds) {
                       steps.plan - loader.wait - accounting_.checkpoint;
 }
 
+StepResult TrainingLoop::compute(int64_t step, double rate, const Counts& counts) {
+  const double progress = static_cast<double>(step) / static_cast<double>(plan_.steps);
+  for (int64_t part = 0;; ++part) {
+    const std::optional<Batch> batch = loader_.next();
+    LACUNA_CHECK(batch.has_value() &&
+                 batch->position == step * plan_.batch + part * (plan_.batch / plan_.parts));
+    const std::vector<int64_t> rows = counts(batch->position, batch->global_count);
+    const Fields fields = fields_of(*batch, compute_);
+    if (part + 1 == plan_.parts) return trainer_.step(fields, rows, step, rate, progress);
+    trainer_.accumulate(fields, rows, progress);
+  }
+}
+
 void TrainingLoop::run(const Counts& counts, Output output, const AfterStep& after_step) {
   started_ = last_checkpoint_ = now();
   for (int64_t step = plan_.first_step; step < plan_.steps; ++step) {
-    const std::optional<Batch> batch = loader_.next();
-    LACUNA_CHECK(batch.has_value() && batch->position == step * plan_.batch);
-    const std::vector<int64_t> rows = counts(batch->position, batch->global_count);
     const double rate = plan_.schedule.rate(step);
-    const double progress = static_cast<double>(step) / static_cast<double>(plan_.steps);
-    const StepResult result =
-        trainer_.step(fields_of(*batch, compute_), rows, step, rate, progress);
+    const StepResult result = compute(step, rate, counts);
     if (!std::isfinite(result.loss)) {
       const Error error(
           ExitStatus::bad_values,

@@ -30,6 +30,7 @@ struct LoopPlan {
   int64_t first_step = 0;  // steps done before
   int64_t steps = 0;       // to stand at the end
   int64_t batch = 1;       // global
+  int64_t parts = 1;       // that a batch is loaded and computed in
   int64_t samples = 1;     // of an epoch
   Schedule schedule{0, 0, 1};
   double checkpoint_minutes = 10;
@@ -73,6 +74,7 @@ class TrainingLoop {
   double samples_per_second() const;
 
  private:
+  StepResult compute(int64_t step, double rate, const Counts& counts);
   void record(const Output& output, int64_t step, const StepResult& result, double rate);
   void save(Output& output, int64_t steps, bool finished);
   bool checkpoint_due(int64_t steps) const;

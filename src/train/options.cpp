@@ -11,6 +11,13 @@ std::vector<Key> train_keys() {
           .unit("samples")
           .between(2, 1 << 24),
       key::integer(
+          "train.accumulate", "1",
+          "Parts that a batch is computed in, to need less memory; gradients are averaged, "
+          "normalisation sees each part alone, and objectives whose loss compares the "
+          "samples of a batch refuse more than 1.")
+          .unit("parts")
+          .between(1, 1 << 16),
+      key::integer(
           "train.max_steps", "0",
           "Ends the training after so many steps, whatever train.epochs says; 0: no limit.")
           .unit("steps")
@@ -52,6 +59,7 @@ TrainOptions train_options(const Configuration& c) {
   return {.seed = static_cast<uint64_t>(c.integer("seed")),
           .epochs = c.integer("train.epochs"),
           .batch = c.integer("train.batch"),
+          .accumulate = c.integer("train.accumulate"),
           .max_steps = c.integer("train.max_steps"),
           .device = c.text("train.device"),
           .precision = c.text("train.precision"),

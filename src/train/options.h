@@ -12,8 +12,9 @@ namespace lacuna {
 struct TrainOptions {
   uint64_t seed;
   int64_t epochs;
-  int64_t batch;      // samples of the global batch
-  int64_t max_steps;  // 0: no limit
+  int64_t batch;       // samples of the global batch
+  int64_t accumulate;  // parts of a batch
+  int64_t max_steps;   // 0: no limit
   std::string device;
   std::string precision;  // "auto", "f32", "bf16"
   int64_t threads;        // 0: all that this rank may use

@@ -1,8 +1,10 @@
 #include "train/trainer.h"
 
 #include <cmath>
+#include <utility>
 
 #include "graph/differentiate.h"
+#include "kernels/elementwise.h"
 #include "ops/collectives.h"
 #include "ops/elementwise.h"
 #include "ops/updates.h"
@@ -18,21 +20,24 @@ Trainer::Trainer(Device& device, Communicator& communicator, StateStore& store, 
       optimizer_(std::move(optimizer)),
       options_(options),
       one_(device.parameter_dtype(), Shape{}),
+      sums_(device),
       executor_(device, options.plan) {
+  const double share = 1.0 / static_cast<double>(options_.parts);
   if (one_.dtype() == DType::f64) {
-    one_.as<double>()[0] = 1;
+    one_.as<double>()[0] = share;
   } else {
-    one_.as<float>()[0] = 1;
+    one_.as<float>()[0] = static_cast<float>(share);
   }
 }
 
-Recording Trainer::start(const std::vector<int64_t>& rows, double progress) const {
+Recording Trainer::start(const std::vector<int64_t>& rows, double progress, bool last_part) const {
   return {.communicator = communicator_,
           .training = true,
           .compute = options_.compute,
           .parameters = device_.parameter_dtype(),
           .rows = rows,
           .synchronise_statistics = options_.synchronise_statistics,
+          .last_part = last_part,
           .progress = progress};
 }
 
@@ -53,6 +58,11 @@ void Trainer::prepare(const Fields& example, const std::vector<int64_t>& rows) {
     if (gradients[i].defined()) parameters_.push_back(all[i]);
   }
   optimizer_->attach(store_, parameters_);
+  if (options_.parts == 1) return;
+  for (const State* parameter : parameters_) {
+    sum_of_.push_back(
+        &sums_.create(parameter->name(), parameter->dtype(), parameter->shape(), Role::buffer));
+  }
 }
 
 // Gradients are ready from the last parameter to the first: buckets are filled in that order, so
@@ -75,11 +85,35 @@ std::vector<Tensor> Trainer::reduced(std::vector<Tensor> gradients) const {
   return gradients;
 }
 
+void Trainer::accumulate(const Fields& fields, const std::vector<int64_t>& rows, double progress) {
+  LACUNA_CHECK(parts_done_ + 1 < options_.parts);
+  Recording recording = start(rows, progress, false);
+  const Tensor loss = loss_(fields, recording);
+  const std::vector<Tensor> gradients = differentiate_all(loss, parameters_);
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    State& sum = *sum_of_[i];
+    recording.updates.push_back(
+        parts_done_ == 0 ? Update{&scale_operation, {gradients[i]}, {&sum}, Scale{1}}
+                         : Update{&accumulate_operation, {sum.tensor(), gradients[i]}, {&sum}, {}});
+  }
+  std::vector<Tensor> outputs = {loss};
+  for (const auto& [name, share] : recording.metrics) outputs.push_back(share);
+  executor_.run(outputs, recording.updates);
+  add_results(recording);
+}
+
 StepResult Trainer::step(const Fields& fields, const std::vector<int64_t>& rows, int64_t step,
                          double rate, double progress) {
+  LACUNA_CHECK(parts_done_ + 1 == options_.parts);
   Recording recording = start(rows, progress);
   const Tensor loss = loss_(fields, recording);
-  const std::vector<Tensor> gradients = reduced(differentiate_all(loss, parameters_));
+  std::vector<Tensor> gradients = differentiate_all(loss, parameters_);
+  if (parts_done_ > 0) {
+    for (size_t i = 0; i < gradients.size(); ++i) {
+      gradients[i] = lacuna::accumulate({sum_of_[i]->tensor(), gradients[i]});
+    }
+  }
+  gradients = reduced(std::move(gradients));
 
   std::vector<Tensor> outputs = {loss};
   for (const auto& [name, share] : recording.metrics) outputs.push_back(share);
@@ -98,19 +132,24 @@ StepResult Trainer::step(const Fields& fields, const std::vector<int64_t>& rows,
   recording.updates.insert(recording.updates.end(), after.begin(), after.end());
 
   executor_.run(outputs, recording.updates);
-  return results(recording, outputs.size() - 1);
+  add_results(recording);
+  if (options_.clip > 0) result_.gradient_norm = std::sqrt(executor_.scalar(outputs.size() - 1));
+  parts_done_ = 0;
+  return std::exchange(result_, {});
 }
 
-StepResult Trainer::results(const Recording& recording, size_t last_output) {
+// Loss and metrics of a part, over all ranks, as their mean over the parts.
+void Trainer::add_results(const Recording& recording) {
   const size_t count = 1 + recording.metrics.size();
   std::vector<double> shares;
   for (size_t i = 0; i < count; ++i) shares.push_back(executor_.scalar(i));
   communicator_.all_reduce_sum(shares.data(), shares.size(), DType::f64).wait();
-  StepResult result;
-  result.loss = shares[0];
-  for (size_t i = 1; i < count; ++i) result.metrics[recording.metrics[i - 1].first] = shares[i];
-  if (options_.clip > 0) result.gradient_norm = std::sqrt(executor_.scalar(last_output));
-  return result;
+  const auto parts = static_cast<double>(options_.parts);
+  result_.loss += shares[0] / parts;
+  for (size_t i = 1; i < count; ++i) {
+    result_.metrics[recording.metrics[i - 1].first] += shares[i] / parts;
+  }
+  ++parts_done_;
 }
 
 std::map<std::string, HostTensor> Trainer::gradients(const Fields& fields,

@@ -20,6 +20,8 @@ struct TrainerOptions {
   bool synchronise_statistics = true;
   double clip = 0;                        // largest norm of the gradient; 0: none
   size_t bucket_bytes = size_t{4} << 20;  // of gradients per collective
+  // Parts that a step's batch is taken in, one after the other; their gradients are averaged.
+  int64_t parts = 1;
   PlanOptions plan;
 };
 
@@ -40,7 +42,12 @@ class Trainer {
   // makes the optimizer's State. Call once, before a checkpoint is loaded.
   void prepare(const Fields& example, const std::vector<int64_t>& rows);
 
-  // One step. `rows`: of the global batch, per rank; `step` counts from 0; `progress` in [0, 1].
+  // A part of a step but the last: adds up its gradients and changes no parameter. Normalisation sees
+  // the part alone.
+  void accumulate(const Fields& fields, const std::vector<int64_t>& rows, double progress);
+
+  // One step, or its last part. `rows`: of the global batch (of the part), per rank; `step` counts from
+  // 0; `progress` in [0, 1].
   StepResult step(const Fields& fields, const std::vector<int64_t>& rows, int64_t step, double rate,
                   double progress);
 
@@ -52,10 +59,10 @@ class Trainer {
   const Executor& executor() const { return executor_; }
 
  private:
-  Recording start(const std::vector<int64_t>& rows, double progress) const;
+  Recording start(const std::vector<int64_t>& rows, double progress, bool last_part = true) const;
   std::vector<Tensor> differentiate_all(const Tensor& loss, const std::vector<State*>& by) const;
   std::vector<Tensor> reduced(std::vector<Tensor> gradients) const;
-  StepResult results(const Recording& recording, size_t last_output);
+  void add_results(const Recording& recording);
 
   Device& device_;
   Communicator& communicator_;
@@ -63,8 +70,12 @@ class Trainer {
   Loss loss_;
   std::unique_ptr<Optimizer> optimizer_;
   TrainerOptions options_;
-  HostTensor one_;  // d(loss)/d(loss)
+  HostTensor one_;  // d(loss)/d(loss) of a part: 1 / parts
   std::vector<State*> parameters_;
+  StateStore sums_;             // gradients of the parts so far; not part of a checkpoint
+  std::vector<State*> sum_of_;  // by parameter
+  int64_t parts_done_ = 0;
+  StepResult result_;  // of the parts so far
   Executor executor_;
 };
 

@@ -13,16 +13,16 @@
 //   batch_norm_fixed_moments
 //     in   mean P [C], variance P [C]
 //     out  moments f64 [1 + 2C] of count 1
-//   batch_norm_apply                                                     (BatchNorm)
+//   batch_norm_apply                                                     (BatchNormAttributes)
 //     in   x F [.., C], moments, gamma P [C], beta P [C], residual F [.., C] (if `residual`)
 //     out  y F [.., C] = act(gamma xhat + beta + residual), xhat = (x - mean) rstd,
 //          rstd = 1 / sqrt(M2 / count + epsilon), act = ReLU if `relu`
-//   batch_norm_gradient_statistics                                       (BatchNorm)
+//   batch_norm_gradient_statistics                                       (BatchNormAttributes)
 //     in   dy, x, y F [.., C], moments, gamma, beta
 //     out  sums f64 [2C]: sum of g, then sum of g xhat; g = relu ? (y > 0 ? dy : 0) : dy
 //     Without `relu`, y is dy again: it must not be read. With `relu` and without `residual` y is
 //     relu(gamma xhat + beta), so a kernel need not read it either.
-//   batch_norm_gradient_apply                                            (BatchNorm)
+//   batch_norm_gradient_apply                                            (BatchNormAttributes)
 //     in   dy, x, y, moments, sums (of the global batch), gamma, beta
 //     out  dx F [.., C] = gamma rstd (g - sums[0] / count - xhat sums[1] / count), or, if `fixed`,
 //          gamma rstd g, and then g F [.., C], the residual's gradient (if `residual`)
@@ -39,7 +39,7 @@
 
 namespace lacuna {
 
-struct BatchNorm {
+struct BatchNormAttributes {
   double epsilon;
   int64_t relu, residual;  // 0 or 1
   int64_t fixed;           // 0 or 1: the moments do not depend on x

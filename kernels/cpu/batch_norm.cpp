@@ -334,7 +334,7 @@ class Coefficients {
   std::vector<float> values_;
 };
 
-BatchNormArguments arguments_of(const View& x, const BatchNorm& attributes) {
+BatchNormArguments arguments_of(const View& x, const BatchNormAttributes& attributes) {
   BatchNormArguments a{};
   a.dtype = x.dtype;
   a.channels = x.shape[-1];
@@ -396,7 +396,7 @@ void batch_norm_fixed_moments(const Call& call) {
 }
 
 void batch_norm_apply(const Call& call) {
-  const auto attributes = call.attributes.as<BatchNorm>();
+  const auto attributes = call.attributes.as<BatchNormAttributes>();
   BatchNormArguments a = arguments_of(call.in[0], attributes);
   Coefficients coefficients(a.channels, call.in[1].as<double>(), call.in[2].as<float>(),
                             call.in[3].as<float>(), attributes.epsilon);
@@ -412,7 +412,7 @@ void batch_norm_apply(const Call& call) {
 
 // in: dy, x, y, moments, gamma, beta
 void batch_norm_gradient_statistics(const Call& call) {
-  const auto attributes = call.attributes.as<BatchNorm>();
+  const auto attributes = call.attributes.as<BatchNormAttributes>();
   BatchNormArguments a = arguments_of(call.in[1], attributes);
   const double* moments = call.in[3].as<double>();
   Coefficients coefficients(a.channels, moments, call.in[4].as<float>(), call.in[5].as<float>(),
@@ -433,7 +433,7 @@ void batch_norm_gradient_statistics(const Call& call) {
 
 // in: dy, x, y, moments, sums, gamma, beta
 void batch_norm_gradient_apply(const Call& call) {
-  const auto attributes = call.attributes.as<BatchNorm>();
+  const auto attributes = call.attributes.as<BatchNormAttributes>();
   BatchNormArguments a = arguments_of(call.in[1], attributes);
   const double* moments = call.in[3].as<double>();
   const float* gamma = call.in[5].as<float>();

@@ -73,7 +73,7 @@ void batch_norm_fixed_moments(const Call& call) {
 }
 
 void batch_norm_apply(const Call& call) {
-  const auto options = call.attributes.as<BatchNorm>();
+  const auto options = call.attributes.as<BatchNormAttributes>();
   const int64_t channels = call.in[0].shape[-1];
   const double* x = call.in[0].as<double>();
   const Moments moments(call.in[1].as<double>(), channels);
@@ -91,7 +91,7 @@ void batch_norm_apply(const Call& call) {
 }
 
 void batch_norm_gradient_statistics(const Call& call) {
-  const auto options = call.attributes.as<BatchNorm>();
+  const auto options = call.attributes.as<BatchNormAttributes>();
   const int64_t channels = call.in[1].shape[-1];
   const double* dy = call.in[0].as<double>();
   const double* x = call.in[1].as<double>();
@@ -108,7 +108,7 @@ void batch_norm_gradient_statistics(const Call& call) {
 }
 
 void batch_norm_gradient_apply(const Call& call) {
-  const auto options = call.attributes.as<BatchNorm>();
+  const auto options = call.attributes.as<BatchNormAttributes>();
   const int64_t channels = call.in[1].shape[-1];
   const double* dy = call.in[0].as<double>();
   const double* x = call.in[1].as<double>();

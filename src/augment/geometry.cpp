@@ -251,8 +251,8 @@ Taps take_taps(int64_t in, int64_t out, bool mirrored, float*& scratch) {
 
 }  // namespace
 
-Placement centred_box(const ViewPlan& plan) {
-  Placement box{0, 0, plan.height, plan.width};
+CropPlacement centred_box(const ViewPlan& plan) {
+  CropPlacement box{0, 0, plan.height, plan.width};
   if (plan.width * plan.out_height > plan.height * plan.out_width)
     box.width = std::max<int64_t>(plan.height * plan.out_width / plan.out_height, 1);
   else
@@ -262,7 +262,7 @@ Placement centred_box(const ViewPlan& plan) {
   return box;
 }
 
-void turn(Placement& placement, uint64_t quarters) {
+void turn(CropPlacement& placement, uint64_t quarters) {
   for (; quarters % 4 != 0; --quarters) {
     // The turned view's rows are the columns, the last one first.
     (placement.transposed ? placement.flip_y : placement.flip_x) ^= true;
@@ -270,7 +270,7 @@ void turn(Placement& placement, uint64_t quarters) {
   }
 }
 
-void random_crop(const ViewPlan& plan, const TransformDraws& draws, Placement& placement) {
+void random_crop(const ViewPlan& plan, const TransformDraws& draws, CropPlacement& placement) {
   const Interval area = plan.options.crop, ratio = plan.options.crop_ratio;
   if (area[0] >= 1) return;
   // Proportions count relative to the view's own, so that a view that is not square is not
@@ -308,15 +308,16 @@ void random_crop(const ViewPlan& plan, const TransformDraws& draws, Placement& p
   placement.left = (plan.width - placement.width) / 2;
 }
 
-void random_flip(const ViewPlan& plan, const TransformDraws& draws, Placement& placement) {
+void random_flip(const ViewPlan& plan, const TransformDraws& draws, CropPlacement& placement) {
   if (draws.happens(0, plan.options.flip)) placement.flip_x ^= true;
 }
 
-void random_vertical_flip(const ViewPlan& plan, const TransformDraws& draws, Placement& placement) {
+void random_vertical_flip(const ViewPlan& plan, const TransformDraws& draws,
+                          CropPlacement& placement) {
   if (draws.happens(0, plan.options.vertical_flip)) placement.flip_y ^= true;
 }
 
-void random_turn(const ViewPlan& plan, const TransformDraws& draws, Placement& placement) {
+void random_turn(const ViewPlan& plan, const TransformDraws& draws, CropPlacement& placement) {
   if (draws.happens(0, plan.options.turns)) turn(placement, draws.below(1, 4));
 }
 
@@ -327,7 +328,7 @@ size_t resample_scratch(const ViewPlan& plan) {
          static_cast<size_t>(row * stride + 17 * row + 48);
 }
 
-void resample(const ViewPlan& plan, const float* sample, const Placement& placement,
+void resample(const ViewPlan& plan, const float* sample, const CropPlacement& placement,
               WorkImage& view, float* scratch) {
   Resampling work;
   work.row_step = static_cast<size_t>(plan.width * plan.channels);

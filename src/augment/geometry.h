@@ -13,24 +13,25 @@ namespace lacuna {
 
 // Where the view lies in the sample. The box is resized to the view's size, then mirrored, then (if
 // transposed) rows and columns are exchanged; transposed views are square.
-struct Placement {
+struct CropPlacement {
   int64_t top = 0, left = 0, height = 0, width = 0;  // pixels of the sample
   bool flip_x = false, flip_y = false, transposed = false;
 };
 
 // The largest centred box with the proportions of the view.
-Placement centred_box(const ViewPlan& plan);
+CropPlacement centred_box(const ViewPlan& plan);
 
 // Turns the view counter-clockwise by quarters x 90 degrees (as numpy.rot90).
-void turn(Placement& placement, uint64_t quarters);
+void turn(CropPlacement& placement, uint64_t quarters);
 
 // Random resized crop (Szegedy et al. 2015; Inception's): area uniform in options.crop, proportion
 // log-uniform in options.crop_ratio; ten attempts, then the largest centred box with an allowed
 // ratio.
-void random_crop(const ViewPlan& plan, const TransformDraws& draws, Placement& placement);
-void random_flip(const ViewPlan& plan, const TransformDraws& draws, Placement& placement);
-void random_vertical_flip(const ViewPlan& plan, const TransformDraws& draws, Placement& placement);
-void random_turn(const ViewPlan& plan, const TransformDraws& draws, Placement& placement);
+void random_crop(const ViewPlan& plan, const TransformDraws& draws, CropPlacement& placement);
+void random_flip(const ViewPlan& plan, const TransformDraws& draws, CropPlacement& placement);
+void random_vertical_flip(const ViewPlan& plan, const TransformDraws& draws,
+                          CropPlacement& placement);
+void random_turn(const ViewPlan& plan, const TransformDraws& draws, CropPlacement& placement);
 
 // Floats of scratch memory that resample() needs for any box of the sample.
 size_t resample_scratch(const ViewPlan& plan);
@@ -39,7 +40,7 @@ size_t resample_scratch(const ViewPlan& plan);
 // by separable bilinear interpolation with half-pixel centres; where it shrinks, the triangle is
 // widened by the factor (antialias, as torchvision's and Pillow's). Mirroring included,
 // transposition not. An unchanged size copies exactly.
-void resample(const ViewPlan& plan, const float* sample, const Placement& placement,
+void resample(const ViewPlan& plan, const float* sample, const CropPlacement& placement,
               WorkImage& view, float* scratch);
 
 // Writes the view channels-last to `to` [out_height, out_width, channels], normalised by

@@ -16,7 +16,7 @@ class ImageRecipe : public Recipe {
  protected:
   explicit ImageRecipe(const Shape& sample) : input_(sample) {}
 
-  void add_view(View view) {
+  void add_view(ViewMaker view) {
     outputs_.push_back({concat("view", views_.size()), view.shape(), DType::f32});
     scratch_ = std::max(scratch_, view.scratch_floats());
     views_.push_back(std::move(view));
@@ -27,12 +27,12 @@ class ImageRecipe : public Recipe {
     views_[which].make(sample, key, turns, scratch.floats(scratch_),
                        static_cast<float*>(to[which]));
   }
-  const std::vector<View>& views() const { return views_; }
+  const std::vector<ViewMaker>& views() const { return views_; }
 
  private:
   Shape input_;
   std::vector<OutputField> outputs_;
-  std::vector<View> views_;
+  std::vector<ViewMaker> views_;
   size_t scratch_ = 0;
 };
 
@@ -42,7 +42,7 @@ class Views final : public ImageRecipe {
         const Normalisation& normalisation, bool random)
       : ImageRecipe(sample) {
     for (int view = 0; view < count; ++view)
-      add_view(View(sample, options, static_cast<uint32_t>(view), normalisation, random));
+      add_view(ViewMaker(sample, options, static_cast<uint32_t>(view), normalisation, random));
   }
   void apply(const float* sample, const SampleKey& key, std::span<void* const> to,
              Scratch& scratch) const override {
@@ -56,7 +56,7 @@ class RotatedView final : public ImageRecipe {
   RotatedView(const Shape& sample, const AugmentOptions& options,
               const Normalisation& normalisation)
       : ImageRecipe(sample) {
-    add_view(View(sample, options, 0, normalisation, true));
+    add_view(ViewMaker(sample, options, 0, normalisation, true));
     add_field({"rotation", Shape(), DType::i64});
     const ViewPlan& plan = views()[0].plan();
     if (plan.out_height != plan.out_width)
@@ -79,7 +79,7 @@ class MaskedView final : public ImageRecipe {
  public:
   MaskedView(const Shape& sample, const AugmentOptions& options, const Normalisation& normalisation)
       : ImageRecipe(sample), edge_(options.mask_edge) {
-    add_view(View(sample, options, 0, normalisation, true));
+    add_view(ViewMaker(sample, options, 0, normalisation, true));
     height_ = views()[0].plan().out_height;
     width_ = views()[0].plan().out_width;
     add_field({"mask", {height_, width_, 1}, DType::f32});

@@ -14,7 +14,7 @@ struct Transform {
   uint32_t id;            // part of every draw: never reuse or renumber; below 64
   std::string_view keys;  // the keys augment.* that it reads
   // One of the two: a change of where the view lies in its sample, or of its pixels.
-  void (*place)(const ViewPlan&, const TransformDraws&, Placement&);
+  void (*place)(const ViewPlan&, const TransformDraws&, CropPlacement&);
   void (*change)(const ViewPlan&, const TransformDraws&, WorkImage&, float* scratch);
 };
 

@@ -60,8 +60,8 @@ void check_options(const ViewPlan& plan) {
 
 }  // namespace
 
-View::View(const Shape& sample, const AugmentOptions& options, uint32_t view,
-           const Normalisation& normalisation, bool random)
+ViewMaker::ViewMaker(const Shape& sample, const AugmentOptions& options, uint32_t view,
+                     const Normalisation& normalisation, bool random)
     : random_(random) {
   check_shape(sample);
   LACUNA_CHECK(view <= max_draw_view, view);
@@ -89,19 +89,19 @@ View::View(const Shape& sample, const AugmentOptions& options, uint32_t view,
     }
 }
 
-size_t View::scratch_floats() const {
+size_t ViewMaker::scratch_floats() const {
   const int64_t pixels = plan_.out_width * plan_.channels * WorkImage::stride_of(plan_.out_height);
   return static_cast<size_t>(pixels) + std::max(resample_scratch(plan_), blur_scratch(plan_));
 }
 
-void View::make(const float* sample, const SampleKey& key, uint64_t turns, float* scratch,
-                float* to) const {
+void ViewMaker::make(const float* sample, const SampleKey& key, uint64_t turns, float* scratch,
+                     float* to) const {
   if (key.epoch > max_draw_epoch)
     bad_input("epoch ", key.epoch, " is beyond the ", max_draw_epoch,
               " that augmentation has draws for; start another run with --init-from");
   WorkImage view{plan_.out_width, plan_.out_height, plan_.channels, scratch};
   float* const rest = scratch + view.size();
-  Placement placement = centred_box(plan_);
+  CropPlacement placement = centred_box(plan_);
   if (random_)
     for (const Transform& transform : transforms())
       if (transform.place)

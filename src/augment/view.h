@@ -9,11 +9,11 @@
 namespace lacuna {
 
 // A view's plan with what follows from it for every sample.
-class View {
+class ViewMaker {
  public:
   // Throws bad_input when the options do not fit the sample.
-  View(const Shape& sample, const AugmentOptions& options, uint32_t view,
-       const Normalisation& normalisation, bool random);
+  ViewMaker(const Shape& sample, const AugmentOptions& options, uint32_t view,
+            const Normalisation& normalisation, bool random);
 
   const ViewPlan& plan() const { return plan_; }
   Shape shape() const { return {plan_.out_height, plan_.out_width, plan_.channels}; }

@@ -25,7 +25,7 @@ Tensors apply_gradient(const NodePointer& node, const Tensors& gradients) {
   const Tensor& gamma = node->inputs[2];
   const Tensor& beta = node->inputs[3];
   const Tensor& dy = gradients[0];
-  const auto options = node->attributes.as<BatchNorm>();
+  const auto options = node->attributes.as<BatchNormAttributes>();
   // Only a ReLU's gradient reads y: otherwise it need not be kept.
   const Tensor y = options.relu ? Tensor(node, 0) : dy;
 
@@ -50,9 +50,9 @@ Tensors apply_gradient(const NodePointer& node, const Tensors& gradients) {
 
 // relu(plain + residual)
 Tensors apply_composition(const NodePointer& node) {
-  auto options = node->attributes.as<BatchNorm>();
+  auto options = node->attributes.as<BatchNormAttributes>();
   if (!options.relu && !options.residual) return {};
-  BatchNorm plain = options;
+  BatchNormAttributes plain = options;
   plain.relu = plain.residual = 0;
   Tensor y = record_one(batch_norm_apply_operation,
                         {node->inputs.begin(), node->inputs.begin() + 4}, node->outputs[0], plain);
@@ -62,7 +62,7 @@ Tensors apply_composition(const NodePointer& node) {
 }
 
 Tensors gradient_statistics_composition(const NodePointer& node) {
-  auto options = node->attributes.as<BatchNorm>();
+  auto options = node->attributes.as<BatchNormAttributes>();
   if (!options.relu) return {};
   options.relu = 0;
   Tensors inputs = node->inputs;
@@ -73,9 +73,9 @@ Tensors gradient_statistics_composition(const NodePointer& node) {
 }
 
 Tensors gradient_apply_composition(const NodePointer& node) {
-  const auto options = node->attributes.as<BatchNorm>();
+  const auto options = node->attributes.as<BatchNormAttributes>();
   if (!options.relu && !options.residual) return {};
-  BatchNorm plain = options;
+  BatchNormAttributes plain = options;
   plain.relu = plain.residual = 0;
   Tensors inputs = node->inputs;
   const Tensor g = options.relu ? before_relu(inputs[0], inputs[2]) : inputs[0];
@@ -138,7 +138,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& moments, const Tensor& gamma, c
                  "batch norm of ", x.shape(), " with residual ", options.residual.shape());
     inputs.push_back(options.residual);
   }
-  const BatchNorm attributes = {
+  const BatchNormAttributes attributes = {
       .epsilon = options.epsilon,
       .relu = options.relu,
       .residual = options.residual.defined(),

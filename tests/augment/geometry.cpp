@@ -33,7 +33,7 @@ std::vector<double> resized_axis(const std::vector<double>& in, size_t out_size)
 
 // The view that a placement asks for, value by value.
 std::vector<double> expected_view(const ViewPlan& plan, const std::vector<float>& sample,
-                                  const Placement& box) {
+                                  const CropPlacement& box) {
   const int64_t h = plan.out_height, w = plan.out_width, channels = plan.channels;
   std::vector<double> view(static_cast<size_t>(h * w * channels));
   for (int64_t c = 0; c < channels; ++c) {
@@ -72,9 +72,9 @@ ViewPlan plan_of(int64_t height, int64_t width, int64_t channels, int64_t out_he
   return plan;
 }
 
-// resample() and write_view() as View::make() joins them.
+// resample() and write_view() as ViewMaker::make() joins them.
 std::vector<float> made_view(const ViewPlan& plan, const std::vector<float>& sample,
-                             const Placement& box) {
+                             const CropPlacement& box) {
   Scratch scratch;
   const int64_t pixels = plan.out_width * plan.channels * WorkImage::stride_of(plan.out_height);
   float* memory = scratch.floats(static_cast<size_t>(pixels) + resample_scratch(plan));
@@ -92,7 +92,7 @@ std::vector<float> made_view(const ViewPlan& plan, const std::vector<float>& sam
 TEST_CASE("resampling agrees with the triangle filter in double for odd sizes") {
   struct Case {
     int64_t height, width, out_height, out_width;
-    Placement box;
+    CropPlacement box;
   };
   const Case cases[] = {
       {7, 5, 3, 9, {0, 0, 7, 5}},
@@ -143,24 +143,24 @@ TEST_CASE("a turn is counter-clockwise and four turns are none") {
   const std::vector<float> sample = {1, 2, 3, 4};
   const std::vector<float> turned[] = {{1, 2, 3, 4}, {2, 4, 1, 3}, {4, 3, 2, 1}, {3, 1, 4, 2}};
   for (uint64_t quarters = 0; quarters < 4; ++quarters) {
-    Placement box{0, 0, 2, 2};
+    CropPlacement box{0, 0, 2, 2};
     turn(box, quarters);
     CHECK(made_view(plan, sample, box) == turned[quarters]);
     turn(box, 4 - quarters);
     CHECK(made_view(plan, sample, box) == sample);
   }
-  Placement mirrored{0, 0, 2, 2, true};  // 2 1 / 4 3, turned: 1 3 / 2 4
+  CropPlacement mirrored{0, 0, 2, 2, true};  // 2 1 / 4 3, turned: 1 3 / 2 4
   turn(mirrored, 1);
   CHECK(made_view(plan, sample, mirrored) == std::vector<float>{1, 3, 2, 4});
 }
 
 TEST_CASE("the centred box has the proportions of the view") {
-  const Placement wide = centred_box(plan_of(30, 50, 1, 10, 10));
+  const CropPlacement wide = centred_box(plan_of(30, 50, 1, 10, 10));
   CHECK(wide.left == 10);
   CHECK(wide.top == 0);
   CHECK(wide.width == 30);
   CHECK(wide.height == 30);
-  const Placement high = centred_box(plan_of(50, 30, 1, 10, 20));
+  const CropPlacement high = centred_box(plan_of(50, 30, 1, 10, 20));
   CHECK(high.left == 0);
   CHECK(high.top == 17);
   CHECK(high.width == 30);
@@ -173,7 +173,7 @@ TEST_CASE("random crops have the areas proportions and places that were asked fo
   double area = 0, log_ratio = 0, log_square = 0, centre = 0;
   constexpr int n = 4000;
   for (uint64_t sample = 0; sample < n; ++sample) {
-    Placement box{0, 0, 200, 200};
+    CropPlacement box{0, 0, 200, 200};
     random_crop(plan, TransformDraws({1, 0, sample}, 0, 1), box);
     REQUIRE((box.top >= 0 && box.left >= 0));
     REQUIRE((box.top + box.height <= 200 && box.left + box.width <= 200));
@@ -196,7 +196,7 @@ TEST_CASE("random crops have the areas proportions and places that were asked fo
 TEST_CASE("a random crop that cannot fit falls back to a centred one with an allowed ratio") {
   ViewPlan plan = plan_of(100, 10, 1, 32, 32);
   plan.options.crop = {0.9, 0.95};
-  Placement box{0, 0, 100, 10};
+  CropPlacement box{0, 0, 100, 10};
   random_crop(plan, TransformDraws({1, 0, 0}, 0, 1), box);
   CHECK(box.width == 10);
   CHECK(box.height == 13);
@@ -211,7 +211,7 @@ TEST_CASE("flips and turns happen as often as asked for") {
   plan.options.turns = 0.8;
   int flips = 0, vertical = 0, transposed = 0;
   for (uint64_t sample = 0; sample < 4000; ++sample) {
-    Placement a, b, c;
+    CropPlacement a, b, c;
     random_flip(plan, TransformDraws({1, 0, sample}, 0, 2), a);
     random_vertical_flip(plan, TransformDraws({1, 0, sample}, 0, 3), b);
     random_turn(plan, TransformDraws({1, 0, sample}, 0, 4), c);

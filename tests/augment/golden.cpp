@@ -34,7 +34,7 @@ std::vector<float> changed(const Picture& in, Change change) {
   return view.channels_last();
 }
 
-Picture placed(const Picture& in, const Placement& box, int64_t height, int64_t width) {
+Picture placed(const Picture& in, const CropPlacement& box, int64_t height, int64_t width) {
   ViewPlan plan;
   plan.height = in.height;
   plan.width = in.width;
@@ -62,7 +62,7 @@ int64_t integer(double value) { return static_cast<int64_t>(value); }
 
 // The script's pipeline(): the same steps and numbers.
 std::vector<float> pipeline(const Picture& in, const Parameters& p) {
-  const Placement box{integer(p[0]), integer(p[1]), integer(p[2]), integer(p[3]), true};
+  const CropPlacement box{integer(p[0]), integer(p[1]), integer(p[2]), integer(p[3]), true};
   std::vector<float> to =
       changed(placed(in, box, integer(p[4]), integer(p[4])), [&](WorkImage& view) {
         adjust_saturation(view, 1.5f);
@@ -80,7 +80,7 @@ std::vector<float> pipeline(const Picture& in, const Parameters& p) {
 std::vector<float> ours(const std::string& operation, const Picture& in, const Parameters& p) {
   const auto factor = [&] { return static_cast<float>(p[0]); };
   if (operation == "crop") {
-    const Placement box{integer(p[0]), integer(p[1]), integer(p[2]), integer(p[3])};
+    const CropPlacement box{integer(p[0]), integer(p[1]), integer(p[2]), integer(p[3])};
     return placed(in, box, integer(p[4]), integer(p[5])).values;
   }
   if (operation == "flips")

@@ -153,8 +153,8 @@ void benchmark_batch_norm(Bench& bench, DType dtype, const Shape& shape, int thr
   std::printf("memcpy of %s: %.1f GB/s\n", std::string(name_of(dtype)).c_str(), copy);
   report("batch_norm_statistics", shape, bytes,
          bench.time("batch_norm_statistics", {x}, {moments}, {}), copy);
-  const BatchNorm plain{1e-5, 1, 0, 0};
-  const BatchNorm with_residual{1e-5, 1, 1, 0};
+  const BatchNormAttributes plain{1e-5, 1, 0, 0};
+  const BatchNormAttributes with_residual{1e-5, 1, 1, 0};
   report("batch_norm_apply, ReLU", shape, 2 * bytes,
          bench.time("batch_norm_apply", {x, moments, gamma, beta}, {y}, plain), copy);
   report("batch_norm_apply, ReLU, residual", shape, 3 * bytes,

@@ -73,7 +73,7 @@ void compare_convolution(const Convolution& c) {
 
 struct Normalisation {
   Shape shape;
-  BatchNorm attributes;
+  BatchNormAttributes attributes;
   Operand x, residual, dy, gamma, beta, moments, sums;
 };
 

@@ -183,7 +183,7 @@ TEST_CASE("finite differences catch the term through the statistics of a batch n
                   return record_one(
                       batch_norm_apply_operation, {x[0], moments, x[1], x[2]},
                       {x[0].dtype(), x[0].shape()},
-                      BatchNorm{.epsilon = 0.01, .relu = 0, .residual = 0, .fixed = fault});
+                      BatchNormAttributes{.epsilon = 0.01, .relu = 0, .residual = 0, .fixed = fault});
                 }};
   };
   CHECK(gradient_error(with_moments(false)) < 1e-8);

@@ -3,6 +3,7 @@
 
 #include "base/build_info.h"
 #include "comm/agree.h"
+#include "data/hdf5.h"
 #include "stages/compute.h"
 #include "stages/embedding.h"
 #include "stages/load_configuration.h"
@@ -29,6 +30,12 @@ class Output {
     for (const DataFile& file : source.dataset().files()) layout.files.push_back(file.path);
     if (source.labelled())
       layout.columns.push_back({.name = "label", .dtype = DType::i64, .row = Shape{}});
+    const std::vector<std::string>& copied = configuration.texts("embed.copy");
+    if (!copied.empty()) {
+      layout.add_texts = [this, copied](hdf5::Group& root) {
+        for (const std::string& column : copied) copy_column(root, column);
+      };
+    }
     const BuildInfo build = build_info();
     const DataIdentity identity = source.identity();
     writer_ = std::make_unique<RepresentationsWriter>(
@@ -60,11 +67,37 @@ class Output {
   void finish() { writer_->finish(); }
 
  private:
+  // A column of the user's own, of any type, row by row beside the representations.
+  void copy_column(hdf5::Group& root, const std::string& column) const {
+    hdf5::Dataset copy;
+    for (const DataFile& file : source_.dataset().files()) {
+      const hdf5::File from = hdf5::File::open(file.path);
+      const hdf5::Dataset values = from.dataset(column);
+      if (values.rows() != file.rows) {
+        bad_input(file.path, ": ", column, " has ", values.rows(), " rows, but there are ",
+                  file.rows,
+                  " samples: name in embed.copy only columns with a row for each sample");
+      }
+      if (file.first == 0) {
+        copy = root.create_like("copied/" + column, values, source_.dataset().samples());
+      }
+      copy.copy_rows(values, 0, file.rows, file.first);
+    }
+  }
+
   const Source& source_;
   std::unique_ptr<RepresentationsWriter> writer_;
 };
 
 }  // namespace
+
+std::vector<Key> embed_keys() {
+  return {
+      key::texts("embed.copy", "[]",
+                 "Columns of the data files, one row for each sample, that embed copies beside the "
+                 "representations, such as identifiers.")
+          .execution()};
+}
 
 ExitStatus embed(const Arguments& arguments, StageContext& context) {
   Communicator& communicator = context.communicator;

@@ -8,6 +8,7 @@
 #include "encoders/list.h"
 #include "objectives/list.h"
 #include "stages/finetune.h"
+#include "stages/stage.h"
 #include "train/optimizer.h"
 #include "train/options.h"
 
@@ -43,6 +44,7 @@ std::vector<Contribution> contributions() {
       {listed<finetune_keys>, {"finetune"}},
       {listed<data_keys>, {"pretrain", "finetune"}},
       {listed<augment_keys>, {"pretrain", "finetune"}},
+      {listed<embed_keys>, {"pretrain"}},
       {listed<objective_keys>, {"pretrain"}},
       {listed<encoder_keys>, {"pretrain"}},
       {listed<optimizer_keys>, {"pretrain", "finetune"}},

@@ -10,6 +10,7 @@
 namespace lacuna {
 
 class Communicator;
+struct Key;
 class Log;
 class MpiSession;
 
@@ -37,6 +38,7 @@ Syntax inspect_syntax();
 
 ExitStatus pretrain(const Arguments& arguments, StageContext& context);
 ExitStatus embed(const Arguments& arguments, StageContext& context);
+std::vector<Key> embed_keys();
 ExitStatus finetune(const Arguments& arguments, StageContext& context);
 ExitStatus inspect(const Arguments& arguments, StageContext& context);
 

@@ -50,8 +50,8 @@ struct RepresentationsLayout {
   int64_t features = 0;  // D
   std::vector<std::string> files;
   std::vector<Column> columns;  // beside z, file and row
-  // Adds what is no number (texts of embed.copy) when the file is laid out, whole: it lies in
-  // memory until the file is complete.
+  // Adds what is not written by rows (columns of embed.copy, of any type) when the file is laid out,
+  // whole: it lies in memory until the file is complete.
   std::function<void(hdf5::Group& root)> add_texts;
 };
 

@@ -160,10 +160,8 @@ static bool has_isa(dnnl::cpu_isa isa) {  // the values are sets of bits
   return (effective & static_cast<unsigned>(isa)) == static_cast<unsigned>(isa);
 }
 bool onednn_has_bf16() { return has_isa(dnnl::cpu_isa::avx512_core); }
-bool onednn_has_amx() { return has_isa(dnnl::cpu_isa::avx512_core_amx); }
 #else
 bool onednn_has_bf16() { return false; }
-bool onednn_has_amx() { return false; }
 #endif
 
 }  // namespace lacuna

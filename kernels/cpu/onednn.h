@@ -88,10 +88,8 @@ class OneDnn {
 
 dnnl::memory::data_type onednn_type(DType dtype);
 
-// Whether oneDNN computes in bfloat16 on this processor (any with AVX-512, fast or not), and
-// whether the processor has matrix units for it (AMX).
+// Whether oneDNN computes in bfloat16 on this processor (any with AVX-512, fast or not).
 bool onednn_has_bf16();
-bool onednn_has_amx();
 
 namespace cpu {
 

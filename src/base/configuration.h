@@ -5,14 +5,13 @@
 //
 //   std::vector<Key> train_keys() {
 //     return {
-//         key::integer("train.epochs", "100", "How often each sample is
-//         seen.").unit("epochs").min(1), key::number("optimizer.lr", "0.3", "Peak learning
-//         rate.").above(0), key::one_of("optimizer.name", {"sgd", "lars"}, "sgd", "The
-//         optimizer."), key::number("optimizer.trust", "0.001", "Trust.").only_if("optimizer.name",
-//         {"lars"}), key::numbers("data.range", "auto", "Low and high
-//         value.").length(2).or_word("auto"), key::bytes("data.buffer", "512 MiB", "Memory of the
-//         loader.").min(1).execution(), key::paths("data.files", required, "HDF5 files, or patterns
-//         of them."),
+//         key::integer("train.epochs", "100", "How often each sample is seen.").unit("epochs").min(1),
+//         key::number("optimizer.lr", "0.3", "Peak learning rate.").above(0),
+//         key::one_of("optimizer.name", {"sgd", "lars"}, "sgd", "The optimizer."),
+//         key::number("optimizer.trust", "0.001", "Trust.").only_if("optimizer.name", {"lars"}),
+//         key::numbers("data.range", "auto", "Low and high value.").length(2).or_word("auto"),
+//         key::bytes("data.buffer", "512 MiB", "Memory of the loader.").min(1).execution(),
+//         key::paths("data.files", required, "HDF5 files, or patterns of them."),
 //     };
 //   }
 //

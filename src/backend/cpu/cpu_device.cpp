@@ -35,6 +35,4 @@ KernelContext& CpuDevice::context() { return *context_; }
 
 bool CpuDevice::has_bf16() { return onednn_has_bf16(); }
 
-bool CpuDevice::has_fast_bf16() { return onednn_has_amx(); }
-
 }  // namespace lacuna

@@ -16,10 +16,9 @@ class CpuDevice final : public HostDevice {
   KernelContext& context() override;
   DType parameter_dtype() const override { return DType::f32; }
 
-  // Of this processor: whether there are kernels for bf16 (with AVX-512), and whether they are
-  // faster than those for f32 (with AMX): the rule for precision "auto".
+  // Whether this processor can run the bf16 kernels (with AVX-512). Whether they are chosen is agreed
+  // over the ranks: stages/compute.cpp.
   static bool has_bf16();
-  static bool has_fast_bf16();
 
  private:
   class Context;

@@ -248,35 +248,73 @@ std::vector<int64_t> Order::counts(int64_t position, int64_t count, int ranks) {
   return counts;
 }
 
-Sequential::Sequential(const std::vector<int64_t>& block_samples) {
+Sequential::Sequential(const std::vector<int64_t>& block_samples, std::vector<SampleRange> ranges)
+    : ranges_(std::move(ranges)) {
   int64_t end = 0;
   for (const int64_t count : block_samples) block_end_.push_back(end += count);
+  if (ranges_.empty() && end > 0) ranges_.push_back({0, end});
+  int64_t last = 0;
+  for (const SampleRange& range : ranges_) {
+    LACUNA_CHECK(last <= range.first && range.first < range.end && range.end <= end, "samples ",
+                 range.first, " to ", range.end, " of ", end);
+    range_first_.push_back(samples_);
+    samples_ += range.end - range.first;
+    last = range.end;
+  }
+}
+
+int64_t Sequential::share(int rank, int ranks) const {
+  return static_cast<int64_t>(static_cast<Wide>(samples_) * static_cast<Wide>(rank) /
+                              static_cast<Wide>(ranks));
+}
+
+int64_t Sequential::at(int rank, int ranks, int64_t position) const {
+  const int64_t first = share(rank, ranks);
+  const auto size = static_cast<Wide>(share(rank + 1, ranks) - first);
+  return first + static_cast<int64_t>(size * static_cast<Wide>(position) /
+                                      static_cast<Wide>(std::max<int64_t>(samples_, 1)));
 }
 
 std::vector<Item> Sequential::items(int64_t position, int64_t count, int rank, int ranks) {
-  const auto n = static_cast<Wide>(std::max<int64_t>(samples(), 1));
-  const int64_t last_position = std::min(position + count, samples());
-  const auto share = [&](int r) {
-    return static_cast<int64_t>(n * static_cast<Wide>(r) / static_cast<Wide>(ranks));
-  };
-  const auto at = [&](int r, int64_t p) {  // sample where rank r is when all are at p
-    const Wide size = static_cast<Wide>(share(r + 1) - share(r));
-    return share(r) + static_cast<int64_t>(size * static_cast<Wide>(p) / n);
-  };
-  int64_t row = 0;
-  for (int r = 0; r < rank; ++r) row += at(r, last_position) - at(r, position);
+  const int64_t last_position = std::min(position + count, samples_);
   std::vector<Item> mine;
   if (position >= last_position) return mine;
-  for (int64_t sample = at(rank, position); sample < at(rank, last_position); ++sample) {
+  int64_t row = 0;
+  for (int r = 0; r < rank; ++r) row += at(r, ranks, last_position) - at(r, ranks, position);
+  const int64_t first = at(rank, ranks, position);
+  size_t range = static_cast<size_t>(
+      std::upper_bound(range_first_.begin(), range_first_.end(), first) - range_first_.begin() - 1);
+  for (int64_t place = first; place < at(rank, ranks, last_position); ++place) {
+    if (range + 1 < ranges_.size() && place == range_first_[range + 1]) ++range;
     Item item;
-    item.sample = sample;
+    item.sample = ranges_[range].first + place - range_first_[range];
     item.block =
-        std::upper_bound(block_end_.begin(), block_end_.end(), sample) - block_end_.begin();
+        std::upper_bound(block_end_.begin(), block_end_.end(), item.sample) - block_end_.begin();
     item.window = item.block;
     item.row = static_cast<int32_t>(row++);
     mine.push_back(item);
   }
   return mine;
+}
+
+std::vector<SampleRange> Sequential::rest(int64_t position, int ranks) const {
+  std::vector<SampleRange> left;
+  const int64_t done = std::min(position, samples_);
+  for (int rank = 0; rank < ranks; ++rank) {
+    const int64_t from = at(rank, ranks, done), to = share(rank + 1, ranks);
+    for (size_t i = 0; i < ranges_.size(); ++i) {
+      const int64_t offset = ranges_[i].first - range_first_[i];
+      const SampleRange piece{std::max(ranges_[i].first, from + offset),
+                              std::min(ranges_[i].end, to + offset)};
+      if (piece.first >= piece.end) continue;
+      if (!left.empty() && left.back().end == piece.first) {
+        left.back().end = piece.end;
+      } else {
+        left.push_back(piece);
+      }
+    }
+  }
+  return left;
 }
 
 LanePlan plan_lanes(int64_t batch, int64_t blocks, int64_t block_bytes, int64_t buffer,

@@ -82,17 +82,34 @@ class Order : public Sampler {
   std::array<Epoch, 2> epochs_;  // by number mod 2
 };
 
-// One pass in the order of the data set. Rank r serves the contiguous share [rN/R, (r+1)N/R); all
-// ranks go through theirs at the same pace.
+// Samples [first, end) of a data set.
+struct SampleRange {
+  int64_t first = 0, end = 0;
+  friend bool operator==(const SampleRange&, const SampleRange&) = default;
+};
+
+// One pass in the order of the data set, over all samples or those of some ranges. Of N samples rank
+// r serves the contiguous share [rN/R, (r+1)N/R); all ranks go through theirs at the same pace.
 class Sequential : public Sampler {
  public:
-  explicit Sequential(const std::vector<int64_t>& block_samples);
-  int64_t samples() const override { return block_end_.empty() ? 0 : block_end_.back(); }
-  int64_t end() const override { return samples(); }
+  // The ranges are ascending, apart and not empty; none of them: all samples.
+  explicit Sequential(const std::vector<int64_t>& block_samples,
+                      std::vector<SampleRange> ranges = {});
+  int64_t samples() const override { return samples_; }
+  int64_t end() const override { return samples_; }
   std::vector<Item> items(int64_t position, int64_t count, int rank, int ranks) override;
 
+  // What is left to a pass of so many ranks at this position.
+  std::vector<SampleRange> rest(int64_t position, int ranks) const;
+
  private:
+  int64_t share(int rank, int ranks) const;                 // its first sample, counted in the pass
+  int64_t at(int rank, int ranks, int64_t position) const;  // where the rank is then
+
   std::vector<int64_t> block_end_;
+  std::vector<SampleRange> ranges_;
+  std::vector<int64_t> range_first_;  // samples of the ranges before each
+  int64_t samples_ = 0;
 };
 
 // Lanes and window where the configuration leaves them open. block_bytes: the largest decoded

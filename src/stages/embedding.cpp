@@ -5,7 +5,6 @@
 
 #include "comm/agree.h"
 #include "data/loader.h"
-#include "data/order.h"
 #include "ops/elementwise.h"
 #include "ops/shape.h"
 #include "train/loop.h"
@@ -61,56 +60,48 @@ HostTensor Embedder::represent(const Batch& batch) {
   return executor_.output(0);
 }
 
-void Embedder::embed(const Dataset& dataset, std::shared_ptr<const RowMaker> maker, int64_t batch,
-                     int64_t buffer, int workers, const Sink& sink) {
-  Loader loader(dataset, std::make_unique<Sequential>(dataset.block_samples()), std::move(maker),
-                {.rank = communicator_.rank(),
-                 .ranks = communicator_.size(),
-                 .batch = batch,
-                 .buffer = buffer,
-                 .workers = workers,
-                 .threads = compute_.threads});
+void Embedder::embed(const Source& source, const EmbedPass& pass, const Sink& sink) {
+  const Dataset& dataset = source.dataset();
+  LoaderOptions loading = source.loading(communicator_, compute_.threads);
+  loading.batch = pass.batch;
+  loading.position = pass.position;
+  if (pass.buffer > 0) loading.buffer = pass.buffer;
+  Loader loader(dataset, std::make_unique<Sequential>(dataset.block_samples(), pass.ranges),
+                source.plain_rows(), loading);
   // Agreed, so that what was begun is taken back on rank 0 whoever fails.
   while (const std::optional<Batch> rows = agreed(communicator_, [&] { return loader.next(); })) {
     const HostTensor z = represent(*rows);
-    const bool labelled = rows->has("label");
-    const int64_t mine[2] = {rows->local_count(),
-                             rows->samples.empty() ? 0 : rows->samples.front()};
-    const auto all = gather_rows(
-        mine, std::vector<int64_t>(static_cast<size_t>(communicator_.size()), 1), 2, communicator_);
-    std::vector<int64_t> counts;
-    for (size_t rank = 0; rank < all.size() / 2; ++rank) counts.push_back(all[2 * rank]);
-    const auto values =
-        gather_rows(static_cast<const float*>(z.data()), counts, features(), communicator_);
-    const auto labels = labelled
-                            ? gather_rows(static_cast<const int64_t*>(rows->field("label").data()),
-                                          counts, 1, communicator_)
-                            : std::vector<int64_t>();
-    int64_t at = 0;
-    for (size_t rank = 0; rank < counts.size(); ++rank) {
-      if (counts[rank] > 0) {
-        sink({.first = all[2 * rank + 1],
-              .count = counts[rank],
-              .z = values.data() + at * features(),
-              .labels = labelled ? labels.data() + at : nullptr});
-      }
-      at += counts[rank];
+    const int64_t mine = rows->local_count();
+    std::vector<int64_t> counts(static_cast<size_t>(communicator_.size()));
+    communicator_.all_gather(&mine, counts.data(), std::vector<size_t>(counts.size(), sizeof mine))
+        .wait();
+    const auto gather = [&]<typename T>(const T* values, int64_t width) {
+      return gather_rows(values, counts, width, communicator_);
+    };
+    EmbeddedBatch all;
+    all.next_position = rows->next_position();
+    all.samples = gather(rows->samples.data(), 1);
+    all.z = gather(static_cast<const float*>(z.data()), features());
+    if (rows->has("label")) {
+      all.labels = gather(static_cast<const int64_t*>(rows->field("label").data()), 1);
     }
+    sink(all);
   }
 }
 
-Features embed_features(Embedder& embedder, const Dataset& dataset,
-                        std::shared_ptr<const RowMaker> maker, int64_t buffer, int workers) {
-  constexpr int64_t batch = 512;
-  Features features{HostTensor(DType::f32, {dataset.samples(), embedder.features()}),
-                    std::vector<int64_t>(static_cast<size_t>(dataset.samples()))};
-  embedder.embed(dataset, std::move(maker), batch, buffer, workers, [&](const EmbeddedRows& rows) {
-    LACUNA_CHECK(rows.labels != nullptr);
-    const auto d = static_cast<size_t>(embedder.features());
-    std::memcpy(features.values.as<float>().data() + static_cast<size_t>(rows.first) * d, rows.z,
-                static_cast<size_t>(rows.count) * d * sizeof(float));
-    std::memcpy(features.labels.data() + rows.first, rows.labels,
-                static_cast<size_t>(rows.count) * sizeof(int64_t));
+Features embed_features(Embedder& embedder, const Source& source) {
+  const int64_t samples = source.dataset().samples();
+  const auto d = static_cast<size_t>(embedder.features());
+  Features features{HostTensor(DType::f32, {samples, embedder.features()}),
+                    std::vector<int64_t>(static_cast<size_t>(samples))};
+  embedder.embed(source, {}, [&](const EmbeddedBatch& batch) {
+    LACUNA_CHECK(batch.labels.size() == batch.samples.size());
+    for (size_t i = 0; i < batch.samples.size(); ++i) {
+      const auto row = static_cast<size_t>(batch.samples[i]);
+      std::memcpy(features.values.as<float>().data() + row * d, batch.z.data() + i * d,
+                  d * sizeof(float));
+      features.labels[row] = batch.labels[i];
+    }
   });
   return features;
 }

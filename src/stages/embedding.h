@@ -4,23 +4,31 @@
 #include <functional>
 #include <memory>
 
-#include "data/dataset.h"
-#include "data/row_maker.h"
+#include "data/order.h"
 #include "graph/executor.h"
 #include "objectives/objective.h"
 #include "stages/compute.h"
+#include "stages/source.h"
 #include "tasks/features.h"
 
 namespace lacuna {
 
 enum class Layer { encoder, projector };
 
-// Rows [first, first + count) of the data set.
-struct EmbeddedRows {
-  int64_t first = 0;
-  int64_t count = 0;
-  const float* z = nullptr;         // [count, D]
-  const int64_t* labels = nullptr;  // [count], or null where the data set has none
+// The rows of one batch, of all ranks.
+struct EmbeddedBatch {
+  std::vector<int64_t> samples;  // [count], in the data set
+  std::vector<float> z;          // [count, D]
+  std::vector<int64_t> labels;   // [count], or none where the data set has none
+  int64_t next_position = 0;     // of the pass
+};
+
+// One pass over a data set, or the rest of one.
+struct EmbedPass {
+  std::vector<SampleRange> ranges = {};  // as Sequential takes them
+  int64_t position = 0;                  // where to begin
+  int64_t batch = 512;                   // samples at a time, over all ranks
+  int64_t buffer = 0;                    // bytes; 0: the source's own
 };
 
 // From the fields of a batch (their view0) to representations [B, features].
@@ -43,11 +51,9 @@ class Embedder {
 
   int64_t features() const { return representation_.features; }
 
-  // Collective: every rank computes its share and receives all rows, in pieces that together cover
-  // the data set once. `batch`: samples at a time over all ranks.
-  using Sink = std::function<void(const EmbeddedRows&)>;
-  void embed(const Dataset& dataset, std::shared_ptr<const RowMaker> maker, int64_t batch,
-             int64_t buffer, int workers, const Sink& sink);
+  // Collective: every rank computes its share of each batch and receives all its rows.
+  using Sink = std::function<void(const EmbeddedBatch&)>;
+  void embed(const Source& source, const EmbedPass& pass, const Sink& sink);
 
  private:
   HostTensor represent(const class Batch& batch);
@@ -59,7 +65,6 @@ class Embedder {
 };
 
 // All of it in memory, on every rank; labels must be there.
-Features embed_features(Embedder& embedder, const Dataset& dataset,
-                        std::shared_ptr<const RowMaker> maker, int64_t buffer, int workers);
+Features embed_features(Embedder& embedder, const Source& source);
 
 }  // namespace lacuna

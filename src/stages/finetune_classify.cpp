@@ -52,15 +52,11 @@ class Trial {
                     std::vector<int64_t>(static_cast<size_t>(communicator.size()), rows));
     const OrderSpec order = source.order(seed, samples);
     Order counting(order);
-    Loader loader(source.dataset(), std::make_unique<Order>(order), maker,
-                  {.rank = communicator.rank(),
-                   .ranks = communicator.size(),
-                   .batch = batch,
-                   .end = steps * batch,
-                   .seed = seed,
-                   .buffer = source.buffer(),
-                   .workers = source.workers(),
-                   .threads = job_.compute.threads});
+    LoaderOptions loading = source.loading(communicator, job_.compute.threads);
+    loading.batch = batch;
+    loading.end = steps * batch;
+    loading.seed = seed;
+    Loader loader(source.dataset(), std::make_unique<Order>(order), maker, loading);
     const Schedule schedule{.peak = rate, .warmup = steps / 10, .total = steps};
     for (int64_t step = 0; step < steps; ++step) {
       const std::optional<Batch> rows_of_step = loader.next();
@@ -77,14 +73,10 @@ class Trial {
     const OrderSpec order = source.order(0, samples);
     const int64_t count =
         samples.empty() ? source.dataset().samples() : static_cast<int64_t>(samples.size());
-    Loader loader(source.dataset(), std::make_unique<Order>(order), source.plain_rows(),
-                  {.rank = communicator.rank(),
-                   .ranks = communicator.size(),
-                   .batch = std::min<int64_t>(512, count),
-                   .end = count,
-                   .buffer = source.buffer(),
-                   .workers = source.workers(),
-                   .threads = job_.compute.threads});
+    LoaderOptions loading = source.loading(communicator, job_.compute.threads);
+    loading.batch = std::min<int64_t>(512, count);
+    loading.end = count;
+    Loader loader(source.dataset(), std::make_unique<Order>(order), source.plain_rows(), loading);
     Executor executor(*job_.compute.device);
     double right = 0;
     while (const std::optional<Batch> batch = loader.next()) {

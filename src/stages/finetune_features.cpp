@@ -18,8 +18,7 @@ struct TrainAndTest {
 
 Features features_of(const Source& source, Representation representation, const FinetuneJob& job) {
   Embedder embedder(std::move(representation), job.compute, job.context.communicator);
-  return embed_features(embedder, source.dataset(), source.plain_rows(), source.buffer(),
-                        source.workers());
+  return embed_features(embedder, source);
 }
 
 TrainAndTest compute_features(const FinetuneJob& job) {

@@ -9,6 +9,7 @@
 #include "stages/model.h"
 #include "stages/schema.h"
 #include "stages/source.h"
+#include "stages/watch.h"
 #include "train/loop.h"
 #include "train/run.h"
 
@@ -170,6 +171,7 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   } else if (arguments.given("init-from")) {
     start_from(arguments.value("init-from"), model, context);
   }
+  Watch watch(configuration, source, model.objective(), compute, context);
   open_on_all_ranks(folder, arguments, configuration, context);
   if (checkpoint) log.line("continuing ", folder.string(), " at step ", plan.first_step);
 
@@ -179,16 +181,12 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
     log.line(line);
   }
   Order counting(order);
-  Loader loader(source.dataset(), std::make_unique<Order>(order), maker,
-                {.rank = communicator.rank(),
-                 .ranks = communicator.size(),
-                 .batch = options.batch / options.accumulate,
-                 .position = plan.first_step * options.batch,
-                 .end = steps * options.batch,
-                 .seed = options.seed,
-                 .buffer = source.buffer(),
-                 .workers = source.workers(),
-                 .threads = compute.threads});
+  LoaderOptions loading = source.loading(communicator, compute.threads);
+  loading.batch = options.batch / options.accumulate;
+  loading.position = plan.first_step * options.batch;
+  loading.end = steps * options.batch;
+  loading.seed = options.seed;
+  Loader loader(source.dataset(), std::make_unique<Order>(order), maker, loading);
 
   std::unique_ptr<Metrics> metrics;
   std::unique_ptr<CheckpointWriter> writer;
@@ -206,9 +204,10 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   });
 
   TrainingLoop loop(plan, loader, trainer, model.store(), communicator, log, compute.dtype);
+  watch.begin(folder, plan.first_step);
   loop.run([&](int64_t position,
                int64_t count) { return counting.counts(position, count, communicator.size()); },
-           output);
+           output, [&](int64_t steps_done) { watch.after_step(steps_done); });
   for (const std::string& line : accounting_lines(loop.accounting())) log.line(line);
   log.line("finished: ", steps, " steps, ", static_cast<int64_t>(loop.samples_per_second()),
            " samples/s; the run is ", folder.string());

@@ -9,6 +9,7 @@
 #include "objectives/list.h"
 #include "stages/finetune.h"
 #include "stages/stage.h"
+#include "stages/watch.h"
 #include "train/optimizer.h"
 #include "train/options.h"
 
@@ -45,6 +46,7 @@ std::vector<Contribution> contributions() {
       {listed<data_keys>, {"pretrain", "finetune"}},
       {listed<augment_keys>, {"pretrain", "finetune"}},
       {listed<embed_keys>, {"pretrain"}},
+      {listed<watch_keys>, {"pretrain"}},
       {listed<objective_keys>, {"pretrain"}},
       {listed<encoder_keys>, {"pretrain"}},
       {listed<optimizer_keys>, {"pretrain", "finetune"}},

@@ -1,5 +1,7 @@
 #include "stages/source.h"
 
+#include <algorithm>
+
 #include "comm/agree.h"
 #include "data/hdf5.h"
 
@@ -38,9 +40,10 @@ DataFacts stored_facts(const Checkpoint& checkpoint) {
           .window = order[1]};
 }
 
-DataFacts facts(const Dataset& dataset, const DataOptions& options,
-                const Configuration& configuration, Communicator& communicator,
-                const SourceOptions& instead) {
+DataFacts facts_for(const Dataset& dataset, const DataOptions& options,
+                    const Configuration& configuration, Communicator& communicator,
+                    const SourceOptions& instead) {
+  if (instead.as != nullptr) return instead.as->facts();
   if (instead.like != nullptr) {
     return agreed(communicator, [&] { return stored_facts(*instead.like); });
   }
@@ -60,7 +63,7 @@ Source::Source(const Configuration& configuration, Communicator& communicator, L
                const SourceOptions& instead)
     : options_(with(data_options(configuration), instead)),
       dataset_(open_dataset(options_, communicator)),
-      facts_(facts(dataset_, options_, configuration, communicator, instead)),
+      facts_(facts_for(dataset_, options_, configuration, communicator, instead)),
       interpretation_(interpretation_of(dataset_, options_, facts_.range)) {
   for (const std::string& warning : dataset_.warnings()) log.warning(warning);
   views_.sample = interpretation_.shape();
@@ -98,6 +101,14 @@ std::shared_ptr<const RowMaker> Source::plain_rows() const {
 
 OrderSpec Source::order(uint64_t seed, std::vector<int64_t> subset) const {
   return order_spec(dataset_, facts_, seed, std::move(subset));
+}
+
+LoaderOptions Source::loading(const Communicator& communicator, int threads) const {
+  return {.rank = communicator.rank(),
+          .ranks = communicator.size(),
+          .buffer = options_.buffer,
+          .workers = std::max(options_.workers, 0),
+          .threads = threads};
 }
 
 DataIdentity Source::identity() const {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "data/loader.h"
 #include "data/options.h"
 #include "data/row_maker.h"
 #include "graph/state.h"
@@ -23,7 +24,8 @@ struct SourceOptions {
   // The checkpoint whose range, statistics and lanes hold: a run keeps what it once found, and an
   // encoder is used on what it was trained on.
   const Checkpoint* like = nullptr;
-  int threads = 1;  // for reading
+  const class Source* as = nullptr;  // the source whose range, statistics and lanes hold
+  int threads = 1;                   // for reading
 };
 
 class Source {
@@ -48,10 +50,9 @@ class Source {
   // The order of training: all samples, or the ascending indices of `subset`.
   OrderSpec order(uint64_t seed, std::vector<int64_t> subset = {}) const;
   int64_t buffer() const { return options_.buffer; }
-  // Loader threads; where the configuration leaves it open, `otherwise`.
-  int workers(int otherwise = 0) const {
-    return options_.workers < 0 ? otherwise : options_.workers;
-  }
+  // How a rank loads: everything but batch, positions and seed. `threads` where there are no workers.
+  LoaderOptions loading(const Communicator& communicator, int threads) const;
+  const DataFacts& facts() const { return facts_; }
   // What a checkpoint stores of the data, and bad_input when a run's is another.
   DataIdentity identity() const;
   void require_same_data(const Checkpoint& checkpoint) const;

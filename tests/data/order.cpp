@@ -232,6 +232,42 @@ TEST_CASE("sequential pass covers all samples in contiguous shares at one pace")
   }
 }
 
+TEST_CASE("sequential pass over ranges covers these and its rest is what was not served") {
+  const std::vector<int64_t> blocks = uneven_blocks(11, 9, 7);
+  const int64_t n = total(blocks);
+  const std::vector<SampleRange> ranges = {{0, 1}, {3, 4}, {4, 9}, {11, n}};
+  std::set<int64_t> wanted;
+  for (const SampleRange& range : ranges) {
+    for (int64_t i = range.first; i < range.end; ++i) wanted.insert(i);
+  }
+  std::vector<int64_t> ends;
+  std::partial_sum(blocks.begin(), blocks.end(), std::back_inserter(ends));
+  const auto block_of = [&](int64_t sample) {
+    return std::upper_bound(ends.begin(), ends.end(), sample) - ends.begin();
+  };
+  for (const int ranks : {1, 2, 3, 5}) {
+    Sequential pass(blocks, ranges);
+    CHECK(pass.samples() == static_cast<int64_t>(wanted.size()));
+    std::set<int64_t> left = wanted;
+    for (int64_t position = 0; position < pass.end(); position += 8) {
+      std::set<int64_t> rest;
+      for (const SampleRange& range : pass.rest(position, ranks)) {
+        for (int64_t i = range.first; i < range.end; ++i) rest.insert(i);
+      }
+      CHECK(rest == left);
+      for (int rank = 0; rank < ranks; ++rank) {
+        for (const Item& item : pass.items(position, 8, rank, ranks)) {
+          CHECK(left.erase(item.sample) == 1);
+          CHECK(item.block == block_of(item.sample));
+        }
+      }
+    }
+    CHECK(left.empty());
+    CHECK(pass.rest(pass.end(), ranks).empty());
+  }
+  CHECK(Sequential(blocks).rest(0, 3) == std::vector<SampleRange>{{0, n}});
+}
+
 TEST_CASE("lanes follow from batch and blocks and buffer") {
   constexpr int64_t mib = 1 << 20;
   CHECK(plan_lanes(256, 938, 50176, 1024 * mib).lanes == 240);

@@ -65,7 +65,9 @@ def seal(folder):
     manifest.write_bytes(front.ljust(512, b"\0") + whole[512:])
 
 
-class Continues(support.EndToEndTest):
+class ContinuesTest(support.EndToEndTest):
+    """What the tests of killed runs share."""
+
     def setUp(self):
         super().setUp()
         support.write_images(self.path("data.h5"), samples=SAMPLES, size=(16, 16), chunk=4)
@@ -113,6 +115,8 @@ class Continues(support.EndToEndTest):
         self.assertEqual(sorted(ours), sorted(theirs))
         return found + [name for name in theirs if not same_bits(ours[name], theirs[name])]
 
+
+class Continues(ContinuesTest):
     def check_continues(self, objective):
         for ranks in (None, 2):
             self.succeeds(*self.arguments(objective, f"whole-{ranks}"), ranks=ranks)

@@ -814,9 +814,10 @@ Dataset Group::create_like(const std::string& path, const Dataset& model, int64_
   const Lock lock;
   const std::string full = absolute(path);
   const Handle type = own<H5Tclose>(H5Dget_type(model.id()));
+  const Handle plist = creation_properties({});
   const Handle space = new_space(with_rows(model.shape(), rows));
   Handle dataset = own<H5Dclose>(H5Dcreate2(id(), full.c_str(), type.id(), space.id(),
-                                            link_properties().id(), H5P_DEFAULT, H5P_DEFAULT));
+                                            link_properties().id(), plist.id(), H5P_DEFAULT));
   if (!dataset) cannot_write(file_, full);
   return Dataset(std::move(dataset), file_, full);
 }

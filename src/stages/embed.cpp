@@ -1,5 +1,7 @@
 // embed: writes the representations of a data set.
+#include <chrono>
 #include <filesystem>
+#include <sstream>
 
 #include "comm/agree.h"
 #include "stages/compute.h"
@@ -8,9 +10,91 @@
 #include "stages/model.h"
 #include "stages/schema.h"
 #include "stages/source.h"
+#include "train/durable_file.h"
 #include "train/loop.h"
 
 namespace lacuna {
+
+namespace {
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// What the values follow from, beside what the file says itself.
+std::string identity_of(const Checkpoint& checkpoint, const Source& source,
+                        const Compute& compute) {
+  std::string text = compute.environment.precision;
+  for (const StoredPart& part : checkpoint.parts) text += concat(" ", part.crc32);
+  for (const DataFile& file : source.dataset().files()) {
+    text += concat(" ", std::filesystem::last_write_time(file.path).time_since_epoch().count());
+  }
+  return std::to_string(crc32_of(text.data(), text.size()));
+}
+
+// How far a pass has come, as one line, and back.
+std::string progress_text(const EmbedPass& pass, int64_t position, int ranks) {
+  std::string text = concat("ranks ", ranks, " position ", position, " samples");
+  for (const SampleRange& range : pass.ranges) text += concat(" ", range.first, " ", range.end);
+  return text;
+}
+
+struct Begun {
+  EmbedPass pass;
+  int64_t written = 0;  // samples
+  int64_t ranks = 0;    // that wrote them
+};
+
+Begun begun(const std::string& progress, const Dataset& dataset, int ranks) {
+  std::istringstream text(progress);
+  std::string word;
+  Begun before;
+  text >> word >> before.ranks >> word >> before.pass.position >> word;
+  for (SampleRange range; text >> range.first >> range.end;) before.pass.ranges.push_back(range);
+  const Sequential pass(dataset.block_samples(), before.pass.ranges);
+  const std::vector<SampleRange> rest =
+      pass.rest(before.pass.position, static_cast<int>(before.ranks));
+  before.written = dataset.samples();
+  for (const SampleRange& range : rest) before.written -= range.end - range.first;
+  // The same ranks go on in the same batches, and so to the same bits.
+  if (before.ranks != ranks && !rest.empty()) before.pass = {.ranges = rest};
+  return before;
+}
+
+// Rank 0's pass for all ranks.
+void broadcast(Begun& from, Communicator& communicator) {
+  std::vector<SampleRange>& ranges = from.pass.ranges;
+  int64_t numbers[3] = {from.pass.position, from.written, static_cast<int64_t>(ranges.size())};
+  communicator.broadcast(numbers, sizeof numbers, 0).wait();
+  from.pass.position = numbers[0];
+  from.written = numbers[1];
+  ranges.resize(static_cast<size_t>(numbers[2]));
+  if (ranges.empty()) return;
+  communicator.broadcast(ranges.data(), ranges.size() * sizeof(SampleRange), 0).wait();
+}
+
+// Where rank 0's file goes on.
+Begun begin(RepresentationsWriter& writer, const Source& source, const std::string& out,
+            StageContext& context) {
+  const RepresentationsWriter::Leftover& left = writer.leftover();
+  if (left.discarded) {
+    context.log.line(
+        out, ".partial is of another checkpoint, other data or other settings: ", "starting anew");
+  }
+  if (!left.progress) return {};
+  const int ranks = context.communicator.size();
+  const Begun before = begun(*left.progress, source.dataset(), ranks);
+  writer.count_written(before.written);
+  context.log.line("continuing ", out, " after ", before.written, " of ",
+                   source.dataset().samples(), " samples");
+  if (before.ranks != ranks) {
+    context.log.line("they were written by ", before.ranks, " ranks and the rest is by ", ranks,
+                     ": equal within rounding to what either would write alone");
+  }
+  return before;
+}
+
+}  // namespace
 
 std::vector<Key> embed_keys() {
   return {
@@ -28,6 +112,7 @@ ExitStatus embed(const Arguments& arguments, StageContext& context) {
   const Checkpoint checkpoint =
       checkpoint_on_all_ranks(run, arguments.value("checkpoint"), context);
   const TrainOptions options = train_options(configuration);
+  context.log.set_interval(options.log_interval);
 
   // The run's own range and statistics: an encoder is used on what it was trained on.
   Source source(configuration, communicator, context.log,
@@ -41,31 +126,42 @@ ExitStatus embed(const Arguments& arguments, StageContext& context) {
   const Layer layer = arguments.value("layer") == "projector" ? Layer::projector : Layer::encoder;
   Embedder embedder(representation(model.objective().network(weights), layer), compute,
                     communicator);
+  const std::string out = arguments.value("out");
   std::unique_ptr<EmbeddedFile> output;
+  Begun before;
   agreed(communicator, [&] {
     if (communicator.rank() != 0) return;
     output = std::make_unique<EmbeddedFile>(
-        arguments.value("out"), source, embedder.features(),
+        out, source, embedder.features(),
         EmbeddedWhat{.run = checkpoint.folder.parent_path().parent_path().string(),
                      .step = checkpoint.info.step,
                      .weights = arguments.value("weights"),
                      .layer = arguments.value("layer"),
                      .configuration = configuration.resolved(),
                      .copied = configuration.texts("embed.copy")},
-        arguments.given("force"));
+        arguments.given("force"), identity_of(checkpoint, source, compute));
+    before = begin(output->writer(), source, out, context);
   });
-  embedder.embed(source, {}, [&](const EmbeddedBatch& batch) {
+  broadcast(before, communicator);
+  const EmbedPass& pass = before.pass;
+  double saved = now();
+  embedder.embed(source, pass, [&](const EmbeddedBatch& batch) {
     if (output) output->write(batch);
+    if (output && now() - saved > 60 * options.checkpoint_minutes) {
+      output->writer().save_progress(progress_text(pass, batch.next_position, communicator.size()));
+      saved = now();
+    }
     if (context.log.progress_due()) {
+      const int64_t done = before.written + batch.next_position - pass.position;
       context.log.progress(
-          concat("embedded ", batch.next_position, " of ", source.dataset().samples(), " samples"));
+          concat("embedded ", done, " of ", source.dataset().samples(), " samples"));
     }
   });
   agreed(communicator, [&] {
     if (output) output->finish();
   });
-  context.log.line("wrote ", arguments.value("out"), ": ", source.dataset().samples(), " x ",
-                   embedder.features(), " representations of step ", checkpoint.info.step);
+  context.log.line("wrote ", out, ": ", source.dataset().samples(), " x ", embedder.features(),
+                   " representations of step ", checkpoint.info.step);
   return ExitStatus::finished;
 }
 

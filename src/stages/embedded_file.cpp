@@ -8,7 +8,8 @@
 namespace lacuna {
 
 EmbeddedFile::EmbeddedFile(const std::filesystem::path& path, const Source& source,
-                           int64_t features, const EmbeddedWhat& what, bool replace)
+                           int64_t features, const EmbeddedWhat& what, bool replace,
+                           std::optional<std::string> identity)
     : source_(source), ranges_(what.ranges), features_(features) {
   if (ranges_.empty()) ranges_.push_back({0, source.dataset().samples()});
   for (const SampleRange& range : ranges_) {
@@ -28,18 +29,18 @@ EmbeddedFile::EmbeddedFile(const std::filesystem::path& path, const Source& sour
     };
   }
   const BuildInfo build = build_info();
-  const DataIdentity identity = source.identity();
+  const DataIdentity data = source.identity();
   writer_ = std::make_unique<RepresentationsWriter>(
       path, layout,
       RepresentationsOrigin{.run = what.run,
                             .step = what.step,
                             .weights = what.weights,
                             .layer = what.layer,
-                            .dataset = identity.dataset,
-                            .data_hash = identity.hash,
+                            .dataset = data.dataset,
+                            .data_hash = data.hash,
                             .code_version = concat(build.version, " ", build.commit),
                             .configuration = what.configuration},
-      replace);
+      replace, std::move(identity));
 }
 
 int64_t EmbeddedFile::place_of(int64_t sample) const {

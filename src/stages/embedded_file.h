@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,11 @@ struct EmbeddedWhat {
 class EmbeddedFile {
  public:
   // The source must outlive the file.
+  // With an `identity` another process can go on with it; see RepresentationsWriter.
   EmbeddedFile(const std::filesystem::path& path, const Source& source, int64_t features,
-               const EmbeddedWhat& what, bool replace = false);
+               const EmbeddedWhat& what, bool replace = false,
+               std::optional<std::string> identity = std::nullopt);
+  RepresentationsWriter& writer() { return *writer_; }
   void write(const EmbeddedBatch& batch);
   void finish() { writer_->finish(); }
 

@@ -88,16 +88,17 @@ fs::path move_aside(const fs::path& path) {
   }
 }
 
-DurableFile::DurableFile(fs::path path)
-    : path_(std::move(path)), temporary_(path_.string() + ".tmp") {
-  descriptor_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+DurableFile::DurableFile(fs::path path, std::string_view suffix, Leftover leftover)
+    : path_(std::move(path)), temporary_(path_.string() + std::string(suffix)) {
+  const int truncate = leftover == Leftover::overwrite ? O_TRUNC : 0;
+  descriptor_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | truncate | O_CLOEXEC, 0666);
   if (descriptor_ < 0) throw_file_error("write", path_, errno);
 }
 
 DurableFile::~DurableFile() {
   if (descriptor_ < 0) return;
   ::close(descriptor_);
-  ::unlink(temporary_.c_str());
+  if (!kept_) ::unlink(temporary_.c_str());
 }
 
 void DurableFile::write(uint64_t offset, const void* data, size_t bytes) {
@@ -118,9 +119,13 @@ void DurableFile::set_size(uint64_t bytes) {
     throw_file_error("write", path_, errno);
 }
 
-void DurableFile::publish() {
+void DurableFile::flush() {
   // Errors that a file system kept to itself come out here.
   if (::fsync(descriptor_) != 0) throw_file_error("write", path_, errno);
+}
+
+void DurableFile::publish() {
+  flush();
   if (::close(std::exchange(descriptor_, -1)) != 0) {
     const int error_number = errno;
     ::unlink(temporary_.c_str());

@@ -30,11 +30,14 @@ bool rename_to_new(const std::filesystem::path& from, const std::filesystem::pat
 // name.
 std::filesystem::path move_aside(const std::filesystem::path& path);
 
-// A file under construction: `path` with ".tmp" appended until publish(). An unpublished one is
-// removed at destruction. What a killed process left under the temporary name is overwritten.
+// A file under construction: `path` with a suffix until publish(). An unpublished one is removed at
+// destruction, unless keep() was called. What a killed process left under the temporary name is
+// overwritten.
 class DurableFile {
  public:
-  explicit DurableFile(std::filesystem::path path);
+  enum class Leftover { overwrite, reuse };  // reuse: what was left is the content so far
+  explicit DurableFile(std::filesystem::path path, std::string_view suffix = ".tmp",
+                       Leftover leftover = Leftover::overwrite);
   DurableFile(const DurableFile&) = delete;
   DurableFile& operator=(const DurableFile&) = delete;
   ~DurableFile();
@@ -42,11 +45,15 @@ class DurableFile {
   void write(uint64_t offset, const void* data, size_t bytes);
   // The size; what is not written reads as zeros.
   void set_size(uint64_t bytes);
+  // Flushes what was written to the disk.
+  void flush();
+  void keep() { kept_ = true; }
   // Flushes, renames over whatever has the name, flushes the folder.
   void publish();
 
  private:
   std::filesystem::path path_, temporary_;
+  bool kept_ = false;
   int descriptor_ = -1;
 };
 

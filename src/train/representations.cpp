@@ -58,6 +58,30 @@ void describe(hdf5::Dataset& dataset, const std::string& name) {
   if (name == "label") with("sample", "label of the sample");
 }
 
+constexpr const char* partial_suffix = ".partial";
+constexpr const char* progress_title = "how far the file of the same name has come; identity ";
+
+fs::path progress_file(const fs::path& path) { return path.string() + ".progress"; }
+
+// What a process before has left; removes its progress where the file is to begin anew.
+RepresentationsWriter::Leftover find_leftover(const fs::path& path, const std::string& identity,
+                                              uint64_t file_bytes) {
+  const fs::path partial = path.string() + partial_suffix, saved = progress_file(path);
+  std::error_code ignored;
+  if (!fs::exists(saved, ignored) || !fs::exists(partial, ignored)) {
+    fs::remove(saved, ignored);
+    return {};
+  }
+  const std::string text = read_text(saved);
+  const std::string expected = concat(progress_title, identity, "\n");
+  if (text.starts_with(expected) && fs::file_size(partial, ignored) == file_bytes) {
+    return {.progress = text.substr(expected.size(), text.size() - expected.size() - 1),
+            .discarded = false};
+  }
+  fs::remove(saved, ignored);
+  return {.progress = std::nullopt, .discarded = true};
+}
+
 [[noreturn]] void refuse_existing(const fs::path& path) {
   bad_input(path.string(),
             " exists: give another name with --out, or --force to move the old one aside");
@@ -75,11 +99,14 @@ struct RepresentationsWriter::Construction {
   bool replace;
   int64_t samples;
   std::map<std::string, Target> targets;
-  DurableFile file;
+  std::optional<std::string> identity;
+  Leftover leftover;
+  std::unique_ptr<DurableFile> file;
 };
 
 RepresentationsWriter::RepresentationsWriter(fs::path path, const RepresentationsLayout& layout,
-                                             const RepresentationsOrigin& origin, bool replace) {
+                                             const RepresentationsOrigin& origin, bool replace,
+                                             std::optional<std::string> identity) {
   if (!replace && fs::exists(fs::symlink_status(path))) refuse_existing(path);
   hdf5::NewImage image =
       hdf5::NewImage::create(path.string(), (size_t{64} << 10) + origin.configuration.size());
@@ -103,13 +130,42 @@ RepresentationsWriter::RepresentationsWriter(fs::path path, const Representation
     LACUNA_CHECK(is_new, "two columns ", column.name);
   }
   const hdf5::NewImage::Content content = image.close();
-  construction_ = std::unique_ptr<Construction>(
-      new Construction{path, replace, layout.samples, std::move(targets), DurableFile(path)});
-  construction_->file.set_size(content.file_bytes);
-  construction_->file.write(0, content.bytes.data(), content.bytes.size());
+  construction_ = std::unique_ptr<Construction>(new Construction{
+      path, replace, layout.samples, std::move(targets), std::nullopt, {}, nullptr});
+  if (identity) {
+    // The front holds layout and origin: equal ones give equal bytes.
+    construction_->identity = concat(*identity, " ", content.file_bytes, " ",
+                                     crc32_of(content.bytes.data(), content.bytes.size()));
+    construction_->leftover = find_leftover(path, *construction_->identity, content.file_bytes);
+  }
+  if (construction_->leftover.progress) {
+    construction_->file =
+        std::make_unique<DurableFile>(path, partial_suffix, DurableFile::Leftover::reuse);
+    construction_->file->keep();
+    return;
+  }
+  construction_->file = std::make_unique<DurableFile>(path, identity ? partial_suffix : ".tmp");
+  construction_->file->set_size(content.file_bytes);
+  construction_->file->write(0, content.bytes.data(), content.bytes.size());
 }
 
 RepresentationsWriter::~RepresentationsWriter() = default;
+
+const RepresentationsWriter::Leftover& RepresentationsWriter::leftover() const {
+  return construction_->leftover;
+}
+
+void RepresentationsWriter::count_written(int64_t rows) {
+  for (auto& [name, target] : construction_->targets) target.missing -= rows;
+}
+
+void RepresentationsWriter::save_progress(const std::string& progress) {
+  LACUNA_CHECK(construction_ != nullptr && construction_->identity);
+  construction_->file->flush();
+  write_durably(progress_file(construction_->path),
+                concat(progress_title, *construction_->identity, "\n", progress, "\n"));
+  construction_->file->keep();
+}
 
 void RepresentationsWriter::write(const std::string& column, int64_t first, int64_t count,
                                   const void* values) {
@@ -119,8 +175,8 @@ void RepresentationsWriter::write(const std::string& column, int64_t first, int6
   Construction::Target& target = found->second;
   LACUNA_CHECK(first >= 0 && count >= 0 && first + count <= construction_->samples, "rows ", first,
                " + ", count, " of ", construction_->samples);
-  construction_->file.write(target.offset + static_cast<uint64_t>(first) * target.row_bytes, values,
-                            static_cast<size_t>(count) * target.row_bytes);
+  construction_->file->write(target.offset + static_cast<uint64_t>(first) * target.row_bytes,
+                             values, static_cast<size_t>(count) * target.row_bytes);
   target.missing -= count;
 }
 
@@ -133,7 +189,11 @@ void RepresentationsWriter::finish() {
     if (!construction_->replace) refuse_existing(path);
     move_aside(path);
   }
-  construction_->file.publish();
+  construction_->file->publish();
+  if (construction_->identity) {
+    std::error_code ignored;  // without its file it says nothing
+    fs::remove(progress_file(path), ignored);
+  }
   construction_.reset();
 }
 

@@ -7,7 +7,9 @@
 //   /label  int64 [N]        if known
 //   /copied/<name>           the user's own columns (embed.copy)
 //
-// Written under a temporary name and renamed when complete, so that a file with its name is whole.
+// Written under a temporary name and renamed when complete, so that a file with its name is whole:
+// NAME.tmp, or NAME.partial where another process shall be able to go on with it after a kill;
+// beside that NAME.progress says how far it has come.
 #pragma once
 
 #include <cstdint>
@@ -60,9 +62,25 @@ class RepresentationsWriter {
  public:
   // bad_input when `path` exists (unless `replace`: then the old one is moved aside as path.1 when
   // the new one is complete) or cannot be written, no_space when the disk is full, here and below.
+  //
+  // With an `identity`, of everything that the values follow from beside layout and origin, the file
+  // goes on where a process before has saved its progress, if identity, layout and origin are the
+  // same; otherwise what that one left is overwritten.
   RepresentationsWriter(std::filesystem::path path, const RepresentationsLayout& layout,
-                        const RepresentationsOrigin& origin, bool replace = false);
-  ~RepresentationsWriter();  // an unfinished file is removed
+                        const RepresentationsOrigin& origin, bool replace = false,
+                        std::optional<std::string> identity = std::nullopt);
+  // An unfinished file is removed, unless progress was saved.
+  ~RepresentationsWriter();
+
+  struct Leftover {
+    std::optional<std::string> progress;  // as saved; none where the file begins anew
+    bool discarded = false;               // something was left, but of other values
+  };
+  const Leftover& leftover() const;
+  // That many rows were written by the process whose progress is continued.
+  void count_written(int64_t rows);
+  // Makes what was written up to now survive a kill, with one line that says how to go on.
+  void save_progress(const std::string& progress);
 
   // Rows [first, first + count) of z (float32), "file" (int32), "row" (int64) or a column, as they
   // are in memory: count x row elements.

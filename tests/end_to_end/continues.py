@@ -4,12 +4,8 @@ into the checkpoint between kill and start, that the same comparison must find."
 
 import itertools
 import json
-import os
 import re
-import select
 import shutil
-import signal
-import time
 import zlib
 
 import h5py
@@ -82,23 +78,10 @@ class ContinuesTest(support.EndToEndTest):
     def killed(self, objective, run, steps, ranks):
         """A run that was killed, every rank of it, when it had done `steps` steps."""
         halted = f"step {steps} of {STEPS} "
-        env = self.faults(halt_after=halted, rank=0) if ranks else self.faults(halt_after=halted)
-        process = support.start(support.command_line(*self.arguments(objective, run), ranks=ranks),
-                                cwd=self.folder, env=env)
-        self.addCleanup(support.kill, process)
+        program = self.halted(halted, *self.arguments(objective, run), ranks=ranks)
         last = steps // CHECKPOINT_STEPS * CHECKPOINT_STEPS
-        deadline = time.time() + 100
-        told = ""
-        while halted not in told or last not in support.checkpoints(self.path(run)):
-            self.assertLess(time.time(), deadline, told)
-            self.assertIsNone(process.poll(), told)
-            if select.select([process.stdout], [], [], 0.05)[0]:
-                told += os.read(process.stdout.fileno(), 65536).decode()
-        pids = support.rank_processes(process)
-        self.assertEqual(len(pids), ranks or 1)
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-        support.finish(process, 60)
+        program.wait_for(halted, also=lambda: last in support.checkpoints(self.path(run)))
+        program.kill()
         self.assertNotEqual(steps % CHECKPOINT_STEPS, 0)
         self.assertEqual(support.checkpoints(self.path(run))[-1], last)
         return self.path(run)

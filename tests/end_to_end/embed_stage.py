@@ -57,3 +57,98 @@ class EmbedStage(support.EndToEndTest):
         result = self.embed("z.h5")
         self.assertEqual(result.status, 2, result)
         self.assertIn("z.h5", result.complaint())
+
+
+class EmbedContinues(support.EndToEndTest):
+    """An embed that was killed goes on after what it has written, and ends in the same file."""
+
+    SAMPLES = 2000  # four batches
+    HALTED = "embedded 1024 of 2000"
+    every_batch = ["--set", "train.checkpoint_minutes=1e-9", "--set", "log.interval=0"]
+
+    def setUp(self):
+        super().setUp()
+        support.write_images(self.path("data.h5"), samples=self.SAMPLES, chunk=100)
+        support.write_experiment(self.path("a.toml"), more="max_steps = 2\n")
+        self.succeeds("pretrain", "a.toml", "--run", "run")
+
+    def arguments(self, out, run="run"):
+        return ["embed", run, "--data", "data.h5", "--out", out, "--set", "data.label=labels",
+                "--set", "embed.copy=labels", *self.every_batch]
+
+    def killed(self, out, ranks=None):
+        program = self.halted(self.HALTED, *self.arguments(out), ranks=ranks)
+        program.wait_for(self.HALTED)
+        program.kill()
+        self.assertFalse(self.path(out).exists())
+        self.assertTrue(self.path(out + ".partial").exists())
+
+    def names(self):
+        return sorted(path.name for path in self.folder.glob("*.h5*"))
+
+    def exchange_first(self, name, value):
+        """Puts these bytes in the place of /z[0, 0], and returns what was there."""
+        with h5py.File(self.path(name)) as file:
+            offset = file["z"].id.get_offset()
+        with open(self.path(name), "r+b") as file:
+            file.seek(offset)
+            before = file.read(len(value))
+            file.seek(offset)
+            file.write(value)
+        return before
+
+    def test_bit_for_bit(self):
+        self.succeeds(*self.arguments("whole.h5"))
+        self.succeeds(*self.arguments("whole2.h5"), ranks=2)
+        for ranks, out in ((None, "z.h5"), (2, "z2.h5")):
+            self.killed(out, ranks)
+            # What was written is not computed again: a mark in it stays.
+            first = self.exchange_first(out + ".partial", b"mark")
+            result = self.succeeds(*self.arguments(out), ranks=ranks)
+            self.assertIn("after 1024 of 2000 samples", result.stdout)
+            self.assertNotIn("embedded 512 of", result.stdout)
+            self.assertEqual(self.exchange_first(out, first), b"mark")
+            whole = self.path("whole.h5" if ranks is None else "whole2.h5")
+            self.assertEqual(self.path(out).read_bytes(), whole.read_bytes())
+        self.assertEqual(self.names(), ["data.h5", "whole.h5", "whole2.h5", "z.h5", "z2.h5"])
+
+    def test_on_another_number_of_ranks(self):
+        self.succeeds(*self.arguments("whole.h5"))
+        for before, after in ((None, 2), (2, None)):
+            out = f"z{before}.h5"
+            self.killed(out, before)
+            result = self.succeeds(*self.arguments(out), ranks=after)
+            self.assertIn("equal within rounding", result.stdout)
+            with h5py.File(self.path(out)) as ours, h5py.File(self.path("whole.h5")) as whole:
+                for column in ("row", "label", "copied/labels"):
+                    self.assertEqual(list(ours[column]), list(whole[column]))
+                self.assertLess(numpy.abs(ours["z"][:] - whole["z"][:]).max(),
+                                1e-5 * numpy.abs(whole["z"][:]).max())
+
+    def test_what_is_of_other_data_or_another_checkpoint_is_not_mixed(self):
+        self.succeeds(*self.arguments("whole.h5"))
+        self.killed("z.h5")
+        left = {end: self.path("z.h5" + end).read_bytes() for end in (".partial", ".progress")}
+
+        def same_weights_not():
+            self.path("run").rename(self.path("first"))
+            self.succeeds("pretrain", "a.toml", "--run", "run", "--init-from", "first")
+
+        def same_data_not():
+            with h5py.File(self.path("data.h5"), "r+") as file:
+                file["images"][0] = 255 - file["images"][0]
+
+        for change in (same_data_not, same_weights_not):
+            with self.subTest(change.__name__):
+                for end, content in left.items():
+                    self.path("z.h5" + end).write_bytes(content)
+                change()
+                result = self.succeeds(*self.arguments("z.h5"))
+                self.assertIn("starting anew", result.stdout)
+                self.assertNotIn("continuing", result.stdout)
+                self.succeeds(*self.arguments("again.h5"))
+                self.assertEqual(self.path("z.h5").read_bytes(), self.path("again.h5").read_bytes())
+                self.assertNotEqual(self.path("z.h5").read_bytes(), self.path("whole.h5").read_bytes())
+                for name in ("z.h5", "again.h5"):
+                    self.path(name).unlink()
+                self.assertFalse(self.path("z.h5.progress").exists())

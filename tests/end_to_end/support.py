@@ -13,10 +13,12 @@ By hand, from the project's root: PYTHONPATH=tests/end_to_end python3 -m unittes
 import dataclasses
 import os
 import pathlib
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 import h5py
@@ -219,6 +221,29 @@ def checkpoint_folder(run, step):
     return pathlib.Path(run) / "checkpoints" / f"step-{step:09d}"
 
 
+class Halted:
+    """A program that stands still after telling a text, and is then killed, every rank of it."""
+
+    def __init__(self, process, ranks):
+        self.process, self.ranks, self.told = process, ranks or 1, ""
+
+    def wait_for(self, *texts, also=lambda: True, seconds=100):
+        deadline = time.time() + seconds
+        while not all(text in self.told for text in texts) or not also():
+            if time.time() > deadline or self.process.poll() is not None:
+                raise AssertionError(f"{texts} not told by {self.process.args}:\n{self.told}")
+            if select.select([self.process.stdout], [], [], 0.05)[0]:
+                self.told += os.read(self.process.stdout.fileno(), 65536).decode()
+
+    def kill(self):
+        pids = rank_processes(self.process)
+        if len(pids) != self.ranks:
+            raise AssertionError(f"{len(pids)} processes instead of {self.ranks}")
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        finish(self.process, 60)
+
+
 class EndToEndTest(unittest.TestCase):
     """A test with a folder of its own, removed afterwards, in which the program runs."""
 
@@ -235,6 +260,13 @@ class EndToEndTest(unittest.TestCase):
         """Runs the program in the test's folder and returns its Result, whatever its status."""
         process = start(command_line(*arguments, ranks=ranks), cwd=self.folder, env=env)
         return finish(process, timeout)
+
+    def halted(self, text, *arguments, ranks=None):
+        """Starts the program such that it stands still once it has told the text; see Halted."""
+        env = self.faults(halt_after=text, **({"rank": 0} if ranks else {}))
+        process = start(command_line(*arguments, ranks=ranks), cwd=self.folder, env=env)
+        self.addCleanup(kill, process)
+        return Halted(process, ranks)
 
     def faults(self, **faults):
         """The environment in which the system fails so: faulty_system.c's variables without FAULT_."""

@@ -120,6 +120,60 @@ TEST_CASE("representations: an unfinished file leaves nothing") {
   CHECK(names_in(folder.path()).empty());
 }
 
+TEST_CASE("representations: a file goes on where its progress was saved if all is the same") {
+  const TemporaryFolder folder;
+  const Values values;
+  const fs::path path = folder / "z.h5";
+  // As a killed process leaves it: rows up to `rows`, and more that its progress does not tell of.
+  const auto begin = [&](int64_t rows) {
+    RepresentationsWriter writer(path, layout(), origin(), false, "a");
+    for (const int64_t count : {rows, rows + 7}) {
+      writer.write("z", 0, count, values.z.data());
+      writer.write("file", 0, count, values.file.data());
+      if (count == rows) writer.save_progress(concat("rows ", rows));
+    }
+  };
+  begin(400);
+  CHECK(names_in(folder.path()) == std::vector<std::string>{"z.h5.partial", "z.h5.progress"});
+  {
+    RepresentationsWriter writer(path, layout(), origin(), false, "a");
+    CHECK(writer.leftover().progress == "rows 400");
+    CHECK_FALSE(writer.leftover().discarded);
+  }  // one that ends early once more
+  {
+    RepresentationsWriter writer(path, layout(), origin(), false, "a");
+    REQUIRE(writer.leftover().progress == "rows 400");
+    writer.count_written(400);
+    writer.write("z", 400, 600, values.z.data() + 400 * features);
+    writer.write("file", 400, 600, values.file.data() + 400);
+    writer.write("row", 400, 600, values.row.data() + 400);
+    writer.write("label", 400, 600, values.label.data() + 400);
+    writer.write("copied/energy", 400, 600, values.energy.data() + 800);
+    writer.finish();
+  }
+  CHECK(names_in(folder.path()) == std::vector<std::string>{"z.h5"});
+  const Representations read = read_representations(path);
+  CHECK(std::memcmp(read.z.data(), values.z.data(), read.z.bytes()) == 0);
+  CHECK(read.file == values.file);
+  fs::remove(path);
+
+  const auto begins_anew = [&](const std::string& identity, const RepresentationsLayout& of,
+                               const RepresentationsOrigin& from) {
+    begin(400);
+    const RepresentationsWriter writer(path, of, from, false, identity);
+    return !writer.leftover().progress && writer.leftover().discarded;
+  };
+  CHECK_FALSE(begins_anew("a", layout(), origin()));
+  CHECK(begins_anew("b", layout(), origin()));
+  RepresentationsOrigin other = origin();
+  other.step = 12001;
+  CHECK(begins_anew("a", layout(), other));
+  RepresentationsLayout more = layout();
+  more.samples += 1;
+  CHECK(begins_anew("a", more, origin()));
+  CHECK(names_in(folder.path()).empty());
+}
+
 TEST_CASE("representations: what exists is refused or moved aside when the new file is complete") {
   const TemporaryFolder folder;
   overwrite(folder / "z.h5", "old");

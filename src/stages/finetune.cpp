@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
 #include "base/json.h"
 #include "base/log.h"
@@ -40,12 +38,12 @@ Task task_of(const Configuration& configuration) {
   return nullptr;
 }
 
-std::string result_text(const Configuration& configuration, const std::vector<DrawResult>& draws,
+std::string result_text(const Configuration& configuration, const std::vector<TrialResult>& draws,
                         const std::filesystem::path& from, int64_t step) {
   std::vector<double> accuracies;
   std::vector<double> chosen;
   double mean = 0;
-  for (const DrawResult& draw : draws) {
+  for (const TrialResult& draw : draws) {
     accuracies.push_back(draw.test_accuracy);
     chosen.push_back(draw.chosen);
     mean += draw.test_accuracy / static_cast<double>(draws.size());
@@ -61,10 +59,27 @@ std::string result_text(const Configuration& configuration, const std::vector<Dr
       .text();
 }
 
-// The result of a run that is finished, which is then not done again.
-std::string finished_result(const std::filesystem::path& file) {
-  std::ifstream in(file);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+std::string checksums(const Checkpoint& checkpoint) {
+  std::vector<std::string> all;
+  for (const StoredPart& part : checkpoint.parts) all.push_back(concat(std::hex, part.crc32));
+  return join(all);
+}
+
+std::string environment_text(const Environment& e) {
+  return concat(e.ranks, " ranks of ", e.threads, " threads, ", e.instruction_set, ", ",
+                e.precision, ", Lacuna ", e.code_version, ", oneDNN ", e.onednn);
+}
+
+// The result of a run that is finished, on rank 0; refuses a folder that the run does not fit.
+std::string result_there(const std::filesystem::path& folder, const Arguments& arguments,
+                         const Configuration& configuration, Communicator& communicator) {
+  std::string text;
+  agreed(communicator, [&] {
+    if (communicator.rank() != 0 || arguments.given("force") || !run_exists(folder)) return;
+    check_run(folder, configuration, schema_of("finetune"));
+    if (std::filesystem::exists(folder / "result.json")) text = read_text(folder / "result.json");
+  });
+  return text;
 }
 
 }  // namespace
@@ -93,6 +108,8 @@ std::vector<Key> finetune_keys() {
   }
   return all;
 }
+
+std::string draw_name(int64_t draw) { return concat("draw ", draw + 1); }
 
 ExitStatus finetune(const Arguments& arguments, StageContext& context) {
   Communicator& communicator = context.communicator;
@@ -124,14 +141,14 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
   const std::filesystem::path folder = arguments.given("run")
                                            ? std::filesystem::path(arguments.value("run"))
                                            : default_run_folder(arguments.argument());
-  std::string before;
-  agreed(communicator, [&] {
-    if (communicator.rank() != 0) return;
-    const OpenedRun run =
-        open_run(folder, configuration, schema_of("finetune"), arguments.given("force"));
-    for (const std::string& note : run.notes) log.line(note);
-    if (!run.is_new) before = finished_result(folder / "result.json");
-  });
+  const TrialsOrigin origin{.run = from.string(),
+                            .step = checkpoint.info.step,
+                            .checkpoint = checksums(checkpoint),
+                            .train_data = train.identity().hash,
+                            .test_data = test.identity().hash,
+                            .environment = environment_text(compute.environment)};
+  if (!arguments.given("force")) Trials::check(folder, origin, context);
+  const std::string before = result_there(folder, arguments, configuration, communicator);
   int64_t finished = before.empty() ? 0 : 1;
   communicator.broadcast(&finished, sizeof finished, 0).wait();
   if (finished != 0) {
@@ -139,8 +156,17 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
     return ExitStatus::finished;
   }
 
-  const std::vector<DrawResult> draws = task_of(configuration)(
-      {configuration, pretraining, checkpoint, train, test, compute, context});
+  // The run's folder is made only once everything has been found good.
+  const FinetuneJob job{configuration, pretraining, checkpoint, train, test, compute, context};
+  const ReadyTask task = task_of(configuration)(job);
+  agreed(communicator, [&] {
+    if (communicator.rank() != 0) return;
+    const OpenedRun run =
+        open_run(folder, configuration, schema_of("finetune"), arguments.given("force"));
+    for (const std::string& note : run.notes) log.line(note);
+  });
+  Trials trials(folder, origin, context);
+  const std::vector<TrialResult> draws = task(trials);
   const std::string result = result_text(configuration, draws, from, checkpoint.info.step);
   agreed(communicator, [&] {
     if (communicator.rank() == 0) write_durably(folder / "result.json", result + "\n");

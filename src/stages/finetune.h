@@ -1,7 +1,7 @@
 // The downstream tasks of the finetune stage; finetune.cpp holds their one list.
 #pragma once
 
-#include <map>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -9,6 +9,7 @@
 #include "stages/compute.h"
 #include "stages/model.h"
 #include "stages/source.h"
+#include "stages/trials.h"
 
 namespace lacuna {
 
@@ -23,19 +24,18 @@ struct FinetuneJob {
   StageContext& context;
 };
 
-// One draw of labels.
-struct DrawResult {
-  double test_accuracy = 0;
-  double held_out_accuracy = 0;
-  double chosen = 0;  // the rate, k or regularisation that did best on the held-out labels
-};
+// A task whose data and networks were found good: gives the results of all draws of labels, each a
+// trial by the name of draw_name(). Collective; the same on every rank.
+using ReadyTask = std::function<std::vector<TrialResult>(Trials& trials)>;
+// Collective. The job must outlive what it returns.
+using Task = ReadyTask (*)(const FinetuneJob& job);
 
-// The results of all draws. Collective; the same on every rank.
-using Task = std::vector<DrawResult> (*)(const FinetuneJob& job);
+ReadyTask linear_task(const FinetuneJob& job);
+ReadyTask knn_task(const FinetuneJob& job);
+ReadyTask classify_task(const FinetuneJob& job);
 
-std::vector<DrawResult> linear_task(const FinetuneJob& job);
-std::vector<DrawResult> knn_task(const FinetuneJob& job);
-std::vector<DrawResult> classify_task(const FinetuneJob& job);
+// "draw 1" for the first one, which has the number 0.
+std::string draw_name(int64_t draw);
 
 std::vector<Key> linear_keys();
 std::vector<Key> knn_keys();

@@ -1,7 +1,9 @@
 // The task "classify": encoder and linear head trained whole with a fraction of the labels, from the
 // run's weights or from scratch.
 #include <algorithm>
+#include <memory>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "data/loader.h"
 #include "encoders/list.h"
@@ -114,36 +116,67 @@ std::vector<Key> classify_keys() {
   };
 }
 
-std::vector<DrawResult> classify_task(const FinetuneJob& job) {
-  const Configuration& c = job.configuration;
-  const auto seed = static_cast<uint64_t>(c.integer("seed"));
-  const std::vector<int64_t> labels = job.train.labels(job.context.communicator);
-  const int64_t classes = class_count(labels);
-  std::vector<DrawResult> results;
-  for (int64_t draw = 0; draw < c.integer("task.draws"); ++draw) {
+namespace {
+
+struct Classification {
+  const FinetuneJob& job;
+  Trials& trials;
+  const std::vector<int64_t>& labels;
+  int64_t classes;
+
+  // The accuracy on `held_out` of the training samples, or on the test data if none are named.
+  double accuracy_of(const std::vector<int64_t>& samples, double rate, uint64_t seed,
+                     const std::vector<int64_t>& held_out) const {
+    Trial trial(job, classes);
+    trial.train(samples, rate, seed);
+    return trial.accuracy(held_out.empty() ? job.test : job.train, held_out);
+  }
+
+  TrialResult run(int64_t draw) const {
+    const Configuration& c = job.configuration;
     const auto number = static_cast<uint64_t>(draw);
-    const std::vector<int64_t> chosen = label_subset(labels, c.number("task.labels"), seed, number);
-    const Split split = hold_out_fifth(chosen, labels, seed + number);
-    DrawResult best;
+    const uint64_t seed = static_cast<uint64_t>(c.integer("seed")) + number;
+    const std::vector<int64_t> chosen =
+        label_subset(labels, c.number("task.labels"), seed - number, number);
+    const Split split = hold_out_fifth(chosen, labels, seed);
+    TrialResult best{.held_out_accuracy = 0, .chosen = 0};
     for (const double rate : c.numbers("task.rates")) {
-      Trial trial(job, classes);
-      trial.train(split.train, rate, seed + number);
-      const double held_out = trial.accuracy(job.train, split.held_out);
-      if (held_out > best.held_out_accuracy) {
-        best.held_out_accuracy = held_out;
+      const std::string name = concat(draw_name(draw), ", rate ", json_text(rate));
+      const TrialResult tried = trials.once(name, [&] {
+        const double held_out = accuracy_of(split.train, rate, seed, split.held_out);
+        job.context.log.line(name, ": held-out accuracy ", held_out);
+        return TrialResult{.held_out_accuracy = held_out};
+      });
+      if (tried.held_out_accuracy > best.held_out_accuracy) {
+        best.held_out_accuracy = tried.held_out_accuracy;
         best.chosen = rate;
       }
-      job.context.log.line("draw ", draw + 1, ", rate ", rate, ": held-out accuracy ", held_out);
     }
     // The chosen rate again, with all labels of the draw.
-    Trial trial(job, classes);
-    trial.train(chosen, best.chosen, seed + number);
-    best.test_accuracy = trial.accuracy(job.test, {});
-    job.context.log.line("draw ", draw + 1, ": ", chosen.size(), " labels, accuracy ",
-                         best.test_accuracy);
-    results.push_back(best);
+    return trials.once(draw_name(draw), [&] {
+      best.test_accuracy = accuracy_of(chosen, best.chosen, seed, {});
+      job.context.log.line(draw_name(draw), ": ", chosen.size(), " labels, accuracy ",
+                           best.test_accuracy);
+      return best;
+    });
   }
-  return results;
+};
+
+}  // namespace
+
+ReadyTask classify_task(const FinetuneJob& job) {
+  auto labels =
+      std::make_shared<const std::vector<int64_t>>(job.train.labels(job.context.communicator));
+  const int64_t classes = class_count(*labels);
+  const Trial fits(job, classes);  // or is refused before the run's folder is made
+  return [&job, labels, classes](Trials& trials) {
+    const Classification task{job, trials, *labels, classes};
+    std::vector<TrialResult> results;
+    for (int64_t draw = 0; draw < job.configuration.integer("task.draws"); ++draw) {
+      results.push_back(task.run(draw));
+    }
+    return results;
+  };
 }
 
 }  // namespace lacuna

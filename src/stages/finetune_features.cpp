@@ -1,5 +1,6 @@
 // The tasks on fixed features: linear probe and nearest neighbours.
-#include <numeric>
+#include <memory>
+#include <optional>
 
 #include "base/log.h"
 #include "stages/embedding.h"
@@ -21,22 +22,31 @@ Features features_of(const Source& source, Representation representation, const 
   return embed_features(embedder, source);
 }
 
-TrainAndTest compute_features(const FinetuneJob& job) {
-  const bool raw = job.configuration.is("task.features", "pixels");
-  if (raw) {
-    const Shape sample = job.train.views().sample;
-    return {features_of(job.train, pixels(sample), job),
-            features_of(job.test, pixels(sample), job)};
+// What is classified, and the run's model where that is its output.
+struct FeaturesMaker {
+  const FinetuneJob& job;
+  std::unique_ptr<Model> model;  // null: the samples' own values
+  Representation representation;
+
+  TrainAndTest compute() const {
+    return {features_of(job.train, representation, job),
+            features_of(job.test, representation, job)};
   }
+};
+
+std::shared_ptr<FeaturesMaker> features_maker(const FinetuneJob& job) {
   const ViewOptions& views = job.train.views();
-  Model model(job.pretraining, views, *job.compute.device);
-  load_state(job.checkpoint, tensor_targets(model.store()), Match::subset,
+  if (job.configuration.is("task.features", "pixels")) {
+    return std::make_shared<FeaturesMaker>(FeaturesMaker{job, nullptr, pixels(views.sample)});
+  }
+  auto model = std::make_unique<Model>(job.pretraining, views, *job.compute.device);
+  load_state(job.checkpoint, tensor_targets(model->store()), Match::subset,
              job.context.communicator);
   const Weights weights =
       job.configuration.is("task.weights", "teacher") ? Weights::teacher : Weights::student;
-  const Objective::Network network = model.objective().network(weights);
-  return {features_of(job.train, representation(network, Layer::encoder), job),
-          features_of(job.test, representation(network, Layer::encoder), job)};
+  const Representation encoder =
+      representation(model->objective().network(weights), Layer::encoder);
+  return std::make_shared<FeaturesMaker>(FeaturesMaker{job, std::move(model), encoder});
 }
 
 std::vector<Key> feature_keys() {
@@ -48,21 +58,28 @@ std::vector<Key> feature_keys() {
   };
 }
 
-// Runs `probe` on each draw of labels.
+// Runs `probe` on each draw of labels that was not probed before.
 template <typename Probe>
-std::vector<DrawResult> for_each_draw(const FinetuneJob& job, const Probe& probe) {
-  const TrainAndTest features = compute_features(job);
-  const auto seed = static_cast<uint64_t>(job.configuration.integer("seed"));
-  std::vector<DrawResult> results;
-  for (int64_t draw = 0; draw < job.configuration.integer("task.draws"); ++draw) {
-    const std::vector<int64_t> rows =
-        label_subset(features.train.labels, job.configuration.number("task.labels"), seed,
-                     static_cast<uint64_t>(draw));
-    results.push_back(probe(select_rows(features.train, rows), features.test, seed));
-    job.context.log.line("draw ", draw + 1, ": ", rows.size(), " labels, accuracy ",
-                         results.back().test_accuracy);
-  }
-  return results;
+ReadyTask for_each_draw(const FinetuneJob& job, const Probe& probe) {
+  return [&job, probe, maker = features_maker(job)](Trials& trials) {
+    const auto seed = static_cast<uint64_t>(job.configuration.integer("seed"));
+    std::optional<TrainAndTest> features;  // once they are needed
+    const auto run = [&](int64_t draw) {
+      if (!features) features = maker->compute();
+      const std::vector<int64_t> rows =
+          label_subset(features->train.labels, job.configuration.number("task.labels"), seed,
+                       static_cast<uint64_t>(draw));
+      const TrialResult result = probe(select_rows(features->train, rows), features->test, seed);
+      job.context.log.line(draw_name(draw), ": ", rows.size(), " labels, accuracy ",
+                           result.test_accuracy);
+      return result;
+    };
+    std::vector<TrialResult> results;
+    for (int64_t draw = 0; draw < job.configuration.integer("task.draws"); ++draw) {
+      results.push_back(trials.once(draw_name(draw), [&] { return run(draw); }));
+    }
+    return results;
+  };
 }
 
 }  // namespace
@@ -83,19 +100,19 @@ std::vector<Key> knn_keys() {
   return keys;
 }
 
-std::vector<DrawResult> linear_task(const FinetuneJob& job) {
-  return for_each_draw(job, [&](const Features& train, const Features& test, uint64_t seed) {
+ReadyTask linear_task(const FinetuneJob& job) {
+  return for_each_draw(job, [&job](const Features& train, const Features& test, uint64_t seed) {
     const LinearResult r = linear_probe(train, test, job.configuration.numbers("task.l2"), seed,
                                         *job.compute.device, job.context.communicator);
-    return DrawResult{r.test_accuracy, r.held_out_accuracy, r.l2};
+    return TrialResult{r.test_accuracy, r.held_out_accuracy, r.l2};
   });
 }
 
-std::vector<DrawResult> knn_task(const FinetuneJob& job) {
-  return for_each_draw(job, [&](const Features& train, const Features& test, uint64_t seed) {
+ReadyTask knn_task(const FinetuneJob& job) {
+  return for_each_draw(job, [&job](const Features& train, const Features& test, uint64_t seed) {
     const KnnResult r = knn(train, test, job.configuration.integers("task.k"), seed,
                             *job.compute.device, job.context.communicator);
-    return DrawResult{r.test_accuracy, r.held_out_accuracy, static_cast<double>(r.k)};
+    return TrialResult{r.test_accuracy, r.held_out_accuracy, static_cast<double>(r.k)};
   });
 }
 

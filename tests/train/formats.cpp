@@ -5,7 +5,10 @@
 #include <cstdlib>
 #include <string>
 
+#include "base/log.h"
+#include "comm/communicator.h"
 #include "data/hdf5.h"
+#include "stages/trials.h"
 #include "temporary_folder.h"
 #include "train/checkpoint.h"
 #include "train/metrics.h"
@@ -66,6 +69,15 @@ void write_files(const fs::path& folder) {
   for (const std::string name : {"z", "file", "row", "label"})
     representations.write(name, 0, 6, zeros.data());
   representations.finish();
+
+  const auto alone = self_communicator();
+  Log silent(1, false, false, 10);
+  StageContext context{*alone, silent, nullptr};
+  fs::create_directories(folder / "runs/fashion-1pct");
+  Trials trials(folder / "runs/fashion-1pct",
+                {"runs/fashion-simclr", 12000, "1f", "3f2a", "3f2b", "2 ranks"}, context);
+  trials.once("draw 1, rate 0.003", [] { return TrialResult{.held_out_accuracy = 0.5}; });
+  trials.once("draw 1", [] { return TrialResult{0.75, 0.5, 0.003}; });
 }
 
 int run_python(const fs::path& folder, const std::string& script) {
@@ -89,6 +101,7 @@ assert f["metrics/loss"][:].tolist() == loss
 assert list(encoder) == ["conv1.weight"] and encoder["conv1.weight"].shape == (1, 3, 3, 3)
 assert (encoder["conv1.weight"] == 0.25).all() and encoder["conv1.weight"].dtype == "float32"
 assert (state["objective.queue"] == 1).all()
+assert best == {"draw 1": 0.75}
 assert x.shape == (6, 4) and where[0] == ("/data/a.h5", 0)
 )";
   const int status = run_python(folder.path(), script);
@@ -107,8 +120,8 @@ TEST_CASE("formats: every dataset and attribute that is written stands on the pa
   write_files(folder.path());
   const std::string text = page();
   const fs::path checkpoint = checkpoint_folder(folder / "runs/fashion-simclr", 12000);
-  for (const fs::path& path :
-       {checkpoint / "checkpoint.h5", checkpoint / "part-000.h5", folder / "z.h5"}) {
+  for (const fs::path& path : {checkpoint / "checkpoint.h5", checkpoint / "part-000.h5",
+                               folder / "z.h5", folder / "runs/fashion-1pct/trials.h5"}) {
     const auto file = hdf5::File::open(path.string());
     const auto named = [&](const std::string& name) {
       INFO(path << ": " << name);

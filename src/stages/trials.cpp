@@ -1,0 +1,151 @@
+#include "stages/trials.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "comm/agree.h"
+#include "data/hdf5_image.h"
+#include "train/durable_file.h"
+
+namespace lacuna {
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int64_t format_version = 1;
+constexpr const char* format = "lacuna trials";
+
+fs::path file_in(const fs::path& folder) { return folder / "trials.h5"; }
+
+std::vector<double> numbers_of(const hdf5::Group& root, const std::string& path) {
+  const hdf5::Dataset dataset = root.dataset(path);
+  std::vector<double> values(static_cast<size_t>(dataset.shape().count()));
+  dataset.read(values.data(), DType::f64);
+  return values;
+}
+
+void require_same(const fs::path& folder, const TrialsOrigin& there, const TrialsOrigin& here) {
+  if (there.step != here.step || there.checkpoint != here.checkpoint) {
+    bad_input("run folder ", folder.string(), " is of step ", there.step, " of ", there.run,
+              ", and this start is of step ", here.step, " of ", here.run,
+              there.step == here.step ? " with other weights" : "",
+              ": give another folder with --run, choose the step with task.checkpoint, or move it "
+              "aside with --force");
+  }
+  if (there.train_data != here.train_data || there.test_data != here.test_data) {
+    bad_input("run folder ", folder.string(), " is of other data (training ", there.train_data,
+              " there, ", here.train_data, " here; test ", there.test_data, " there, ",
+              here.test_data,
+              " here): restore the files, give another folder with --run, or move it aside with "
+              "--force");
+  }
+}
+
+}  // namespace
+
+Trials::Stored Trials::read(const fs::path& file) {
+  const std::string bytes = read_text(file);
+  const auto root = hdf5::ImageReader::open(file.string(), std::as_bytes(std::span(bytes)));
+  if (root.text("format") != format || root.integer("format_version") != format_version) {
+    bad_input(file.string(), " has format ", root.text("format"), " ",
+              root.integer("format_version"), " and this program reads ", format, " ",
+              format_version, ": give another folder with --run");
+  }
+  Stored stored{{.run = root.text("run"),
+                 .step = root.integer("step"),
+                 .checkpoint = root.text("checkpoint"),
+                 .train_data = root.text("train_data_hash"),
+                 .test_data = root.text("test_data_hash"),
+                 .environment = root.text("environment")},
+                {}};
+  const hdf5::Dataset names = root.dataset("/trial");
+  const std::vector<std::string> name = names.read_texts(0, names.rows());
+  const std::vector<double> test = numbers_of(root, "/test_accuracy"),
+                            held_out = numbers_of(root, "/held_out_accuracy"),
+                            chosen = numbers_of(root, "/chosen");
+  if (test.size() != name.size() || held_out.size() != name.size() ||
+      chosen.size() != name.size()) {
+    bad_input(file.string(), " is damaged: its columns have different lengths; give another ",
+              "folder with --run");
+  }
+  for (size_t i = 0; i < name.size(); ++i) {
+    stored.trials.push_back({name[i], {test[i], held_out[i], chosen[i]}});
+  }
+  return stored;
+}
+
+void Trials::write() const {
+  const fs::path file = file_in(folder_);
+  hdf5::NewImage image = hdf5::NewImage::create(file.string(), size_t{16} << 10);
+  image.set("format", format);
+  image.set("format_version", format_version);
+  image.set("run", origin_.run);
+  image.set("step", origin_.step);
+  image.set("checkpoint", origin_.checkpoint);
+  image.set("train_data_hash", origin_.train_data);
+  image.set("test_data_hash", origin_.test_data);
+  image.set("environment", origin_.environment);
+  std::vector<std::string> names;
+  for (const Trial& each : trials_) names.push_back(each.name);
+  image.create_texts("/trial", names);
+  const auto column = [&](const char* name, double TrialResult::*member) {
+    std::vector<double> values;
+    for (const Trial& each : trials_) values.push_back(each.result.*member);
+    image.create_dataset(name, DType::f64, {static_cast<int64_t>(values.size())})
+        .write(values.data(), DType::f64);
+  };
+  column("/test_accuracy", &TrialResult::test_accuracy);
+  column("/held_out_accuracy", &TrialResult::held_out_accuracy);
+  column("/chosen", &TrialResult::chosen);
+  hdf5::NewImage::Content content = image.close();
+  content.bytes.resize(content.file_bytes);
+  DurableFile out(file);
+  out.write(0, content.bytes.data(), content.bytes.size());
+  out.publish();
+}
+
+Trials::Trials(const fs::path& folder, const TrialsOrigin& origin, StageContext& context)
+    : folder_(folder), origin_(origin), context_(context) {
+  int64_t there = 0;
+  agreed(context.communicator, [&] {
+    if (context.communicator.rank() != 0) return;
+    there = fs::exists(file_in(folder)) ? 1 : 0;
+    if (there == 0) write();
+  });
+  context.communicator.broadcast(&there, sizeof there, 0).wait();
+  if (there == 0) return;
+  agreed(context.communicator, [&] {
+    Stored stored = read(file_in(folder));
+    require_same(folder, stored.origin, origin);
+    trials_ = std::move(stored.trials);
+    if (trials_.empty()) return;
+    context.log.line("continuing ", folder.string(), " after ", trials_.size(), " trials");
+    if (stored.origin.environment != origin.environment) {
+      context.log.warning(concat("the rest will be equal within rounding to what an uninterrupted ",
+                                 "run gives, for it was begun with ", stored.origin.environment,
+                                 " and goes on with ", origin.environment));
+    }
+  });
+}
+
+void Trials::check(const fs::path& folder, const TrialsOrigin& origin, StageContext& context) {
+  agreed(context.communicator, [&] {
+    if (context.communicator.rank() != 0 || !fs::exists(file_in(folder))) return;
+    require_same(folder, read(file_in(folder)).origin, origin);
+  });
+}
+
+TrialResult Trials::once(const std::string& name, const std::function<TrialResult()>& run) {
+  const auto found = std::find_if(trials_.begin(), trials_.end(),
+                                  [&](const Trial& trial) { return trial.name == name; });
+  if (found != trials_.end()) return found->result;
+  const TrialResult result = run();
+  trials_.push_back({name, result});
+  agreed(context_.communicator, [&] {
+    if (context_.communicator.rank() == 0) write();
+  });
+  return result;
+}
+
+}  // namespace lacuna

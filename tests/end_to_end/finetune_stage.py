@@ -1,0 +1,118 @@
+"""finetune: a run that was killed goes on without repeating what it had finished, to the same result;
+a task that cannot be leaves no folder."""
+
+import h5py
+import numpy
+
+import support
+
+CTEST_TIMEOUT = 600
+
+
+class FinetuneContinues(support.EndToEndTest):
+    def setUp(self):
+        super().setUp()
+        support.write_images(self.path("data.h5"), samples=80, size=(16, 16), chunk=8)
+        support.write_experiment(self.path("a.toml"), more="max_steps = 2\n")
+        self.succeeds("pretrain", "a.toml", "--run", "run")
+
+    def task(self, name, more=""):
+        self.path(f"{name}.toml").write_text(f"""
+[task]
+name = "{name}"
+labels = 0.5
+draws = 3
+{more}
+[data]
+files = "data.h5"
+dataset = "images"
+label = "labels"
+[test]
+dataset = "images"
+label = "labels"
+[train]
+batch = 8
+threads = 1
+""")
+
+    def arguments(self, name, run):
+        return ["finetune", f"{name}.toml", "--from", "run", "--run", run]
+
+    def check_continues(self, name, halted, done, ranks):
+        """Killed when it has told `halted`, after `done` trials."""
+        whole, run = f"{name}-whole-{ranks}", f"{name}-{ranks}"
+        every = self.succeeds(*self.arguments(name, whole), ranks=ranks)
+        program = self.halted(halted, *self.arguments(name, run), ranks=ranks)
+        program.wait_for(halted)
+        program.kill()
+        self.assertFalse(self.path(f"{run}/result.json").exists())
+        with h5py.File(self.path(f"{run}/trials.h5")) as file:
+            self.assertEqual(len(file["trial"]), done)
+        result = self.succeeds(*self.arguments(name, run), ranks=ranks)
+        self.assertIn(f"after {done} trials", result.stdout)
+        self.assertNotIn("warning", result.stdout)
+        lines = [line for line in every.stdout.splitlines() if line.startswith("draw ")]
+        again = [line for line in result.stdout.splitlines() if line.startswith("draw ")]
+        self.assertEqual(again, lines[done:])
+        for file in ("result.json", "trials.h5"):
+            self.assertEqual(self.path(f"{run}/{file}").read_bytes(),
+                             self.path(f"{whole}/{file}").read_bytes(), file)
+        finished = self.succeeds(*self.arguments(name, run), ranks=ranks)
+        self.assertIn("is finished", finished.stdout)
+
+    def test_classify_continues_exactly(self):
+        self.task("classify", "steps = 6\nrates = [1e-3, 3e-3]")
+        for ranks in (None, 2):
+            # Told before it is stored: the trial under way counts as not finished.
+            self.check_continues("classify", "draw 2, rate 0.003: ", 4, ranks)
+
+    def test_linear_continues_exactly(self):
+        self.task("linear", "l2 = [1e-2]")
+        for ranks in (None, 2):
+            self.check_continues("linear", "draw 2: ", 1, ranks)
+
+    def test_knn_continues_exactly(self):
+        self.task("knn", "k = [3, 5]")
+        self.check_continues("knn", "draw 3: ", 2, None)
+
+    def test_trials_are_of_one_checkpoint(self):
+        self.task("knn", "k = [3, 5]")
+        program = self.halted("draw 3: ", *self.arguments("knn", "tuned"))
+        program.wait_for("draw 3: ")
+        program.kill()
+        self.succeeds("pretrain", "a.toml", "--run", "other", "--set", "train.max_steps=3")
+        before = support.snapshot(self.path("tuned"))
+        other = ["finetune", "knn.toml", "--from", "other", "--run", "tuned"]
+        result = self.lacuna(*other)
+        self.assertEqual(result.status, 2, result)
+        for part in ("of step 2 of run", "of step 3 of other", "--force"):
+            self.assertIn(part, result.complaint())
+        self.assertEqual(support.snapshot(self.path("tuned")), before)
+        self.succeeds(*other, "--force")
+        with h5py.File(self.path("tuned/trials.h5")) as file:
+            self.assertEqual(file.attrs["step"], 3)
+            self.assertEqual(list(file["trial"].asstr()), ["draw 1", "draw 2", "draw 3"])
+            self.assertTrue((numpy.isin(file["chosen"], [3, 5])).all())
+
+    def test_another_number_of_ranks_is_told(self):
+        self.task("knn", "k = [3, 5]")
+        program = self.halted("draw 2: ", *self.arguments("knn", "tuned"))
+        program.wait_for("draw 2: ")
+        program.kill()
+        result = self.succeeds(*self.arguments("knn", "tuned"), ranks=2)
+        self.assertEqual(result.stdout.count("warning: the rest will be equal within rounding"), 1)
+
+    def test_a_task_that_cannot_be_leaves_no_folder(self):
+        for name in ("classify", "knn"):
+            self.task(name)
+            # A run whose checkpoint is not what its config.toml says.
+            config = self.path("run/config.toml")
+            whole = config.read_text()
+            config.write_text(whole.replace("width = 4", "width = 8"))
+            self.assertNotEqual(config.read_text(), whole)
+            for ranks in (None, 2):
+                result = self.lacuna(*self.arguments(name, "tuned"), ranks=ranks)
+                self.assertEqual(result.status, 2, result)
+                self.assertIn("another network", result.complaint())
+                self.assertFalse(self.path("tuned").exists())
+            config.write_text(whole)

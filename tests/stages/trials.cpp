@@ -1,0 +1,69 @@
+#include "stages/trials.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "base/log.h"
+#include "comm/communicator.h"
+#include "train/temporary_folder.h"
+
+using namespace lacuna;
+
+namespace {
+
+TrialsOrigin origin() { return {"runs/x", 10, "1f", "3f2a", "3f2b", "1 rank"}; }
+
+}  // namespace
+
+TEST_CASE("trials: what a process before has found is not done again") {
+  const TemporaryFolder folder;
+  const auto alone = self_communicator();
+  Log silent(1, false, false, 10);
+  StageContext context{*alone, silent, nullptr};
+  int runs = 0;
+  const auto found = [&](double value) {
+    return [&runs, value] {
+      ++runs;
+      return TrialResult{.held_out_accuracy = value};
+    };
+  };
+  {
+    Trials trials(folder.path(), origin(), context);
+    CHECK(trials.once("a", found(0.1)).held_out_accuracy == 0.1);
+    CHECK(trials.once("a", found(0.2)).held_out_accuracy == 0.1);
+    CHECK_THROWS(trials.once("b", []() -> TrialResult { throw std::runtime_error("killed"); }));
+  }
+  Trials trials(folder.path(), origin(), context);
+  const TrialResult a = trials.once("a", found(0.3));
+  CHECK(a.held_out_accuracy == 0.1);
+  CHECK(std::isnan(a.test_accuracy));
+  CHECK(trials.once("b", found(1.0 / 3)).held_out_accuracy == 1.0 / 3);
+  CHECK(runs == 2);
+  CHECK(Trials(folder.path(), origin(), context).once("b", found(0)).held_out_accuracy == 1.0 / 3);
+}
+
+TEST_CASE("trials: those of another checkpoint or other data are refused") {
+  const TemporaryFolder folder;
+  const auto alone = self_communicator();
+  Log silent(1, false, false, 10);
+  StageContext context{*alone, silent, nullptr};
+  Trials::check(folder.path(), origin(), context);  // nothing there
+  const Trials first(folder.path(), origin(), context);
+  Trials::check(folder.path(), origin(), context);
+  const auto refused = [&](const TrialsOrigin& other, const std::string& words) {
+    CHECK_THROWS_WITH(Trials(folder.path(), other, context), Catch::Contains(words));
+    CHECK_THROWS_WITH(Trials::check(folder.path(), other, context), Catch::Contains(words));
+  };
+  TrialsOrigin other = origin();
+  other.step = 20;
+  refused(other, "is of step 10 of runs/x, and this start is of step 20 of runs/x");
+  other = origin();
+  other.checkpoint = "2f";
+  refused(other, "with other weights");
+  other = origin();
+  other.test_data = "0";
+  refused(other, "test 3f2b there, 0 here");
+  other = origin();
+  other.environment = "2 ranks";
+  CHECK_NOTHROW(Trials(folder.path(), other, context));
+}

@@ -83,22 +83,16 @@ void check_sizes(const TrainOptions& options, int64_t steps, int64_t samples,
 }
 
 void start_from(const std::filesystem::path& other, Model& model, StageContext& context) {
-  const auto checkpoint = find_on_all_ranks(other, "last", context);
-  if (!checkpoint) {
-    const Error error(ExitStatus::bad_input, concat(other.string(),
-                                                    " has no usable checkpoint: --init-from "
-                                                    "needs the folder of a run that has one"));
-    agree(context.communicator, &error);
-  }
+  const Checkpoint checkpoint = checkpoint_on_all_ranks(other, "last", context);
   // Weights only: momenta belong to the old run.
   std::vector<TensorTarget> targets;
   for (State& state : model.store().all()) {
     if (state.role() == Role::optimizer) continue;
-    if (checkpoint->find(state.name()) == nullptr) continue;
+    if (checkpoint.find(state.name()) == nullptr) continue;
     targets.push_back({state.name(), state.dtype(), state.shape(), state.data()});
   }
-  load_state(*checkpoint, targets, Match::subset, context.communicator);
-  context.log.line("starting from step ", checkpoint->info.step, " of ", other.string(), ": ",
+  load_state(checkpoint, targets, Match::subset, context.communicator);
+  context.log.line("starting from step ", checkpoint.info.step, " of ", other.string(), ": ",
                    targets.size(), " tensors taken over");
 }
 

@@ -647,13 +647,6 @@ std::optional<Checkpoint> find_checkpoint(const fs::path& run, std::string_view 
   return std::nullopt;
 }
 
-Checkpoint require_checkpoint(const fs::path& run, std::string_view which, const Warn& warn) {
-  auto found = find_checkpoint(run, which, warn);
-  if (found) return std::move(*found);
-  bad_input(run.string(), " has no usable checkpoint", which == "best" ? " with a score" : "",
-            which == "best" ? ": take the last" : ": let its training write one first");
-}
-
 void load_tensors(const Checkpoint& checkpoint, std::span<const TensorTarget> targets,
                   Match match) {
   std::map<std::string_view, const StoredTensor*> stored;

@@ -189,9 +189,6 @@ using Warn = std::function<void(const std::string&)>;
 // by one rank; the others read_checkpoint() its folder.
 std::optional<Checkpoint> find_checkpoint(const std::filesystem::path& run, std::string_view which,
                                           const Warn& warn);
-// The same, where having none is bad_input.
-Checkpoint require_checkpoint(const std::filesystem::path& run, std::string_view which,
-                              const Warn& warn);
 
 enum class Match {
   all,     // the checkpoint holds these tensors and no others

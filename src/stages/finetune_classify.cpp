@@ -1,10 +1,12 @@
 // The task "classify": encoder and linear head trained whole with a fraction of the labels, from the
 // run's weights or from scratch.
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 
 #include "base/json.h"
 #include "base/log.h"
+#include "comm/agree.h"
 #include "data/loader.h"
 #include "encoders/list.h"
 #include "ops/elementwise.h"
@@ -33,13 +35,24 @@ class Trial {
     load_state(job.checkpoint, targets, Match::subset, job.context.communicator);
   }
 
-  // Trains on these samples of the training data at a peak learning rate.
-  void train(const std::vector<int64_t>& samples, double rate, uint64_t seed) {
+  // Trains on these samples of the training data at a peak learning rate, or goes on where the folder
+  // holds a checkpoint. False when the loss is no number at some step.
+  bool train(const std::vector<int64_t>& samples, double rate, uint64_t seed,
+             const std::filesystem::path& folder) {
     const Configuration& c = job_.configuration;
-    Communicator& communicator = job_.context.communicator;
+    const TrainOptions options = train_options(c);
+    StageContext& context = job_.context;
+    Communicator& communicator = context.communicator;
     const Source& source = job_.train;
-    const int64_t batch = std::min(c.integer("train.batch"), static_cast<int64_t>(samples.size()));
+    const auto count = static_cast<int64_t>(samples.size());
     const int64_t steps = c.integer("task.steps");
+    LoopPlan plan{.steps = steps,
+                  .batch = std::min(options.batch, count),
+                  .samples = count,
+                  .schedule = {.peak = rate, .warmup = steps / 10, .total = steps},
+                  .checkpoint_minutes = options.checkpoint_minutes,
+                  .checkpoint_steps = options.checkpoint_steps,
+                  .last_checkpoint = false};
     Trainer trainer(
         *job_.compute.device, communicator, store_,
         [this](const Fields& fields, Recording& recording) {
@@ -49,24 +62,44 @@ class Trial {
         {.compute = job_.compute.dtype, .clip = c.number("optimizer.clip"), .plan = {}});
     const auto maker = source.rows(image_views(source.views().sample, 1, source.views().augment,
                                                source.views().normalisation));
-    const int64_t rows = std::max<int64_t>(1, batch / communicator.size());
+    const int64_t rows = std::max<int64_t>(1, plan.batch / communicator.size());
     trainer.prepare(empty_fields(maker->outputs(), rows, job_.compute.dtype),
                     std::vector<int64_t>(static_cast<size_t>(communicator.size()), rows));
+    if (const auto checkpoint = find_on_all_ranks(folder, "last", context)) {
+      load_state(*checkpoint, tensor_targets(store_), Match::all, communicator);
+      plan.first_step = checkpoint->info.step;
+      context.log.line("continuing ", folder.string(), " at step ", plan.first_step);
+    }
+    TrainingLoop::Output output;
+    std::unique_ptr<CheckpointWriter> writer;
+    if (communicator.rank() == 0) {
+      writer = std::make_unique<CheckpointWriter>(
+          folder, CheckpointWriter::Keep{.last = 1, .best = false}, plan.first_step);
+      output = {.metrics = nullptr, .checkpoints = writer.get(), .info = {}};
+      output.info.seed = static_cast<int64_t>(seed);
+      output.info.configuration = c.resolved();
+      output.info.environment = job_.compute.environment;
+      output.info.data = {source.identity()};
+    }
     const OrderSpec order = source.order(seed, samples);
     Order counting(order);
     LoaderOptions loading = source.loading(communicator, job_.compute.threads);
-    loading.batch = batch;
-    loading.end = steps * batch;
+    loading.batch = plan.batch;
+    loading.position = plan.first_step * plan.batch;
+    loading.end = steps * plan.batch;
     loading.seed = seed;
     Loader loader(source.dataset(), std::make_unique<Order>(order), maker, loading);
-    const Schedule schedule{.peak = rate, .warmup = steps / 10, .total = steps};
-    for (int64_t step = 0; step < steps; ++step) {
-      const std::optional<Batch> rows_of_step = loader.next();
-      LACUNA_CHECK(rows_of_step.has_value());
-      trainer.step(fields_of(*rows_of_step, job_.compute.dtype),
-                   counting.counts(rows_of_step->position, batch, communicator.size()), step,
-                   schedule.rate(step), static_cast<double>(step) / static_cast<double>(steps));
+    TrainingLoop loop(plan, loader, trainer, store_, communicator, context.log, job_.compute.dtype);
+    try {
+      loop.run([&](int64_t position,
+                   int64_t n) { return counting.counts(position, n, communicator.size()); },
+               std::move(output));
+    } catch (const AgreedError& error) {
+      if (error.status() != ExitStatus::bad_values) throw;
+      return false;
     }
+    if (writer) writer->wait();
+    return true;
   }
 
   // The fraction of these samples of a source (all, if none are named) that is classified rightly.
@@ -124,11 +157,16 @@ struct Classification {
   const std::vector<int64_t>& labels;
   int64_t classes;
 
-  // The accuracy on `held_out` of the training samples, or on the test data if none are named.
+  // The accuracy on `held_out` of the training samples, or on the test data if none are named; 0
+  // where the training diverges.
   double accuracy_of(const std::vector<int64_t>& samples, double rate, uint64_t seed,
-                     const std::vector<int64_t>& held_out) const {
+                     const std::vector<int64_t>& held_out,
+                     const std::filesystem::path& folder) const {
     Trial trial(job, classes);
-    trial.train(samples, rate, seed);
+    if (!trial.train(samples, rate, seed, folder)) {
+      job.context.log.line("at rate ", rate, " the loss became no number");
+      return 0;
+    }
     return trial.accuracy(held_out.empty() ? job.test : job.train, held_out);
   }
 
@@ -142,8 +180,8 @@ struct Classification {
     TrialResult best{.held_out_accuracy = 0, .chosen = 0};
     for (const double rate : c.numbers("task.rates")) {
       const std::string name = concat(draw_name(draw), ", rate ", json_text(rate));
-      const TrialResult tried = trials.once(name, [&] {
-        const double held_out = accuracy_of(split.train, rate, seed, split.held_out);
+      const TrialResult tried = trials.once(name, [&](const std::filesystem::path& folder) {
+        const double held_out = accuracy_of(split.train, rate, seed, split.held_out, folder);
         job.context.log.line(name, ": held-out accuracy ", held_out);
         return TrialResult{.held_out_accuracy = held_out};
       });
@@ -153,8 +191,8 @@ struct Classification {
       }
     }
     // The chosen rate again, with all labels of the draw.
-    return trials.once(draw_name(draw), [&] {
-      best.test_accuracy = accuracy_of(chosen, best.chosen, seed, {});
+    return trials.once(draw_name(draw), [&](const std::filesystem::path& folder) {
+      best.test_accuracy = accuracy_of(chosen, best.chosen, seed, {}, folder);
       job.context.log.line(draw_name(draw), ": ", chosen.size(), " labels, accuracy ",
                            best.test_accuracy);
       return best;

@@ -76,7 +76,7 @@ ReadyTask for_each_draw(const FinetuneJob& job, const Probe& probe) {
     };
     std::vector<TrialResult> results;
     for (int64_t draw = 0; draw < job.configuration.integer("task.draws"); ++draw) {
-      results.push_back(trials.once(draw_name(draw), [&] { return run(draw); }));
+      results.push_back(trials.once(draw_name(draw), [&](const auto&) { return run(draw); }));
     }
     return results;
   };

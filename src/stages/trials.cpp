@@ -119,7 +119,7 @@ Trials::Trials(const fs::path& folder, const TrialsOrigin& origin, StageContext&
     Stored stored = read(file_in(folder));
     require_same(folder, stored.origin, origin);
     trials_ = std::move(stored.trials);
-    if (trials_.empty()) return;
+    if (trials_.empty() && !fs::exists(folder / "trials")) return;
     context.log.line("continuing ", folder.string(), " after ", trials_.size(), " trials");
     if (stored.origin.environment != origin.environment) {
       context.log.warning(concat("the rest will be equal within rounding to what an uninterrupted ",
@@ -136,14 +136,35 @@ void Trials::check(const fs::path& folder, const TrialsOrigin& origin, StageCont
   });
 }
 
-TrialResult Trials::once(const std::string& name, const std::function<TrialResult()>& run) {
+// "RUN/trials/draw-1-rate-0.003"
+fs::path Trials::folder_of(const std::string& name) const {
+  std::string plain;
+  for (const char c : name) {
+    if (c != ',') plain += c == ' ' ? '-' : c;
+  }
+  return folder_ / "trials" / plain;
+}
+
+void Trials::remove_folder(const std::string& name) const {
+  std::error_code ignored;  // what stays is not read again
+  fs::remove_all(folder_of(name), ignored);
+  fs::remove(folder_ / "trials", ignored);  // if nothing is in it
+}
+
+TrialResult Trials::once(const std::string& name, const Run& run) {
+  const bool keeps = context_.communicator.rank() == 0;
   const auto found = std::find_if(trials_.begin(), trials_.end(),
                                   [&](const Trial& trial) { return trial.name == name; });
-  if (found != trials_.end()) return found->result;
-  const TrialResult result = run();
+  if (found != trials_.end()) {
+    if (keeps) remove_folder(name);  // of a process that was killed here
+    return found->result;
+  }
+  const TrialResult result = run(folder_of(name));
   trials_.push_back({name, result});
   agreed(context_.communicator, [&] {
-    if (context_.communicator.rank() == 0) write();
+    if (!keeps) return;
+    write();
+    remove_folder(name);
   });
   return result;
 }

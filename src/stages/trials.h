@@ -40,8 +40,10 @@ class Trials {
                     StageContext& context);
 
   // What the trial of this name has found, now or in a process before. `run` is collective and gives
-  // the same on every rank.
-  TrialResult once(const std::string& name, const std::function<TrialResult()>& run);
+  // the same on every rank; it may keep checkpoints in a folder of its own, RUN/trials/<name>, which
+  // is removed when the trial has ended.
+  using Run = std::function<TrialResult(const std::filesystem::path& folder)>;
+  TrialResult once(const std::string& name, const Run& run);
 
  private:
   struct Trial {
@@ -54,6 +56,8 @@ class Trials {
   };
   static Stored read(const std::filesystem::path& file);
   void write() const;
+  std::filesystem::path folder_of(const std::string& name) const;
+  void remove_folder(const std::string& name) const;
 
   std::filesystem::path folder_;
   TrialsOrigin origin_;

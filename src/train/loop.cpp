@@ -115,8 +115,10 @@ void TrainingLoop::save(Output& output, int64_t steps, bool finished) {
   info.epoch = info.position / plan_.samples;
   info.finished = finished;
   if (loss_count_ > 0) info.score = loss_sum_ / static_cast<double>(loss_count_);
-  info.metrics = output.metrics->table();
-  output.metrics->flush();
+  if (output.metrics != nullptr) {
+    info.metrics = output.metrics->table();
+    output.metrics->flush();
+  }
   output.checkpoints->start(std::move(info), named_tensors(store_));
   if (finished) output.checkpoints->wait();
   last_checkpoint_ = now();
@@ -212,7 +214,7 @@ void TrainingLoop::run(const Counts& counts, Output output, const AfterStep& aft
     if (after_step) after_step(step + 1);
     show_progress(step + 1, result.loss);
   }
-  save(output, plan_.steps, true);
+  if (plan_.last_checkpoint) save(output, plan_.steps, true);
   account(now() - started_);
 }
 

@@ -35,6 +35,7 @@ struct LoopPlan {
   Schedule schedule{0, 0, 1};
   double checkpoint_minutes = 10;
   int64_t checkpoint_steps = 0;  // 0: by time alone
+  bool last_checkpoint = true;   // at the end
 };
 
 // Seconds by what they were spent on, for the table at the end.
@@ -57,7 +58,7 @@ class TrainingLoop {
 
   // How rows of a step are spread over the ranks: samples of each rank at (position, count).
   using Counts = std::function<std::vector<int64_t>(int64_t position, int64_t count)>;
-  // On rank 0: where metrics and checkpoints go. `info` is completed with step, position, metrics.
+  // On rank 0: where metrics and checkpoints go, either or both. `info` is completed with step, position, metrics.
   struct Output {
     Metrics* metrics = nullptr;
     CheckpointWriter* checkpoints = nullptr;
@@ -66,7 +67,7 @@ class TrainingLoop {
   // Called after every step with the number of steps done, on every rank.
   using AfterStep = std::function<void(int64_t steps)>;
 
-  // Trains until plan.steps, writes the last checkpoint, and returns. Errors: bad_values, the same on
+  // Trains until plan.steps, writes the last checkpoint if the plan has one, and returns. Errors: bad_values, the same on
   // every rank, when the loss is no number; those of loader, writer and communicator.
   void run(const Counts& counts, Output output, const AfterStep& after_step = {});
 

@@ -16,7 +16,7 @@ class FinetuneContinues(support.EndToEndTest):
         support.write_experiment(self.path("a.toml"), more="max_steps = 2\n")
         self.succeeds("pretrain", "a.toml", "--run", "run")
 
-    def task(self, name, more=""):
+    def task(self, name, more="", training=""):
         self.path(f"{name}.toml").write_text(f"""
 [task]
 name = "{name}"
@@ -33,24 +33,26 @@ label = "labels"
 [train]
 batch = 8
 threads = 1
-""")
+{training}""")
 
     def arguments(self, name, run):
         return ["finetune", f"{name}.toml", "--from", "run", "--run", run]
 
-    def check_continues(self, name, halted, done, ranks):
+    def check_continues(self, name, halted, done, ranks, also=lambda run: True, says="continuing"):
         """Killed when it has told `halted`, after `done` trials."""
         whole, run = f"{name}-whole-{ranks}", f"{name}-{ranks}"
         every = self.succeeds(*self.arguments(name, whole), ranks=ranks)
         program = self.halted(halted, *self.arguments(name, run), ranks=ranks)
-        program.wait_for(halted)
+        program.wait_for(halted, also=lambda: also(self.path(run)))
         program.kill()
         self.assertFalse(self.path(f"{run}/result.json").exists())
         with h5py.File(self.path(f"{run}/trials.h5")) as file:
             self.assertEqual(len(file["trial"]), done)
         result = self.succeeds(*self.arguments(name, run), ranks=ranks)
         self.assertIn(f"after {done} trials", result.stdout)
+        self.assertIn(says, result.stdout)
         self.assertNotIn("warning", result.stdout)
+        self.assertFalse(self.path(f"{run}/trials").exists())
         lines = [line for line in every.stdout.splitlines() if line.startswith("draw ")]
         again = [line for line in result.stdout.splitlines() if line.startswith("draw ")]
         self.assertEqual(again, lines[done:])
@@ -65,6 +67,25 @@ threads = 1
         for ranks in (None, 2):
             # Told before it is stored: the trial under way counts as not finished.
             self.check_continues("classify", "draw 2, rate 0.003: ", 4, ranks)
+
+    def test_classify_continues_within_a_trial(self):
+        self.task("classify", "steps = 7\nrates = [1e-3, 3e-3]", """checkpoint_steps = 2
+[log]
+interval = 0
+""")
+        for ranks in (None, 2):
+            # Of the first trial; it had a checkpoint of its own after its fourth step.
+            self.check_continues(
+                "classify", "step 5 of 7 ", 0, ranks, says="trials/draw-1-rate-0.001 at step 4",
+                also=lambda run: support.checkpoints(run / "trials/draw-1-rate-0.001") == [4])
+
+    def test_a_rate_at_which_the_loss_is_no_number_is_not_chosen(self):
+        self.task("classify", "steps = 6\nrates = [1e38, 3e-3]")
+        result = self.succeeds(*self.arguments("classify", "tuned"))
+        self.assertIn("the loss became no number", result.stdout)
+        with h5py.File(self.path("tuned/trials.h5")) as file:
+            chosen = file["chosen"][:]
+            self.assertEqual(set(chosen[~numpy.isnan(chosen)]), {3e-3})
 
     def test_linear_continues_exactly(self):
         self.task("linear", "l2 = [1e-2]")

@@ -22,7 +22,7 @@ TEST_CASE("trials: what a process before has found is not done again") {
   StageContext context{*alone, silent, nullptr};
   int runs = 0;
   const auto found = [&](double value) {
-    return [&runs, value] {
+    return [&runs, value](const std::filesystem::path&) {
       ++runs;
       return TrialResult{.held_out_accuracy = value};
     };
@@ -31,7 +31,8 @@ TEST_CASE("trials: what a process before has found is not done again") {
     Trials trials(folder.path(), origin(), context);
     CHECK(trials.once("a", found(0.1)).held_out_accuracy == 0.1);
     CHECK(trials.once("a", found(0.2)).held_out_accuracy == 0.1);
-    CHECK_THROWS(trials.once("b", []() -> TrialResult { throw std::runtime_error("killed"); }));
+    CHECK_THROWS(
+        trials.once("b", [](const auto&) -> TrialResult { throw std::runtime_error("killed"); }));
   }
   Trials trials(folder.path(), origin(), context);
   const TrialResult a = trials.once("a", found(0.3));
@@ -40,6 +41,34 @@ TEST_CASE("trials: what a process before has found is not done again") {
   CHECK(trials.once("b", found(1.0 / 3)).held_out_accuracy == 1.0 / 3);
   CHECK(runs == 2);
   CHECK(Trials(folder.path(), origin(), context).once("b", found(0)).held_out_accuracy == 1.0 / 3);
+}
+
+TEST_CASE("trials: the folder of a trial stays until its result is kept") {
+  const TemporaryFolder folder;
+  const auto alone = self_communicator();
+  Log silent(1, false, false, 10);
+  StageContext context{*alone, silent, nullptr};
+  Trials trials(folder.path(), origin(), context);
+  std::filesystem::path own;
+  const auto leave = [&](const std::filesystem::path& given) {
+    own = given;
+    std::filesystem::create_directories(own / "checkpoints");
+  };
+  CHECK_THROWS(trials.once("draw 1, rate 0.003", [&](const auto& given) -> TrialResult {
+    leave(given);
+    throw std::runtime_error("killed");
+  }));
+  CHECK(own == folder / "trials/draw-1-rate-0.003");
+  CHECK(std::filesystem::exists(own));
+  const auto run = [&](const std::filesystem::path& given) {
+    CHECK(given == own);
+    return TrialResult{};
+  };
+  trials.once("draw 1, rate 0.003", run);
+  CHECK_FALSE(std::filesystem::exists(folder / "trials"));
+  leave(own);
+  trials.once("draw 1, rate 0.003", run);
+  CHECK_FALSE(std::filesystem::exists(folder / "trials"));
 }
 
 TEST_CASE("trials: those of another checkpoint or other data are refused") {

@@ -76,8 +76,9 @@ void write_files(const fs::path& folder) {
   fs::create_directories(folder / "runs/fashion-1pct");
   Trials trials(folder / "runs/fashion-1pct",
                 {"runs/fashion-simclr", 12000, "1f", "3f2a", "3f2b", "2 ranks"}, context);
-  trials.once("draw 1, rate 0.003", [] { return TrialResult{.held_out_accuracy = 0.5}; });
-  trials.once("draw 1", [] { return TrialResult{0.75, 0.5, 0.003}; });
+  trials.once("draw 1, rate 0.003",
+              [](const auto&) { return TrialResult{.held_out_accuracy = 0.5}; });
+  trials.once("draw 1", [](const auto&) { return TrialResult{0.75, 0.5, 0.003}; });
 }
 
 int run_python(const fs::path& folder, const std::string& script) {

@@ -1,15 +1,19 @@
 // Batch normalisation (Ioffe and Szegedy 2015) in four calls with a communicator between, so that
 // the statistics are those of the global batch. F: float types; P: the parameter type.
 //
-// Moments of C channels travel as one f64 vector [1 + 2C]: count, mean[C], M2[C] (sum of squared
-// deviations), which merge exactly (Chan, Golub, LeVeque 1979). A rank without rows has zeros.
+// Moments of C channels are one f64 vector [1 + 2C]: count, mean[C], M2[C] (sum of squared
+// deviations). Between ranks travel sums, f64 [1 + 4C]: count, sum x [C], sum x^2 [C], and what is to
+// be added to either for twice double's precision (kernels/double_double.h). A rank without rows has
+// zeros. So moments, and all that the forward pass makes of them, are the same bit for bit however
+// the rows are divided over ranks and threads: a difference in a last bit would turn a ReLU now and
+// then, and one ReLU that turns changes gradients by 1e-3.
 //
 //   batch_norm_statistics
-//     in   x F [.., C]
-//     out  moments f64 [1 + 2C]
+//     in   x F [B, .., C]
+//     out  sums f64 [1 + 4C]
 //   batch_norm_merge
-//     in   parts f64 [R, 1 + 2C]
-//     out  moments f64 [1 + 2C], merged in rank order
+//     in   sums f64 [R, 1 + 4C]
+//     out  moments f64 [1 + 2C]
 //   batch_norm_fixed_moments
 //     in   mean P [C], variance P [C]
 //     out  moments f64 [1 + 2C] of count 1

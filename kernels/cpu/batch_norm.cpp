@@ -10,6 +10,10 @@
 // before: M2 = sum x^2 - (sum x)^2 / N loses a factor mean^2 / variance of these 53 bits, where the
 // f32 input itself has lost |mean| / deviation of its 24, which is always the greater loss.
 //
+// The statistics moreover must not depend on how threads and ranks divide the batch: each sample's
+// rows are summed in double in their order, and the samples' sums in twice double's precision, which
+// costs little because they are few. (Gradients change no decision, so their sums are in double.)
+//
 // Without a residual the gradients do not read y: whether ReLU let an element through is computed
 // again from x by the forward's formula, operation by operation, so that both agree in every bit.
 #include "kernels/batch_norm.h"
@@ -18,6 +22,7 @@
 
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/double_double.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/batch_norm.cpp"
@@ -42,6 +47,23 @@ struct BatchNormArguments {
   const float *mean, *slope, *offset;
   // dx = slope g + linear (x - mean) + constant
   const float *linear, *constant;
+};
+
+// The rows of a batch in blocks that do not depend on its division: those of one sample each, or
+// pieces of a large one.
+struct RowBlocks {
+  explicit RowBlocks(const Shape& x)
+      : of_sample(x.slice(1, x.rank() - 1).count()),
+        per_sample((of_sample + most - 1) / most),
+        count(x[0] * per_sample) {}
+  int64_t begin(int64_t block) const {
+    return block / per_sample * of_sample + block % per_sample * most;
+  }
+  int64_t end(int64_t block) const {
+    return std::min(begin(block) + most, (block / per_sample + 1) * of_sample);
+  }
+  static constexpr int64_t most = 1024;
+  int64_t of_sample, per_sample, count;
 };
 
 }  // namespace lacuna::cpu
@@ -76,8 +98,9 @@ HWY_INLINE void add_moments(const T* x, int64_t channels, double* sum, double* s
   });
 }
 
-// sums: [2C], zeroed: sum x, sum x^2.
-void batch_norm_moments(const BatchNormArguments& a, int64_t begin, int64_t end, double* sums) {
+// sums: [2C], zeroed: sum x, sum x^2 of the rows of one block.
+HWY_INLINE void block_moments(const BatchNormArguments& a, int64_t begin, int64_t end,
+                              double* sums) {
   with_type(a.dtype, [&](auto type) HWY_ATTR {
     using T = decltype(type);
     const T* x = static_cast<const T*>(a.x);
@@ -86,6 +109,33 @@ void batch_norm_moments(const BatchNormArguments& a, int64_t begin, int64_t end,
       add_moments<rows()>(x + row * a.channels, a.channels, sums, square);
     });
   });
+}
+
+// add_to of kernels/double_double.h, term by term.
+HWY_INLINE void add_terms(const double* terms, int64_t count, double* high, double* low) {
+  for_double_lanes(0, count, [&](auto d, int64_t i) HWY_ATTR {
+    const auto term = hn::LoadU(d, terms + i);
+    const auto before = hn::LoadU(d, high + i);
+    const auto sum = hn::Add(before, term);
+    const auto of_term = hn::Sub(sum, before);
+    const auto rest = hn::Add(hn::Sub(before, hn::Sub(sum, of_term)), hn::Sub(term, of_term));
+    hn::StoreU(sum, d, high + i);
+    hn::StoreU(hn::Add(hn::LoadU(d, low + i), rest), d, low + i);
+  });
+}
+
+// sums: [6C]: sum x, sum x^2, what is to be added to either, and room for those of one block.
+void batch_norm_sums(const BatchNormArguments& a, const RowBlocks& blocks, int64_t begin,
+                     int64_t end, double* sums) {
+  const int64_t width = 2 * a.channels;
+  double* low = sums + width;
+  double* of_block = low + width;
+  std::fill(sums, of_block, 0.0);
+  for (int64_t block = begin; block < end; ++block) {
+    std::fill(of_block, of_block + width, 0.0);
+    block_moments(a, blocks.begin(block), blocks.end(block), of_block);
+    add_terms(of_block, width, sums, low);
+  }
 }
 
 template <class D>
@@ -259,7 +309,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace lacuna::cpu {
 
-HWY_EXPORT(batch_norm_moments);
+HWY_EXPORT(batch_norm_sums);
 HWY_EXPORT(batch_norm_apply_rows);
 HWY_EXPORT(batch_norm_gradient_sums);
 HWY_EXPORT(batch_norm_gradient_rows);
@@ -350,38 +400,54 @@ void batch_norm_statistics(const Call& call) {
   a.dtype = call.in[0].dtype;
   a.channels = call.in[0].shape[-1];
   a.x = call.in[0].data;
-  const int64_t rows = rows_of(call.in[0]);
-  const double* sums =
-      sum_over_rows(call, a, rows, 2 * a.channels, HWY_DYNAMIC_DISPATCH(batch_norm_moments));
-  double* moments = call.out[0].as<double>();
-  const double count = static_cast<double>(rows);
-  moments[0] = count;
-  for (int64_t c = 0; c < a.channels; ++c) {
-    const double mean = rows == 0 ? 0 : sums[c] / count;
-    moments[1 + c] = mean;
-    // Not below 0 by rounding; written so that NaN stays NaN.
-    const double squares = sums[a.channels + c] - sums[c] * mean;
-    moments[1 + a.channels + c] = squares < 0 ? 0 : squares;
+  const RowBlocks blocks(call.in[0].shape);
+  const int64_t block_bytes = std::min(blocks.of_sample, RowBlocks::most) * a.channels *
+                              static_cast<int64_t>(size_of(a.dtype));
+  const int parts = parts_of(threads_of(call), blocks.count, grain_of(block_bytes));
+  const int64_t width = 6 * a.channels;  // of a part
+  double* sums = static_cast<double*>(
+      call.context.scratch(static_cast<size_t>(parts) * static_cast<size_t>(width) * 8));
+  const auto add = HWY_DYNAMIC_DISPATCH(batch_norm_sums);
+  for_parts(parts, [&](int part) {
+    add(a, blocks, part_begin(blocks.count, part, parts), part_begin(blocks.count, part + 1, parts),
+        sums + part * width);
+  });
+  const int64_t terms = 2 * a.channels;
+  for (int part = 1; part < parts; ++part) {
+    const double* own = sums + part * width;
+    for (int64_t i = 0; i < terms; ++i) {
+      add_to(sums[i], sums[terms + i], own[i]);
+      add_to(sums[i], sums[terms + i], own[terms + i]);
+    }
   }
+  double* out = call.out[0].as<double>();
+  out[0] = static_cast<double>(rows_of(call.in[0]));
+  std::copy(sums, sums + 2 * terms, out + 1);
 }
 
 void batch_norm_merge(const Call& call) {
   const View& parts = call.in[0];
   const int64_t ranks = parts.shape[0];
   const int64_t width = parts.shape[1];
-  const int64_t channels = (width - 1) / 2;
-  double* total = call.out[0].as<double>();
-  std::fill(total, total + width, 0.0);
-  for (int64_t rank = 0; rank < ranks; ++rank) {  // Chan, Golub, LeVeque 1979, eq. 2.1
+  const int64_t channels = (width - 1) / 4;
+  std::vector<DoubleDouble> sums(static_cast<size_t>(2 * channels));
+  double count = 0;
+  for (int64_t rank = 0; rank < ranks; ++rank) {
     const double* part = parts.as<double>() + rank * width;
-    const double count = total[0] + part[0];
-    if (part[0] == 0) continue;
-    for (int64_t c = 1; c <= channels; ++c) {
-      const double delta = part[c] - total[c];
-      total[channels + c] += part[channels + c] + delta * delta * total[0] * part[0] / count;
-      total[c] += delta * part[0] / count;
+    count += part[0];
+    for (int64_t i = 0; i < 2 * channels; ++i) {
+      sums[static_cast<size_t>(i)].add({part[1 + i], part[1 + 2 * channels + i]});
     }
-    total[0] = count;
+  }
+  double* moments = call.out[0].as<double>();
+  moments[0] = count;
+  for (int64_t c = 0; c < channels; ++c) {
+    const double sum = sums[static_cast<size_t>(c)].value();
+    const double mean = count == 0 ? 0 : sum / count;
+    moments[1 + c] = mean;
+    // Not below 0 by rounding; written so that NaN stays NaN.
+    const double squares = sums[static_cast<size_t>(channels + c)].value() - sum * mean;
+    moments[1 + channels + c] = squares < 0 ? 0 : squares;
   }
 }
 

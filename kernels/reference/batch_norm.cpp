@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/double_double.h"
 #include "kernels/reference/kernels.h"
 
 namespace lacuna::reference {
 
 namespace {
 
-// Moments as they travel: count, mean[C], M2[C].
+// count, mean[C], M2[C]
 struct Moments {
   explicit Moments(const double* all, int64_t channels)
       : count(all[0]), mean(all + 1), m2(all + 1 + channels) {}
@@ -21,46 +22,61 @@ struct Moments {
   const double* m2;
 };
 
+// sum (x - mean)^2 = sum x^2 - 2 mean sum x + count mean^2, whatever the mean, of which the terms are
+// much larger than the result.
+double squared_deviations(const DoubleDouble& sum, const DoubleDouble& square, double count,
+                          double mean) {
+  DoubleDouble m2 = square;
+  m2.add_product(-2 * mean, sum.high);
+  m2.add_product(-2 * mean, sum.low);
+  DoubleDouble mean_square;
+  mean_square.add_product(mean, mean);
+  m2.add_product(count, mean_square.high);
+  m2.add_product(count, mean_square.low);
+  return m2.value() < 0 ? 0 : m2.value();  // by rounding; written so that NaN stays NaN
+}
+
 }  // namespace
 
 void batch_norm_statistics(const Call& call) {
   const View& x = call.in[0];
   const int64_t channels = x.shape[-1];
   const int64_t rows = channels == 0 ? 0 : x.count() / channels;
-  double* moments = call.out[0].as<double>();
-  std::fill_n(moments, 1 + 2 * channels, 0.0);
-  if (rows == 0) return;
-  moments[0] = static_cast<double>(rows);
-  double* mean = moments + 1;
-  double* m2 = mean + channels;
-  const double* data = x.as<double>();
-  for (int64_t i = 0; i < x.count(); ++i) mean[i % channels] += data[i];
-  for (int64_t c = 0; c < channels; ++c) mean[c] /= moments[0];
-  for (int64_t i = 0; i < x.count(); ++i) {
-    const double deviation = data[i] - mean[i % channels];
-    m2[i % channels] += deviation * deviation;
+  double* sums = call.out[0].as<double>();
+  sums[0] = static_cast<double>(rows);
+  for (int64_t c = 0; c < channels; ++c) {
+    DoubleDouble sum;
+    DoubleDouble square;
+    for (int64_t i = c; i < x.count(); i += channels) {
+      sum.add(x.as<double>()[i]);
+      square.add_product(x.as<double>()[i], x.as<double>()[i]);
+    }
+    sums[1 + c] = sum.high;
+    sums[1 + channels + c] = square.high;
+    sums[1 + 2 * channels + c] = sum.low;
+    sums[1 + 3 * channels + c] = square.low;
   }
 }
 
 void batch_norm_merge(const Call& call) {
   const int64_t ranks = call.in[0].shape[0];
   const int64_t width = call.in[0].shape[1];
-  const int64_t channels = (width - 1) / 2;
-  double* merged = call.out[0].as<double>();
-  std::fill_n(merged, width, 0.0);
-  for (int64_t r = 0; r < ranks; ++r) {
-    const Moments part(call.in[0].as<double>() + r * width, channels);
-    if (part.count == 0) continue;
-    const double before = merged[0];
-    const double count = before + part.count;
-    merged[0] = count;
-    for (int64_t c = 0; c < channels; ++c) {
-      double& mean = merged[1 + c];
-      double& m2 = merged[1 + channels + c];
-      const double delta = part.mean[c] - mean;
-      mean += delta * part.count / count;
-      m2 += part.m2[c] + delta * delta * before * part.count / count;
+  const int64_t channels = (width - 1) / 4;
+  const double* parts = call.in[0].as<double>();
+  double* moments = call.out[0].as<double>();
+  double count = 0;
+  for (int64_t r = 0; r < ranks; ++r) count += parts[r * width];
+  moments[0] = count;
+  for (int64_t c = 0; c < channels; ++c) {
+    DoubleDouble sum;
+    DoubleDouble square;
+    for (int64_t r = 0; r < ranks; ++r) {
+      const double* part = parts + r * width + 1 + c;
+      sum.add({part[0], part[2 * channels]});
+      square.add({part[channels], part[3 * channels]});
     }
+    moments[1 + c] = count == 0 ? 0 : sum.value() / count;
+    moments[1 + channels + c] = squared_deviations(sum, square, count, moments[1 + c]);
   }
 }
 

@@ -106,12 +106,15 @@ const Operation batch_norm_running_update_operation = {.name = "batch_norm_runni
 Tensor batch_moments(const Tensor& x, Communicator* synchronised) {
   LACUNA_CHECK(is_float(x.dtype()) && x.shape().rank() >= 2, "batch norm of ", name_of(x.dtype()),
                " ", x.shape());
-  const Shape shape = moments_shape(x.shape()[-1]);
-  const Tensor moments = record_one(batch_norm_statistics_operation, {x}, {DType::f64, shape});
-  if (synchronised == nullptr || synchronised->size() == 1) return moments;
-  const std::vector<int64_t> one_each(static_cast<size_t>(synchronised->size()), 1);
-  const Tensor parts = all_gather(reshape(moments, shape.behind(1)), *synchronised, one_each);
-  return record_one(batch_norm_merge_operation, {parts}, {DType::f64, shape});
+  const int64_t channels = x.shape()[-1];
+  const Shape sums_shape{1 + 4 * channels};
+  Tensor sums = reshape(record_one(batch_norm_statistics_operation, {x}, {DType::f64, sums_shape}),
+                        sums_shape.behind(1));
+  if (synchronised != nullptr && synchronised->size() > 1) {
+    const std::vector<int64_t> one_each(static_cast<size_t>(synchronised->size()), 1);
+    sums = all_gather(sums, *synchronised, one_each);
+  }
+  return record_one(batch_norm_merge_operation, {sums}, {DType::f64, moments_shape(channels)});
 }
 
 Tensor fixed_moments(const Tensor& mean, const Tensor& variance) {

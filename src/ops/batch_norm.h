@@ -9,8 +9,9 @@
 //                             : fixed_moments(mean.tensor(), variance.tensor());
 //   Tensor y = batch_norm(x, moments, gamma, beta, {.relu = true, .communicator = …});
 //
-// Statistics and the sums of the gradient are made in double and merged in rank order by Chan's
-// formula, so that results do not depend on the number of ranks beyond rounding. Deterministic.
+// Statistics are summed in twice double's precision, so that y is the same bit for bit on any number
+// of ranks and threads; the sums of the gradient in double, in rank order, so that gradients do not
+// depend on the ranks beyond rounding. Deterministic.
 // Shapes or dtypes that do not fit are a broken rule of the caller.
 #pragma once
 
@@ -21,7 +22,7 @@
 namespace lacuna {
 
 // The moments of this rank's x, or, with `synchronised`, of all ranks' x (which may hold different
-// numbers of rows, none included): one all_gather of 1 + 2C doubles.
+// numbers of rows, none included): one all_gather of 1 + 4C doubles.
 Tensor batch_moments(const Tensor& x, Communicator* synchronised);
 // Moments that do not depend on x: mean and variance P [C], as running_update keeps them.
 Tensor fixed_moments(const Tensor& mean, const Tensor& variance);

@@ -96,6 +96,51 @@ Normalisation normalisation(const Shape& shape, bool relu, bool residual, bool f
   return n;
 }
 
+Operand rounded(Operand x) {
+  for (double& value : x.values) value = rounded_to(DType::f32, value);
+  return x;
+}
+
+// Every `ranks`-th sample from `rank` on.
+Operand samples_of(const Operand& x, int64_t rank, int64_t ranks) {
+  const auto sample = static_cast<size_t>(x.shape.from(1).count());
+  Operand some{x.kind, x.shape, {}};
+  some.shape.set(0, 0);
+  for (int64_t i = rank; i < x.shape[0]; i += ranks) {
+    const auto first = x.values.begin() + static_cast<ptrdiff_t>(static_cast<size_t>(i) * sample);
+    some.values.insert(some.values.end(), first, first + static_cast<ptrdiff_t>(sample));
+    some.shape.set(0, some.shape[0] + 1);
+  }
+  return some;
+}
+
+std::vector<double> sums_of(const Operand& x, int threads) {
+  const Job job{"batch_norm_statistics", {x}, {{Kind::f64, {1 + 4 * x.shape[-1]}, {}}}, {}};
+  return cpu_results(job, DType::f32, threads)[0];
+}
+
+std::vector<double> merged(const std::vector<std::vector<double>>& parts) {
+  const auto width = static_cast<int64_t>(parts[0].size());
+  Operand all{Kind::f64, {static_cast<int64_t>(parts.size()), width}, {}};
+  for (const auto& part : parts) all.values.insert(all.values.end(), part.begin(), part.end());
+  const Job job{"batch_norm_merge", {all}, {{Kind::f64, {(width + 1) / 2}, {}}}, {}};
+  return cpu_results(job, DType::f32, 1)[0];
+}
+
+// By the definition, in double: first the means, then the deviations from them.
+std::vector<double> two_pass_moments(const Operand& x) {
+  const auto channels = static_cast<size_t>(x.shape[-1]);
+  const double rows = static_cast<double>(x.values.size() / channels);
+  std::vector<double> moments(1 + 2 * channels);
+  moments[0] = rows;
+  for (size_t i = 0; i < x.values.size(); ++i) moments[1 + i % channels] += x.values[i] / rows;
+  for (size_t i = 0; i < x.values.size(); ++i) {
+    const double deviation = x.values[i] - moments[1 + i % channels];
+    moments[1 + channels + i % channels] += deviation * deviation;
+  }
+  return moments;
+}
+
 }  // namespace
 
 TEST_CASE("CPU convolutions agree with the reference over axes and strides and channels") {
@@ -177,29 +222,54 @@ TEST_CASE("CPU moments are sums in double") {
   // Deviations of 1 around means of 1000: sums in f32 would keep no digit of the variance, 0.33.
   const Shape shape{997, 3, 21};
   Operand x = random_operand(Kind::F, shape, 16, 1, 1000);
-  compare({"batch_norm_statistics", {x}, {{Kind::f64, {43}, {}}}, {}}, 1e-7);
+  compare({"batch_norm_statistics", {x}, {{Kind::f64, {85}, {}}}, {}}, 1e-7);
   for (double& value : x.values) value = rounded_to(DType::f32, value);
-  const Job job{"batch_norm_statistics", {x}, {{Kind::f64, {43}, {}}}, {}};
-  std::vector<double> found = cpu_results(job, DType::f32, 2)[0];
-  std::vector<double> expected = reference_results(job)[0];
+  std::vector<double> found = merged({sums_of(x, 2)});
+  std::vector<double> expected = two_pass_moments(x);
+  CHECK(distance(found, expected) < 1e-9);
   found.erase(found.begin(), found.begin() + 22);
   expected.erase(expected.begin(), expected.begin() + 22);
   CHECK(distance(found, expected) < 1e-7);
 }
 
+// One sample's rows fill one block or several, or are a single one; vectors of channels and a rest.
+TEST_CASE("CPU moments are the same bit for bit however ranks and threads divide the batch") {
+  for (const Shape& shape : {Shape{61, 7, 9, 21}, Shape{7, 70, 30, 5}, Shape{256, 64}}) {
+    CAPTURE(shape);
+    const Operand x = rounded(random_operand(Kind::F, shape, 23, 1, 0.3));
+    const std::vector<double> all = sums_of(x, 1);
+    const std::vector<double> expected = merged({all});
+    for (const int threads : {2, 3}) CHECK(merged({sums_of(x, threads)}) == expected);
+    for (const int64_t ranks : {2, 3, 5}) {
+      CAPTURE(ranks);
+      std::vector<std::vector<double>> parts;
+      std::vector<double> doubles(all.size() / 2);
+      for (int64_t rank = ranks; rank-- > 0;) {  // samples in another order, too
+        parts.push_back(sums_of(samples_of(x, rank, ranks), static_cast<int>(rank % 3 + 1)));
+        for (size_t i = 0; i < doubles.size(); ++i) doubles[i] += parts.back()[i];
+      }
+      CHECK(merged(parts) == expected);
+      // Sums in double alone do depend on it.
+      CHECK(doubles != std::vector<double>(all.begin(), all.begin() + doubles.size()));
+    }
+  }
+}
+
 TEST_CASE("CPU moments of no rows are zeros") {
   const Job job{"batch_norm_statistics",
                 {{Kind::F, {0, 4, 4, 3}, {}}},
-                {{Kind::f64, {7}, std::vector<double>(7, 5.0)}},
+                {{Kind::f64, {13}, std::vector<double>(13, 5.0)}},
                 {}};
-  CHECK(cpu_results(job, DType::f32, 2)[0] == std::vector<double>(7, 0.0));
+  const std::vector<double> sums = cpu_results(job, DType::f32, 2)[0];
+  CHECK(sums == std::vector<double>(13, 0.0));
+  CHECK(merged({sums, sums}) == std::vector<double>(7, 0.0));
 }
 
 TEST_CASE("CPU merged moments and running statistics agree with the reference") {
-  Operand parts = random_operand(Kind::f64, {3, 11}, 17, 0.5, 1);
+  Operand parts = random_operand(Kind::f64, {3, 21}, 17, 0.5, 1);
   parts.values[0] = 12;
-  for (size_t i = 11; i < 22; ++i) parts.values[i] = 0;  // a rank without rows
-  parts.values[22] = 5;
+  for (size_t i = 21; i < 42; ++i) parts.values[i] = 0;  // a rank without rows
+  parts.values[42] = 5;
   compare({"batch_norm_merge", {parts}, {{Kind::f64, {11}, {}}}, {}}, 1e-14);
   compare({"batch_norm_fixed_moments",
            {random_operand(Kind::P, {5}, 18), random_operand(Kind::P, {5}, 19, 0.5, 1)},

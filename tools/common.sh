@@ -14,6 +14,7 @@ packages_data="python3 python3-h5py dataset-fashion-mnist"
 packages_test="catch2 python3 python3-numpy python3-h5py python3-matplotlib hdf5-tools
   dataset-fashion-mnist"
 packages_ci="clang libomp-dev"
+packages_bench="python3-venv"
 
 # The packages among the arguments that are not here. What is here in another form counts as here.
 missing_packages() {
@@ -67,6 +68,20 @@ python_with() {
   done
   fail "no python3 here has $modules (Debian: python3-h5py; else a module, or pip in a venv);" \
     "name one in LACUNA_PYTHON."
+}
+
+# The Python of a venv with the peer that benchmarks measure against: PyTorch as PyPI has it, made once
+# in $LACUNA_CACHE (default ~/.cache/lacuna). pip's own settings (PIP_INDEX_URL, …) hold.
+peer_python() {
+  local venv=${LACUNA_CACHE:-$HOME/.cache/lacuna}/peer-venv
+  if ! "$venv/bin/python" -c "import torch, torchvision, numpy, h5py" 2> /dev/null; then
+    echo "making $venv with PyTorch (some GB, once)" >&2
+    { mkdir -p "$(dirname "$venv")" && "$(python_with venv ensurepip)" -m venv "$venv" &&
+      "$venv/bin/python" -m pip install -q torch torchvision numpy h5py >&2; } ||
+      fail "the venv $venv could not be made; look at the messages above, or make it yourself:" \
+        "python3 -m venv $venv && $venv/bin/pip install torch torchvision numpy h5py"
+  fi
+  echo "$venv/bin/python"
 }
 
 # What the launcher found needs for root and for more ranks than cores. Open MPI 4 reads OMPI_, Open

@@ -23,7 +23,8 @@ int main() {
                           .padding = {0, 1, 1},
                           .out = {1, 32, 32},
                           .bias = 0};
-  HostTensor x(DType::f32, {128, 32, 32, 64}), w(DType::f32, {64, 64, 3, 3}), y(DType::f32, {128, 32, 32, 64});
+  HostTensor x(DType::f32, {128, 32, 32, 64}), w(DType::f32, {64, 64, 3, 3}),
+      y(DType::f32, {128, 32, 32, 64});
   for (HostTensor* tensor : {&x, &w, &y}) {
     for (float& v : tensor->as<float>()) v = 0.01f;
   }
@@ -35,7 +36,8 @@ int main() {
   for (int run = 0; run < 15; ++run) {
     const auto start = std::chrono::steady_clock::now();
     kernel({in, out, attributes, device->context()});
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    best = std::min(
+        best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
   const double flops = 2.0 * 128 * 32 * 32 * 64 * 64 * 9;
   std::printf("%.1f\n", flops / best * 1e-9);

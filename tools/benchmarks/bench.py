@@ -1,0 +1,312 @@
+"""Training beside PyTorch eager, in one run; called by tools/bench. See docs/performance.md.
+
+Two sides take turns on two processors, pair by pair, and the ratio is the median over the pairs. Before
+that a short sweep finds the setting at which the peer is fastest, and ours.
+"""
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import pathlib
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import h5py
+import numpy
+
+HERE = pathlib.Path(__file__).resolve().parent
+PROCESSORS = 2
+BATCH = 256
+WANTED = {"train_f32_eager": 1.05, "simclr_e2e": 1.2}
+POLICIES = ("default", "passive")
+LAYOUTS = ("contiguous", "channels_last")
+
+# SimCLR: the demo's network on images of 32x32x3. simclr.py has the same numbers.
+IMAGES, WIDTH, STEM_STRIDE = 20480, 32, 2
+EXPERIMENT = """
+[objective]
+name = "simclr"
+temperature = 0.2
+hidden = 512
+projection = 128
+
+[data]
+files = "{file}"
+dataset = "images"
+statistics = "given"
+mean = {mean}
+std = {std}
+
+[augment]
+crop = [0.2, 1.0]
+flip = 0.5
+jitter = [0.4, 0.4, 0.4, 0.1]
+jitter_probability = 0.8
+greyscale = 0.2
+
+[encoder]
+name = "resnet18"
+width = {width}
+stem_stride = {stride}
+
+[optimizer]
+name = "adamw"
+lr = 2e-3
+weight_decay = 1e-4
+
+[train]
+epochs = 1
+batch = {batch}
+precision = "f32"
+"""
+
+
+def environment(policy="default", threads=PROCESSORS):
+    changed = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_", "KMP_"))}
+    changed["OMP_NUM_THREADS"] = str(threads)
+    if policy != "default":
+        changed["OMP_WAIT_POLICY"] = policy
+    return changed
+
+
+# ---- the train step: processes that live on and make steps when they are told to
+
+class Stepper:
+    """A process that speaks the protocol of train_step.cpp; stopped while it is not its turn."""
+
+    def __init__(self, command, env):
+        self.process = subprocess.Popen(list(map(str, command)), env=env, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.read()
+        self.process.send_signal(signal.SIGSTOP)
+
+    def read(self):
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"bench: {' '.join(self.process.args)} ended; start it by hand to see why")
+        return line
+
+    def seconds(self, steps):
+        self.process.send_signal(signal.SIGCONT)
+        self.process.stdin.write(f"{steps}\n")
+        self.process.stdin.flush()
+        result = float(self.read())
+        self.process.send_signal(signal.SIGSTOP)
+        return result
+
+    def close(self):
+        self.process.kill()
+        self.process.communicate()
+
+
+def train_flops(batch):
+    """Of a step: forward, and twice that backward; two for each multiply-add of the convolutions."""
+    multiply_adds = 32 * 32 * 9 * 3 * 64
+    for stage in range(4):
+        width, pixels = 64 << stage, (32 >> stage) ** 2
+        multiply_adds += 4 * pixels * 9 * width * width
+        if stage > 0:  # the first convolution has half the inputs; a 1x1 convolution beside it
+            multiply_adds += pixels * width * (width // 2) * (1 - 9)
+    return 3 * 2 * multiply_adds * batch
+
+
+def peer_step(policy, threads, layout, batch):
+    return Stepper([sys.executable, HERE / "train_step.py", threads, batch, layout],
+                   environment(policy, threads))
+
+
+def sweep_train_step():
+    best = None
+    for setting in itertools.product(POLICIES, (1, 2), LAYOUTS):
+        with contextlib.closing(peer_step(*setting, 64)) as peer:
+            seconds = peer.seconds(3)
+        print(f"  peer, batch 64, {words(setting)}: {seconds:.3f} s", flush=True)
+        best = min(best or (seconds, setting), (seconds, setting))
+    return best[1]
+
+
+def words(setting):
+    names = ("OMP_WAIT_POLICY {}", "threads {}", "{}")
+    if len(setting) == 4:
+        names = ("OMP_WAIT_POLICY {}", "threads {}", "workers {}", "{}")
+    return ", ".join(name.format(value) for name, value in zip(names, setting))
+
+
+def compare_train_step(build, pairs, rate):
+    print("train step of ResNet-18, f32", flush=True)
+    setting = sweep_train_step()
+    with contextlib.ExitStack() as stack:
+        ours = stack.enter_context(contextlib.closing(
+            Stepper([build / "tools/benchmarks/train-step", PROCESSORS, BATCH], environment())))
+        peer = stack.enter_context(contextlib.closing(peer_step(*setting, BATCH)))
+        figures = take_turns(pairs, lambda: ours.seconds(1), lambda: peer.seconds(1), "{:.3f} s")
+    reached = train_flops(BATCH) / figures["peer"] * 1e-9
+    print(f"  peer {reached:.0f}, ours {train_flops(BATCH) / figures['ours'] * 1e-9:.0f} GFLOP/s; "
+          f"oneDNN's convolution {rate:.0f}")
+    if reached < rate / 4:
+        sys.exit(f"bench: the peer's step reaches {reached:.0f} GFLOP/s, below a quarter of oneDNN's "
+                 f"convolution, {rate:.0f}: it is misconfigured or the machine is busy; not compared")
+    return {**figures, "ratio": statistics.median(figures["ratios"]), "setting": words(setting)}
+
+
+def take_turns(pairs, ours, peer, form):
+    """Medians of both sides, and peer / ours of each pair; who begins changes from pair to pair."""
+    found = {"ours": [], "peer": []}
+    for pair in range(pairs):
+        sides = [("ours", ours), ("peer", peer)]
+        for name, measure in sides if pair % 2 == 0 else sides[::-1]:
+            found[name].append(measure())
+        print("  pair", pair + 1, "  ours", form.format(found["ours"][-1]),
+              "  peer", form.format(found["peer"][-1]), flush=True)
+    return {"ours": statistics.median(found["ours"]), "peer": statistics.median(found["peer"]),
+            "ratios": [p / o for o, p in zip(found["ours"], found["peer"])]}
+
+
+# ---- SimCLR end to end: whole programs, each measured from one step's line to another's
+
+WARM, STEPS, SWEPT = 5, 15, 5  # the peer's workers fill four batches ahead while the first is computed
+
+
+def seconds_per_step(command, env, steps, limit=float("inf")):
+    """Of the steps after the first WARM; infinite if the program takes longer than the limit."""
+    started = time.time()
+    times = {}
+    process = subprocess.Popen(list(map(str, command)), env=env, stdin=subprocess.DEVNULL, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    for line in process.stdout:
+        if found := re.match(r"step (\d+)", line):
+            times[int(found.group(1))] = time.time()
+        if time.time() - started > limit:
+            os.killpg(process.pid, signal.SIGKILL)
+    errors = process.communicate()[1]
+    if process.returncode == -signal.SIGKILL:
+        return float("inf")
+    if process.returncode != 0 or WARM + steps not in times:
+        sys.exit(f"bench: {' '.join(process.args)} failed:\n{errors}")
+    return (times[WARM + steps] - times[WARM]) / steps
+
+
+class SimClr:
+    def __init__(self, build, folder):
+        self.build, self.folder, self.runs = build, pathlib.Path(folder), 0
+        self.file = self.folder / "images.h5"
+        mean, std = write_images(self.file)
+        self.experiment = self.folder / "simclr.toml"
+        self.experiment.write_text(EXPERIMENT.format(
+            file=self.file, mean=mean, std=std, width=WIDTH, stride=STEM_STRIDE, batch=BATCH))
+
+    def ours(self, ranks, steps, limit=float("inf")):
+        self.runs += 1
+        launcher = [os.environ.get("LACUNA_MPIRUN", "mpirun"), "-n", ranks] if ranks > 1 else []
+        env = environment()
+        del env["OMP_NUM_THREADS"]
+        return seconds_per_step(
+            [*launcher, self.build / "lacuna", "pretrain", self.experiment, "--run",
+             self.folder / f"run-{self.runs}", "--set", f"train.max_steps={WARM + steps}",
+             "--set", "log.interval=0"], env, steps, limit)
+
+    def peer(self, setting, steps, limit=float("inf")):
+        policy, threads, workers, layout = setting
+        return seconds_per_step(
+            [sys.executable, HERE / "simclr.py", self.file, WIDTH, STEM_STRIDE, BATCH, WARM + steps,
+             threads, workers, layout], environment(policy, threads), steps, limit)
+
+    def fastest(self, settings, measure, say):
+        """The best of the settings; one that takes twice as long as the best so far is given up."""
+        best, limit = None, float("inf")
+        for setting in settings:
+            started = time.time()
+            seconds = measure(setting, SWEPT, limit)
+            if best is None or seconds < best[0]:
+                best, limit = (seconds, setting), 2 * (time.time() - started)
+            rate = f"{BATCH / seconds:.0f} samples/s" if seconds < float("inf") else "given up, slower"
+            print(f"  {say(setting)}: {rate}", flush=True)
+        return best
+
+
+def write_images(path):
+    """Smooth random images with some noise; returns mean and standard deviation of the channels."""
+    random = numpy.random.default_rng(1)
+    coarse = random.random((IMAGES, 8, 8, 3), dtype="float32").repeat(4, 1).repeat(4, 2)
+    smooth = sum(numpy.roll(coarse, by, (1, 2)) for by in ((0, 0), (0, 2), (2, 0), (2, 2))) / 4
+    images = (smooth * 240 + random.integers(0, 8, smooth.shape)).astype("uint8")
+    mean, std = ((f(images, (0, 1, 2), dtype="float64") / 255).round(6) for f in (numpy.mean, numpy.std))
+    with h5py.File(path, "w") as file:
+        dataset = file.create_dataset("images", data=images, chunks=(64, 32, 32, 3), compression="gzip")
+        dataset.attrs["mean"], dataset.attrs["std"] = mean, std
+    return mean.tolist(), std.tolist()
+
+
+def compare_simclr(build, pairs, layout):
+    print("SimCLR end to end from HDF5, f32", flush=True)
+    with tempfile.TemporaryDirectory(prefix="lacuna-bench-") as folder:
+        simclr = SimClr(build, folder)
+        _, ranks = simclr.fastest((1, 2), simclr.ours, "ours, ranks {}".format)
+        settings = [(policy, threads, workers, layout) for threads, workers, policy
+                    in itertools.product((2, 1), (0, 1, 2), POLICIES)]
+        best = simclr.fastest(settings, simclr.peer, lambda s: f"peer, {words(s)}")
+        other = (*best[1][:3], LAYOUTS[1 - LAYOUTS.index(layout)])
+        setting = min(best, simclr.fastest([other], simclr.peer, lambda s: f"peer, {words(s)}"))[1]
+        figures = take_turns(pairs, lambda: simclr.ours(ranks, STEPS),
+                             lambda: simclr.peer(setting, STEPS), "{:.3f} s a step")
+    return {"ours": BATCH / figures["ours"], "peer": BATCH / figures["peer"],
+            "ratio": statistics.median(figures["ratios"]), "setting": words(setting), "ranks": ranks}
+
+
+# ---- what it is measured on, and the report
+
+def processor():
+    names = re.findall(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
+    return names[0] if names else os.uname().machine
+
+
+def peer_version():
+    return subprocess.run([sys.executable, "-c", "import torch; print(torch.__version__)"], check=True,
+                          capture_output=True, text=True).stdout.strip()
+
+
+def ours_version(build):
+    return subprocess.run([build / "lacuna", "--version"], check=True, capture_output=True,
+                          text=True).stdout.splitlines()[0]
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__,
+                                     formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--pairs", type=int, default=7)
+    options = parser.parse_args()
+    mask = sorted(os.sched_getaffinity(0))
+    if len(mask) < PROCESSORS:
+        sys.exit(f"bench: {len(mask)} processor is too few, {PROCESSORS} are wanted")
+    os.sched_setaffinity(0, mask[:PROCESSORS])
+    rate = float(subprocess.run([options.build / "tools/benchmarks/convolution-rate"], check=True,
+                                capture_output=True, text=True).stdout)
+    cpu, torch = processor(), peer_version()
+    print(f"{ours_version(options.build)}; PyTorch {torch}; {cpu}, {PROCESSORS} processors; "
+          f"oneDNN's convolution {rate:.0f} GFLOP/s", flush=True)
+    step = compare_train_step(options.build, options.pairs, rate)
+    simclr = compare_simclr(options.build, options.pairs, step["setting"].split(", ")[-1])
+    print(f"\npeer's best: {step['setting']}; {simclr['setting']}\nours: {PROCESSORS} threads; "
+          f"{simclr['ranks']} ranks\n\nThe row for docs/performance.md:")
+    print(f"| {ours_version(options.build)} | {cpu}, {rate:.0f} GFLOP/s | {torch} | "
+          f"{step['ours']:.2f} s | {step['peer']:.2f} s | {step['ratio']:.2f} | "
+          f"{simclr['ours']:.0f}/s | {simclr['peer']:.0f}/s | {simclr['ratio']:.2f} |\n")
+    result = {"train_f32_eager": round(step["ratio"], 3), "simclr_e2e": round(simclr["ratio"], 3),
+              "peer": torch, "cpu": cpu}
+    short = [f"{name} is {result[name]}, {least} is wanted" for name, least in WANTED.items()
+             if result[name] < least]
+    for sentence in short:
+        print(sentence)
+    print("RESULT", json.dumps(result))
+    return 1 if short else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

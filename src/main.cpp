@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/waiting.h"
 #include "comm/agree.h"
 #include "comm/communicator.h"
 #include "comm/mpi.h"
@@ -34,6 +35,7 @@ ExitStatus run(const std::vector<std::string>& words, std::optional<MpiSession>&
 }  // namespace lacuna
 
 int main(int argc, char** argv) {
+  lacuna::keep_waits_short(argv);
   std::optional<lacuna::MpiSession> session;
   try {
     return static_cast<int>(lacuna::run({argv + 1, argv + argc}, session));

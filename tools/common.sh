@@ -66,17 +66,18 @@ python_with() {
       return
     fi
   done
-  fail "no python3 here has $modules (Debian: python3-h5py; else a module, or pip in a venv);" \
+  fail "no python3 here has $modules (Debian: python3-h5py, python3-venv; else a module, or pip in a venv);" \
     "name one in LACUNA_PYTHON."
 }
 
 # The Python of a venv with the peer that benchmarks measure against: PyTorch as PyPI has it, made once
 # in $LACUNA_CACHE (default ~/.cache/lacuna). pip's own settings (PIP_INDEX_URL, …) hold.
 peer_python() {
-  local venv=${LACUNA_CACHE:-$HOME/.cache/lacuna}/peer-venv
+  local venv=${LACUNA_CACHE:-$HOME/.cache/lacuna}/peer-venv base
   if ! "$venv/bin/python" -c "import torch, torchvision, numpy, h5py" 2> /dev/null; then
     echo "making $venv with PyTorch (some GB, once)" >&2
-    { mkdir -p "$(dirname "$venv")" && "$(python_with venv ensurepip)" -m venv "$venv" &&
+    base=$(python_with venv ensurepip) || exit
+    { mkdir -p "$(dirname "$venv")" && "$base" -m venv "$venv" &&
       "$venv/bin/python" -m pip install -q torch torchvision numpy h5py >&2; } ||
       fail "the venv $venv could not be made; look at the messages above, or make it yourself:" \
         "python3 -m venv $venv && $venv/bin/pip install torch torchvision numpy h5py"

@@ -179,13 +179,20 @@ def seconds_per_step(command, env, steps, limit=float("inf")):
     times = {}
     process = subprocess.Popen(list(map(str, command)), env=env, stdin=subprocess.DEVNULL, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
-    for line in process.stdout:
-        if found := re.match(r"step (\d+)", line):
-            times[int(found.group(1))] = time.time()
-        if time.time() - started > limit:
+    given_up = True  # or interrupted
+    try:
+        for line in process.stdout:
+            if found := re.match(r"step (\d+)", line):
+                times[int(found.group(1))] = time.time()
+            if time.time() - started > limit:
+                break
+        else:
+            given_up = False
+    finally:
+        if given_up:
             os.killpg(process.pid, signal.SIGKILL)
-    errors = process.communicate()[1]
-    if process.returncode == -signal.SIGKILL:
+        errors = process.communicate()[1]
+    if given_up:
         return float("inf")
     if process.returncode != 0 or WARM + steps not in times:
         sys.exit(f"bench: {' '.join(process.args)} failed:\n{errors}")
@@ -201,7 +208,7 @@ class SimClr:
         self.experiment.write_text(EXPERIMENT.format(
             file=self.file, mean=mean, std=std, width=WIDTH, stride=STEM_STRIDE, batch=BATCH))
 
-    def ours(self, ranks, steps, limit=float("inf")):
+    def ours(self, ranks, steps):
         self.runs += 1
         launcher = [os.environ.get("LACUNA_MPIRUN", "mpirun"), "-n", ranks] if ranks > 1 else []
         env = environment()
@@ -209,7 +216,7 @@ class SimClr:
         return seconds_per_step(
             [*launcher, self.build / "lacuna", "pretrain", self.experiment, "--run",
              self.folder / f"run-{self.runs}", "--set", f"train.max_steps={WARM + steps}",
-             "--set", "log.interval=0"], env, steps, limit)
+             "--set", "log.interval=0"], env, steps)
 
     def peer(self, setting, steps, limit=float("inf")):
         policy, threads, workers, layout = setting
@@ -247,7 +254,8 @@ def compare_simclr(build, pairs, layout):
     print("SimCLR end to end from HDF5, f32", flush=True)
     with tempfile.TemporaryDirectory(prefix="lacuna-bench-") as folder:
         simclr = SimClr(build, folder)
-        _, ranks = simclr.fastest((1, 2), simclr.ours, "ours, ranks {}".format)
+        _, ranks = simclr.fastest((1, 2), lambda ranks, steps, _: simclr.ours(ranks, steps),
+                                  "ours, ranks {}".format)
         settings = [(policy, threads, workers, layout) for threads, workers, policy
                     in itertools.product((2, 1), (0, 1, 2), POLICIES)]
         best = simclr.fastest(settings, simclr.peer, lambda s: f"peer, {words(s)}")

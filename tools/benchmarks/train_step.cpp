@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/host_tensor.h"
 #include "base/random.h"
+#include "base/waiting.h"
 #include "comm/communicator.h"
 #include "encoders/resnet.h"
 #include "tasks/classify.h"
@@ -106,6 +107,7 @@ int run(int threads, int64_t batch) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  keep_waits_short(argv);
   if (argc != 3) {
     std::fprintf(stderr, "usage: train-step THREADS BATCH\n");
     return 2;

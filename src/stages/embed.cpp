@@ -27,7 +27,9 @@ std::string identity_of(const Checkpoint& checkpoint, const Source& source,
   std::string text = compute.environment.precision;
   for (const StoredPart& part : checkpoint.parts) text += concat(" ", part.crc32);
   for (const DataFile& file : source.dataset().files()) {
-    text += concat(" ", std::filesystem::last_write_time(file.path).time_since_epoch().count());
+    std::error_code ignored;  // of a file that is gone: reading it will say so
+    const auto time = std::filesystem::last_write_time(file.path, ignored);
+    text += concat(" ", time.time_since_epoch().count());
   }
   return std::to_string(crc32_of(text.data(), text.size()));
 }

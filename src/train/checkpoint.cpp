@@ -140,9 +140,12 @@ CheckpointInfo read_info(const hdf5::Group& root) {
 }
 
 template <typename T>
-void write_column(hdf5::Group& root, const std::string& path, const std::vector<T>& values) {
-  root.create_dataset(path, dtype_of<T>, {static_cast<int64_t>(values.size())})
-      .write(values.data(), dtype_of<T>);
+void write_column(hdf5::Group& root, const std::string& path, const std::vector<T>& values,
+                  const std::string& axes = "") {
+  hdf5::Dataset dataset =
+      root.create_dataset(path, dtype_of<T>, {static_cast<int64_t>(values.size())});
+  dataset.write(values.data(), dtype_of<T>);
+  if (!axes.empty()) dataset.set("axes", axes);
 }
 
 template <typename T>
@@ -190,11 +193,11 @@ DataIdentity read_data_identity(const hdf5::Group& root, const std::string& name
 
 void write_metrics(hdf5::Group& root, const MetricsTable& metrics) {
   hdf5::Group group = root.create_group("/metrics");
-  write_column(root, "/metrics/step", metrics.step);
+  write_column(root, "/metrics/step", metrics.step, "step");
   std::vector<std::string> names;
   for (const auto& column : metrics.columns) {
     names.push_back(column.name);
-    write_column(root, "/metrics/" + column.name, column.value);
+    write_column(root, "/metrics/" + column.name, column.value, "step");
   }
   if (!names.empty()) group.set("columns", names);
 }
@@ -419,8 +422,9 @@ StoredPart write_part(const fs::path& folder, int64_t index, const CheckpointInf
   hdf5::NewImage image = hdf5::NewImage::create(path.string(), metadata_bytes);
   write_info(image, info, "lacuna checkpoint part");
   for (const NamedTensor& each : tensors) {
-    const hdf5::Dataset dataset = image.create_dataset(dataset_path(each.name), each.dtype,
-                                                       each.shape, {.allocate_early = true});
+    hdf5::Dataset dataset = image.create_dataset(dataset_path(each.name), each.dtype, each.shape,
+                                                 {.allocate_early = true});
+    if (!each.axes.empty()) dataset.set("axes", each.axes);
     const size_t bytes = bytes_of(each);
     part.tensors.push_back({each.name, each.dtype, each.shape, index,
                             static_cast<int64_t>(dataset.offset().value_or(0)),

@@ -36,6 +36,7 @@ struct NamedTensor {
   DType dtype = DType::f32;
   Shape shape;
   const void* data = nullptr;
+  std::string axes = {};  // "out_channel, in_channel, row, column", for who reads the file; or ""
 };
 
 // A tensor to be loaded.

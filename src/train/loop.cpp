@@ -21,6 +21,24 @@ std::string duration_text(double seconds) {
   return concat(s / 3600, ":", two(s / 60 % 60), ":", two(s % 60));
 }
 
+// PyTorch's order (docs/formats.md); an optimizer's quantity has the axes of its tensor.
+std::string axes_of(const State& state) {
+  const std::string& name = state.name();
+  if (name.starts_with("data.")) {
+    return name == "data.mean" || name == "data.std" ? "channel" : "";
+  }
+  switch (state.shape().rank()) {
+    case 4:
+      return "out_channel, in_channel, row, column";
+    case 2:
+      return "out_feature, in_feature";
+    case 1:
+      return "channel";
+    default:
+      return "";
+  }
+}
+
 void add_field(Fields& fields, const std::string& name, const Tensor& leaf, DType compute) {
   fields.add(name, is_float(leaf.dtype()) ? cast(leaf, compute) : leaf);
 }
@@ -47,7 +65,7 @@ Fields empty_fields(const std::vector<OutputField>& outputs, int64_t count, DTyp
 std::vector<NamedTensor> named_tensors(const StateStore& store) {
   std::vector<NamedTensor> all;
   for (const State& state : store.all()) {
-    all.push_back({state.name(), state.dtype(), state.shape(), state.data()});
+    all.push_back({state.name(), state.dtype(), state.shape(), state.data(), axes_of(state)});
   }
   return all;
 }

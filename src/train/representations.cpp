@@ -63,6 +63,11 @@ constexpr const char* progress_title = "how far the file of the same name has co
 
 fs::path progress_file(const fs::path& path) { return path.string() + ".progress"; }
 
+std::string progress_file_text(const std::string& identity, const std::string& progress) {
+  return concat(progress_title, identity, "\n", progress, "\ncrc32 ",
+                crc32_of(progress.data(), progress.size()), "\n");
+}
+
 // What a process before has left; removes its progress where the file is to begin anew.
 RepresentationsWriter::Leftover find_leftover(const fs::path& path, const std::string& identity,
                                               uint64_t file_bytes) {
@@ -73,10 +78,12 @@ RepresentationsWriter::Leftover find_leftover(const fs::path& path, const std::s
     return {};
   }
   const std::string text = read_text(saved);
-  const std::string expected = concat(progress_title, identity, "\n");
-  if (text.starts_with(expected) && fs::file_size(partial, ignored) == file_bytes) {
-    return {.progress = text.substr(expected.size(), text.size() - expected.size() - 1),
-            .discarded = false};
+  const size_t title = text.find('\n'), line = text.find('\n', title + 1);
+  if (line != std::string::npos && fs::file_size(partial, ignored) == file_bytes) {
+    const std::string progress = text.substr(title + 1, line - title - 1);
+    if (text == progress_file_text(identity, progress)) {
+      return {.progress = progress, .discarded = false};
+    }
   }
   fs::remove(saved, ignored);
   return {.progress = std::nullopt, .discarded = true};
@@ -163,7 +170,7 @@ void RepresentationsWriter::save_progress(const std::string& progress) {
   LACUNA_CHECK(construction_ != nullptr && construction_->identity);
   construction_->file->flush();
   write_durably(progress_file(construction_->path),
-                concat(progress_title, *construction_->identity, "\n", progress, "\n"));
+                progress_file_text(*construction_->identity, progress));
   construction_->file->keep();
 }
 

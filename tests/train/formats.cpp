@@ -50,7 +50,11 @@ void write_files(const fs::path& folder) {
   const std::vector<float> weights(27, 0.25f);
   const std::vector<uint16_t> halves(4, 0x3f80);  // 1 as bfloat16
   const std::vector<NamedTensor> tensors{
-      {"encoder.conv1.weight", DType::f32, {1, 3, 3, 3}, weights.data()},
+      {"encoder.conv1.weight",
+       DType::f32,
+       {1, 3, 3, 3},
+       weights.data(),
+       "out_channel, in_channel, row, column"},
       {"objective.queue", DType::bf16, {4}, halves.data()},
   };
   CheckpointWriter writer(run, {});
@@ -102,6 +106,8 @@ assert f["metrics/loss"][:].tolist() == loss
 assert list(encoder) == ["conv1.weight"] and encoder["conv1.weight"].shape == (1, 3, 3, 3)
 assert (encoder["conv1.weight"] == 0.25).all() and encoder["conv1.weight"].dtype == "float32"
 assert (state["objective.queue"] == 1).all()
+assert f["state/encoder/conv1/weight"].attrs["axes"] == "out_channel, in_channel, row, column"
+assert f["metrics/loss"].attrs["axes"] == "step" and "axes" not in f["state/objective/queue"].attrs
 assert best == {"draw 1": 0.75}
 assert x.shape == (6, 4) and where[0] == ("/data/a.h5", 0)
 )";

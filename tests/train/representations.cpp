@@ -164,6 +164,18 @@ TEST_CASE("representations: a file goes on where its progress was saved if all i
     return !writer.leftover().progress && writer.leftover().discarded;
   };
   CHECK_FALSE(begins_anew("a", layout(), origin()));
+  begin(400);
+  const std::string saved = content_of(folder / "z.h5.progress");
+  REQUIRE(saved.find("rows 400\n") != std::string::npos);
+  std::string changed = saved;
+  changed.replace(changed.find("rows 400"), 8, "rows 900");
+  for (const std::string& damaged : {std::string("rubbish"), std::string("\n\n"), changed}) {
+    begin(400);
+    overwrite(folder / "z.h5.progress", damaged);
+    const RepresentationsWriter writer(path, layout(), origin(), false, "a");
+    CHECK_FALSE(writer.leftover().progress);
+    CHECK(writer.leftover().discarded);
+  }
   CHECK(begins_anew("b", layout(), origin()));
   RepresentationsOrigin other = origin();
   other.step = 12001;

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/cpu_features.h"
 #include "kernels/kernel.h"
 
 namespace lacuna {
@@ -58,7 +59,8 @@ class DeviceMemory {
 };
 
 // The devices by name; the one list. `threads` counts the compute threads of this rank.
+// `most`: the instruction set that kernels may use (CpuDevice).
 // An unknown name is bad_input that lists what there is.
-std::unique_ptr<Device> make_device(std::string_view name, int threads);
+std::unique_ptr<Device> make_device(std::string_view name, int threads, Isa most = detect_isa());
 
 }  // namespace lacuna

@@ -5,8 +5,8 @@
 
 namespace lacuna {
 
-std::unique_ptr<Device> make_device(std::string_view name, int threads) {
-  if (name == "cpu") return std::make_unique<CpuDevice>(threads);
+std::unique_ptr<Device> make_device(std::string_view name, int threads, Isa most) {
+  if (name == "cpu") return std::make_unique<CpuDevice>(threads, most);
   if (name == "reference") return std::make_unique<ReferenceDevice>();
   bad_input("there is no device \"", name, "\": use \"cpu\" or \"reference\"");
 }

@@ -58,8 +58,15 @@ Isa detect_isa() {
   if (!all(saved, tiles) || !all(leaf7.d, amx) || !may_use_tiles()) return Isa::avx512_bf16;
   return Isa::amx;
 }
+
+bool bf16_pays(Isa isa) {
+  constexpr unsigned authentic_amd = 0x68747541;  // leaf 0 ebx: the name's first four letters
+  if (isa == Isa::amx) return true;
+  return isa == Isa::avx512_bf16 && cpuid(0, 0).b == authentic_amd;
+}
 #else
 Isa detect_isa() { return Isa::baseline; }
+bool bf16_pays(Isa) { return false; }
 #endif
 
 std::string processor_name() {

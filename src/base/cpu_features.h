@@ -1,6 +1,7 @@
 // The instruction set of this processor, as far as kernels differ by it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -12,9 +13,13 @@ enum class Isa : int64_t {
   baseline = 0,     // SSE2, or another architecture's own minimum (NEON)
   avx2 = 1,         // with FMA
   avx512 = 2,       // F, BW, CD, DQ, VL
-  avx512_bf16 = 3,  // bf16 products, at half of f32's useful rate without AMX
+  avx512_bf16 = 3,  // bf16 products
   amx = 4,          // bf16 matrix tiles
 };
+
+// As the key train.instruction_set has them, in the order of Isa.
+constexpr std::array<std::string_view, 5> isa_keys = {"baseline", "avx2", "avx512", "avx512_bf16",
+                                                      "amx"};
 
 constexpr std::string_view name_of(Isa isa) {
   switch (isa) {
@@ -35,6 +40,10 @@ constexpr std::string_view name_of(Isa isa) {
 // What the processor has and the operating system saves across task switches. On several ranks the
 // least of all counts: comm/placement.h.
 Isa detect_isa();
+
+// Whether bf16 products are faster here than f32's at the level `isa`: with matrix units, and with
+// AVX512-BF16 on AMD (twice, measured on Zen 4), not on Intel (half, measured on Emerald Rapids).
+bool bf16_pays(Isa isa);
 
 // The processor's own name, or "unknown processor".
 std::string processor_name();

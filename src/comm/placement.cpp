@@ -138,13 +138,14 @@ struct Header {
   double quota;
   int64_t allowed;
   int64_t isa;
+  int64_t bf16;
   uint64_t processors;
 };
 
 std::vector<std::byte> packed(const RankView& view) {
-  const Header header = {view.node_leader, view.machine, view.control_group,
-                         view.quota,       view.allowed, static_cast<int64_t>(view.isa),
-                         view.mask.size()};
+  const Header header = {view.node_leader, view.machine,    view.control_group,
+                         view.quota,       view.allowed,    static_cast<int64_t>(view.isa),
+                         view.bf16,        view.mask.size()};
   std::vector<std::byte> bytes(sizeof(header) + view.mask.size() * sizeof(int));
   std::memcpy(bytes.data(), &header, sizeof(header));
   if (!view.mask.empty()) {
@@ -162,7 +163,8 @@ RankView unpacked(const std::byte* bytes) {
                 .quota = header.quota,
                 .mask = std::vector<int>(header.processors),
                 .allowed = static_cast<int>(header.allowed),
-                .isa = static_cast<Isa>(header.isa)};
+                .isa = static_cast<Isa>(header.isa),
+                .bf16 = header.bf16 != 0};
   if (!view.mask.empty()) {
     std::memcpy(view.mask.data(), bytes + sizeof(header), view.mask.size() * sizeof(int));
   }
@@ -186,6 +188,7 @@ RankView view_of_this_rank(int node_leader) {
     view.allowed = std::min(view.allowed, std::atoi(cpus));
   }
   view.isa = detect_isa();
+  view.bf16 = bf16_pays(view.isa);
   return view;
 }
 
@@ -213,6 +216,7 @@ Placement placement_of(std::span<const RankView> ranks, int rank) {
   placement.isa = std::min_element(ranks.begin(), ranks.end(), [](const auto& a, const auto& b) {
                     return a.isa < b.isa;
                   })->isa;
+  placement.bf16 = std::all_of(ranks.begin(), ranks.end(), [](const auto& r) { return r.bf16; });
   placement.all_cores = 0;
   for (const auto& [id, machine] : machines_of(ranks)) {
     placement.all_cores += usable(machine, ranks);

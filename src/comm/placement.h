@@ -20,6 +20,7 @@ struct RankView {
   std::vector<int> mask;       // numbers of the processors that the rank is bound to
   int allowed = 1;             // how many processors of the machine the job may use, bound or not
   Isa isa = Isa::baseline;
+  bool bf16 = false;  // whether bf16 is faster than f32 here
 };
 
 struct Placement {
@@ -32,6 +33,7 @@ struct Placement {
   int cores = 1;            // that the ranks are bound to, within their quotas, on all nodes
   int all_cores = 1;        // that the job could use
   Isa isa = Isa::baseline;  // the least of all ranks: kernels are chosen by it everywhere
+  bool bf16 = false;        // whether bf16 is faster than f32 on every rank
   std::vector<std::string> warnings;  // sentences: idle cores, shared cores, unlike processors
 };
 

@@ -1,5 +1,6 @@
 #include "graph/executor.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "graph/differentiate.h"
@@ -12,7 +13,20 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+void add_times(const Plan& plan, std::map<std::string, double>& times) {
+  for (const Plan::Step& step : plan.steps)
+    times[std::string(step.operation->name)] += step.seconds;
+}
+
 }  // namespace
+
+void Executor::drop_oldest_plan() {
+  const auto oldest =
+      std::min_element(plans_.begin(), plans_.end(),
+                       [](const auto& a, const auto& b) { return a.second.used < b.second.used; });
+  add_times(*oldest->second.plan, times_of_dropped_plans_);
+  plans_.erase(oldest);
+}
 
 Plan& Executor::plan_for(const std::vector<Tensor>& outputs, const std::vector<Update>& updates) {
   std::vector<Tensor> wanted = outputs;
@@ -24,8 +38,16 @@ Plan& Executor::plan_for(const std::vector<Tensor>& outputs, const std::vector<U
   for (const NodePointer& node : order) {
     if (node->operation == nullptr && node->state == nullptr) leaves_.push_back(node->host);
   }
-  std::unique_ptr<Plan>& plan = plans_[signature(order, outputs, updates)];
-  if (!plan) plan = std::make_unique<Plan>(make_plan(order, outputs, updates, device_, options_));
+  std::string key = signature(order, outputs, updates);
+  auto kept = plans_.find(key);
+  if (kept == plans_.end()) {
+    if (plans_.size() == plans_at_once) drop_oldest_plan();
+    auto made = std::make_unique<Plan>(make_plan(order, outputs, updates, device_, options_));
+    kept = plans_.emplace(std::move(key), Kept{std::move(made), 0}).first;
+    ++plans_made_;
+  }
+  kept->second.used = ++runs_;
+  Plan* plan = kept->second.plan.get();
   if (plan->arena_bytes > arena_.bytes()) {
     arena_ = DeviceMemory();  // give back before taking more
     arena_ = DeviceMemory(device_, plan->arena_bytes);
@@ -134,11 +156,8 @@ double Executor::scalar(size_t i) const {
 }
 
 std::map<std::string, double> Executor::times_by_operation() const {
-  std::map<std::string, double> times;
-  for (const auto& [key, plan] : plans_) {
-    for (const Plan::Step& step : plan->steps)
-      times[std::string(step.operation->name)] += step.seconds;
-  }
+  std::map<std::string, double> times = times_of_dropped_plans_;
+  for (const auto& [key, kept] : plans_) add_times(*kept.plan, times);
   return times;
 }
 

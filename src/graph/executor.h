@@ -39,11 +39,14 @@ class Executor {
   const StepTimes& times() const { return times_; }
   // Seconds by operation, over all plans.
   std::map<std::string, double> times_by_operation() const;
-  size_t plan_count() const { return plans_.size(); }
+  // Plans made so far, those that gave way to others included.
+  size_t plan_count() const { return plans_made_; }
+  size_t plans_kept() const { return plans_.size(); }
   // Of the last run's plan.
   const Plan& plan() const { return *current_; }
 
  private:
+  void drop_oldest_plan();
   Plan& plan_for(const std::vector<Tensor>& outputs, const std::vector<Update>& updates);
   void* address(const Plan::Value& value) const;
   View view(size_t value) const;
@@ -52,7 +55,17 @@ class Executor {
 
   Device& device_;
   PlanOptions options_;
-  std::unordered_map<std::string, std::unique_ptr<Plan>> plans_;
+  // The plans used last, at most plans_at_once: ranks with uneven numbers of rows have a few that
+  // return, and none of many more may fill the memory.
+  static constexpr size_t plans_at_once = 32;
+  struct Kept {
+    std::unique_ptr<Plan> plan;
+    uint64_t used;  // the run that used it last
+  };
+  std::unordered_map<std::string, Kept> plans_;
+  size_t plans_made_ = 0;
+  uint64_t runs_ = 0;
+  std::map<std::string, double> times_of_dropped_plans_;
   Plan* current_ = nullptr;
   DeviceMemory arena_;
   std::vector<const void*> leaves_;

@@ -25,9 +25,14 @@ std::vector<Key> train_keys() {
       key::one_of("train.device", {"cpu", "reference"}, "cpu",
                   "Where to compute; reference is slow double precision, to compare with.")
           .execution(),
-      key::one_of("train.precision", {"auto", "f32", "bf16"}, "auto",
-                  "Type of activations: auto takes bf16 where every rank has matrix units (AMX), "
-                  "else f32."),
+      key::one_of(
+          "train.precision", {"auto", "f32", "bf16"}, "auto",
+          "Type of activations: auto takes bf16 where that is faster than f32 on every rank "
+          "(AMX, or AMD's AVX512-BF16), else f32."),
+      key::one_of("train.instruction_set",
+                  {"auto", "baseline", "avx2", "avx512", "avx512_bf16", "amx"}, "auto",
+                  "The most that kernels use; auto: what the processors of all ranks have.")
+          .execution(),
       key::integer("train.threads", "0",
                    "Compute threads of a rank; 0: its share of the processors it may use.")
           .unit("threads")
@@ -63,6 +68,7 @@ TrainOptions train_options(const Configuration& c) {
           .max_steps = c.integer("train.max_steps"),
           .device = c.text("train.device"),
           .precision = c.text("train.precision"),
+          .instruction_set = c.text("train.instruction_set"),
           .threads = c.integer("train.threads"),
           .synchronise_statistics = c.is("train.statistics", "global"),
           .bucket_bytes = c.bytes("train.bucket"),

@@ -177,8 +177,10 @@ TEST_CASE("configuration: text that is not TOML is named with its line") {
   CHECK_THAT(refusal("[+train]\n"), Catch::StartsWith("inputs/a.toml, line 1: not valid TOML: "));
   CHECK_THAT(refusal("seed = 1\n\nseed = 2\n"),
              Catch::StartsWith("inputs/a.toml, line 3: not valid TOML: "));
-  CHECK_THAT(refusal("\x89HDF\r\n\x1a\n"),
-             Catch::StartsWith("inputs/a.toml, line 1: not valid TOML: "));
+  CHECK(refusal("\x89HDF\r\n\x1a\n") ==
+        "inputs/a.toml, line 1: not valid TOML: a byte that is not UTF-8");
+  CHECK(refusal("seed = 1\ns\xf0\x9f = 2\n") ==
+        "inputs/a.toml, line 2: not valid TOML: a byte that is not UTF-8");
 }
 
 TEST_CASE("configuration: all problems are reported at once in the order of lines") {

@@ -261,6 +261,26 @@ TEST_CASE("a plan is kept for graphs that differ in values alone", "[graph]") {
   CHECK(executor.scalar(0) == 3);
 }
 
+TEST_CASE("plans that were not used for long give way and are made again when they return",
+          "[graph]") {
+  ReferenceDevice device;
+  Executor executor(device);
+  const double x = 5;
+  const auto run = [&](double factor) {
+    executor.run({scale(host_leaf("x", DType::f64, Shape{}, &x), factor)});
+    CHECK(executor.scalar(0) == factor * x);
+  };
+  for (int i = 1; i <= 40; ++i) run(i);
+  CHECK(executor.plan_count() == 40);
+  CHECK(executor.plans_kept() == 32);
+  run(40);
+  CHECK(executor.plan_count() == 40);
+  run(1);
+  CHECK(executor.plan_count() == 41);
+  CHECK(executor.plans_kept() == 32);
+  CHECK(executor.times_by_operation().size() == 1);
+}
+
 TEST_CASE("signatures differ where plans would", "[graph]") {
   ReferenceDevice device;
   State w(device, "w", DType::f64, Shape{2}, Role::parameter);

@@ -1,6 +1,7 @@
 #include "backend/cpu/cpu_device.h"
 
 #include "kernels/cpu/context.h"
+#include "kernels/cpu/instruction_set.h"
 #include "kernels/cpu/onednn.h"
 #include "kernels/cpu/table.h"
 
@@ -20,8 +21,9 @@ class CpuDevice::Context final : public CpuContext {
   OneDnn onednn_;
 };
 
-CpuDevice::CpuDevice(int threads) {
+CpuDevice::CpuDevice(int threads, Isa most) {
   LACUNA_CHECK(threads >= 1);
+  limit_instruction_set(most);
   context_ = std::make_unique<Context>(threads);
 }
 

@@ -4,12 +4,15 @@
 #include <memory>
 
 #include "backend/host_memory.h"
+#include "base/cpu_features.h"
 
 namespace lacuna {
 
 class CpuDevice final : public HostDevice {
  public:
-  explicit CpuDevice(int threads);
+  // `most`: what kernels may use; less than the processor has holds for the whole process and must
+  // be said before its first kernel runs.
+  explicit CpuDevice(int threads, Isa most = detect_isa());
   ~CpuDevice() override;
   std::string_view name() const override { return "cpu"; }
   Kernel find(std::string_view operation, DType dtype) const override;

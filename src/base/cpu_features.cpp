@@ -59,14 +59,13 @@ Isa detect_isa() {
   return Isa::amx;
 }
 
-bool bf16_pays(Isa isa) {
+Isa bf16_pays_from() {
   constexpr unsigned authentic_amd = 0x68747541;  // leaf 0 ebx: the name's first four letters
-  if (isa == Isa::amx) return true;
-  return isa == Isa::avx512_bf16 && cpuid(0, 0).b == authentic_amd;
+  return cpuid(0, 0).b == authentic_amd ? Isa::avx512_bf16 : Isa::amx;
 }
 #else
 Isa detect_isa() { return Isa::baseline; }
-bool bf16_pays(Isa) { return false; }
+Isa bf16_pays_from() { return Isa::amx; }
 #endif
 
 std::string processor_name() {

@@ -138,14 +138,19 @@ struct Header {
   double quota;
   int64_t allowed;
   int64_t isa;
-  int64_t bf16;
+  int64_t bf16_from;
   uint64_t processors;
 };
 
 std::vector<std::byte> packed(const RankView& view) {
-  const Header header = {view.node_leader, view.machine,    view.control_group,
-                         view.quota,       view.allowed,    static_cast<int64_t>(view.isa),
-                         view.bf16,        view.mask.size()};
+  const Header header = {view.node_leader,
+                         view.machine,
+                         view.control_group,
+                         view.quota,
+                         view.allowed,
+                         static_cast<int64_t>(view.isa),
+                         static_cast<int64_t>(view.bf16_from),
+                         view.mask.size()};
   std::vector<std::byte> bytes(sizeof(header) + view.mask.size() * sizeof(int));
   std::memcpy(bytes.data(), &header, sizeof(header));
   if (!view.mask.empty()) {
@@ -164,7 +169,7 @@ RankView unpacked(const std::byte* bytes) {
                 .mask = std::vector<int>(header.processors),
                 .allowed = static_cast<int>(header.allowed),
                 .isa = static_cast<Isa>(header.isa),
-                .bf16 = header.bf16 != 0};
+                .bf16_from = static_cast<Isa>(header.bf16_from)};
   if (!view.mask.empty()) {
     std::memcpy(view.mask.data(), bytes + sizeof(header), view.mask.size() * sizeof(int));
   }
@@ -188,7 +193,7 @@ RankView view_of_this_rank(int node_leader) {
     view.allowed = std::min(view.allowed, std::atoi(cpus));
   }
   view.isa = detect_isa();
-  view.bf16 = bf16_pays(view.isa);
+  view.bf16_from = bf16_pays_from();
   return view;
 }
 
@@ -216,7 +221,8 @@ Placement placement_of(std::span<const RankView> ranks, int rank) {
   placement.isa = std::min_element(ranks.begin(), ranks.end(), [](const auto& a, const auto& b) {
                     return a.isa < b.isa;
                   })->isa;
-  placement.bf16 = std::all_of(ranks.begin(), ranks.end(), [](const auto& r) { return r.bf16; });
+  for (const RankView& view : ranks)
+    placement.bf16_from = std::max(placement.bf16_from, view.bf16_from);
   placement.all_cores = 0;
   for (const auto& [id, machine] : machines_of(ranks)) {
     placement.all_cores += usable(machine, ranks);

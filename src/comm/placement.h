@@ -20,7 +20,7 @@ struct RankView {
   std::vector<int> mask;       // numbers of the processors that the rank is bound to
   int allowed = 1;             // how many processors of the machine the job may use, bound or not
   Isa isa = Isa::baseline;
-  bool bf16 = false;  // whether bf16 is faster than f32 here
+  Isa bf16_from = Isa::amx;  // the least level at which bf16 is faster than f32 here
 };
 
 struct Placement {
@@ -30,10 +30,10 @@ struct Placement {
   int threads = 1;         // for this rank, all its work together: compute, loading, communication
   int fewest_threads = 1;  // of any rank
   int most_threads = 1;
-  int cores = 1;            // that the ranks are bound to, within their quotas, on all nodes
-  int all_cores = 1;        // that the job could use
-  Isa isa = Isa::baseline;  // the least of all ranks: kernels are chosen by it everywhere
-  bool bf16 = false;        // whether bf16 is faster than f32 on every rank
+  int cores = 1;                  // that the ranks are bound to, within their quotas, on all nodes
+  int all_cores = 1;              // that the job could use
+  Isa isa = Isa::baseline;        // the least of all ranks: kernels are chosen by it everywhere
+  Isa bf16_from = Isa::baseline;  // the least level at which bf16 is faster than f32 on every rank
   std::vector<std::string> warnings;  // sentences: idle cores, shared cores, unlike processors
 };
 

@@ -47,7 +47,7 @@ Compute make_compute(const TrainOptions& options, StageContext& context,
   Compute compute;
   compute.threads = options.threads > 0 ? static_cast<int>(options.threads) : placement.threads;
   const Isa isa = most_used(options, placement.isa);
-  compute.dtype = activations(options, before, isa, placement.bf16 && bf16_pays(isa));
+  compute.dtype = activations(options, before, isa, isa >= placement.bf16_from);
   compute.device = make_device(options.device, compute.threads, isa);
   context.log.line(placement_line(placement), "; ", compute.device->name(), " device, ",
                    name_of(isa), ", ", name_of(compute.dtype), " activations");

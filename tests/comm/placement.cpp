@@ -106,6 +106,16 @@ TEST_CASE("the least instruction set of all ranks counts and is told") {
   CHECK_THAT(p.warnings[0], Contains("rank 1 has AVX2") && Contains("rank 0 has AVX-512"));
 }
 
+TEST_CASE("every rank finds the same level from which bf16 pays") {
+  std::vector<RankView> ranks = {view(0, {0}, 2), view(0, {1}, 2)};
+  ranks[0].bf16_from = Isa::avx512_bf16;  // two makes of processors
+  ranks[1].bf16_from = Isa::amx;
+  CHECK(placement_of(ranks, 0).bf16_from == Isa::amx);
+  CHECK(placement_of(ranks, 1).bf16_from == Isa::amx);
+  ranks[1].bf16_from = Isa::avx512_bf16;
+  CHECK(placement_of(ranks, 0).bf16_from == Isa::avx512_bf16);
+}
+
 TEST_CASE("views of unequal length reach every rank") {
   std::vector<int> threads(3);
   on_ranks(3, [&](Communicator& communicator) {

@@ -86,7 +86,7 @@ ReadyTask for_each_draw(const FinetuneJob& job, const Probe& probe) {
 
 std::vector<Key> linear_keys() {
   std::vector<Key> keys = feature_keys();
-  keys.push_back(key::numbers("task.l2", "[1e-5, 1e-4, 1e-3, 1e-2]",
+  keys.push_back(key::numbers("task.l2", "[1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1]",
                               "Weights of the squared norm to choose from on held-out labels.")
                      .min(0));
   return keys;
@@ -94,7 +94,7 @@ std::vector<Key> linear_keys() {
 
 std::vector<Key> knn_keys() {
   std::vector<Key> keys = feature_keys();
-  keys.push_back(key::integers("task.k", "[5, 10, 20, 50, 100, 200]",
+  keys.push_back(key::integers("task.k", "[1, 3, 5, 10, 20, 50, 100, 200]",
                                "Numbers of neighbours to choose from on held-out labels.")
                      .min(1));
   return keys;

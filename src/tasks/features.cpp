@@ -25,21 +25,20 @@ Standardisation standardisation(const Features& features) {
   const auto d = static_cast<size_t>(features.dimension());
   const auto n = static_cast<size_t>(features.count());
   const auto x = features.values.as<float>();
-  std::vector<double> sum(d), square(d);
+  Standardisation result{std::vector<double>(d), std::vector<double>(d)};
+  auto& [mean, deviation] = result;
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t j = 0; j < d; ++j) mean[j] += static_cast<double>(x[i * d + j]);
+  }
+  for (double& m : mean) m /= static_cast<double>(n);
+  // About the mean, not as a difference of squares: a constant dimension must have next to none.
   for (size_t i = 0; i < n; ++i) {
     for (size_t j = 0; j < d; ++j) {
-      const auto v = static_cast<double>(x[i * d + j]);
-      sum[j] += v;
-      square[j] += v * v;
+      const double away = static_cast<double>(x[i * d + j]) - mean[j];
+      deviation[j] += away * away;
     }
   }
-  Standardisation result;
-  for (size_t j = 0; j < d; ++j) {
-    const double mean = sum[j] / static_cast<double>(n);
-    result.mean.push_back(mean);
-    result.deviation.push_back(
-        std::sqrt(std::max(0.0, square[j] / static_cast<double>(n) - mean * mean)));
-  }
+  for (double& v : deviation) v = std::sqrt(v / static_cast<double>(n));
   return result;
 }
 

@@ -98,7 +98,7 @@ KnnResult knn(const Features& train, const Features& test, const std::vector<int
   KnnResult result;
   for (size_t i = 0; i < candidates.size(); ++i) {
     const double right = accuracy(trials[i], held_out.labels);
-    if (right > result.held_out_accuracy) {
+    if (i == 0 || right > result.held_out_accuracy) {
       result.held_out_accuracy = right;
       result.k = candidates[i];
     }

@@ -225,6 +225,7 @@ LinearResult linear_probe(const Features& train, const Features& test,
   const Features known = select_rows(standard, split.train);
   const Features held_out = select_rows(standard, split.held_out);
   LinearResult result;
+  result.held_out_accuracy = -1;  // whatever the first one reaches is better
   for (const double l2 : candidates) {
     const LinearClassifier trial =
         fit_logistic_regression(known, classes, l2, device, communicator);

@@ -22,7 +22,7 @@ SEEDS = (1, 2, 3, 4)
 GRADIENT_LIMIT = 1e-4
 LOSS_LIMIT = 0.05
 STEPS = 20
-BATCH = 256
+BATCH = 128
 
 
 def deviation(gradients, expected):

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "tasks/support.h"
@@ -23,7 +24,7 @@ std::map<int64_t, int64_t> count_of_each(const std::vector<int64_t>& rows,
 
 TEST_CASE("a subset of labels has its share of every class, at least one of each") {
   std::vector<int64_t> labels;
-  for (int i = 0; i < 1000; ++i) labels.push_back(i < 600 ? 0 : i < 990 ? 1 : 2);
+  for (int i = 0; i < 1000; ++i) labels.push_back(i < 600 ? 0 : i < 995 ? 1 : 2);
   const auto chosen = label_subset(labels, 0.05, 1, 0);
   CHECK(std::is_sorted(chosen.begin(), chosen.end()));
   CHECK(std::adjacent_find(chosen.begin(), chosen.end()) == chosen.end());
@@ -46,12 +47,15 @@ TEST_CASE("the held-out fifth and the rest are the whole, and share nothing") {
   std::merge(split.train.begin(), split.train.end(), split.held_out.begin(), split.held_out.end(),
              std::back_inserter(both));
   CHECK(both == rows);
-  for (const auto& [label, count] : count_of_each(split.held_out, labels)) CHECK(count == 10);
+  CHECK(count_of_each(split.held_out, labels) ==
+        std::map<int64_t, int64_t>{{0, 10}, {1, 10}, {2, 10}, {3, 10}, {4, 10}});
+  CHECK(hold_out_fifth(rows, labels, 2).held_out != split.held_out);
 }
 
 TEST_CASE("standardised features have mean 0 and deviation 1, constant ones become 0") {
   Features features = clusters(200, 3, 4, 2, 5);
-  for (int64_t i = 0; i < 200; ++i) features.values.as<float>()[static_cast<size_t>(3 * i + 1)] = 5;
+  for (int64_t i = 0; i < 200; ++i)
+    features.values.as<float>()[static_cast<size_t>(3 * i + 1)] = 0.1f;
   standardise(features, standardisation(features));
   const Standardisation after = standardisation(features);
   for (const size_t j : {size_t{0}, size_t{2}}) {

@@ -5,7 +5,8 @@ double, and the faults that must be found: tests/ranks/invariance.cpp.)
 The first forward pass is the same bit for bit on any number of ranks and threads, so that no ReLU
 turns; what is left are sums over the batch, of gradients in f32. Steps later weights differ by these
 last bits, ReLUs turn, and f32 runs part. With statistics summed in double, instead of in twice its
-precision, seed 1 missed the limit by a factor of 28 on two ranks: of one view's third normalisation one
+precision, seed 1 of an earlier configuration (width 32, stem of stride 2, batch 256) missed the limit by a
+factor of 28 on two ranks: of one view's third normalisation one
 element of 1.6 million differed, in its last bit, hence nearly all of the last layers, where one ReLU
 turned.
 """
@@ -69,7 +70,7 @@ class RankInvariance(support.EndToEndTest):
         return statistics.mean(losses)
 
     def test_gradients_of_the_demo_do_not_depend_on_the_ranks(self):
-        self.write_data(600)  # with these images seed 1 is the one of the fault above
+        self.write_data(600)
         apart = {}
         for seed in SEEDS:
             one = self.gradients(seed, 1)

@@ -5,10 +5,9 @@ double, and the faults that must be found: tests/ranks/invariance.cpp.)
 The first forward pass is the same bit for bit on any number of ranks and threads, so that no ReLU
 turns; what is left are sums over the batch, of gradients in f32. Steps later weights differ by these
 last bits, ReLUs turn, and f32 runs part. With statistics summed in double, instead of in twice its
-precision, seed 1 of an earlier configuration (width 32, stem of stride 2, batch 256) missed the limit by a
-factor of 28 on two ranks: of one view's third normalisation one
-element of 1.6 million differed, in its last bit, hence nearly all of the last layers, where one ReLU
-turned.
+precision, seed 1 of an earlier configuration (width 32, stem of stride 2, batch 256) missed the limit by
+a factor of 28 on two ranks: of one view's third normalisation one element of 1.6 million differed, in its
+last bit, hence nearly all of the last layers, where one ReLU turned.
 """
 
 import json

@@ -96,9 +96,10 @@ KnnResult knn(const Features& train, const Features& test, const std::vector<int
   const Features held_out = select_rows(train, split.held_out);
   const auto trials = knn_predict(known, held_out, candidates, device, communicator);
   KnnResult result;
+  result.held_out_accuracy = -1;  // whatever the first one reaches is better
   for (size_t i = 0; i < candidates.size(); ++i) {
     const double right = accuracy(trials[i], held_out.labels);
-    if (i == 0 || right > result.held_out_accuracy) {
+    if (right > result.held_out_accuracy) {
       result.held_out_accuracy = right;
       result.k = candidates[i];
     }

@@ -1,5 +1,5 @@
-// Element-wise kernels. F: the float types of the device. All operands of one dtype, but for cast
-// and count_correct.
+// Element-wise kernels. F: the float types of the device; P: the parameter type. All operands of one
+// dtype, but for add_to_each, cast and count_correct.
 //
 //   accumulate     in   x_0 … x_{n-1} F [..]
 //                  out  y F [..] = x_0 + x_1 + …, in this order               in_place
@@ -13,6 +13,12 @@
 //                  out  y F [..] = max(x, 0)                                  in_place
 //   relu_gradient  in   dy, y F [..]
 //                  out  dx F [..] = y > 0 ? dy : 0                            in_place
+//   gelu           in   x F [..]
+//                  out  y F [..] = x Phi(x), Phi the normal distribution      in_place
+//   gelu_gradient  in   dy, x F [..]
+//                  out  dx F [..] = dy (Phi(x) + x phi(x))                    in_place
+//   add_to_each    in   x F [B, ..], p P [..]
+//                  out  y F [B, ..] = x + p, for each of the B                in_place
 //   cast           in   x any [..]
 //                  out  y any [..], rounded to nearest even
 //   squared_norm   in   x_0 … x_{n-1} F, of any shapes

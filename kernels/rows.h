@@ -6,6 +6,8 @@
 //   normalize_rows_gradient                                              (NormalizeRows)
 //     in   dy, y F [N, D], norms
 //     out  dx F [N, D] = (dy - y (y . dy)) / norm; where norm is epsilon (as P): dy / epsilon
+//   scale_rows
+//     in   x F [N, ..], factors P [N]           out  y F [N, ..] = x factor of its row    in_place
 //   concatenate
 //     in   x_0 F [N_0, ..] …                    out  y F [sum N_i, ..]
 //   place_rows                                                           (PlaceRows)

@@ -113,6 +113,22 @@ void relu_gradient_range(const Call& call, int64_t begin, int64_t end) {
   });
 }
 
+// A sample of x at a time.
+void add_to_each_range(const Call& call, int64_t begin, int64_t end) {
+  const int64_t size = call.in[1].count();
+  const float* p = call.in[1].as<float>();
+  with_type(call.in[0].dtype, [&](auto type) HWY_ATTR {
+    using T = decltype(type);
+    for (int64_t sample = begin; sample < end; ++sample) {
+      const T* x = input<T>(call, 0) + sample * size;
+      T* y = output<T>(call) + sample * size;
+      for_lanes(0, size, [&](auto d, int64_t i) HWY_ATTR {
+        store(hn::Add(load(d, x + i), hn::LoadU(d, p + i)), d, y + i);
+      });
+    }
+  });
+}
+
 // Between float and bfloat16.
 void convert_range(const View& from, const View& to, int64_t begin, int64_t end) {
   with_type(from.dtype, [&](auto from_type) HWY_ATTR {
@@ -160,6 +176,7 @@ HWY_EXPORT(multiply_range);
 HWY_EXPORT(hide_range);
 HWY_EXPORT(relu_range);
 HWY_EXPORT(relu_gradient_range);
+HWY_EXPORT(add_to_each_range);
 HWY_EXPORT(convert_range);
 HWY_EXPORT(sum_squares);
 
@@ -272,6 +289,12 @@ void hide(const Call& call) {
 void relu(const Call& call) { for_elements(call, HWY_DYNAMIC_DISPATCH(relu_range)); }
 void relu_gradient(const Call& call) {
   for_elements(call, HWY_DYNAMIC_DISPATCH(relu_gradient_range));
+}
+void add_to_each(const Call& call) {
+  const auto range = HWY_DYNAMIC_DISPATCH(add_to_each_range);
+  const int64_t bytes = 2 * call.in[1].count() * static_cast<int64_t>(size_of(call.in[0].dtype));
+  for_ranges(threads_of(call), call.in[0].shape[0], grain_of(bytes),
+             [&](int64_t begin, int64_t end) { range(call, begin, end); });
 }
 
 void cast(const Call& call) {

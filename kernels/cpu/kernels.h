@@ -30,6 +30,9 @@ void multiply(const Call& call);
 void hide(const Call& call);
 void relu(const Call& call);
 void relu_gradient(const Call& call);
+void gelu(const Call& call);
+void gelu_gradient(const Call& call);
+void add_to_each(const Call& call);
 void squared_norm(const Call& call);
 void count_correct(const Call& call);
 
@@ -44,8 +47,22 @@ void upsample_gradient(const Call& call);
 // rows.h
 void normalize_rows(const Call& call);
 void normalize_rows_gradient(const Call& call);
+void scale_rows(const Call& call);
 void concatenate(const Call& call);
 void place_rows(const Call& call);
+
+// tokens.h
+void prepend_token(const Call& call);
+void take_tokens(const Call& call);
+void place_tokens(const Call& call);
+
+// layer_norm.h
+void layer_norm(const Call& call);
+void layer_norm_gradient(const Call& call);
+
+// attention.h
+void attention(const Call& call);
+void attention_gradient(const Call& call);
 
 // losses.h
 void softmax_cross_entropy(const Call& call);

@@ -76,6 +76,21 @@ void normalize_gradient_range(const Call& call, int64_t begin, int64_t end) {
   });
 }
 
+void scale_rows_range(const Call& call, int64_t begin, int64_t end) {
+  const int64_t size = call.in[0].shape.from(1).count();
+  const float* factors = call.in[1].as<float>();
+  with_type(call.in[0].dtype, [&](auto type) HWY_ATTR {
+    using T = decltype(type);
+    for (int64_t row = begin; row < end; ++row) {
+      const T* x = static_cast<const T*>(call.in[0].data) + row * size;
+      T* y = static_cast<T*>(call.out[0].data) + row * size;
+      for_lanes(0, size, [&](auto d, int64_t i) HWY_ATTR {
+        store(hn::Mul(load(d, x + i), hn::Set(d, factors[row])), d, y + i);
+      });
+    }
+  });
+}
+
 }  // namespace lacuna::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -84,6 +99,7 @@ namespace lacuna::cpu {
 
 HWY_EXPORT(normalize_range);
 HWY_EXPORT(normalize_gradient_range);
+HWY_EXPORT(scale_rows_range);
 
 namespace {
 
@@ -113,6 +129,14 @@ void normalize_rows(const Call& call) { for_rows(call, HWY_DYNAMIC_DISPATCH(norm
 
 void normalize_rows_gradient(const Call& call) {
   for_rows(call, HWY_DYNAMIC_DISPATCH(normalize_gradient_range));
+}
+
+void scale_rows(const Call& call) {
+  const auto range = HWY_DYNAMIC_DISPATCH(scale_rows_range);
+  const View& x = call.in[0];
+  const int64_t bytes = 2 * x.shape.from(1).count() * static_cast<int64_t>(size_of(x.dtype));
+  for_ranges(threads_of(call), x.shape[0], grain_of(bytes),
+             [&](int64_t begin, int64_t end) { range(call, begin, end); });
 }
 
 void concatenate(const Call& call) {

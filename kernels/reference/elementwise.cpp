@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "kernels/reference/kernels.h"
 
@@ -49,6 +50,38 @@ void relu_gradient(const Call& call) {
   const double* y = call.in[1].as<double>();
   double* dx = call.out[0].as<double>();
   for (int64_t i = 0; i < call.out[0].count(); ++i) dx[i] = y[i] > 0 ? dy[i] : 0;
+}
+
+namespace {
+
+double normal_distribution(double x) { return std::erfc(-x / std::numbers::sqrt2) / 2; }
+double normal_density(double x) {
+  return std::exp(-x * x / 2) * std::numbers::inv_sqrtpi / std::numbers::sqrt2;
+}
+
+}  // namespace
+
+void gelu(const Call& call) {
+  const double* x = call.in[0].as<double>();
+  double* y = call.out[0].as<double>();
+  for (int64_t i = 0; i < call.out[0].count(); ++i) y[i] = x[i] * normal_distribution(x[i]);
+}
+
+void gelu_gradient(const Call& call) {
+  const double* dy = call.in[0].as<double>();
+  const double* x = call.in[1].as<double>();
+  double* dx = call.out[0].as<double>();
+  for (int64_t i = 0; i < call.out[0].count(); ++i) {
+    dx[i] = dy[i] * (normal_distribution(x[i]) + x[i] * normal_density(x[i]));
+  }
+}
+
+void add_to_each(const Call& call) {
+  const double* x = call.in[0].as<double>();
+  const double* p = call.in[1].as<double>();
+  double* y = call.out[0].as<double>();
+  const int64_t size = call.in[1].count();
+  for (int64_t i = 0; i < call.out[0].count(); ++i) y[i] = x[i] + p[i % size];
 }
 
 namespace {

@@ -12,6 +12,9 @@ void multiply(const Call& call);
 void hide(const Call& call);
 void relu(const Call& call);
 void relu_gradient(const Call& call);
+void gelu(const Call& call);
+void gelu_gradient(const Call& call);
+void add_to_each(const Call& call);
 void cast(const Call& call);
 void squared_norm(const Call& call);
 void count_correct(const Call& call);
@@ -19,8 +22,22 @@ void count_correct(const Call& call);
 // kernels/rows.h
 void normalize_rows(const Call& call);
 void normalize_rows_gradient(const Call& call);
+void scale_rows(const Call& call);
 void concatenate(const Call& call);
 void place_rows(const Call& call);
+
+// kernels/tokens.h
+void prepend_token(const Call& call);
+void take_tokens(const Call& call);
+void place_tokens(const Call& call);
+
+// kernels/layer_norm.h
+void layer_norm(const Call& call);
+void layer_norm_gradient(const Call& call);
+
+// kernels/attention.h
+void attention(const Call& call);
+void attention_gradient(const Call& call);
 
 // kernels/matrix_product.h
 void matrix_product(const Call& call);

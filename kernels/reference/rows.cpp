@@ -36,6 +36,14 @@ void normalize_rows_gradient(const Call& call) {
   }
 }
 
+void scale_rows(const Call& call) {
+  const double* x = call.in[0].as<double>();
+  const double* factors = call.in[1].as<double>();
+  double* y = call.out[0].as<double>();
+  const int64_t size = call.in[0].shape.from(1).count();
+  for (int64_t i = 0; i < call.out[0].count(); ++i) y[i] = x[i] * factors[i / size];
+}
+
 void concatenate(const Call& call) {
   double* y = call.out[0].as<double>();
   for (const View& x : call.in) y = std::copy_n(x.as<double>(), x.count(), y);

@@ -2,6 +2,9 @@
 
 #include "graph/differentiate.h"
 #include "kernels/elementwise.h"
+#include "ops/matrix_product.h"
+#include "ops/shape.h"
+#include "ops/types.h"
 
 namespace lacuna {
 
@@ -32,6 +35,20 @@ Tensors relu_gradient(const NodePointer& node, const Tensors& dy) {
   return {record_one(relu_gradient_operation, {dy[0], y}, {y.dtype(), y.shape()})};
 }
 
+Tensors gelu_gradient(const NodePointer& node, const Tensors& dy) {
+  const Tensor& x = node->inputs[0];
+  return {record_one(gelu_gradient_operation, {dy[0], x}, {x.dtype(), x.shape()})};
+}
+
+Tensors add_to_each_gradient(const NodePointer& node, const Tensors& dy) {
+  const Tensor& p = node->inputs[1];
+  return {dy[0], reshape(column_sum(flatten(dy[0]), p.dtype()), p.shape())};
+}
+
+Tensors scale_rows_gradient(const NodePointer& node, const Tensors& dy) {
+  return {scale_rows(dy[0], node->inputs[1]), Tensor()};
+}
+
 Tensors cast_gradient(const NodePointer& node, const Tensors& dy) {
   const DType dtype = node->inputs[0].dtype();
   return {is_float(dtype) ? cast(dy[0], dtype) : Tensor()};
@@ -45,6 +62,12 @@ const Operation multiply_operation = {
 const Operation hide_operation = {.name = "hide", .gradient = hide_gradient, .in_place = true};
 const Operation relu_operation = {.name = "relu", .gradient = relu_gradient, .in_place = true};
 const Operation relu_gradient_operation = {.name = "relu_gradient", .in_place = true};
+const Operation gelu_operation = {.name = "gelu", .gradient = gelu_gradient, .in_place = true};
+const Operation gelu_gradient_operation = {.name = "gelu_gradient", .in_place = true};
+const Operation add_to_each_operation = {
+    .name = "add_to_each", .gradient = add_to_each_gradient, .in_place = true};
+const Operation scale_rows_operation = {
+    .name = "scale_rows", .gradient = scale_rows_gradient, .in_place = true};
 const Operation cast_operation = {.name = "cast", .gradient = cast_gradient};
 const Operation squared_norm_operation = {.name = "squared_norm"};
 const Operation count_correct_operation = {.name = "count_correct", .gradient = no_gradient};
@@ -75,6 +98,28 @@ Tensor hide(const Tensor& x, const Tensor& mask) {
 Tensor relu(const Tensor& x) {
   LACUNA_CHECK(is_float(x.dtype()), "relu of ", name_of(x.dtype()));
   return record_one(relu_operation, {x}, {x.dtype(), x.shape()});
+}
+
+Tensor gelu(const Tensor& x) {
+  LACUNA_CHECK(is_float(x.dtype()), "gelu of ", name_of(x.dtype()));
+  return record_one(gelu_operation, {x}, {x.dtype(), x.shape()});
+}
+
+Tensor add_to_each(const Tensor& x, const Tensor& p) {
+  LACUNA_CHECK(is_float(x.dtype()) && x.shape().rank() >= 1 && x.shape().from(1) == p.shape() &&
+                   p.dtype() == parameter_type(x.dtype()),
+               "add_to_each of ", name_of(x.dtype()), " ", x.shape(), " and ", name_of(p.dtype()),
+               " ", p.shape());
+  return record_one(add_to_each_operation, {x, p}, {x.dtype(), x.shape()});
+}
+
+Tensor scale_rows(const Tensor& x, const Tensor& factors) {
+  LACUNA_CHECK(is_float(x.dtype()) && x.shape().rank() >= 1 &&
+                   factors.shape() == Shape{x.shape()[0]} &&
+                   factors.dtype() == parameter_type(x.dtype()),
+               "scale_rows of ", name_of(x.dtype()), " ", x.shape(), " by ",
+               name_of(factors.dtype()), " ", factors.shape());
+  return record_one(scale_rows_operation, {x, factors}, {x.dtype(), x.shape()});
 }
 
 Tensor cast(const Tensor& x, DType dtype) {

@@ -3,17 +3,20 @@
 #include <array>
 
 #include "graph/differentiate.h"
+#include "ops/attention.h"
 #include "ops/batch_norm.h"
 #include "ops/collectives.h"
 #include "ops/convolution.h"
 #include "ops/cross_entropy.h"
 #include "ops/elementwise.h"
+#include "ops/layer_norm.h"
 #include "ops/matrix_product.h"
 #include "ops/normalize.h"
 #include "ops/nt_xent.h"
 #include "ops/pooling.h"
 #include "ops/shape.h"
 #include "ops/squared_error.h"
+#include "ops/tokens.h"
 #include "ops/updates.h"
 
 namespace lacuna {
@@ -28,6 +31,10 @@ constexpr std::array all = {
     &hide_operation,
     &relu_operation,
     &relu_gradient_operation,
+    &gelu_operation,
+    &gelu_gradient_operation,
+    &add_to_each_operation,
+    &scale_rows_operation,
     &cast_operation,
     &squared_norm_operation,
     &count_correct_operation,
@@ -37,13 +44,21 @@ constexpr std::array all = {
     &rows_operation,
     &place_rows_operation,
     &concatenate_operation,
+    &prepend_token_operation,
+    &take_tokens_operation,
+    &place_tokens_operation,
     // matrix products and convolution
     &matrix_product_operation,
     &column_sum_operation,
     &convolution_operation,
     &convolution_data_gradient_operation,
     &convolution_weight_gradient_operation,
+    // attention
+    &attention_operation,
+    &attention_gradient_operation,
     // normalisation
+    &layer_norm_operation,
+    &layer_norm_gradient_operation,
     &batch_norm_statistics_operation,
     &batch_norm_merge_operation,
     &batch_norm_fixed_moments_operation,

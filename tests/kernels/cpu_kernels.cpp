@@ -1,9 +1,11 @@
 // The CPU's kernels against the reference's, with sizes that leave remainders in every loop.
 #include <array>
 
+#include "kernels/attention.h"
 #include "kernels/batch_norm.h"
 #include "kernels/convolution.h"
 #include "kernels/elementwise.h"
+#include "kernels/layer_norm.h"
 #include "kernels/losses.h"
 #include "kernels/matrix_product.h"
 #include "kernels/nt_xent.h"
@@ -302,6 +304,10 @@ TEST_CASE("CPU element-wise kernels agree with the reference") {
   compare({"hide", {a, random_operand(Kind::F, {19, 1}, 23, 0.5, 0.5)}, y, {}});
   compare({"relu", {a}, y, {}});
   compare({"relu_gradient", {a, b}, y, {}});
+  compare({"gelu", {random_operand(Kind::F, shape, 24, 3)}, y, {}});
+  compare({"gelu_gradient", {a, random_operand(Kind::F, shape, 25, 3)}, y, {}});
+  compare({"add_to_each", {a, random_operand(Kind::P, {6151}, 27)}, y, {}});
+  compare({"scale_rows", {a, random_operand(Kind::P, {19}, 27)}, y, {}});
   compare({"cast", {a}, {{Kind::P, shape, {}}}, {}});
   compare({"cast", {random_operand(Kind::P, shape, 24)}, y, {}});
   compare({"squared_norm", {a, random_operand(Kind::F, {3}, 27), b}, {{Kind::f64, {}, {}}}, {}},
@@ -315,6 +321,14 @@ TEST_CASE("CPU rectifiers let NaN through") {
     const Results found = cpu_results(job, type, 1);
     for (const double value : found[0]) CHECK(std::isnan(value));
   }
+}
+
+TEST_CASE("CPU GELU has the limits of the definition at either end") {
+  const std::vector<double> x = {-1e30, -40, -13, 0, 9, 40, 1e30};
+  const Job job{"gelu", {{Kind::F, {7}, x}}, {{Kind::F, {7}, {}}}, {}};
+  const Results y = cpu_results(job, DType::f32, 1);
+  for (size_t i = 0; i < 3; ++i) CHECK(y[0][i] == Approx(0).margin(1e-30));
+  for (size_t i = 3; i < x.size(); ++i) CHECK(y[0][i] == Approx(x[i]).epsilon(1e-6));
 }
 
 TEST_CASE("CPU casts round to nearest even") {
@@ -393,6 +407,75 @@ TEST_CASE("CPU kernels on rows agree with the reference") {
            {random_operand(Kind::F, {7, 131}, 36)},
            {{Kind::F, {20, 131}, std::vector<double>(20 * 131, 1.0)}},
            PlaceRows{5}});
+}
+
+TEST_CASE("CPU layer normalisation agrees with the reference") {
+  const Shape shape{301, 5, 43};
+  const Shape rows{301 * 5};
+  const Operand x = random_operand(Kind::F, shape, 60, 2, 3);
+  const Operand gamma = random_operand(Kind::P, {43}, 61, 0.3, 1);
+  const Job forward{"layer_norm",
+                    {x, gamma, random_operand(Kind::P, {43}, 62)},
+                    {{Kind::F, shape, {}}, {Kind::P, rows, {}}, {Kind::P, rows, {}}},
+                    LayerNorm{1e-6}};
+  compare(forward);
+  Job in_bf16 = forward;
+  for (double& value : in_bf16.in[0].values) value = rounded_to(DType::bf16, value);
+  const Results y = reference_results(in_bf16);
+  compare({"layer_norm_gradient",
+           {random_operand(Kind::F, shape, 63),
+            {Kind::F, shape, in_bf16.in[0].values},
+            {Kind::P, rows, y[1]},
+            {Kind::P, rows, y[2]},
+            gamma},
+           {{Kind::F, shape, {}}, {Kind::P, {43}, {}}, {Kind::P, {43}, {}}},
+           LayerNorm{1e-6}});
+}
+
+TEST_CASE("CPU attention agrees with the reference over blocks of queries and odd heads") {
+  struct Sizes {
+    int64_t batch, tokens, heads, size;
+  };
+  for (const Sizes& s : {Sizes{3, 49, 3, 64}, Sizes{2, 197, 2, 32}, Sizes{1, 1, 2, 5},
+                         Sizes{2, 55, 1, 17}, Sizes{5, 16, 4, 80}}) {
+    CAPTURE(s.tokens, s.heads, s.size);
+    const Shape packed{s.batch, s.tokens, 3 * s.heads * s.size};
+    const Shape shape{s.batch, s.tokens, s.heads * s.size};
+    const Shape rows{s.batch, s.heads, s.tokens};
+    const Attention attributes{0.3, s.heads};
+    Job forward{"attention",
+                {random_operand(Kind::F, packed, 64)},
+                {{Kind::F, shape, {}}, {Kind::P, rows, {}}},
+                attributes};
+    compare(forward);
+    for (double& value : forward.in[0].values) value = rounded_to(DType::bf16, value);
+    const Results y = reference_results(forward);
+    compare({"attention_gradient",
+             {random_operand(Kind::F, shape, 65),
+              forward.in[0],
+              {Kind::F, shape, y[0]},
+              {Kind::P, rows, y[1]}},
+             {{Kind::F, packed, {}}},
+             attributes});
+  }
+}
+
+TEST_CASE("CPU attention survives logits whose exponentials overflow") {
+  // One key per query that outweighs all others: the result is its value.
+  const int64_t tokens = 20;
+  std::vector<double> qkv;
+  for (int64_t token = 0; token < tokens; ++token) {
+    for (int64_t d = 0; d < 20; ++d) qkv.push_back(d == token ? 100 : 0);
+    for (int64_t d = 0; d < 20; ++d) qkv.push_back(d == token ? 100 : 0);
+    for (int64_t d = 0; d < 20; ++d) qkv.push_back(static_cast<double>(token));
+  }
+  const Job job{"attention",
+                {{Kind::F, {1, tokens, 60}, qkv}},
+                {{Kind::F, {1, tokens, 20}, {}}, {Kind::P, {1, 1, tokens}, {}}},
+                Attention{1, 1}};
+  const Results y = cpu_results(job, DType::f32, 1);
+  for (size_t i = 0; i < y[0].size(); ++i) CHECK(y[0][i] == static_cast<double>(i / 20));
+  for (const double lse : y[1]) CHECK(lse == 10000);
 }
 
 TEST_CASE("CPU cross entropy agrees with the reference") {

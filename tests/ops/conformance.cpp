@@ -24,8 +24,8 @@ namespace lacuna::test::ops {
 namespace {
 
 // Operations whose tests stand in their family file: over several ranks, or of other operands.
-const std::set<std::string> tested_elsewhere = {"all_gather",       "reduce_scatter_sum",
-                                                "all_reduce_sum",   "all_reduce_bucket",
+const std::set<std::string> tested_elsewhere = {"all_gather", "reduce_scatter_sum",
+                                                "all_reduce_sum", "all_reduce_bucket",
                                                 "batch_norm_running_update"};
 
 struct Tolerance {
@@ -176,15 +176,15 @@ TEST_CASE("finite differences catch the term through the statistics of a batch n
           "[ops][fault]") {
   const Shape shape{7, 3};
   const auto with_moments = [&](bool fault) {
-    return Case{"dropped term",
-                {activation(shape), parameter(Shape{3}, 0.3, 1), parameter(Shape{3})},
-                [fault](const std::vector<Tensor>& x) {
-                  const Tensor moments = batch_moments(x[0], nullptr);
-                  return record_one(
-                      batch_norm_apply_operation, {x[0], moments, x[1], x[2]},
-                      {x[0].dtype(), x[0].shape()},
-                      BatchNormAttributes{.epsilon = 0.01, .relu = 0, .residual = 0, .fixed = fault});
-                }};
+    return Case{
+        "dropped term",
+        {activation(shape), parameter(Shape{3}, 0.3, 1), parameter(Shape{3})},
+        [fault](const std::vector<Tensor>& x) {
+          const Tensor moments = batch_moments(x[0], nullptr);
+          return record_one(
+              batch_norm_apply_operation, {x[0], moments, x[1], x[2]}, {x[0].dtype(), x[0].shape()},
+              BatchNormAttributes{.epsilon = 0.01, .relu = 0, .residual = 0, .fixed = fault});
+        }};
   };
   CHECK(gradient_error(with_moments(false)) < 1e-8);
   CHECK(gradient_error(with_moments(true)) > 0.1);

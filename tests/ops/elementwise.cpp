@@ -39,6 +39,28 @@ std::vector<Case> elementwise_cases() {
        [](const auto& x) { return relu(x[0]); },
        true,
        true},
+      {"gelu", {activation(odd, 2)}, [](const auto& x) { return gelu(x[0]); }},
+      {"gelu of many",
+       {activation(Shape{9, 1013}, 3)},
+       [](const auto& x) { return gelu(x[0]); },
+       true,
+       true},
+      {"add_to_each",
+       {activation(odd), parameter(Shape{5, 7})},
+       [](const auto& x) { return add_to_each(x[0], x[1]); }},
+      {"add_to_each of many",
+       {activation(Shape{67, 50, 35}), parameter(Shape{50, 35})},
+       [](const auto& x) { return add_to_each(x[0], x[1]); },
+       true,
+       true},
+      {"scale_rows",
+       {activation(odd), constant(positive(Operand::Kind::parameter, Shape{3}))},
+       [](const auto& x) { return scale_rows(x[0], x[1]); }},
+      {"scale_rows of many",
+       {activation(Shape{131, 9, 43}), constant(positive(Operand::Kind::parameter, Shape{131}))},
+       [](const auto& x) { return scale_rows(x[0], x[1]); },
+       true,
+       true},
       {"cast to bfloat16",
        {activation(odd)},
        [](const auto& x) { return cast(x[0], DType::bf16); },
@@ -78,6 +100,13 @@ TEST_CASE("elementwise operations have the values of the definition", "[ops]") {
               {0, 0, 3, 4});
   CHECK_CLOSE(compute(relu(a)), {0, 0, 2, 0.5});
   CHECK_CLOSE(compute_gradients(relu(a), {a}, {5, 6, 7, 8})[0], {0, 0, 7, 8});
+  // Phi(-1) = 0.158655…, Phi(2) = 0.977249…, Phi(0.5) = 0.691462… (tables of the distribution).
+  CHECK_CLOSE(compute(gelu(a)),
+              {-0.15865525393145707, 0, 2 * 0.9772498680518208, 0.5 * 0.6914624612740131});
+  CHECK_CLOSE(compute(add_to_each(leaf(Shape{2, 2}, {1, 2, 3, 4}), leaf(Shape{2}, {10, 20}))),
+              {11, 22, 13, 24});
+  CHECK_CLOSE(compute(scale_rows(leaf(Shape{2, 2}, {1, 2, 3, 4}), leaf(Shape{2}, {0, -2}))),
+              {0, 0, -6, -8});
   CHECK_CLOSE(compute(squared_norm({a, b})), {5.25 + 30});
   // The first of the largest counts; a negative label never does.
   const Tensor logits = leaf(Shape{3, 2}, {1, 1, 0, 2, 7, 3});
@@ -104,6 +133,10 @@ TEST_CASE("elementwise operations refuse operands that differ in shape", "[ops]"
   CHECK_THAT(death_message([&] { add(a, b); }), Catch::Contains("adding [3] to [2]"));
   CHECK_THAT(death_message([&] { hide(a, b); }),
              Catch::Contains("hide of float64 [2] by float64 [3]"));
+  CHECK_THAT(death_message([&] { add_to_each(a, b); }),
+             Catch::Contains("add_to_each of float64 [2] and float64 [3]"));
+  CHECK_THAT(death_message([&] { scale_rows(a, b); }),
+             Catch::Contains("scale_rows of float64 [2] by float64 [3]"));
   CHECK_THAT(death_message([&] { count_correct(a, b); }),
              Catch::Contains("count_correct of logits [2] and float64 labels [3]"));
 }

@@ -22,6 +22,7 @@ enum class Purpose : uint32_t {
   head_weights = 7,
   mask = 8,
   plot = 9,
+  stochastic_depth = 10,
   test = 1000,
 };
 

@@ -1,8 +1,10 @@
-// Encoder: from a batch of samples to representations. One file per architecture; encoders/list.h
-// names them.
+// Encoder: from a batch of samples to representations. One file per family of architectures;
+// encoders/list.h names them.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string_view>
 
 #include "base/configuration.h"
 #include "graph/recording.h"
@@ -24,5 +26,8 @@ class Encoder {
 
 // Makes an encoder of the configured architecture for samples of one shape ([H, W, C]) in a scope.
 using EncoderFactory = std::function<std::unique_ptr<Encoder>(Scope)>;
+
+// bad_input unless a sample is an image, [H, W, C].
+void require_image(std::string_view encoder, const Shape& sample);
 
 }  // namespace lacuna

@@ -3,12 +3,18 @@
 #include <array>
 
 #include "encoders/resnet.h"
+#include "encoders/vit.h"
 
 namespace lacuna {
 
 std::span<const EncoderEntry> encoders() {
   static const std::array entries = {
-      EncoderEntry{"resnet18", resnet_keys, make_resnet18},
+      EncoderEntry{"resnet18", resnet_keys, make_resnet},
+      EncoderEntry{"resnet34", resnet_keys, make_resnet},
+      EncoderEntry{"resnet50", resnet_keys, make_resnet},
+      EncoderEntry{"vit_tiny", vit_keys, make_vit},
+      EncoderEntry{"vit_small", vit_keys, make_vit},
+      EncoderEntry{"vit_base", vit_keys, make_vit},
   };
   return entries;
 }
@@ -18,10 +24,15 @@ std::vector<Key> encoder_keys() {
   for (const EncoderEntry& entry : encoders()) names.emplace_back(entry.name);
   std::vector<Key> all = {
       key::one_of("encoder.name", names, names.front(), "Architecture of the encoder.")};
-  for (const EncoderEntry& entry : encoders()) {
-    for (Key own : entry.keys()) {
-      all.push_back(std::move(own).only_if("encoder.name", {std::string(entry.name)}));
+  // A family's keys are listed once, for all its architectures.
+  for (size_t i = 0; i < encoders().size(); ++i) {
+    const EncoderEntry& entry = encoders()[i];
+    if (i > 0 && encoders()[i - 1].keys == entry.keys) continue;
+    std::vector<std::string> family;
+    for (const EncoderEntry& other : encoders()) {
+      if (other.keys == entry.keys) family.emplace_back(other.name);
     }
+    for (Key own : entry.keys()) all.push_back(std::move(own).only_if("encoder.name", family));
   }
   return all;
 }

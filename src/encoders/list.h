@@ -1,4 +1,4 @@
-// The list of encoders: an architecture is a file and a line in list.cpp.
+// The list of encoders: a family of architectures is a file, each of them a line in list.cpp.
 #pragma once
 
 #include <span>
@@ -10,8 +10,8 @@
 namespace lacuna {
 
 struct EncoderEntry {
-  std::string_view name;  // of encoder.name
-  std::vector<Key> (*keys)();
+  std::string_view name;       // of encoder.name
+  std::vector<Key> (*keys)();  // of its family, whose entries stand beside each other
   std::unique_ptr<Encoder> (*make)(const Configuration& configuration, const Shape& sample,
                                    Scope scope);
 };

@@ -1,6 +1,5 @@
 #include "encoders/resnet.h"
 
-#include <array>
 #include <optional>
 
 #include "nn/layers.h"
@@ -10,51 +9,64 @@ namespace lacuna {
 
 namespace {
 
-// Two 3x3 convolutions around which the input, brought to the output's shape where it differs, is
-// added before the last ReLU.
-class BasicBlock {
+struct ConvolutionSize {
+  int64_t out, kernel, stride;
+};
+
+// Convolutions, each normalised, around which the input, brought to the output's shape where it
+// differs, is added before the last ReLU.
+class Residual {
  public:
-  BasicBlock(Scope scope, int64_t in, int64_t out, int64_t stride)
-      : conv1_(scope / "conv1", in, out, 3, stride),
-        bn1_(scope / "bn1", out),
-        conv2_(scope / "conv2", out, out, 3, 1),
-        bn2_(scope / "bn2", out) {
-    if (stride != 1 || in != out) {
-      shortcut_.emplace(scope / "downsample.0", in, out, 1, stride);
-      shortcut_norm_.emplace(scope / "downsample.1", out);
+  Residual(Scope scope, int64_t in, const std::vector<ConvolutionSize>& convolutions) {
+    int64_t channels = in;
+    int64_t stride = 1;
+    for (const ConvolutionSize& c : convolutions) {
+      const std::string number = std::to_string(convolutions_.size() + 1);
+      convolutions_.emplace_back(scope / ("conv" + number), channels, c.out, c.kernel, c.stride);
+      norms_.emplace_back(scope / ("bn" + number), c.out);
+      channels = c.out;
+      stride *= c.stride;
+    }
+    if (stride != 1 || in != channels) {
+      shortcut_.emplace(scope / "downsample.0", in, channels, 1, stride);
+      shortcut_norm_.emplace(scope / "downsample.1", channels);
     }
   }
 
   Tensor operator()(const Tensor& x, Recording& recording) const {
-    const Tensor hidden = bn1_(conv1_(x, recording), recording, true);
+    const size_t last = convolutions_.size() - 1;
+    Tensor hidden = x;
+    for (size_t i = 0; i < last; ++i) {
+      hidden = norms_[i](convolutions_[i](hidden, recording), recording, true);
+    }
     const Tensor residual =
         shortcut_ ? (*shortcut_norm_)((*shortcut_)(x, recording), recording) : x;
-    return bn2_(conv2_(hidden, recording), recording, true, residual);
+    return norms_[last](convolutions_[last](hidden, recording), recording, true, residual);
   }
 
  private:
-  Convolution2d conv1_;
-  BatchNorm bn1_;
-  Convolution2d conv2_;
-  BatchNorm bn2_;
+  std::vector<Convolution2d> convolutions_;
+  std::vector<BatchNorm> norms_;
   std::optional<Convolution2d> shortcut_;
   std::optional<BatchNorm> shortcut_norm_;
 };
 
-class ResNet18 final : public Encoder {
+class ResNet final : public Encoder {
  public:
-  ResNet18(const ResNetOptions& options, int64_t channels, Scope scope)
+  ResNet(const ResNetOptions& options, int64_t channels, Scope scope)
       : options_(options),
         conv1_(scope / "conv1", channels, options.width, options.imagenet_stem ? 7 : 3,
                options.imagenet_stem ? 2 : options.stem_stride),
-        bn1_(scope / "bn1", options.width) {
-    int64_t in = options.width;
-    for (int64_t stage = 0; stage < 4; ++stage) {
-      const int64_t out = options.width << stage;
-      for (int64_t block = 0; block < 2; ++block) {
+        bn1_(scope / "bn1", options.width),
+        features_(options.width) {
+    for (size_t stage = 0; stage < options.blocks.size(); ++stage) {
+      const int64_t width = options.width << stage;
+      for (int64_t block = 0; block < options.blocks[stage]; ++block) {
         const int64_t stride = stage > 0 && block == 0 ? 2 : 1;
-        blocks_.emplace_back(scope / concat("layer", stage + 1, ".", block), in, out, stride);
-        in = out;
+        std::vector<ConvolutionSize> sizes = {{width, 3, stride}, {width, 3, 1}};
+        if (options.bottleneck) sizes = {{width, 1, 1}, {width, 3, stride}, {4 * width, 1, 1}};
+        blocks_.emplace_back(scope / concat("layer", stage + 1, ".", block), features_, sizes);
+        features_ = sizes.back().out;
       }
     }
   }
@@ -62,13 +74,13 @@ class ResNet18 final : public Encoder {
   Tensor map(const Tensor& x, Recording& recording) const override {
     Tensor y = bn1_(conv1_(x, recording), recording, true);
     if (options_.imagenet_stem) y = max_pool(y, 3, 2, 1);
-    for (const BasicBlock& block : blocks_) y = block(y, recording);
+    for (const Residual& block : blocks_) y = block(y, recording);
     return y;
   }
   Tensor operator()(const Tensor& x, Recording& recording) const override {
     return average_pool(map(x, recording));
   }
-  int64_t features() const override { return options_.width * 8; }
+  int64_t features() const override { return features_; }
   int64_t stride() const override {
     return 8 * (options_.imagenet_stem ? 4 : options_.stem_stride);
   }
@@ -77,7 +89,8 @@ class ResNet18 final : public Encoder {
   ResNetOptions options_;
   Convolution2d conv1_;
   BatchNorm bn1_;
-  std::vector<BasicBlock> blocks_;
+  int64_t features_;
+  std::vector<Residual> blocks_;
 };
 
 }  // namespace
@@ -85,7 +98,8 @@ class ResNet18 final : public Encoder {
 std::vector<Key> resnet_keys() {
   return {
       key::integer("encoder.width", "64",
-                   "Channels of the first stage; the representation has eight times as many.")
+                   "Channels of the first stage; the representation has 8 times as many, "
+                   "resnet50's 32 times.")
           .between(1, 1024),
       key::one_of(
           "encoder.stem", {"small", "imagenet"}, "small",
@@ -97,21 +111,25 @@ std::vector<Key> resnet_keys() {
   };
 }
 
-std::unique_ptr<Encoder> make_resnet18(const Configuration& configuration, const Shape& sample,
-                                       Scope scope) {
-  if (sample.rank() != 3) {
-    bad_input("encoder resnet18 takes images [height, width, channels], but a sample is ", sample,
-              ": choose another encoder.name or data.dataset");
-  }
-  const ResNetOptions options{.width = configuration.integer("encoder.width"),
-                              .imagenet_stem = configuration.is("encoder.stem", "imagenet"),
-                              .stem_stride = configuration.integer("encoder.stem_stride")};
-  return make_resnet18(options, sample[2], scope);
+ResNetOptions resnet_blocks(std::string_view name) {
+  if (name == "resnet18") return {};
+  LACUNA_CHECK(name == "resnet34" || name == "resnet50", name);
+  return {.blocks = {3, 4, 6, 3}, .bottleneck = name == "resnet50"};
 }
 
-std::unique_ptr<Encoder> make_resnet18(const ResNetOptions& options, int64_t channels,
-                                       Scope scope) {
-  return std::make_unique<ResNet18>(options, channels, scope);
+std::unique_ptr<Encoder> make_resnet(const Configuration& configuration, const Shape& sample,
+                                     Scope scope) {
+  const std::string& name = configuration.text("encoder.name");
+  require_image(name, sample);
+  ResNetOptions options = resnet_blocks(name);
+  options.width = configuration.integer("encoder.width");
+  options.imagenet_stem = configuration.is("encoder.stem", "imagenet");
+  options.stem_stride = configuration.integer("encoder.stem_stride");
+  return make_resnet(options, sample[2], scope);
+}
+
+std::unique_ptr<Encoder> make_resnet(const ResNetOptions& options, int64_t channels, Scope scope) {
+  return std::make_unique<ResNet>(options, channels, scope);
 }
 
 }  // namespace lacuna

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/random.h"
 #include "graph/state.h"
 #include "graph/tensor.h"
 
@@ -39,6 +41,18 @@ struct Recording {
     return std::accumulate(rows.begin(), rows.begin() + communicator.rank(), int64_t{0});
   }
 
+  // Draws of layers: uniform in [0, 1), one per row of this rank, as `value` maps them, P [rows].
+  // A function of (seed, purpose, step, part, how many draws were recorded before, row of the global
+  // batch). The leaf is the same from step to step, so the plan is too.
+  Tensor per_row(const std::string& name, Purpose purpose,
+                 const std::function<double(double)>& value);
+  // Whether layers draw: in training, and not in a teacher, whose output is what others must match.
+  bool draws() const { return training && !without_draws; }
+  uint64_t seed = 0;
+  int64_t step = 0;  // counts from 0
+  int64_t part = 0;  // of the step
+  bool without_draws = false;
+
   // Values that change from step to step (learning rate, a teacher's momentum): leaves of f64 [],
   // so that the plan stays the same.
   Tensor value(const std::string& name, double v) {
@@ -56,6 +70,7 @@ struct Recording {
   std::vector<std::pair<std::string, Tensor>> metrics = {};
   std::vector<Update> updates = {};
   std::deque<double> values = {};  // addresses stay valid
+  std::deque<HostTensor> drawn = {};
 };
 
 }  // namespace lacuna

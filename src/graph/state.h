@@ -35,8 +35,9 @@ class State {
   const Tensor& tensor() const { return leaf_; }
 
   // Weight decay and LARS leave out what has at most one axis: biases and normalisation (as
-  // PyTorch's recipes do); set by the layer that made it.
-  bool decays() const { return role_ == Role::parameter && shape().rank() > 1; }
+  // PyTorch's recipes do), and what its layer exempts.
+  bool decays() const { return role_ == Role::parameter && !exempt_ && shape().rank() > 1; }
+  void exempt_from_decay() { exempt_ = true; }
 
   // Contents, by way of host memory of the same dtype and size.
   void write(const void* host);
@@ -49,6 +50,7 @@ class State {
   Device& device_;
   std::string name_;
   Role role_;
+  bool exempt_ = false;
   DeviceMemory memory_;
   Tensor leaf_;
 };

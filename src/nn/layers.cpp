@@ -1,6 +1,7 @@
 #include "nn/layers.h"
 
 #include "ops/matrix_product.h"
+#include "ops/shape.h"
 #include "ops/updates.h"
 
 namespace lacuna {
@@ -44,11 +45,15 @@ Linear::Linear(Scope scope, int64_t in, int64_t out, bool bias)
       bias_(bias ? &scope.constant("bias", {out}, 0) : nullptr) {}
 
 Tensor Linear::operator()(const Tensor& x, Recording&) const {
-  return linear(x, weight_.tensor(), bias_ ? bias_->tensor() : Tensor());
+  const Shape& in = x.shape();
+  const Shape rows{in.slice(0, in.rank() - 1).count(), in[-1]};
+  const Tensor y = linear(reshape(x, rows), weight_.tensor(), bias_ ? bias_->tensor() : Tensor());
+  Shape out = in;
+  out.set(-1, weight_.shape()[0]);
+  return reshape(y, out);
 }
 
-Mlp::Mlp(Scope scope, const std::vector<int64_t>& sizes, bool last_norm)
-    : out_(sizes.back()) {
+Mlp::Mlp(Scope scope, const std::vector<int64_t>& sizes, bool last_norm) : out_(sizes.back()) {
   LACUNA_CHECK(sizes.size() >= 2);
   for (size_t i = 0; i + 1 < sizes.size(); ++i) {
     const bool last = i + 2 == sizes.size();

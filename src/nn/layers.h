@@ -41,7 +41,7 @@ class BatchNorm {
   State& running_variance_;
 };
 
-// y = x W^T + b, W [out, in] from N(0, 1 / in), b = 0.
+// y = x W^T + b, x [.., in], W [out, in] from N(0, 1 / in), b = 0.
 class Linear {
  public:
   Linear(Scope scope, int64_t in, int64_t out, bool bias = true);

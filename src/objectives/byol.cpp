@@ -4,6 +4,7 @@
 #include "objectives/byol.h"
 
 #include <numbers>
+#include <utility>
 
 #include "ops/elementwise.h"
 #include "ops/normalize.h"
@@ -79,7 +80,10 @@ class Byol final : public Objective {
     return normalize(exact(predictor_(student_(view, recording), recording), recording));
   }
   Tensor target(const Tensor& view, Recording& recording) const {
-    return stop_gradient(normalize(exact(teacher_(view, recording), recording)));
+    const bool student = std::exchange(recording.without_draws, true);
+    const Tensor seen = stop_gradient(normalize(exact(teacher_(view, recording), recording)));
+    recording.without_draws = student;
+    return seen;
   }
 
   ViewOptions views_;

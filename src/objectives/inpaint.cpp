@@ -17,7 +17,7 @@ namespace {
 class Decoder {
  public:
   Decoder(Scope scope, const Encoder& encoder, int64_t channels)
-      : stages_(std::countr_zero(static_cast<uint64_t>(encoder.stride()))),
+      : stages_(static_cast<int>(std::bit_width(static_cast<uint64_t>(encoder.stride() - 1)))),
         output_(scope / "output", std::max<int64_t>(8, encoder.features() >> stages_), channels, 3,
                 1, true) {
     int64_t in = encoder.features();
@@ -29,8 +29,8 @@ class Decoder {
     }
   }
 
-  // `shape` [B, H, W, C]: of the image to be made. Sizes on the way are those of the encoder,
-  // which halves upwards rounding up.
+  // `shape` [B, H, W, C]: of the image to be made. Sizes on the way are the image's, halved so often
+  // and rounded up.
   Tensor operator()(Tensor x, const Shape& shape, Recording& recording) const {
     for (int stage = 0; stage < stages_; ++stage) {
       const int64_t step = int64_t{1} << (stages_ - 1 - stage);

@@ -53,13 +53,15 @@ class Trial {
                   .checkpoint_minutes = options.checkpoint_minutes,
                   .checkpoint_steps = options.checkpoint_steps,
                   .last_checkpoint = false};
-    Trainer trainer(
-        *job_.compute.device, communicator, store_,
-        [this](const Fields& fields, Recording& recording) {
-          return classifier_.loss(fields, recording);
-        },
-        make_optimizer(c),
-        {.compute = job_.compute.dtype, .clip = c.number("optimizer.clip"), .plan = {}});
+    Trainer trainer(*job_.compute.device, communicator, store_,
+                    [this](const Fields& fields, Recording& recording) {
+                      return classifier_.loss(fields, recording);
+                    },
+                    make_optimizer(c),
+                    {.compute = job_.compute.dtype,
+                     .clip = c.number("optimizer.clip"),
+                     .seed = seed,
+                     .plan = {}});
     const auto maker = source.rows(image_views(source.views().sample, 1, source.views().augment,
                                                source.views().normalisation));
     const int64_t rows = std::max<int64_t>(1, plan.batch / communicator.size());

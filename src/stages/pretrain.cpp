@@ -135,6 +135,7 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
                    .clip = configuration.number("optimizer.clip"),
                    .bucket_bytes = static_cast<size_t>(options.bucket_bytes),
                    .parts = options.accumulate,
+                   .seed = static_cast<uint64_t>(configuration.integer("seed")),
                    .plan = {.eager = arguments.given("eager")}});
   const std::shared_ptr<const Recipe> recipe = model.objective().recipe();
   const auto maker = source.rows(recipe);

@@ -206,7 +206,7 @@ StepResult TrainingLoop::compute(int64_t step, double rate, const Counts& counts
     const std::vector<int64_t> rows = counts(batch->position, batch->global_count);
     const Fields fields = fields_of(*batch, compute_);
     if (part + 1 == plan_.parts) return trainer_.step(fields, rows, step, rate, progress);
-    trainer_.accumulate(fields, rows, progress);
+    trainer_.accumulate(fields, rows, step, progress);
   }
 }
 

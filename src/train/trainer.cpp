@@ -30,14 +30,17 @@ Trainer::Trainer(Device& device, Communicator& communicator, StateStore& store, 
   }
 }
 
-Recording Trainer::start(const std::vector<int64_t>& rows, double progress, bool last_part) const {
+Recording Trainer::start(const std::vector<int64_t>& rows, int64_t step, double progress) const {
   return {.communicator = communicator_,
           .training = true,
           .compute = options_.compute,
           .parameters = device_.parameter_dtype(),
           .rows = rows,
           .synchronise_statistics = options_.synchronise_statistics,
-          .last_part = last_part,
+          .seed = options_.seed,
+          .step = step,
+          .part = parts_done_,
+          .last_part = parts_done_ + 1 == options_.parts,
           .progress = progress};
 }
 
@@ -50,7 +53,7 @@ std::vector<Tensor> Trainer::differentiate_all(const Tensor& loss,
 
 void Trainer::prepare(const Fields& example, const std::vector<int64_t>& rows) {
   LACUNA_CHECK(parameters_.empty());
-  Recording recording = start(rows, 0);
+  Recording recording = start(rows, 0, 0);
   const Tensor loss = loss_(example, recording);
   const std::vector<State*> all = store_.select("", Role::parameter);
   const std::vector<Tensor> gradients = differentiate_all(loss, all);
@@ -85,9 +88,10 @@ std::vector<Tensor> Trainer::reduced(std::vector<Tensor> gradients) const {
   return gradients;
 }
 
-void Trainer::accumulate(const Fields& fields, const std::vector<int64_t>& rows, double progress) {
+void Trainer::accumulate(const Fields& fields, const std::vector<int64_t>& rows, int64_t step,
+                         double progress) {
   LACUNA_CHECK(parts_done_ + 1 < options_.parts);
-  Recording recording = start(rows, progress, false);
+  Recording recording = start(rows, step, progress);
   const Tensor loss = loss_(fields, recording);
   const std::vector<Tensor> gradients = differentiate_all(loss, parameters_);
   for (size_t i = 0; i < gradients.size(); ++i) {
@@ -105,7 +109,7 @@ void Trainer::accumulate(const Fields& fields, const std::vector<int64_t>& rows,
 StepResult Trainer::step(const Fields& fields, const std::vector<int64_t>& rows, int64_t step,
                          double rate, double progress) {
   LACUNA_CHECK(parts_done_ + 1 == options_.parts);
-  Recording recording = start(rows, progress);
+  Recording recording = start(rows, step, progress);
   const Tensor loss = loss_(fields, recording);
   std::vector<Tensor> gradients = differentiate_all(loss, parameters_);
   if (parts_done_ > 0) {
@@ -154,7 +158,7 @@ void Trainer::add_results(const Recording& recording) {
 
 std::map<std::string, HostTensor> Trainer::gradients(const Fields& fields,
                                                      const std::vector<int64_t>& rows) {
-  Recording recording = start(rows, 0);
+  Recording recording = start(rows, 0, 0);
   const Tensor loss = loss_(fields, recording);
   const std::vector<Tensor> sums = reduced(differentiate_all(loss, parameters_));
   std::vector<Tensor> outputs = {loss};

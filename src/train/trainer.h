@@ -22,6 +22,7 @@ struct TrainerOptions {
   size_t bucket_bytes = size_t{4} << 20;  // of gradients per collective
   // Parts that a step's batch is taken in, one after the other; their gradients are averaged.
   int64_t parts = 1;
+  uint64_t seed = 0;  // of what layers draw
   PlanOptions plan;
 };
 
@@ -44,7 +45,8 @@ class Trainer {
 
   // A part of a step but the last: adds up its gradients and changes no parameter. Normalisation sees
   // the part alone.
-  void accumulate(const Fields& fields, const std::vector<int64_t>& rows, double progress);
+  void accumulate(const Fields& fields, const std::vector<int64_t>& rows, int64_t step,
+                  double progress);
 
   // One step, or its last part. `rows`: of the global batch (of the part), per rank; `step` counts from
   // 0; `progress` in [0, 1].
@@ -59,7 +61,7 @@ class Trainer {
   const Executor& executor() const { return executor_; }
 
  private:
-  Recording start(const std::vector<int64_t>& rows, double progress, bool last_part = true) const;
+  Recording start(const std::vector<int64_t>& rows, int64_t step, double progress) const;
   std::vector<Tensor> differentiate_all(const Tensor& loss, const std::vector<State*>& by) const;
   std::vector<Tensor> reduced(std::vector<Tensor> gradients) const;
   void add_results(const Recording& recording);

@@ -24,7 +24,7 @@ import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
-from torchvision.models.resnet import BasicBlock, ResNet
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 # ------------------------------------------------------------------- Lacuna's draws (src/base/random.h)
 
@@ -119,11 +119,13 @@ def write_case(file, name, attributes, tensors):
 # ------------------------------------------------------------------------------------------- networks
 
 
-class Encoder(ResNet):
-    """torchvision's ResNet-18 of another width, with another stem and no classifier."""
+class ResNetEncoder(ResNet):
+    """torchvision's ResNets of another width, with another stem and no classifier."""
 
     def __init__(self, case):
-        super().__init__(BasicBlock, [2, 2, 2, 2])
+        block, counts = {"resnet18": (BasicBlock, [2, 2, 2, 2]), "resnet34": (BasicBlock, [3, 4, 6, 3]),
+                         "resnet50": (Bottleneck, [3, 4, 6, 3])}[case["encoder"]]
+        super().__init__(block, counts)
         width = self.inplanes = case["width"]
         if case["stem"] == "imagenet":
             self.conv1 = nn.Conv2d(case["channels"], width, 7, 2, 3, bias=False)
@@ -132,15 +134,96 @@ class Encoder(ResNet):
             self.maxpool = nn.Identity()
         self.bn1 = nn.BatchNorm2d(width)
         for stage in range(4):
-            layer = self._make_layer(BasicBlock, width << stage, 2, stride=1 if stage == 0 else 2)
+            layer = self._make_layer(block, width << stage, counts[stage],
+                                     stride=1 if stage == 0 else 2)
             setattr(self, f"layer{stage + 1}", layer)
         self.fc = nn.Identity()
-        self.features = width * 8
+        self.features = width * 8 * block.expansion
         self.stride = 8 * (4 if case["stem"] == "imagenet" else case["stem_stride"])
 
     def map(self, x):
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+
+
+class Attention(nn.Module):
+    def __init__(self, features, heads):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(features, 3 * features)
+        self.proj = nn.Linear(features, features)
+
+    def forward(self, x):
+        b, n, d = x.shape
+        q, k, v = self.qkv(x).reshape(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        weights = (q @ k.transpose(-1, -2) / math.sqrt(d // self.heads)).softmax(-1)
+        return self.proj((weights @ v).transpose(1, 2).reshape(b, n, d))
+
+
+class Block(nn.Module):
+    """Dosovitskiy et al. 2021, eq. 2 and 3."""
+
+    def __init__(self, features, heads):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(features, eps=1e-6)
+        self.attn = Attention(features, heads)
+        self.norm2 = nn.LayerNorm(features, eps=1e-6)
+        self.mlp = nn.ModuleDict({"fc1": nn.Linear(features, 4 * features),
+                                  "fc2": nn.Linear(4 * features, features)})
+
+    def forward(self, x):
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp["fc2"](F.gelu(self.mlp["fc1"](self.norm2(x))))
+
+
+def sine_positions(rows, columns, features):
+    """He et al. 2022 (MAE): half of the features by the column, half by the row, sines then cosines."""
+    omega = 1 / 10000 ** (np.arange(features // 4) / (features / 4))
+    row, column = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
+    angles = [np.outer(at.reshape(-1), omega) for at in (column, row)]
+    return torch.from_numpy(np.concatenate([f(a) for a in angles for f in (np.sin, np.cos)], 1))
+
+
+class Vit(nn.Module):
+    """By timm's names."""
+
+    def __init__(self, case):
+        super().__init__()
+        d, patch = self.features, self.stride = case["features"], case["patch"]
+        self.rows, self.columns = case["height"] // patch, case["length"] // patch
+        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(case["channels"], d, patch, patch)})
+        self.first = 1 if case["pool"] == "class" else 0
+        if self.first:
+            self.cls_token = nn.Parameter(torch.zeros(1, 1, d))
+        if case["positions"] == "sine":
+            sines = sine_positions(self.rows, self.columns, d)
+            self.register_buffer("pos_embed", torch.cat([torch.zeros(self.first, d), sines])[None])
+        else:
+            count = self.first + self.rows * self.columns
+            self.pos_embed = nn.Parameter(torch.zeros(1, count, d))
+        self.blocks = nn.ModuleList(Block(d, case["heads"]) for _ in range(case["depth"]))
+        self.norm = nn.LayerNorm(d, eps=1e-6)
+
+    def tokens(self, x):
+        x = self.patch_embed["proj"](x).flatten(2).transpose(1, 2)
+        if self.first:
+            x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1)
+        x = x + self.pos_embed
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x)
+
+    def map(self, x):
+        patches = self.tokens(x)[:, self.first:]
+        return patches.transpose(1, 2).unflatten(2, (self.rows, self.columns))
+
+    def forward(self, x):
+        x = self.tokens(x)
+        return x[:, 0] if self.first else x.mean(1)
+
+
+def Encoder(case):
+    return Vit(case) if case["encoder"].startswith("vit") else ResNetEncoder(case)
 
 
 class Stage(nn.Module):
@@ -181,7 +264,7 @@ class DecoderStage(nn.Module):
 class Decoder(nn.Module):
     def __init__(self, encoder, channels):
         super().__init__()
-        self.count = encoder.stride.bit_length() - 1
+        self.count = (encoder.stride - 1).bit_length()
         a = encoder.features
         for i in range(self.count):
             b = max(8, a // 2)
@@ -288,10 +371,13 @@ OBJECTIVES = {"features": Features, "simclr": SimClr, "byol": Byol, "rotation": 
               "inpaint": Inpaint}
 
 
-def deviation(module):
-    """Of initial weights: torchvision's for convolutions, 1 / sqrt(in) for linear layers."""
+def deviation(module, name):
+    """Of initial weights: torchvision's for convolutions, 1 / sqrt(in) for linear layers, of which a patch
+    embedding is one, 0.02 for embeddings."""
+    if name.endswith(("cls_token", "pos_embed")):
+        return 0.02
     fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(module.weight)
-    if isinstance(module, nn.Conv2d):
+    if isinstance(module, nn.Conv2d) and not name.endswith("patch_embed.proj.weight"):
         return nn.init.calculate_gain("relu") / math.sqrt(fan_out)
     return 1 / math.sqrt(fan_in)
 
@@ -303,12 +389,15 @@ def tensors_of(model):
 def draw_weights(model):
     """Weights by Lacuna's initialisation; norms, biases and statistics by draws of the tests' own, since
     ones and zeros would hide errors. A teacher's weights are its student's."""
+    fixed = {name for name, _ in model.named_buffers() if name.endswith("pos_embed")}
     for name, tensor in tensors_of(model).items():
+        if name in fixed:
+            continue
         if tensor.dim() > 1:
             source = name.removeprefix("teacher.")
             module = model.get_submodule(source.rpartition(".")[0])
             draws = Draws(1, INITIAL_WEIGHTS, hash_name(source)).normal(tensor.numel())
-            value = torch.from_numpy(draws).reshape(tensor.shape) * deviation(module)
+            value = torch.from_numpy(draws).reshape(tensor.shape) * deviation(module, source)
         else:
             value = test_normal(name, tensor.shape)
             if name.endswith("running_var"):
@@ -327,7 +416,7 @@ def draw_fields(case, seed):
     for view in ("view0", "view1"):
         image = test_normal(view, (b, h, w, c), seed).float().double()
         fields[view] = image.permute(0, 3, 1, 2).contiguous()
-    fields["functional"] = test_normal("functional", (b, 8 * case["width"]), seed).float().double()
+    fields["functional"] = test_normal("functional", (b, case["features"]), seed).float().double()
     rotation = Draws(seed, TEST, hash_name("rotation")).uniform(b) * 4
     fields["rotation"] = torch.from_numpy(rotation.astype(np.int64))
     mask = Draws(seed, TEST, hash_name("mask")).uniform(b * h * w) < case["mask"]
@@ -375,10 +464,10 @@ def agree(exact, rounded):
     return True
 
 
-RATE, MOMENTUM_SGD, DECAY = 0.002, 0.9, 1e-4
+MOMENTUM_SGD, DECAY = 0.9, 1e-4
 
 
-def run(model, fields):
+def run(model, fields, rate):
     """One SGD step, then evaluation: the case's tensors."""
     model.train()
     probe = copy.deepcopy(model)
@@ -389,9 +478,11 @@ def run(model, fields):
     trained = {k: p for k, p in model.named_parameters() if p.requires_grad}
     for name, parameter in trained.items():
         tensors["gradient/" + name] = parameter.grad
-    groups = [{"params": [p for p in trained.values() if p.dim() > 1], "weight_decay": DECAY},
-              {"params": [p for p in trained.values() if p.dim() <= 1], "weight_decay": 0.0}]
-    torch.optim.SGD(groups, lr=RATE, momentum=MOMENTUM_SGD).step()
+    decayed = {k for k, p in trained.items()
+               if p.dim() > 1 and not k.endswith(("cls_token", "pos_embed"))}
+    groups = [{"params": [p for k, p in trained.items() if k in decayed], "weight_decay": DECAY},
+              {"params": [p for k, p in trained.items() if k not in decayed], "weight_decay": 0.0}]
+    torch.optim.SGD(groups, lr=rate, momentum=MOMENTUM_SGD).step()
     if hasattr(model, "after_step"):
         model.after_step()
     for name, tensor in tensors_of(model).items():
@@ -427,12 +518,31 @@ NETWORKS = {
     "byol": dict(objective="byol", width=4, channels=1, height=15, length=15, batch=8),
     "rotation": dict(objective="rotation", width=6, channels=3, height=19, length=19, batch=5),
     "inpaint": dict(objective="inpaint", width=4, channels=3, height=21, length=18, batch=4),
+    "resnet34": dict(objective="features", encoder="resnet34", width=3, channels=3, height=17, length=13,
+                     batch=5),
+    "resnet50": dict(objective="features", encoder="resnet50", width=2, channels=3, height=17, length=13,
+                     batch=4, rate=1e-5),
+    "vit_of_class_token": dict(objective="features", encoder="vit", features=24, heads=3, depth=3, patch=4,
+                               channels=3, height=12, length=20, batch=3),
+    "vit_of_mean_and_sines": dict(objective="features", encoder="vit", features=16, heads=2, depth=2,
+                                  patch=3, pool="mean", positions="sine", channels=1, height=9, length=12,
+                                  batch=4),
+    "vit_of_class_token_and_sines": dict(objective="features", encoder="vit", features=16, heads=1,
+                                         depth=1, patch=7, positions="sine", channels=2, height=14,
+                                         length=7, batch=4),
+    "simclr_vit": dict(objective="simclr", encoder="vit_tiny", features=192, heads=3, depth=2, patch=4,
+                       channels=1, height=16, length=12, batch=5),
+    "inpaint_vit": dict(objective="inpaint", encoder="vit_tiny", features=192, heads=3, depth=2, patch=7,
+                        pool="mean", channels=3, height=14, length=14, batch=3),
 }
-DEFAULTS = dict(stem="small", stem_stride=1, mask=0.25)
+DEFAULTS = dict(encoder="resnet18", stem="small", stem_stride=1, mask=0.25, pool="class",
+                positions="learned", width=0, rate=0.002)
 
 
 def network(file, name, given):
     case = DEFAULTS | given
+    if "features" not in case:
+        case["features"] = case["width"] * (32 if case["encoder"] == "resnet50" else 8)
     model = OBJECTIVES[case["objective"]](case).double()
     draw_weights(model)
     single = copy.deepcopy(model).float()
@@ -444,11 +554,11 @@ def network(file, name, given):
             break
     else:
         raise SystemExit(f"{name}: no inputs on which PyTorch agrees with itself; make the case smaller")
-    tensors = run(model, fields)
-    own = worst(tensors, run(single, rounded_fields))
+    tensors = run(model, fields, case["rate"])
+    own = worst(tensors, run(single, rounded_fields, case["rate"]))
     print(f"{name}: {len(tensors)} tensors, inputs rejected: {rejected}, "
           f"PyTorch's float32: forward {own['forward']:.1e}, backward {own['backward']:.1e}")
-    attributes = case | dict(seed=seed, rejected=rejected, rate=RATE, temperature=TEMPERATURE,
+    attributes = case | dict(seed=seed, rejected=rejected, temperature=TEMPERATURE,
                              pytorch_float32_forward=own["forward"],
                              pytorch_float32_backward=own["backward"])
     write_case(file, f"network/{name}", attributes, tensors)

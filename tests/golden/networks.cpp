@@ -6,6 +6,7 @@
 #include <set>
 
 #include "encoders/resnet.h"
+#include "encoders/vit.h"
 #include "golden/golden.h"
 #include "ops/matrix_product.h"
 #include "ops/shape.h"
@@ -25,7 +26,7 @@ class Inputs {
     Shape image = pixels;
     image.set(-1, c.integer("channels"));
     for (const char* view : {"view0", "view1"}) add(view, image, normal(view, image, seed));
-    const Shape features{batch, 8 * c.integer("width")};
+    const Shape features{batch, c.integer("features")};
     add("functional", features, normal("functional", features, seed));
     const Draws mask(seed, Purpose::test, hash_name("mask"));
     add("mask", pixels, [&](uint32_t i) { return mask.uniform(i) < c.number("mask") ? 1.f : 0.f; });
@@ -58,8 +59,35 @@ class Inputs {
   Fields fields_;
 };
 
+bool is_vit(const Case& c) { return c.text("encoder").starts_with("vit"); }
+
 std::string encoder_options(const Case& c) {
-  return concat("stem = \"", c.text("stem"), "\"\nstem_stride = ", c.integer("stem_stride"), "\n");
+  const std::string name = concat("name = \"", c.text("encoder"), "\"\n");
+  if (is_vit(c)) {
+    return concat(name, "patch = ", c.integer("patch"), "\ndepth = ", c.integer("depth"),
+                  "\npool = \"", c.text("pool"), "\"\npositions = \"", c.text("positions"), "\"\n");
+  }
+  return concat(name, "width = ", c.integer("width"), "\nstem = \"", c.text("stem"),
+                "\"\nstem_stride = ", c.integer("stem_stride"), "\n");
+}
+
+// An encoder of any size, for cases without an objective.
+std::unique_ptr<Encoder> make_encoder(const Case& c, Scope scope) {
+  const Shape sample{c.integer("height"), c.integer("length"), c.integer("channels")};
+  if (is_vit(c)) {
+    return make_vit({.features = c.integer("features"),
+                     .depth = c.integer("depth"),
+                     .heads = c.integer("heads"),
+                     .patch = c.integer("patch"),
+                     .class_token = c.text("pool") == "class",
+                     .sine_positions = c.text("positions") == "sine"},
+                    sample, scope);
+  }
+  ResNetOptions options = resnet_blocks(c.text("encoder"));
+  options.width = c.integer("width");
+  options.imagenet_stem = c.text("stem") == "imagenet";
+  options.stem_stride = c.integer("stem_stride");
+  return make_resnet(options, sample[2], scope);
 }
 
 // The linear functional of the features whose gradient the cases without an objective have.
@@ -105,20 +133,14 @@ class Network {
  private:
   void make() {
     const std::string name = case_.text("objective");
-    const int64_t width = case_.integer("width");
-    const int64_t channels = case_.integer("channels");
     if (name == "features") {
-      const ResNetOptions options{.width = width,
-                                  .imagenet_stem = case_.text("stem") == "imagenet",
-                                  .stem_stride = case_.integer("stem_stride")};
-      own_encoder_ = make_resnet18(options, channels, Scope(store_, 1) / "encoder");
+      own_encoder_ = make_encoder(case_, Scope(store_, 1) / "encoder");
       encoder_ = own_encoder_.get();
       return;
     }
-    views_.sample = {case_.integer("height"), case_.integer("length"), channels};
+    views_.sample = {case_.integer("height"), case_.integer("length"), case_.integer("channels")};
     views_.augment.mask = case_.number("mask");
-    configuration_ = testing::small_configuration(name, {.channels = channels, .width = width},
-                                                  encoder_options(case_));
+    configuration_ = testing::small_configuration(name, {.encoder = encoder_options(case_)});
     objective_ = make_objective({*configuration_, Scope(store_, 1),
                                  encoder_factory(*configuration_, views_.sample), views_});
     encoder_ = objective_->network(Weights::student).encoder;
@@ -172,11 +194,11 @@ class Network {
   const Encoder* encoder_ = nullptr;
 };
 
-// All cases of one objective on every device; how many there are.
-int check_networks(std::string_view objective) {
+// All cases of one objective, and of encoders whose names begin so, on every device; how many there are.
+int check_networks(std::string_view objective, std::string_view encoder = "") {
   int cases = 0;
   for_each_case("network", [&](const std::string& name, const Case& c) {
-    if (c.text("objective") != objective) return;
+    if (c.text("objective") != objective || !c.text("encoder").starts_with(encoder)) return;
     for (const Setting& setting : settings()) {
       check(c, Network(c, setting).results(), setting.limits, concat(name, setting));
     }
@@ -190,17 +212,21 @@ int check_networks(std::string_view objective) {
 // Each checks what the training step computes: features and loss, the gradient of every parameter;
 // then, after one step of SGD, every weight, running statistic and teacher; and evaluation with them.
 
-TEST_CASE("ResNet-18 with every stem agrees with torchvision forward and backward") {
-  CHECK(check_networks("features") == 3);
+TEST_CASE("ResNets with every stem agree with torchvision forward and backward") {
+  CHECK(check_networks("features", "resnet") == 5);
 }
 
-TEST_CASE("SimCLR agrees with PyTorch") { CHECK(check_networks("simclr") == 2); }
+TEST_CASE("vision transformers agree with PyTorch forward and backward") {
+  CHECK(check_networks("features", "vit") == 3);
+}
+
+TEST_CASE("SimCLR agrees with PyTorch") { CHECK(check_networks("simclr") == 3); }
 
 TEST_CASE("BYOL agrees with PyTorch and its teacher too") { CHECK(check_networks("byol") == 1); }
 
 TEST_CASE("rotation prediction agrees with PyTorch") { CHECK(check_networks("rotation") == 1); }
 
-TEST_CASE("inpainting agrees with PyTorch") { CHECK(check_networks("inpaint") == 1); }
+TEST_CASE("inpainting agrees with PyTorch") { CHECK(check_networks("inpaint") == 2); }
 
 TEST_CASE("every objective has golden values and all golden values are of an objective") {
   std::set<std::string> golden;

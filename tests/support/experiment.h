@@ -15,8 +15,12 @@ namespace lacuna::testing {
 struct SmallImages {
   int64_t size = 16;
   int64_t channels = 1;
-  int64_t width = 4;
+  int64_t width = 4;         // of a ResNet-18
+  std::string encoder = "";  // lines of [encoder] instead, if there are any
 };
+
+// A small vision transformer that draws.
+inline const std::string small_vit = "name = \"vit_tiny\"\npatch = 8\ndepth = 1\ndrop_path = 0.5\n";
 
 // The configuration of an objective with narrow heads.
 inline Configuration small_configuration(std::string_view objective, const SmallImages& images,
@@ -25,7 +29,9 @@ inline Configuration small_configuration(std::string_view objective, const Small
   schema.add(objective_keys()).add(encoder_keys()).add(optimizer_keys());
   std::string text = concat("[objective]\nname = \"", objective, "\"\n");
   if (objective == "simclr" || objective == "byol") text += "hidden = 16\nprojection = 8\n";
-  text += concat("[encoder]\nwidth = ", images.width, "\n", more);
+  text += "[encoder]\n" + images.encoder;
+  if (images.encoder.empty()) text += concat("width = ", images.width, "\n");
+  text += more;
   return Configuration::from_text(text, schema, "small.toml");
 }
 

@@ -24,7 +24,7 @@ TEST_CASE("a step in parts uses the mean of the gradients of its parts") {
   std::map<std::string, std::vector<double>> before;
   for (const State* state : parted.trainer().parameters()) before[state->name()] = state->values();
   constexpr double rate = 0.5;
-  parted.trainer().accumulate(first.fields(), {4}, 0);
+  parted.trainer().accumulate(first.fields(), {4}, 0, 0);
   const StepResult result = parted.trainer().step(second.fields(), {4}, 0, rate, 0);
   CHECK(result.metrics.at("rotation_accuracy") >= 0);
   for (const State* state : parted.trainer().parameters()) {
@@ -44,7 +44,7 @@ TEST_CASE("a step in parts uses the mean of the gradients of its parts") {
   }
   const auto c = whole.trainer().gradients(first.fields(), {4});
   const auto d = whole.trainer().gradients(second.fields(), {4});
-  parted.trainer().accumulate(first.fields(), {4}, 0);
+  parted.trainer().accumulate(first.fields(), {4}, 0, 0);
   parted.trainer().step(second.fields(), {4}, 1, rate, 0);
   for (const State* state : parted.trainer().parameters()) {
     CAPTURE(state->name());
@@ -69,7 +69,7 @@ TEST_CASE("a teacher moves once a step however many parts it has") {
     return experiment.store().find("teacher.encoder.conv1.weight")->values();
   };
   const auto before = teacher();
-  experiment.trainer().accumulate(batch.fields(), {4}, 0);
+  experiment.trainer().accumulate(batch.fields(), {4}, 0, 0);
   CHECK(teacher() == before);
   experiment.trainer().step(batch.fields(), {4}, 0, 0.1, 0);
   const auto student = experiment.store().find("encoder.conv1.weight")->values();

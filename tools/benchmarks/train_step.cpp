@@ -53,7 +53,7 @@ class TrainStep {
       : device_(make_device("cpu", threads)),
         communicator_(self_communicator()),
         store_(*device_),
-        classifier_([](Scope scope) { return make_resnet18({}, channels, scope); }, classes,
+        classifier_([](Scope scope) { return make_resnet({}, channels, scope); }, classes,
                     Scope(store_, 1)),
         data_(batch),
         rows_{batch},

@@ -1,0 +1,42 @@
+#include "nn/transformer.h"
+
+#include "ops/attention.h"
+#include "ops/elementwise.h"
+#include "ops/layer_norm.h"
+
+namespace lacuna {
+
+LayerNorm::LayerNorm(Scope scope, int64_t features)
+    : weight_(scope.constant("weight", {features}, 1)),
+      bias_(scope.constant("bias", {features}, 0)) {}
+
+Tensor LayerNorm::operator()(const Tensor& x) const {
+  return layer_norm(x, weight_.tensor(), bias_.tensor(), 1e-6);
+}
+
+Tensor stochastic_depth(const Tensor& x, double rate, Recording& recording) {
+  if (rate == 0 || !recording.draws()) return x;
+  const double kept = 1 / (1 - rate);
+  return scale_rows(x, recording.per_row("stochastic_depth", Purpose::stochastic_depth,
+                                         [=](double u) { return u < rate ? 0 : kept; }));
+}
+
+TransformerBlock::TransformerBlock(Scope scope, int64_t features, int64_t heads, double drop_path)
+    : heads_(heads),
+      drop_path_(drop_path),
+      norm1_(scope / "norm1", features),
+      qkv_(scope / "attn.qkv", features, 3 * features),
+      projection_(scope / "attn.proj", features, features),
+      norm2_(scope / "norm2", features),
+      fc1_(scope / "mlp.fc1", features, 4 * features),
+      fc2_(scope / "mlp.fc2", 4 * features, features) {}
+
+Tensor TransformerBlock::operator()(const Tensor& x, Recording& recording) const {
+  const Tensor attended = self_attention(qkv_(norm1_(x), recording), heads_);
+  const Tensor y =
+      add(x, stochastic_depth(projection_(attended, recording), drop_path_, recording));
+  const Tensor hidden = gelu(fc1_(norm2_(y), recording));
+  return add(y, stochastic_depth(fc2_(hidden, recording), drop_path_, recording));
+}
+
+}  // namespace lacuna

@@ -1,0 +1,43 @@
+// Parts of transformers, on sequences of tokens [B, L, D]. Names of parameters are timm's.
+#pragma once
+
+#include "nn/layers.h"
+
+namespace lacuna {
+
+// Normalisation of each token over its features (epsilon 1e-6, as ViT and MAE have it).
+class LayerNorm {
+ public:
+  LayerNorm(Scope scope, int64_t features);
+  Tensor operator()(const Tensor& x) const;
+
+ private:
+  State& weight_;
+  State& bias_;
+};
+
+// Stochastic depth (Huang et al. 2016, "Deep networks with stochastic depth"): each sample's
+// x [B, ..] becomes zeros with probability `rate`, else x / (1 - rate); x itself when evaluating. Draws
+// belong to (seed, step, part, place in the recording, row of the global batch), so they are the same
+// on any number of ranks and after a restart.
+Tensor stochastic_depth(const Tensor& x, double rate, Recording& recording);
+
+// Self-attention and a perceptron of four times the width, each normalised before and added to its
+// input (Dosovitskiy et al. 2021, eq. 2 and 3); either is left out by stochastic depth.
+class TransformerBlock {
+ public:
+  TransformerBlock(Scope scope, int64_t features, int64_t heads, double drop_path);
+  Tensor operator()(const Tensor& x, Recording& recording) const;
+
+ private:
+  int64_t heads_;
+  double drop_path_;
+  LayerNorm norm1_;
+  Linear qkv_;
+  Linear projection_;
+  LayerNorm norm2_;
+  Linear fc1_;
+  Linear fc2_;
+};
+
+}  // namespace lacuna

@@ -1,0 +1,93 @@
+// Every architecture of the list, by the same tests, and what each family refuses.
+#include "encoders/list.h"
+
+#include <catch2/catch.hpp>
+
+#include "base/error.h"
+#include "graph/executor.h"
+
+using namespace lacuna;
+
+namespace {
+
+Configuration configuration_of(std::string_view name, const std::string& more = "") {
+  Schema schema;
+  schema.add(encoder_keys());
+  return Configuration::from_text(concat("[encoder]\nname = \"", name, "\"\n", more), schema,
+                                  "encoder.toml");
+}
+
+// Parameters of an encoder for images of 224 x 224 x 3, without its being filled: counted.
+int64_t parameters_of(std::string_view name, const std::string& more) {
+  const std::unique_ptr<Device> device = make_device("cpu", 1);
+  StateStore store(*device);
+  encoder_factory(configuration_of(name, more), {224, 224, 3})(Scope(store, 1));
+  int64_t count = 0;
+  for (const State* state : store.select("", Role::parameter)) count += state->shape().count();
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("every encoder has the shapes that it promises and takes no samples") {
+  const auto self = self_communicator();
+  const std::unique_ptr<Device> device = make_device("cpu", 1);
+  for (const EncoderEntry& entry : encoders()) {
+    CAPTURE(entry.name);
+    StateStore store(*device);
+    const auto encoder =
+        encoder_factory(configuration_of(entry.name), {32, 48, 2})(Scope(store, 1));
+    Recording recording{.communicator = *self, .rows = {0}};
+    const HostTensor none(DType::f32, {0, 32, 48, 2});
+    const Tensor x = host_leaf("x", none);
+    const Tensor features = (*encoder)(x, recording);
+    const Tensor map = encoder->map(x, recording);
+    CHECK(features.shape() == Shape{0, encoder->features()});
+    CHECK(map.shape() ==
+          Shape{0, 32 / encoder->stride(), 48 / encoder->stride(), encoder->features()});
+    Executor executor(*device);
+    executor.run({features, map});
+    CHECK(executor.output(0).shape().count() == 0);
+  }
+}
+
+// torchvision's and timm's models without their classifier: 1000 (features + 1) parameters fewer.
+TEST_CASE("encoders have as many parameters as torchvision's and timm's models of their name") {
+  const std::string imagenet = "stem = \"imagenet\"\n";
+  CHECK(parameters_of("resnet18", imagenet) == 11689512 - 1000 * 513);
+  CHECK(parameters_of("resnet34", imagenet) == 21797672 - 1000 * 513);
+  CHECK(parameters_of("resnet50", imagenet) == 25557032 - 1000 * 2049);
+  CHECK(parameters_of("vit_tiny", "") == 5717416 - 1000 * 193);
+  CHECK(parameters_of("vit_small", "") == 22050664 - 1000 * 385);
+  CHECK(parameters_of("vit_base", "") == 86567656 - 1000 * 769);
+}
+
+TEST_CASE("encoders of images refuse other samples by their shape") {
+  const std::unique_ptr<Device> device = make_device("cpu", 1);
+  for (const EncoderEntry& entry : encoders()) {
+    StateStore store(*device);
+    CHECK_THROWS_WITH(encoder_factory(configuration_of(entry.name), {100, 3})(Scope(store, 1)),
+                      Catch::Contains(concat("encoder ", entry.name, " takes images")) &&
+                          Catch::Contains("[100, 3]"));
+  }
+}
+
+TEST_CASE("a vision transformer refuses patches that do not divide the image") {
+  const std::unique_ptr<Device> device = make_device("cpu", 1);
+  StateStore store(*device);
+  const Configuration c = configuration_of("vit_tiny", "patch = 5\n");
+  CHECK_THROWS_WITH(encoder_factory(c, {28, 28, 1})(Scope(store, 1)),
+                    Catch::Contains("encoder.toml, line 3") &&
+                        Catch::Contains("encoder.patch = 5 does not divide images of 28 x 28"));
+}
+
+TEST_CASE("embeddings of tokens are not decayed") {
+  const std::unique_ptr<Device> device = make_device("cpu", 1);
+  StateStore store(*device);
+  encoder_factory(configuration_of("vit_tiny", "depth = 1\n"), {32, 32, 1})(Scope(store, 1));
+  CHECK_FALSE(store.find("cls_token")->decays());
+  CHECK_FALSE(store.find("pos_embed")->decays());
+  CHECK_FALSE(store.find("norm.weight")->decays());
+  CHECK(store.find("blocks.0.attn.qkv.weight")->decays());
+  CHECK(store.find("patch_embed.proj.weight")->decays());
+}

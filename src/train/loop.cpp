@@ -30,6 +30,8 @@ std::string axes_of(const State& state) {
   switch (state.shape().rank()) {
     case 4:
       return "out_channel, in_channel, row, column";
+    case 3:
+      return "one, token, feature";
     case 2:
       return "out_feature, in_feature";
     case 1:

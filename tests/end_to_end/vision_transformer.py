@@ -1,0 +1,54 @@
+"""A vision transformer through the whole program: it needs no case of its own in any stage."""
+
+import h5py
+import numpy
+
+import support
+
+
+class VisionTransformer(support.EndToEndTest):
+    def setUp(self):
+        super().setUp()
+        support.write_images(self.path("data.h5"), samples=80, size=(16, 24), channels=2, chunk=8)
+        support.write_experiment(self.path("a.toml"))
+        text = self.path("a.toml").read_text().replace(
+            "width = 4", 'name = "vit_tiny"\npatch = 8\ndepth = 2\ndrop_path = 0.2')
+        self.path("a.toml").write_text(text)
+
+    def test_pretrain_embed_and_finetune(self):
+        self.succeeds("pretrain", "a.toml", "--run", "run", ranks=2)
+        self.succeeds("embed", "run", "--data", "data.h5", "--out", "z.h5", ranks=2)
+        self.succeeds("embed", "run", "--data", "data.h5", "--out", "alone.h5")
+        with h5py.File(self.path("z.h5")) as two, h5py.File(self.path("alone.h5")) as one:
+            self.assertEqual(one["z"].shape, (80, 192))
+            self.assertLess(numpy.abs(one["z"][:] - two["z"][:]).max(), 1e-4)
+            self.assertEqual(len({tuple(row) for row in one["z"][:]}), 80)
+        self.path("probe.toml").write_text("""
+[task]
+name = "classify"
+labels = 1.0
+draws = 1
+steps = 4
+rates = [1e-3, 1e-2]
+[data]
+files = "data.h5"
+dataset = "images"
+label = "labels"
+[test]
+dataset = "images"
+label = "labels"
+[train]
+batch = 8
+""")
+        self.succeeds("finetune", "probe.toml", "--from", "run", "--run", "probe", ranks=2)
+        names = support.checkpoint_tensors(support.checkpoint_folder(self.path("run"), 20))
+        self.assertEqual(names["encoder.pos_embed"].shape, (1, 7, 192))
+        self.assertEqual(names["encoder.blocks.1.attn.qkv.weight"].shape, (576, 192))
+
+    def test_patches_that_do_not_fit_are_refused(self):
+        for ranks in (None, 3):
+            result = self.lacuna("pretrain", "a.toml", "--run", "bad", "--set", "encoder.patch=7",
+                                 ranks=ranks)
+            self.assertEqual(result.status, 2, result)
+            self.assertIn("encoder.patch = 7 does not divide images of 16 x 24", result.complaint())
+            self.assertFalse(self.path("bad").exists())

@@ -5,6 +5,7 @@ that a short sweep finds the setting at which the peer is fastest, and ours.
 """
 import argparse
 import contextlib
+import dataclasses
 import itertools
 import json
 import os
@@ -23,7 +24,7 @@ import numpy
 HERE = pathlib.Path(__file__).resolve().parent
 PROCESSORS = 2
 BATCH = 256
-WANTED = {"train_f32_eager": 1.05, "simclr_e2e": 1.2}
+WANTED = {"train_f32_eager": 1.05, "train_vit_f32_eager": 1.05, "simclr_e2e": 1.2}
 WAIT_POLICY_LIMIT = 1.1  # the slowest of ours by OMP_WAIT_POLICY, over the fastest
 POLICIES = ("default", "passive")
 LAYOUTS = ("contiguous", "channels_last")
@@ -106,30 +107,56 @@ class Stepper:
         self.process.communicate()
 
 
-def train_flops(batch):
-    """Of a step: forward, and twice that backward; two for each multiply-add of the convolutions."""
+def resnet_multiply_adds():
+    """Of the convolutions, forward."""
     multiply_adds = 32 * 32 * 9 * 3 * 64
     for stage in range(4):
         width, pixels = 64 << stage, (32 >> stage) ** 2
         multiply_adds += 4 * pixels * 9 * width * width
         if stage > 0:  # the first convolution has half the inputs; a 1x1 convolution beside it
             multiply_adds += pixels * width * (width // 2) * (1 - 9)
-    return 3 * 2 * multiply_adds * batch
+    return multiply_adds
 
 
-def peer_step(policy, threads, layout, batch):
-    return Stepper([sys.executable, HERE / "train_step.py", threads, batch, layout],
-                   environment(policy, threads))
+def vit_multiply_adds():
+    """Of ViT-Ti's matrix products, forward: patches; per block and token 12 D^2, and 2 L D of attention."""
+    tokens, features = 14 * 14 + 1, 192
+    return 196 * 768 * features + 12 * tokens * (12 * features**2 + 2 * tokens * features)
 
 
-def sweep_train_step():
-    best = None
-    for setting in itertools.product(POLICIES, (1, 2), LAYOUTS):
-        with contextlib.closing(peer_step(*setting, 64)) as peer:
-            seconds = peer.seconds(3)
-        print(f"  peer, batch 64, {words(setting)}: {seconds:.3f} s", flush=True)
-        best = min(best or (seconds, setting), (seconds, setting))
-    return best[1]
+@dataclasses.dataclass
+class TrainStep:
+    """A step to compare: of which encoder, at which batch, swept at which."""
+    encoder: str
+    batch: int
+    swept: int
+    layouts: tuple
+    multiply_adds: int  # forward, of a sample
+
+    def flops(self):
+        """Forward, and twice that backward; two for each multiply-add."""
+        return 3 * 2 * self.multiply_adds * self.batch
+
+    def peer(self, policy, threads, layout, batch):
+        return Stepper([sys.executable, HERE / "train_step.py", self.encoder, threads, batch, layout],
+                       environment(policy, threads))
+
+    def ours(self, build):
+        return Stepper([build / "tools/benchmarks/train-step", self.encoder, PROCESSORS, self.batch],
+                       environment())
+
+    def sweep(self):
+        best = None
+        for setting in itertools.product(POLICIES, (1, 2), self.layouts):
+            with contextlib.closing(self.peer(*setting, self.swept)) as peer:
+                seconds = peer.seconds(3)
+            print(f"  peer, batch {self.swept}, {words(setting)}: {seconds:.3f} s", flush=True)
+            best = min(best or (seconds, setting), (seconds, setting))
+        return best[1]
+
+
+RESNET_STEP = TrainStep("resnet18", BATCH, 64, LAYOUTS, resnet_multiply_adds())
+VIT_STEP = TrainStep("vit_tiny", 32, 8, LAYOUTS[:1], vit_multiply_adds())
 
 
 def words(setting):
@@ -139,16 +166,15 @@ def words(setting):
     return ", ".join(name.format(value) for name, value in zip(names, setting))
 
 
-def compare_train_step(build, pairs, rate):
-    print("train step of ResNet-18, f32", flush=True)
-    setting = sweep_train_step()
+def compare_train_step(step, build, pairs, rate):
+    print(f"train step of {step.encoder}, f32", flush=True)
+    setting = step.sweep()
     with contextlib.ExitStack() as stack:
-        ours = stack.enter_context(contextlib.closing(
-            Stepper([build / "tools/benchmarks/train-step", PROCESSORS, BATCH], environment())))
-        peer = stack.enter_context(contextlib.closing(peer_step(*setting, BATCH)))
+        ours = stack.enter_context(contextlib.closing(step.ours(build)))
+        peer = stack.enter_context(contextlib.closing(step.peer(*setting, step.batch)))
         figures = take_turns(pairs, lambda: ours.seconds(1), lambda: peer.seconds(1), "{:.3f} s")
-    reached = train_flops(BATCH) / figures["peer"] * 1e-9
-    print(f"  peer {reached:.0f}, ours {train_flops(BATCH) / figures['ours'] * 1e-9:.0f} GFLOP/s; "
+    reached = step.flops() / figures["peer"] * 1e-9
+    print(f"  peer {reached:.0f}, ours {step.flops() / figures['ours'] * 1e-9:.0f} GFLOP/s; "
           f"oneDNN's convolution {rate:.0f}")
     if reached < rate / 4:
         sys.exit(f"bench: the peer's step reaches {reached:.0f} GFLOP/s, below a quarter of oneDNN's "
@@ -332,15 +358,19 @@ def main():
     cpu, torch = processor(), peer_version()
     print(f"{ours_version(options.build)}; PyTorch {torch}; {cpu}, {PROCESSORS} processors; "
           f"oneDNN's convolution {rate:.0f} GFLOP/s", flush=True)
-    step = compare_train_step(options.build, options.pairs, rate)
+    step = compare_train_step(RESNET_STEP, options.build, options.pairs, rate)
+    vit = compare_train_step(VIT_STEP, options.build, options.pairs, rate)
     simclr = compare_simclr(options.build, options.pairs, step["setting"].split(", ")[-1])
-    print(f"\npeer's best: {step['setting']}; {simclr['setting']}\nours: {PROCESSORS} threads; "
+    print(f"\npeer's best: {step['setting']}; {vit['setting']}; "
+          f"{simclr['setting']}\nours: {PROCESSORS} threads; "
           f"{simclr['ranks']} ranks\n\nThe row for docs/performance.md:")
     print(f"| {ours_version(options.build)} | {cpu}, {rate:.0f} GFLOP/s | {torch} | "
           f"{step['ours']:.2f} s | {step['peer']:.2f} s | {step['ratio']:.2f} | "
+          f"{vit['ours']:.2f} s | {vit['peer']:.2f} s | {vit['ratio']:.2f} | "
           f"{simclr['ours']:.0f}/s | {simclr['peer']:.0f}/s | {simclr['ratio']:.2f} | "
           f"{simclr['wait_policy']:.2f} |\n")
-    result = {"train_f32_eager": round(step["ratio"], 3), "simclr_e2e": round(simclr["ratio"], 3),
+    result = {"train_f32_eager": round(step["ratio"], 3),
+              "train_vit_f32_eager": round(vit["ratio"], 3), "simclr_e2e": round(simclr["ratio"], 3),
               "wait_policy": round(simclr["wait_policy"], 3), "peer": torch, "cpu": cpu}
     short = [f"{name} is {result[name]}, {least} is wanted" for name, least in WANTED.items()
              if result[name] < least]

@@ -1,9 +1,10 @@
-// The f32 train step of ResNet-18 (small stem, width 64) on images of 32x32x3 with a linear head and
-// cross entropy: forward, backward, SGD with momentum. Driven by tools/bench, which takes turns with
-// the peer (train_step.py, the same protocol).
+// The f32 train step with a linear head and cross entropy: forward, backward, SGD with momentum; of
+// resnet18 (small stem, width 64) on images of 32x32x3, or of vit_tiny (patches of 16) on images of
+// 224x224x3. Driven by tools/bench, which takes turns with the peer (train_step.py, the same
+// protocol).
 //
-//   train-step THREADS BATCH     says "ready" after two steps; then for each line N on stdin makes N
-//                                steps and prints their seconds, the median of one
+//   train-step ENCODER THREADS BATCH     says "ready" after two steps; then for each line N on stdin
+//                                        makes N steps and prints their seconds, the median of one
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -18,6 +19,7 @@
 #include "base/waiting.h"
 #include "comm/communicator.h"
 #include "encoders/resnet.h"
+#include "encoders/vit.h"
 #include "tasks/classify.h"
 #include "train/trainer.h"
 
@@ -25,12 +27,14 @@ using namespace lacuna;
 
 namespace {
 
-constexpr int64_t edge = 32, channels = 3, classes = 10;
+constexpr int64_t channels = 3, classes = 10;
+
+int64_t edge_of(const std::string& encoder) { return encoder == "vit_tiny" ? 224 : 32; }
 
 // A batch that stays the same, since only its time counts.
 class Data {
  public:
-  explicit Data(int64_t batch)
+  Data(int64_t edge, int64_t batch)
       : images_(DType::f32, {batch, edge, edge, channels}), labels_(DType::i64, {batch}) {
     const Draws draws(1, Purpose::test, 0);
     uint32_t index = 0;
@@ -49,13 +53,13 @@ class Data {
 
 class TrainStep {
  public:
-  TrainStep(int threads, int64_t batch)
+  TrainStep(const std::string& encoder, int threads, int64_t batch)
       : device_(make_device("cpu", threads)),
         communicator_(self_communicator()),
         store_(*device_),
-        classifier_([](Scope scope) { return make_resnet({}, channels, scope); }, classes,
+        classifier_([&](Scope scope) { return make_encoder(encoder, scope); }, classes,
                     Scope(store_, 1)),
-        data_(batch),
+        data_(edge_of(encoder), batch),
         rows_{batch},
         trainer_(*device_, *communicator_, store_,
                  [this](const Fields& fields, Recording& recording) {
@@ -73,6 +77,11 @@ class TrainStep {
   const Executor& executor() const { return trainer_.executor(); }
 
  private:
+  static std::unique_ptr<Encoder> make_encoder(const std::string& name, Scope scope) {
+    if (name == "resnet18") return make_resnet({}, channels, scope);
+    if (name != "vit_tiny") bad_input("no encoder ", name, " here: resnet18 or vit_tiny");
+    return make_vit(vit_size(name), {edge_of(name), edge_of(name), channels}, scope);
+  }
   static Configuration optimizer() {
     Schema schema;
     schema.add(optimizer_keys());
@@ -89,8 +98,8 @@ class TrainStep {
   int64_t step_ = 0;
 };
 
-int run(int threads, int64_t batch) {
-  TrainStep step(threads, batch);
+int run(const std::string& encoder, int threads, int64_t batch) {
+  TrainStep step(encoder, threads, batch);
   for (int i = 0; i < 2; ++i) step.seconds();
   std::cout << "ready" << std::endl;
   for (std::string line; std::getline(std::cin, line);) {
@@ -108,12 +117,12 @@ int run(int threads, int64_t batch) {
 
 int main(int argc, char** argv) {
   keep_waits_short(argv);
-  if (argc != 3) {
-    std::fprintf(stderr, "usage: train-step THREADS BATCH\n");
+  if (argc != 4) {
+    std::fprintf(stderr, "usage: train-step ENCODER THREADS BATCH\n");
     return 2;
   }
   try {
-    return run(std::stoi(argv[1]), std::stoll(argv[2]));
+    return run(argv[1], std::stoi(argv[2]), std::stoll(argv[3]));
   } catch (const Error& error) {
     std::fprintf(stderr, "train-step: %s\n", error.what());
     return static_cast<int>(error.status());

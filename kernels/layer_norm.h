@@ -1,7 +1,7 @@
 // Layer normalisation (Ba, Kiros, Hinton 2016): each row by its own mean and deviation. F: float
 // types; P: the parameter type. N rows: all axes of x but the last.
 //
-//   layer_norm                                                           (LayerNorm)
+//   layer_norm                                                           (LayerNormAttributes)
 //     in   x F [.., D], gamma P [D], beta P [D]
 //     out  y F [.., D] = gamma xhat + beta, mean P [N], rstd P [N];
 //          xhat = (x - mean) rstd, rstd = 1 / sqrt(variance + epsilon), the variance over D
@@ -15,7 +15,7 @@
 
 namespace lacuna {
 
-struct LayerNorm {
+struct LayerNormAttributes {
   double epsilon;
 };
 

@@ -39,7 +39,7 @@ HWY_INLINE double sum_of(int64_t n, const Term& term) {
 }
 
 void layer_norm_rows(const Call& call, int64_t begin, int64_t end) {
-  const double epsilon = call.attributes.as<LayerNorm>().epsilon;
+  const double epsilon = call.attributes.as<LayerNormAttributes>().epsilon;
   const int64_t features = call.in[0].shape[-1];
   const auto count = static_cast<double>(features);
   const float* gamma = call.in[1].as<float>();
@@ -137,18 +137,20 @@ void layer_norm_gradient(const Call& call) {
   const int64_t features = call.in[0].shape[-1];
   const int64_t rows = call.in[2].count();
   const int parts = parts_of(threads_of(call), rows, rows_grain(call.in[0]));
-  std::vector<double> sums(static_cast<size_t>(parts * 2 * features));
+  auto* sums = static_cast<double*>(
+      call.context.scratch(static_cast<size_t>(parts * 2 * features) * sizeof(double)));
+  std::fill_n(sums, parts * 2 * features, 0.0);
   const auto range = HWY_DYNAMIC_DISPATCH(layer_norm_gradient_rows);
   for_parts(parts, [&](int part) {
     range(call, part_begin(rows, part, parts), part_begin(rows, part + 1, parts),
-          sums.data() + part * 2 * features);
+          sums + part * 2 * features);
   });
   for (int64_t i = 0; i < features; ++i) {
     double dgamma = 0;
     double dbeta = 0;
     for (int part = 0; part < parts; ++part) {
-      dgamma += sums[static_cast<size_t>(part * 2 * features + i)];
-      dbeta += sums[static_cast<size_t>((part * 2 + 1) * features + i)];
+      dgamma += sums[part * 2 * features + i];
+      dbeta += sums[(part * 2 + 1) * features + i];
     }
     call.out[1].as<float>()[i] = static_cast<float>(dgamma);
     call.out[2].as<float>()[i] = static_cast<float>(dbeta);

@@ -8,7 +8,7 @@
 namespace lacuna::reference {
 
 void layer_norm(const Call& call) {
-  const double epsilon = call.attributes.as<LayerNorm>().epsilon;
+  const double epsilon = call.attributes.as<LayerNormAttributes>().epsilon;
   const int64_t features = call.in[0].shape[-1];
   const double* gamma = call.in[1].as<double>();
   const double* beta = call.in[2].as<double>();

@@ -42,6 +42,12 @@ class Vit final : public Encoder {
         positions_(options.sine_positions ? sines(scope)
                                           : embedding(scope, "pos_embed", first() + length())),
         norm_(scope / "norm", options.features) {
+    LACUNA_CHECK(sample[0] % options.patch == 0 && sample[1] % options.patch == 0 &&
+                     options.features % options.heads == 0 && options.depth >= 1 &&
+                     (!options.sine_positions || options.features % 4 == 0),
+                 "a vision transformer of ", options.features, " features, ", options.heads,
+                 " heads, ", options.depth, " blocks and patches of ", options.patch, " for ",
+                 sample);
     for (int64_t i = 0; i < options.depth; ++i) {
       const double drop = options.depth == 1 ? options.drop_path
                                              : options.drop_path * static_cast<double>(i) /
@@ -75,7 +81,7 @@ class Vit final : public Encoder {
     return norm_(x);
   }
 
-  // Learned vectors, one per token, [1, count, D]; not decayed, as DeiT's and MAE's.
+  // Learned vectors, one per token, [1, count, D]; not decayed, as DeiT's.
   State& embedding(Scope scope, const std::string& name, int64_t count) const {
     State& state = scope.normal(name, {1, count, options_.features}, 0.02);
     state.exempt_from_decay();
@@ -134,8 +140,8 @@ std::vector<Key> vit_keys() {
       key::one_of("encoder.positions", {"learned", "sine"}, "learned",
                   "Position embeddings: learned, or sines and cosines of row and column."),
       key::number("encoder.drop_path", "0",
-                  "Stochastic depth: how often the last block is left out for a sample; less the "
-                  "earlier the block.")
+                  "Stochastic depth: how often either branch of the last block is left out for a "
+                  "sample, less the earlier the block; in full fine-tuning too.")
           .min(0)
           .below(1),
   };

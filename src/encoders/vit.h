@@ -18,7 +18,7 @@ struct VitOptions {
   int64_t patch = 16;       // pixels along either side of a patch
   bool class_token = true;  // else the mean over patches is the representation
   bool sine_positions = false;
-  double drop_path = 0;  // of the last block; it grows linearly from 0 at the first
+  double drop_path = 0;  // of the last block; of several it grows linearly from 0 at the first
 };
 
 // "vit_tiny", "vit_small" or "vit_base".

@@ -284,12 +284,15 @@ class Planner {
     return static_cast<size_t>(spec.shape.count()) * size_of(spec.dtype);
   }
 
-  // The input whose memory output 0 of this step takes over, if any.
+  // The input whose memory output 0 of this step takes over, if any: of as many elements of the same
+  // type, since a kernel in place writes an element where it has read that very one.
   size_t reusable_input(const Plan::Step& step, size_t s) const {
     if (options_.eager || !step.operation->in_place) return never;
+    const Spec& output = plan_.values[step.outputs[0]].spec;
     for (const size_t input : step.inputs) {
-      if (in_arena(input) && last_use_[input] == s && bytes_of(input) == bytes_of(step.outputs[0]))
-        return input;
+      const Spec& spec = plan_.values[input].spec;
+      const bool alike = spec.dtype == output.dtype && spec.shape.count() == output.shape.count();
+      if (alike && in_arena(input) && last_use_[input] == s) return input;
     }
     return never;
   }

@@ -4,7 +4,8 @@ namespace lacuna {
 
 Tensor Recording::per_row(const std::string& name, Purpose purpose,
                           const std::function<double(double)>& value) {
-  // A part has its own draws; so may have as many as there are rows, and steps up to 2^44.
+  // 44 bits of step, 20 of part.
+  LACUNA_CHECK(part < int64_t{1} << 20);
   const auto subject = static_cast<uint64_t>(step) << 20 | static_cast<uint64_t>(part);
   const Draws draws(seed, purpose, subject, static_cast<uint32_t>(drawn.size()));
   const int64_t count = rows[static_cast<size_t>(communicator.rank())];

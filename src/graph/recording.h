@@ -43,7 +43,7 @@ struct Recording {
 
   // Draws of layers: uniform in [0, 1), one per row of this rank, as `value` maps them, P [rows].
   // A function of (seed, purpose, step, part, how many draws were recorded before, row of the global
-  // batch). The leaf is the same from step to step, so the plan is too.
+  // batch). The leaf has the same name from step to step, so the plan stays.
   Tensor per_row(const std::string& name, Purpose purpose,
                  const std::function<double(double)>& value);
   // Whether layers draw: in training, and not in a teacher, whose output is what others must match.

@@ -80,9 +80,9 @@ class Byol final : public Objective {
     return normalize(exact(predictor_(student_(view, recording), recording), recording));
   }
   Tensor target(const Tensor& view, Recording& recording) const {
-    const bool student = std::exchange(recording.without_draws, true);
+    const bool before = std::exchange(recording.without_draws, true);
     const Tensor seen = stop_gradient(normalize(exact(teacher_(view, recording), recording)));
-    recording.without_draws = student;
+    recording.without_draws = before;
     return seen;
   }
 

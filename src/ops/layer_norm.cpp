@@ -33,7 +33,7 @@ Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, doub
   }
   const Spec per_row{parameter, Shape{x.shape().count() / features[0]}};
   return {record(layer_norm_operation, {x, gamma, beta}, {{x.dtype(), x.shape()}, per_row, per_row},
-                 LayerNorm{epsilon}),
+                 LayerNormAttributes{epsilon}),
           0};
 }
 

@@ -165,7 +165,7 @@ std::vector<Key> optimizer_keys() {
       key::number("optimizer.lr", "0.1", "Peak learning rate; it is not scaled by the batch.")
           .above(0),
       key::number("optimizer.weight_decay", "1e-4",
-                  "Weight decay; biases and normalisation are left out.")
+                  "Weight decay; biases, normalisation and embeddings are left out.")
           .min(0),
       key::number("optimizer.clip", "0",
                   "Largest norm of the whole gradient; 0 leaves it as it is.")

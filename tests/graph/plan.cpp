@@ -221,6 +221,23 @@ TEST_CASE("a value that is needed later is not overwritten in place", "[graph]")
   CHECK(run({y, x, view}, {}) == std::vector<std::vector<double>>{{0, 2}, {-1, 2}, {2}});
 }
 
+// Two samples of bf16 take as many bytes as what is added to each, f32.
+TEST_CASE("an operand of another type is not overwritten in place", "[graph]") {
+  constexpr int64_t size = 4000;
+  HostTensor x(DType::bf16, {2, size});
+  HostTensor p(DType::f32, {size});
+  for (size_t i = 0; i < static_cast<size_t>(size); ++i)
+    p.as<float>()[i] = static_cast<float>(i % 64);
+  for (BFloat16& value : x.as<BFloat16>()) value = BFloat16(1.0f);
+  const std::unique_ptr<Device> device = make_device("cpu", 1);
+  Executor executor(*device);
+  executor.run({add_to_each(host_leaf("x", x), scale(host_leaf("p", p), 2))});
+  const std::vector<double> y = ops::to_doubles(executor.output(0));
+  for (size_t i = 0; i < y.size(); ++i) {
+    REQUIRE(y[i] == 1 + 2 * static_cast<double>(i % static_cast<size_t>(size) % 64));
+  }
+}
+
 TEST_CASE("views of views lie where their elements are", "[graph]") {
   Leaves leaf;
   const Tensor x = leaf(Shape{4, 2}, {0, 1, 2, 3, 4, 5, 6, 7});

@@ -417,7 +417,7 @@ TEST_CASE("CPU layer normalisation agrees with the reference") {
   const Job forward{"layer_norm",
                     {x, gamma, random_operand(Kind::P, {43}, 62)},
                     {{Kind::F, shape, {}}, {Kind::P, rows, {}}, {Kind::P, rows, {}}},
-                    LayerNorm{1e-6}};
+                    LayerNormAttributes{1e-6}};
   compare(forward);
   Job in_bf16 = forward;
   for (double& value : in_bf16.in[0].values) value = rounded_to(DType::bf16, value);
@@ -429,7 +429,7 @@ TEST_CASE("CPU layer normalisation agrees with the reference") {
             {Kind::P, rows, y[2]},
             gamma},
            {{Kind::F, shape, {}}, {Kind::P, {43}, {}}, {Kind::P, {43}, {}}},
-           LayerNorm{1e-6}});
+           LayerNormAttributes{1e-6}});
 }
 
 TEST_CASE("CPU attention agrees with the reference over blocks of queries and odd heads") {

@@ -45,6 +45,7 @@ Trained train(const std::string& objective, const std::string& encoder, DType co
     }
   }
   found.travelled = std::sqrt(found.travelled);
+  CHECK(experiment.trainer().executor().plan_count() == 1);
   return found;
 }
 

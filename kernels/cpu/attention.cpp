@@ -52,6 +52,18 @@ struct AttentionSizes {
   }
 };
 
+// Where one head of one sample lies, in elements; `index` counts the heads of all samples.
+struct AttentionHead {
+  int64_t width;  // of y's tokens; three of them are one of qkv's
+  int64_t in_qkv, in_y, in_lse;
+
+  AttentionHead(const AttentionSizes& s, int64_t index)
+      : width(s.heads * s.size),
+        in_qkv(index / s.heads * s.tokens * 3 * width + index % s.heads * s.size),
+        in_y(index / s.heads * s.tokens * width + index % s.heads * s.size),
+        in_lse(index * s.tokens) {}
+};
+
 // Hands out a thread's part of scratch.
 class Packed {
  public:
@@ -195,12 +207,11 @@ HWY_INLINE double exponentiate(float* x, int64_t n, float shift) {
 
 template <typename T>
 void attention_head(const Call& call, const AttentionSizes& s, int64_t index, float* scratch) {
-  const int64_t width = s.heads * s.size;
-  const int64_t sample = index / s.heads;
-  const int64_t in_token = index % s.heads * s.size;
-  const T* q = call.in[0].as<T>() + sample * s.tokens * 3 * width + in_token;
-  T* y = call.out[0].as<T>() + sample * s.tokens * width + in_token;
-  float* lse = call.out[1].as<float>() + index * s.tokens;
+  const AttentionHead head(s, index);
+  const int64_t width = head.width;
+  const T* q = call.in[0].as<T>() + head.in_qkv;
+  T* y = call.out[0].as<T>() + head.in_y;
+  float* lse = call.out[1].as<float>() + head.in_lse;
 
   Packed packed(scratch);
   float* queries = packed.take(s.rows_floats());
@@ -247,16 +258,13 @@ HWY_INLINE void differentiate_row(float* weights, float* slopes, int64_t n, floa
 template <typename T>
 void attention_gradient_head(const Call& call, const AttentionSizes& s, int64_t index,
                              float* scratch) {
-  const int64_t width = s.heads * s.size;
-  const int64_t sample = index / s.heads;
-  const int64_t in_token = index % s.heads * s.size;
-  const int64_t in_qkv = sample * s.tokens * 3 * width + in_token;
-  const int64_t in_y = sample * s.tokens * width + in_token;
-  const T* dy = call.in[0].as<T>() + in_y;
-  const T* q = call.in[1].as<T>() + in_qkv;
-  const T* y = call.in[2].as<T>() + in_y;
-  const float* lse = call.in[3].as<float>() + index * s.tokens;
-  T* dq = call.out[0].as<T>() + in_qkv;
+  const AttentionHead head(s, index);
+  const int64_t width = head.width;
+  const T* dy = call.in[0].as<T>() + head.in_y;
+  const T* q = call.in[1].as<T>() + head.in_qkv;
+  const T* y = call.in[2].as<T>() + head.in_y;
+  const float* lse = call.in[3].as<float>() + head.in_lse;
+  T* dq = call.out[0].as<T>() + head.in_qkv;
 
   Packed packed(scratch);
   float* queries = packed.take(s.rows_floats());

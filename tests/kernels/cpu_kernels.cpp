@@ -5,7 +5,6 @@
 #include "kernels/batch_norm.h"
 #include "kernels/convolution.h"
 #include "kernels/elementwise.h"
-#include "kernels/layer_norm.h"
 #include "kernels/losses.h"
 #include "kernels/matrix_product.h"
 #include "kernels/nt_xent.h"
@@ -409,55 +408,14 @@ TEST_CASE("CPU kernels on rows agree with the reference") {
            PlaceRows{5}});
 }
 
-TEST_CASE("CPU layer normalisation agrees with the reference") {
-  const Shape shape{301, 5, 43};
-  const Shape rows{301 * 5};
-  const Operand x = random_operand(Kind::F, shape, 60, 2, 3);
-  const Operand gamma = random_operand(Kind::P, {43}, 61, 0.3, 1);
-  const Job forward{"layer_norm",
-                    {x, gamma, random_operand(Kind::P, {43}, 62)},
-                    {{Kind::F, shape, {}}, {Kind::P, rows, {}}, {Kind::P, rows, {}}},
-                    LayerNormAttributes{1e-6}};
-  compare(forward);
-  Job in_bf16 = forward;
-  for (double& value : in_bf16.in[0].values) value = rounded_to(DType::bf16, value);
-  const Results y = reference_results(in_bf16);
-  compare({"layer_norm_gradient",
-           {random_operand(Kind::F, shape, 63),
-            {Kind::F, shape, in_bf16.in[0].values},
-            {Kind::P, rows, y[1]},
-            {Kind::P, rows, y[2]},
-            gamma},
-           {{Kind::F, shape, {}}, {Kind::P, {43}, {}}, {Kind::P, {43}, {}}},
-           LayerNormAttributes{1e-6}});
-}
+TEST_CASE("CPU layer normalisation agrees with the reference") { compare_layer_norm({301, 5, 43}); }
 
 TEST_CASE("CPU attention agrees with the reference over blocks of queries and odd heads") {
-  struct Sizes {
-    int64_t batch, tokens, heads, size;
-  };
-  for (const Sizes& s : {Sizes{3, 49, 3, 64}, Sizes{2, 197, 2, 32}, Sizes{1, 1, 2, 5},
-                         Sizes{2, 55, 1, 17}, Sizes{5, 16, 4, 80}}) {
-    CAPTURE(s.tokens, s.heads, s.size);
-    const Shape packed{s.batch, s.tokens, 3 * s.heads * s.size};
-    const Shape shape{s.batch, s.tokens, s.heads * s.size};
-    const Shape rows{s.batch, s.heads, s.tokens};
-    const Attention attributes{0.3, s.heads};
-    Job forward{"attention",
-                {random_operand(Kind::F, packed, 64)},
-                {{Kind::F, shape, {}}, {Kind::P, rows, {}}},
-                attributes};
-    compare(forward);
-    for (double& value : forward.in[0].values) value = rounded_to(DType::bf16, value);
-    const Results y = reference_results(forward);
-    compare({"attention_gradient",
-             {random_operand(Kind::F, shape, 65),
-              forward.in[0],
-              {Kind::F, shape, y[0]},
-              {Kind::P, rows, y[1]}},
-             {{Kind::F, packed, {}}},
-             attributes});
-  }
+  compare_attention(3, 49, 3, 64);
+  compare_attention(2, 197, 2, 32);
+  compare_attention(1, 1, 2, 5);
+  compare_attention(2, 55, 1, 17);
+  compare_attention(5, 16, 4, 80);
 }
 
 TEST_CASE("CPU attention survives logits whose exponentials overflow") {

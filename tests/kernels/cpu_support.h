@@ -11,6 +11,8 @@
 #include "backend/cpu/cpu_device.h"
 #include "backend/reference/reference_device.h"
 #include "base/dtype.h"
+#include "kernels/attention.h"
+#include "kernels/layer_norm.h"
 
 namespace lacuna::test {
 
@@ -199,6 +201,52 @@ inline void compare(Job job, double tolerance = 2e-6, bool bf16 = true) {
       }
     }
   }
+}
+
+// Forward and backward of layer normalisation of x of this shape.
+inline void compare_layer_norm(const Shape& shape) {
+  const Shape features{shape[-1]};
+  const Shape rows{shape.count() / shape[-1]};
+  const Operand gamma = random_operand(Kind::P, features, 61, 0.3, 1);
+  Job forward{
+      "layer_norm",
+      {random_operand(Kind::F, shape, 60, 2, 3), gamma, random_operand(Kind::P, features, 62)},
+      {{Kind::F, shape, {}}, {Kind::P, rows, {}}, {Kind::P, rows, {}}},
+      LayerNormAttributes{1e-6}};
+  compare(forward);
+  for (double& value : forward.in[0].values) value = rounded_to(DType::bf16, value);
+  const Results y = reference_results(forward);
+  compare({"layer_norm_gradient",
+           {random_operand(Kind::F, shape, 63),
+            forward.in[0],
+            {Kind::P, rows, y[1]},
+            {Kind::P, rows, y[2]},
+            gamma},
+           {{Kind::F, shape, {}}, {Kind::P, features, {}}, {Kind::P, features, {}}},
+           {}});
+}
+
+// Forward and backward of self-attention of these sizes.
+inline void compare_attention(int64_t batch, int64_t tokens, int64_t heads, int64_t size) {
+  CAPTURE(batch, tokens, heads, size);
+  const Shape packed{batch, tokens, 3 * heads * size};
+  const Shape shape{batch, tokens, heads * size};
+  const Shape rows{batch, heads, tokens};
+  const Attention attributes{0.3, heads};
+  Job forward{"attention",
+              {random_operand(Kind::F, packed, 64)},
+              {{Kind::F, shape, {}}, {Kind::P, rows, {}}},
+              attributes};
+  compare(forward);
+  for (double& value : forward.in[0].values) value = rounded_to(DType::bf16, value);
+  const Results y = reference_results(forward);
+  compare({"attention_gradient",
+           {random_operand(Kind::F, shape, 65),
+            forward.in[0],
+            {Kind::F, shape, y[0]},
+            {Kind::P, rows, y[1]}},
+           {{Kind::F, packed, {}}},
+           attributes});
 }
 
 }  // namespace lacuna::test

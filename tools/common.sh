@@ -95,11 +95,19 @@ set_launcher_environment() {
   export OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe
 }
 
-# build PRESET [TARGET...]: configures where needed and builds, with Ninja where it is present.
+# configure PRESET: with Ninja where it is present. A folder configured before keeps its choice of tests;
+# a new one leaves them out, with what they alone need, unless with_tests=ON.
+configure() {
+  local tests=${with_tests:-}
+  [ -e "$root/build/build.ninja" ] || [ -e "$root/build/Makefile" ] || tests=${tests:-OFF}
+  command -v ninja > /dev/null && export CMAKE_GENERATOR="${CMAKE_GENERATOR:-Ninja}"
+  (cd "$root" && cmake --preset "$1" ${tests:+-DBUILD_TESTING=$tests} > /dev/null)
+}
+
+# build PRESET [TARGET...]: configures and builds.
 build() {
   local preset=$1
   shift
-  command -v ninja > /dev/null && export CMAKE_GENERATOR="${CMAKE_GENERATOR:-Ninja}"
-  (cd "$root" && cmake --preset "$preset" > /dev/null &&
-    cmake --build --preset "$preset" --parallel "$(nproc)" ${1:+--target "$@"})
+  configure "$preset" &&
+    (cd "$root" && cmake --build --preset "$preset" --parallel "$(nproc)" ${1:+--target "$@"})
 }

@@ -97,6 +97,14 @@ class Install(support.EndToEndTest):
         self.assertIn("catch2", self.run_command(*without, status=1).stderr)
         self.run_command(*without, "-DBUILD_TESTING=OFF")
 
+    def test_scripts_that_need_no_tests_configure_without_them(self):
+        source = self.copy_of_sources()  # has no tests/: configuring with them fails
+        script = f"source {source}/tools/common.sh; {{}} configure release"
+        self.run_command("bash", "-c", script.format("with_tests=ON"), status=1)
+        self.run_command("bash", "-c", script.format(""))
+        cache = (source / "build/CMakeCache.txt").read_text()
+        self.assertRegex(cache, r"(?m)^BUILD_TESTING:\w+=OFF$")
+
     def test_unprivileged_user_builds_from_a_foreign_prefix(self):
         prefix = self.path("prefix")
         for file in package_files():

@@ -15,8 +15,9 @@ namespace lacuna::testing {
 struct SmallImages {
   int64_t size = 16;
   int64_t channels = 1;
-  int64_t width = 4;         // of a ResNet-18
-  std::string encoder = "";  // lines of [encoder] instead, if there are any
+  int64_t width = 4;           // of a ResNet-18
+  std::string encoder = "";    // lines of [encoder] instead, if there are any
+  std::string objective = "";  // further lines of [objective]
 };
 
 // A small vision transformer that draws.
@@ -29,7 +30,7 @@ inline Configuration small_configuration(std::string_view objective, const Small
   schema.add(objective_keys()).add(encoder_keys()).add(optimizer_keys());
   std::string text = concat("[objective]\nname = \"", objective, "\"\n");
   if (objective == "simclr" || objective == "byol") text += "hidden = 16\nprojection = 8\n";
-  text += "[encoder]\n" + images.encoder;
+  text += images.objective + "[encoder]\n" + images.encoder;
   if (images.encoder.empty()) text += concat("width = ", images.width, "\n");
   text += more;
   return Configuration::from_text(text, schema, "small.toml");

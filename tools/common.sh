@@ -11,7 +11,7 @@ fail() {
 packages_build="g++ cmake ninja-build ccache libopenmpi-dev openmpi-bin libhdf5-dev zlib1g-dev
   libboost-program-options-dev libtomlplusplus-dev libdnnl-dev libhwy-dev libdeflate-dev"
 packages_data="python3 python3-h5py dataset-fashion-mnist"
-packages_test="catch2 python3 python3-numpy python3-h5py python3-matplotlib hdf5-tools
+packages_test="catch2 libboost-context-dev python3 python3-numpy python3-h5py python3-matplotlib hdf5-tools
   dataset-fashion-mnist"
 packages_ci="clang libomp-dev"
 packages_bench="python3-venv"

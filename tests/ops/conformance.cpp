@@ -13,6 +13,7 @@
 #include "kernels/reference/table.h"
 #include "ops/batch_norm.h"
 #include "ops/case.h"
+#include "ops/compare.h"
 #include "ops/elementwise.h"
 #include "ops/list.h"
 #include "ops/shape.h"
@@ -27,77 +28,6 @@ namespace {
 const std::set<std::string> tested_elsewhere = {"all_gather", "reduce_scatter_sum",
                                                 "all_reduce_sum", "all_reduce_bucket",
                                                 "batch_norm_running_update"};
-
-struct Tolerance {
-  double forward, backward;
-};
-
-Tolerance tolerance_of(DType dtype) {
-  return dtype == DType::bf16 ? Tolerance{1e-2, 1e-2} : Tolerance{1e-5, 1e-4};
-}
-
-void compare_with_reference(const Case& test, DType dtype, PlanOptions options) {
-  INFO(test.name << " in " << name_of(dtype) << (options.eager ? ", composed" : ""));
-  const std::unique_ptr<Device> cpu = make_device("cpu", 2);
-  const std::unique_ptr<Device> reference = make_device("reference", 1);
-  const auto values = operand_values(test, dtype);
-  CaseRun on_cpu(test, *cpu, dtype, options);
-  on_cpu.set(values);
-  const auto actual = on_cpu.forward_and_gradients();
-  CaseRun on_reference(test, *reference, DType::f64, options);
-  on_reference.set(values);
-  const auto expected = on_reference.forward_and_gradients();
-  double scale = 0;
-  for (size_t i = 1; i < expected.size(); ++i) {
-    for (const double x : expected[i]) scale += x * x;
-  }
-  const Tolerance tolerance = tolerance_of(dtype);
-  CHECK(relative_error(actual[0], expected[0]) < tolerance.forward);
-  for (size_t i = 1; i < expected.size(); ++i) {
-    INFO("gradient " << i - 1);
-    CHECK(relative_error(actual[i], expected[i], std::sqrt(scale)) < tolerance.backward);
-  }
-}
-
-// Targets after one update.
-std::vector<std::vector<double>> updated(const UpdateCase& test, Device& device) {
-  const DType dtype = device.parameter_dtype();
-  StateStore store(device);
-  std::vector<HostTensor> hosts;
-  std::vector<Tensor> sources;
-  std::vector<Tensor> values;
-  std::vector<std::vector<State*>> targets(test.groups);
-  const auto fill = [&](uint64_t subject, bool square) {
-    const Draws draws(3, Purpose::test, hash_name(test.name), static_cast<uint32_t>(subject));
-    return [draws, square](int64_t i) {  // of f32 on every device
-      const auto x =
-          static_cast<double>(static_cast<float>(draws.normal(static_cast<uint32_t>(i))));
-      return square ? static_cast<double>(static_cast<float>(x * x)) : x;
-    };
-  };
-  hosts.reserve(test.shapes.size());
-  for (size_t t = 0; t < test.shapes.size(); ++t) {
-    const Shape& shape = test.shapes[t];
-    std::vector<double> numbers;
-    for (int64_t i = 0; i < shape.count(); ++i) numbers.push_back(fill(t, false)(i));
-    hosts.push_back(from_doubles(dtype, shape, numbers));
-    sources.push_back(host_leaf(concat("source", t), hosts.back()));
-    for (size_t g = 0; g < test.groups; ++g) {
-      State& state = store.create(concat("target", g, ".", t), dtype, shape, Role::parameter);
-      state.fill(fill(100 + 10 * g + t, g == 2));  // the third group are second moments
-      targets[g].push_back(&state);
-    }
-  }
-  for (const double& value : test.values)
-    values.push_back(host_leaf("value", DType::f64, Shape{}, &value));
-  Executor executor(device);
-  executor.run({}, {test.build(sources, targets, values)});
-  std::vector<std::vector<double>> result;
-  for (const auto& group : targets) {
-    for (const State* state : group) result.push_back(state->values());
-  }
-  return result;
-}
 
 }  // namespace
 
@@ -214,11 +144,14 @@ TEST_CASE("composed operations agree with fused ones on the reference device", "
 }
 
 TEST_CASE("operations on the cpu device in float32 agree with the reference", "[ops][cpu]") {
-  for (const Case& test : all_cases()) compare_with_reference(test, DType::f32, {});
+  const std::unique_ptr<Device> cpu = make_device("cpu", 2);
+  for (const Case& test : all_cases()) compare_with_reference(test, *cpu, DType::f32, {});
 }
 
 TEST_CASE("composed operations on the cpu device agree with the reference", "[ops][cpu]") {
-  for (const Case& test : all_cases()) compare_with_reference(test, DType::f32, {.eager = true});
+  const std::unique_ptr<Device> cpu = make_device("cpu", 2);
+  for (const Case& test : all_cases())
+    compare_with_reference(test, *cpu, DType::f32, {.eager = true});
 }
 
 TEST_CASE("operations on the cpu device in bfloat16 agree with the reference", "[ops][cpu]") {
@@ -226,7 +159,8 @@ TEST_CASE("operations on the cpu device in bfloat16 agree with the reference", "
     WARN("this processor has no AVX-512: oneDNN has no bfloat16 here, nothing was compared");
     return;
   }
-  for (const Case& test : all_cases()) compare_with_reference(test, DType::bf16, {});
+  const std::unique_ptr<Device> cpu = make_device("cpu", 2);
+  for (const Case& test : all_cases()) compare_with_reference(test, *cpu, DType::bf16, {});
 }
 
 TEST_CASE("updates on the cpu device agree with the reference", "[ops][cpu]") {

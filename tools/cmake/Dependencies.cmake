@@ -77,6 +77,11 @@ find_package(OneDNN 2.6 QUIET)
 find_package(Highway QUIET)
 find_package(OpenMP QUIET COMPONENTS CXX)
 find_package(LibDeflate QUIET)
+# Optional: its kernels are then compiled and tested; nvcc from PATH, CUDA_HOME or CUDA_PATH.
+find_program(LACUNA_NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH PATH_SUFFIXES bin)
+if(LACUNA_NVCC)
+  set(LACUNA_CUDA ON)
+endif()
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
 
@@ -97,6 +102,11 @@ endif()
 
 if(BUILD_TESTING)
   find_package(Catch2 QUIET)
+  if(LACUNA_CUDA)
+    find_package(Boost QUIET COMPONENTS context)
+    lacuna_require(Boost_CONTEXT_FOUND "Boost.Context (tests of CUDA kernels)"
+      "libboost-context-dev" "boost +context" "boost")
+  endif()
   lacuna_require(Catch2_FOUND "Catch2 2 or 3" "catch2" "catch2" "Catch2")
   # The first of these that has h5py: a Python of the user's own often comes before the system's.
   foreach(python "${LACUNA_PYTHON}" python3 /usr/bin/python3)

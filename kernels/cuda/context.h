@@ -1,0 +1,19 @@
+// What the CUDA device lends its kernels.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include "kernels/kernel.h"
+
+namespace lacuna {
+
+class CudaContext : public KernelContext {
+ public:
+  // Where kernels of the step are launched.
+  virtual cudaStream_t stream() = 0;
+  // How many blocks fill the device a few times over: more than that only adds to what a loop over the
+  // grid does anyway, and to the partial sums of reductions.
+  virtual int64_t blocks() const = 0;
+};
+
+}  // namespace lacuna

@@ -1,0 +1,91 @@
+// How kernels are launched, and the loops that they share. Every kernel is a loop over the grid, so that
+// its results do not depend on how many blocks there are, but for sums, whose order the launch fixes.
+//
+// Launches go through cudaLaunchKernelEx and not <<<...>>>, so that the sources are C++: tests run them
+// on the host (docs/gpu.md).
+#pragma once
+
+#include <cuda_bf16.h>
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/cuda/context.h"
+#include "kernels/kernel.h"
+
+namespace lacuna::cuda {
+
+constexpr int block_size = 256;
+constexpr int warp_size = 32;
+constexpr unsigned all_lanes = 0xffffffffu;
+
+// A failed launch is a defect of ours or a lost device; the message names the kernel.
+[[noreturn]] void launch_failed(const char* operation, cudaError_t error);
+
+inline CudaContext& context_of(const Call& call) { return static_cast<CudaContext&>(call.context); }
+
+// At least one thread for each of `threads`, but no more blocks than fill the device.
+template <typename... Parameters, typename... Arguments>
+void launch(const Call& call, const char* operation, int64_t threads, void (*kernel)(Parameters...),
+            Arguments&&... arguments) {
+  if (threads <= 0) return;
+  CudaContext& context = context_of(call);
+  const int64_t blocks = std::min((threads + block_size - 1) / block_size, context.blocks());
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(static_cast<unsigned>(blocks));
+  config.blockDim = dim3(block_size);
+  config.stream = context.stream();
+  const cudaError_t error =
+      cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...);
+  if (error != cudaSuccess) launch_failed(operation, error);
+}
+
+__device__ inline int64_t first_of_grid() {
+  return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+}
+__device__ inline int64_t threads_of_grid() { return static_cast<int64_t>(gridDim.x) * blockDim.x; }
+
+// Element types: what tensors hold, and the float that is computed with.
+using Bf16 = __nv_bfloat16;
+__device__ inline float to_float(float x) { return x; }
+__device__ inline float to_float(Bf16 x) { return __bfloat162float(x); }
+template <typename T>
+__device__ T from_float(float x);
+template <>
+__device__ inline float from_float<float>(float x) {
+  return x;
+}
+template <>
+__device__ inline Bf16 from_float<Bf16>(float x) {
+  return __float2bfloat16_rn(x);
+}
+
+// 16 bytes that are read and written by one instruction.
+template <typename T>
+struct alignas(16) Pack {
+  static constexpr int size = 16 / sizeof(T);
+  T values[size];
+};
+
+// Calls f(T{}) with the CUDA type of a float dtype.
+template <typename F>
+void with_float(DType dtype, F f) {
+  if (dtype == DType::bf16) {
+    f(Bf16{});
+  } else {
+    LACUNA_CHECK(dtype == DType::f32, name_of(dtype));
+    f(float{});
+  }
+}
+
+template <typename T>
+const T* input(const Call& call, size_t i) {
+  return static_cast<const T*>(call.in[i].data);
+}
+template <typename T>
+T* output(const Call& call, size_t i = 0) {
+  return static_cast<T*>(call.out[i].data);
+}
+
+}  // namespace lacuna::cuda

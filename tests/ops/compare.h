@@ -1,0 +1,16 @@
+// How the conformance suite compares a device with the reference.
+#pragma once
+
+#include "ops/case.h"
+
+namespace lacuna::test::ops {
+
+// CHECKs output and gradients of a case on a device against the reference device's on the same operands:
+// f32 to 1e-5 forward and 1e-4 backward, bf16 to 1e-2 (Euclidean norms; gradients that hardly count, of
+// all).
+void compare_with_reference(const Case& test, Device& device, DType dtype, PlanOptions options);
+
+// Targets after one update.
+std::vector<std::vector<double>> updated(const UpdateCase& test, Device& device);
+
+}  // namespace lacuna::test::ops

@@ -1,7 +1,8 @@
 // Element-wise kernels. Each reads every operand once and writes the result once: floor = bytes / copy
-// bandwidth (bf16: 2 bytes an element and operand), which a loop over 16-byte packs reaches within a few
-// percent; nothing else bounds them (gelu: some 30 instructions an element, below 0.4 of the floor's time
-// in f32 on an H100, 0.8 in bf16).
+// bandwidth (bf16: 2 bytes an element and operand), by a loop over 16-byte packs. By count nothing else bounds
+// them (gelu: some 30 instructions an element, 0.4 of the floor's time in f32 on an H100, 0.8 in bf16); not
+// measured. hide and add_to_each, which run once a step, go element by element with a division each, which
+// bounds them.
 #include "kernels/elementwise.h"
 
 #include "kernels/cuda/kernels.h"

@@ -17,8 +17,6 @@
 namespace lacuna::cuda {
 
 constexpr int block_size = 256;
-constexpr int warp_size = 32;
-constexpr unsigned all_lanes = 0xffffffffu;
 
 // A failed launch is a defect of ours or a lost device; the message names the kernel.
 [[noreturn]] void launch_failed(const char* operation, cudaError_t error);

@@ -4,26 +4,19 @@ none spills registers or keeps arrays in local memory."""
 import concurrent.futures
 import os
 import re
-import shutil
 import subprocess
 import unittest
 
 import support
 
+NVCC = os.environ["LACUNA_NVCC"]
 ARCHITECTURES = ("80", "90", "100")
 SOURCES = sorted((support.SOURCE / "kernels/cuda").glob("*.cu"))
 
 
-def nvcc():
-    for variable in ("CUDA_HOME", "CUDA_PATH"):
-        if variable in os.environ:
-            return f"{os.environ[variable]}/bin/nvcc"
-    return shutil.which("nvcc")
-
-
 def supported(architectures):
     """Those that this toolkit knows: 100 came with CUDA 12.8."""
-    listed = subprocess.run([nvcc(), "--list-gpu-arch"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run([NVCC, "--list-gpu-arch"], capture_output=True, text=True, check=True).stdout
     return [a for a in architectures if f"compute_{a}" in listed]
 
 
@@ -31,7 +24,7 @@ def compile_kernels(source, to):
     known = supported(ARCHITECTURES)
     targets = [f"-gencode=arch=compute_{a},code=sm_{a}" for a in known]
     targets.append(f"-gencode=arch=compute_{known[-1]},code=compute_{known[-1]}")  # PTX for what comes later
-    return subprocess.run([nvcc(), "-std=c++20", "-O3", "-I", support.SOURCE / "src", "-I", support.SOURCE,
+    return subprocess.run([NVCC, "-std=c++20", "-O3", "-I", support.SOURCE / "src", "-I", support.SOURCE,
                            *targets, "-Xptxas", "-v", "-Werror", "all-warnings", "-c", source, "-o", to],
                           capture_output=True, text=True, timeout=280)
 

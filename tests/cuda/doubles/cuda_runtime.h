@@ -21,17 +21,6 @@
 inline void __syncthreads(const simt::Place& place = simt::Place::current()) {
   simt::barrier(place);
 }
-inline void __syncwarp(unsigned mask = 0xffffffffu,
-                       const simt::Place& place = simt::Place::current()) {
-  simt::exchange(mask, 0, simt::lane(), place);
-}
-template <typename T>
-T __shfl_sync(unsigned mask, T value, int source, int width = 32,
-              const simt::Place& place = simt::Place::current()) {
-  const auto w = static_cast<unsigned>(width);
-  return simt::exchange_value(
-      mask, value, (simt::lane() & ~(w - 1)) | (static_cast<unsigned>(source) & (w - 1)), place);
-}
 template <typename T>
 T __shfl_xor_sync(unsigned mask, T value, int with, int width = 32,
                   const simt::Place& place = simt::Place::current()) {
@@ -40,15 +29,6 @@ T __shfl_xor_sync(unsigned mask, T value, int with, int width = 32,
       source / static_cast<unsigned>(width) == simt::lane() / static_cast<unsigned>(width);
   return simt::exchange_value(mask, value, inside ? source : simt::lane(), place);
 }
-template <typename T>
-T __shfl_down_sync(unsigned mask, T value, unsigned by, int width = 32,
-                   const simt::Place& place = simt::Place::current()) {
-  const unsigned source = simt::lane() + by;
-  const bool inside =
-      source / static_cast<unsigned>(width) == simt::lane() / static_cast<unsigned>(width);
-  return simt::exchange_value(mask, value, inside ? source : simt::lane(), place);
-}
-
 enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidValue = 1 };
 inline const char* cudaGetErrorString(cudaError_t error) {
   return error == cudaSuccess ? "no error" : "invalid argument";

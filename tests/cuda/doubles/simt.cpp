@@ -4,7 +4,6 @@
 #include <boost/context/fiber.hpp>
 #include <boost/context/pooled_fixedsize_stack.hpp>
 #include <memory>
-#include <optional>
 #include <random>
 #include <string>
 #include <vector>

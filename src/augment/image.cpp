@@ -16,8 +16,10 @@ class ImageRecipe : public Recipe {
  protected:
   explicit ImageRecipe(const Shape& sample) : input_(sample) {}
 
-  void add_view(ViewMaker view) {
-    outputs_.push_back({concat("view", views_.size()), view.shape(), DType::f32});
+  void add_view(ViewMaker view) { add_view(concat("view", views_.size()), std::move(view)); }
+  // A view's place among the fields is its place among the views: views come first.
+  void add_view(std::string name, ViewMaker view) {
+    outputs_.push_back({std::move(name), view.shape(), DType::f32});
     scratch_ = std::max(scratch_, view.scratch_floats());
     views_.push_back(std::move(view));
   }
@@ -75,11 +77,32 @@ class RotatedView final : public ImageRecipe {
   }
 };
 
+// The same boxes, flips and turns, and every pixel as the sample has it.
+AugmentOptions geometry_of(AugmentOptions options) {
+  options.jitter_probability = 0;
+  options.greyscale = 0;
+  options.blur.clear();
+  options.solarise.clear();
+  options.noise = 0;
+  options.channel_drop = 0;
+  return options;
+}
+
+bool changes_pixels(const AugmentOptions& options) {
+  const auto any = [](const std::vector<double>& values) {
+    return std::any_of(values.begin(), values.end(), [](double p) { return p > 0; });
+  };
+  return options.jitter_probability > 0 || options.greyscale > 0 || any(options.blur) ||
+         any(options.solarise) || options.noise > 0 || options.channel_drop > 0;
+}
+
 class MaskedView final : public ImageRecipe {
  public:
   MaskedView(const Shape& sample, const AugmentOptions& options, const Normalisation& normalisation)
       : ImageRecipe(sample), edge_(options.mask_edge) {
     add_view(ViewMaker(sample, options, 0, normalisation, true));
+    if (changes_pixels(options))
+      add_view("target", ViewMaker(sample, geometry_of(options), 0, normalisation, true));
     height_ = views()[0].plan().out_height;
     width_ = views()[0].plan().out_width;
     add_field({"mask", {height_, width_, 1}, DType::f32});
@@ -94,8 +117,9 @@ class MaskedView final : public ImageRecipe {
   }
   void apply(const float* sample, const SampleKey& key, std::span<void* const> to,
              Scratch& scratch) const override {
-    make_view(0, sample, key, 0, to, scratch);
-    draw_mask(TransformDraws(key, 0, mask_id, Purpose::mask), static_cast<float*>(to[1]));
+    const size_t count = views().size();
+    for (size_t which = 0; which < count; ++which) make_view(which, sample, key, 0, to, scratch);
+    draw_mask(TransformDraws(key, 0, mask_id, Purpose::mask), static_cast<float*>(to[count]));
   }
 
  private:

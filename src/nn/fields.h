@@ -12,6 +12,7 @@ namespace lacuna {
 class Fields {
  public:
   void add(const std::string& name, Tensor tensor) { tensors_[name] = std::move(tensor); }
+  bool contains(const std::string& name) const { return tensors_.contains(name); }
   const Tensor& operator[](const std::string& name) const {
     const auto found = tensors_.find(name);
     LACUNA_CHECK(found != tensors_.end(), "the batch has no field \"", name, "\"");

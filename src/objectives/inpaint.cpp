@@ -81,11 +81,14 @@ class Inpaint final : public Objective {
     const Tensor& mask = batch["mask"];  // 1 where hidden
     const Tensor shown = hide(image, mask);
     const Tensor seen = pooled_ ? (*encoder_)(shown, recording) : encoder_->map(shown, recording);
+    // The view before colour, blur and noise, where it has been changed by them (denoising: Vincent et
+    // al. 2008).
+    const Tensor& target = batch.contains("target") ? batch["target"] : image;
     const Tensor filled = exact(decoder_(seen, image.shape(), recording), recording);
     // Mean square over the hidden part of the global batch: the same fraction of every image.
     const double pixels =
         static_cast<double>(image.shape().from(1).count() * recording.global_rows());
-    return squared_error(filled, exact(image, recording), 1 / (fraction_ * pixels),
+    return squared_error(filled, exact(target, recording), 1 / (fraction_ * pixels),
                          exact(mask, recording));
   }
 

@@ -242,6 +242,36 @@ TEST_CASE("a mask hides exactly the asked share in rectangles and leaves the vie
   CHECK(runs / 500 < 0.5 * 2 * 0.3 * 0.7 * 28 * 19);
 }
 
+TEST_CASE("a masked view's target is the view before colour, blur and noise") {
+  AugmentOptions still = still_options();
+  still.crop = {0.3, 0.6};
+  still.flip = 0.5;
+  const Shape shape{28, 20, 3};
+  const auto sample = byte_sample(shape);
+  const auto plain = masked_view(shape, still, no_normalisation(3));
+  const std::vector<std::function<void(AugmentOptions&)>> changes = {
+      [](AugmentOptions& o) { o.jitter_probability = 1; },
+      [](AugmentOptions& o) { o.greyscale = 1; },
+      [](AugmentOptions& o) { o.blur = {1}; },
+      [](AugmentOptions& o) { o.solarise = {1}; },
+      [](AugmentOptions& o) { o.noise = 1; },
+      [](AugmentOptions& o) { o.channel_drop = 1; },
+  };
+  for (const auto& change : changes) {
+    AugmentOptions options = still;
+    options.jitter = {0.4, 0.4, 0.4, 0};
+    change(options);
+    const auto recipe = masked_view(shape, options, no_normalisation(3));
+    REQUIRE(recipe->outputs().size() == 3);
+    CHECK(recipe->outputs()[1].name == "target");
+    const auto changed = apply(*recipe, sample, {1, 2, 3});
+    const auto unchanged = apply(*plain, sample, {1, 2, 3});
+    CHECK(changed[1] == unchanged[0]);
+    CHECK(changed[0] != changed[1]);
+    CHECK(changed[2] == unchanged[1]);  // the mask
+  }
+}
+
 TEST_CASE("options that do not fit the sample are refused in one sentence that says what to do") {
   const auto views = [](const Shape& shape, const AugmentOptions& options) {
     const int64_t channels = shape.rank() == 3 ? shape[2] : 1;

@@ -9,7 +9,7 @@ namespace lacuna {
 // sum + what rounding left off it: high takes the rounded sum of itself and `term`, and low what
 // that is short of (Knuth, The Art of Computer Programming 2, 4.2.2, theorem B). Exact but for the
 // rounding of low, 2^-53 of high or less.
-inline void add_to(double& high, double& low, double term) {
+constexpr void add_to(double& high, double& low, double term) {
   const double sum = high + term;
   const double of_term = sum - high;
   low += (high - (sum - of_term)) + (term - of_term);
@@ -19,9 +19,9 @@ inline void add_to(double& high, double& low, double term) {
 struct DoubleDouble {
   double high = 0, low = 0;
 
-  double value() const { return high + low; }
-  void add(double term) { add_to(high, low, term); }
-  void add(const DoubleDouble& other) {
+  constexpr double value() const { return high + low; }
+  constexpr void add(double term) { add_to(high, low, term); }
+  constexpr void add(const DoubleDouble& other) {
     add(other.high);
     add(other.low);
   }

@@ -1,12 +1,13 @@
 // Element-wise kernels. Each reads every operand once and writes the result once: floor = bytes / copy
 // bandwidth (bf16: 2 bytes an element and operand), by a loop over 16-byte packs. By count nothing else bounds
 // them (gelu: some 30 instructions an element, 0.4 of the floor's time in f32 on an H100, 0.8 in bf16); not
-// measured. hide and add_to_each, which run once a step, go element by element with a division each, which
-// bounds them.
+// measured. hide, add_to_each and casts of integers, which run once a step, go element by element.
 #include "kernels/elementwise.h"
 
+#include "kernels/cuda/columns.h"
 #include "kernels/cuda/kernels.h"
-#include "kernels/cuda/launch.h"
+#include "kernels/cuda/reduce.h"
+#include "kernels/cuda/tensors.h"
 
 namespace lacuna::cuda {
 
@@ -22,8 +23,7 @@ struct Operands {
 // the inputs: each thread reads what it overwrites, before.
 template <typename T, int inputs, typename F>
 __global__ void __launch_bounds__(block_size)
-    map_kernel(Operands<T, inputs> operands, int64_t count, F f) {
-  const int64_t packs = count / Pack<T>::size;
+    map_kernel(Operands<T, inputs> operands, int64_t packs, int64_t count, F f) {
   for (int64_t p = first_of_grid(); p < packs; p += threads_of_grid()) {
     Pack<T> x[inputs];
     for (int i = 0; i < inputs; ++i) x[i] = reinterpret_cast<const Pack<T>*>(operands.in[i])[p];
@@ -50,8 +50,10 @@ void map(const Call& call, const char* operation, F f) {
     for (int i = 0; i < inputs; ++i) operands.in[i] = input<T>(call, static_cast<size_t>(i));
     operands.out = output<T>(call);
     const int64_t count = call.out[0].count();
-    const int64_t threads = (count + Pack<T>::size - 1) / Pack<T>::size;
-    launch(call, operation, threads, map_kernel<T, inputs, F>, operands, count, f);
+    const int64_t packs = takes_packs(call) ? count / Pack<T>::size : 0;
+    const int64_t rest = count - packs * Pack<T>::size;
+    launch(call, operation, std::max(packs, rest), map_kernel<T, inputs, F>, operands, packs, count,
+           f);
   });
 }
 
@@ -86,19 +88,123 @@ struct GeluGradient {
   }
 };
 
+__global__ void scale_double_kernel(const double* x, double factor, double* y, int64_t count) {
+  for (int64_t e = first_of_grid(); e < count; e += threads_of_grid()) y[e] = factor * x[e];
+}
+
 // Rows of few channels under a mask of one.
 template <typename T>
 __global__ void __launch_bounds__(block_size)
     hide_kernel(const T* x, const T* mask, T* y, int64_t count, int64_t channels) {
-  for (int64_t e = first_of_grid(); e < count; e += threads_of_grid())
-    y[e] = from_float<T>(to_float(x[e]) * (1 - to_float(mask[e / channels])));
+  for (GridCursor at(channels); at.element < count; at.next())
+    y[at.element] = from_float<T>(to_float(x[at.element]) * (1 - to_float(mask[at.row])));
 }
 
 template <typename T>
 __global__ void __launch_bounds__(block_size)
     add_to_each_kernel(const T* x, const float* p, T* y, int64_t count, int64_t size) {
+  for (GridCursor at(size); at.element < count; at.next())
+    y[at.element] = from_float<T>(to_float(x[at.element]) + p[at.column]);
+}
+
+template <int width, typename From, typename To>
+__global__ void __launch_bounds__(block_size)
+    convert_kernel(const From* x, To* y, int64_t groups, int64_t count) {
+  for (int64_t g = first_of_grid(); g < groups; g += threads_of_grid()) {
+    float values[width];
+    load_group(x + g * width, values);
+    store_group(values, y + g * width);
+  }
+  for (int64_t e = groups * width + first_of_grid(); e < count; e += threads_of_grid())
+    y[e] = from_float<To>(to_float(x[e]));
+}
+
+// By way of double: any type to any other.
+template <typename T>
+__device__ double to_double(T x) {
+  return static_cast<double>(x);
+}
+__device__ inline double to_double(Bf16 x) { return static_cast<double>(to_float(x)); }
+template <typename T>
+__device__ T from_double(double x) {
+  if constexpr (std::is_integral_v<T>) {
+    return static_cast<T>(rint(x));
+  } else if constexpr (std::is_same_v<T, Bf16>) {
+    return from_float<Bf16>(static_cast<float>(x));
+  } else {
+    return static_cast<T>(x);
+  }
+}
+template <typename From, typename To>
+__global__ void __launch_bounds__(block_size) cast_kernel(const From* x, To* y, int64_t count) {
   for (int64_t e = first_of_grid(); e < count; e += threads_of_grid())
-    y[e] = from_float<T>(to_float(x[e]) + p[e % size]);
+    y[e] = from_double<To>(to_double(x[e]));
+}
+
+template <typename F>
+void with_any(DType dtype, F f) {
+  switch (dtype) {
+    case DType::f64:
+      return f(double{});
+    case DType::f32:
+      return f(float{});
+    case DType::bf16:
+      return f(Bf16{});
+    case DType::i64:
+      return f(int64_t{});
+    case DType::i32:
+      return f(int32_t{});
+    case DType::u16:
+      return f(uint16_t{});
+    case DType::i16:
+      return f(int16_t{});
+    case DType::u8:
+      return f(uint8_t{});
+    case DType::f16:
+      break;
+  }
+  LACUNA_CHECK(false, "the GPU casts no ", name_of(dtype));
+}
+
+bool is_f32_or_bf16(DType dtype) { return dtype == DType::f32 || dtype == DType::bf16; }
+
+// Of each chunk the sum of squares.
+template <typename T>
+__global__ void __launch_bounds__(block_size)
+    squares_kernel(const __grid_constant__ Tensors<1> tensors, int chunks, double* squares) {
+  for (int number = static_cast<int>(blockIdx.x); number < chunks;
+       number += static_cast<int>(gridDim.x)) {
+    const Chunk chunk(tensors, number);
+    const auto* x = tensors.at<T>(0, chunk.tensor);
+    double sum = 0;
+    for (int64_t e = chunk.begin + threadIdx.x; e < chunk.end; e += block_size) {
+      const double value = to_float(x[e]);
+      sum = fma(value, value, sum);
+    }
+    sum = block_sum(sum);
+    if (threadIdx.x == 0) squares[number] = sum;
+  }
+}
+
+// 1 for each row whose first largest logit is at the label. A warp to a row.
+template <typename T>
+__global__ void __launch_bounds__(block_size)
+    correct_kernel(const T* logits, const int64_t* labels, int64_t rows, int64_t classes,
+                   double* correct) {
+  for (int64_t row = first_warp(); row < rows; row += warp_step()) {
+    const T* of_row = logits + row * classes;
+    float largest = -INFINITY;
+    for (int64_t k = lane_of_warp(); k < classes; k += warp_size)
+      largest = fmaxf(largest, to_float(of_row[k]));
+    largest = warp_max(largest);
+    const int64_t label = labels[row];
+    int before = 0;  // as large ones before the label
+    for (int64_t k = lane_of_warp(); k < label; k += warp_size)
+      before += to_float(of_row[k]) == largest ? 1 : 0;
+    before = warp_sum(before);
+    if (lane_of_warp() == 0)
+      correct[row] = label >= 0 && before == 0 && to_float(of_row[label]) == largest ? 1 : 0;
+  }
 }
 
 }  // namespace
@@ -114,6 +220,11 @@ void accumulate(const Call& call) {
 }
 
 void scale(const Call& call) {
+  if (call.in[0].dtype == DType::f64) {  // a figure to watch
+    const int64_t count = call.out[0].count();
+    return launch(call, "scale", count, scale_double_kernel, input<double>(call, 0),
+                  call.attributes.as<Scale>().factor, output<double>(call), count);
+  }
   map<1>(call, "scale", Times{static_cast<float>(call.attributes.as<Scale>().factor)});
 }
 
@@ -143,6 +254,61 @@ void add_to_each(const Call& call) {
     launch(call, "add_to_each", count, add_to_each_kernel<T>, input<T>(call, 0),
            input<float>(call, 1), output<T>(call), count, call.in[1].count());
   });
+}
+
+void cast(const Call& call) {
+  const View& x = call.in[0];
+  const View& y = call.out[0];
+  const int64_t count = y.count();
+  if (is_f32_or_bf16(x.dtype) && is_f32_or_bf16(y.dtype)) {
+    with_float(x.dtype, [&](auto from) {
+      with_float(y.dtype, [&](auto to) {
+        using From = decltype(from);
+        using To = decltype(to);
+        constexpr int width = 4;  // 16 bytes of f32, 8 of bf16
+        const int64_t groups = takes_packs(call) ? count / width : 0;
+        launch(call, "cast", std::max(groups, count - groups * width),
+               convert_kernel<width, From, To>, input<From>(call, 0), output<To>(call), groups,
+               count);
+      });
+    });
+    return;
+  }
+  with_any(x.dtype, [&](auto from) {
+    with_any(y.dtype, [&](auto to) {
+      using From = decltype(from);
+      using To = decltype(to);
+      launch(call, "cast", count, cast_kernel<From, To>, input<From>(call, 0), output<To>(call),
+             count);
+    });
+  });
+}
+
+void squared_norm(const Call& call) {
+  int64_t all = 0;
+  for (const View& x : call.in) all += (x.count() + chunk_size - 1) / chunk_size;
+  double* squares = scratch_doubles(call, all);
+  with_float(call.in[0].dtype, [&](auto type) {
+    using T = decltype(type);
+    for_tensors<1>(
+        call.in.size(), [&](int, size_t t) -> const View& { return call.in[t]; },
+        [&](const Tensors<1>& tensors, int chunks, int before) {
+          launch(call, "squared_norm", int64_t{chunks} * block_size, squares_kernel<T>, tensors,
+                 chunks, squares + before);
+        });
+  });
+  launch_total(call, "squared_norm", squares, all, 1, output<double>(call));
+}
+
+void count_correct(const Call& call) {
+  const int64_t rows = call.in[0].shape[0];
+  double* correct = scratch_doubles(call, rows);
+  with_float(call.in[0].dtype, [&](auto type) {
+    using T = decltype(type);
+    launch(call, "count_correct", rows * warp_size, correct_kernel<T>, input<T>(call, 0),
+           input<int64_t>(call, 1), rows, call.in[0].shape[1], correct);
+  });
+  launch_total(call, "count_correct", correct, rows, 1, output<double>(call));
 }
 
 }  // namespace lacuna::cuda

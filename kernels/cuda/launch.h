@@ -23,26 +23,62 @@ constexpr int block_size = 256;
 
 inline CudaContext& context_of(const Call& call) { return static_cast<CudaContext&>(call.context); }
 
+// `blocks` of block_size threads on the device's stream.
+template <typename... Parameters, typename... Arguments>
+void launch_grid(const Call& call, const char* operation, dim3 blocks,
+                 void (*kernel)(Parameters...), Arguments&&... arguments) {
+  cudaLaunchConfig_t config{};
+  config.gridDim = blocks;
+  config.blockDim = dim3(block_size);
+  config.stream = context_of(call).stream();
+  const cudaError_t error =
+      cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...);
+  if (error != cudaSuccess) launch_failed(operation, error);
+}
+
+// How many blocks launch() takes.
+inline int64_t blocks_for(const Call& call, int64_t threads) {
+  const int64_t needed = (threads + block_size - 1) / block_size;
+  return std::min(needed, context_of(call).blocks());
+}
+
 // At least one thread for each of `threads`, but no more blocks than fill the device.
 template <typename... Parameters, typename... Arguments>
 void launch(const Call& call, const char* operation, int64_t threads, void (*kernel)(Parameters...),
             Arguments&&... arguments) {
   if (threads <= 0) return;
-  CudaContext& context = context_of(call);
-  const int64_t blocks = std::min((threads + block_size - 1) / block_size, context.blocks());
-  cudaLaunchConfig_t config{};
-  config.gridDim = dim3(static_cast<unsigned>(blocks));
-  config.blockDim = dim3(block_size);
-  config.stream = context.stream();
-  const cudaError_t error =
-      cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...);
-  if (error != cudaSuccess) launch_failed(operation, error);
+  launch_grid(call, operation, dim3(static_cast<unsigned>(blocks_for(call, threads))), kernel,
+              std::forward<Arguments>(arguments)...);
 }
 
 __device__ inline int64_t first_of_grid() {
   return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
 }
 __device__ inline int64_t threads_of_grid() { return static_cast<int64_t>(gridDim.x) * blockDim.x; }
+
+// Where a thread is in rows of `size` elements while it goes along the grid; divides only at the start.
+struct GridCursor {
+  int64_t element, row, column;
+
+  __device__ explicit GridCursor(int64_t size)
+      : element(first_of_grid()),
+        row(element / size),
+        column(element % size),
+        size_(size),
+        rows_(threads_of_grid() / size),
+        columns_(threads_of_grid() % size) {}
+  __device__ void next() {
+    element += threads_of_grid();
+    row += rows_;
+    column += columns_;
+    if (column < size_) return;
+    column -= size_;
+    ++row;
+  }
+
+ private:
+  int64_t size_, rows_, columns_;
+};
 
 // Element types: what tensors hold, and the float that is computed with.
 using Bf16 = __nv_bfloat16;
@@ -65,6 +101,14 @@ struct alignas(16) Pack {
   static constexpr int size = 16 / sizeof(T);
   T values[size];
 };
+
+// Whether all operands begin where packs can: views of rows may begin anywhere.
+inline bool takes_packs(const Call& call) {
+  uintptr_t places = 0;
+  for (const View& view : call.in) places |= reinterpret_cast<uintptr_t>(view.data);
+  for (const View& view : call.out) places |= reinterpret_cast<uintptr_t>(view.data);
+  return places % 16 == 0;
+}
 
 // Calls f(T{}) with the CUDA type of a float dtype.
 template <typename F>

@@ -175,14 +175,14 @@ CaseRun::CaseRun(const Case& test, Device& device, DType compute, PlanOptions op
   for (const Tensor& gradient : gradients_) LACUNA_CHECK(gradient.defined(), test.name);
 }
 
-std::vector<std::string> CaseRun::operation_names() const {
+std::vector<NodePointer> CaseRun::nodes() const {
   std::vector<Tensor> all = gradients_;
   all.push_back(output_);
-  std::vector<std::string> names;
+  std::vector<NodePointer> nodes;
   for (const NodePointer& node : in_order(all)) {
-    if (node->operation != nullptr) names.emplace_back(node->operation->name);
+    if (node->operation != nullptr) nodes.push_back(node);
   }
-  return names;
+  return nodes;
 }
 
 void CaseRun::set(const std::vector<std::vector<double>>& values) {

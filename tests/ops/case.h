@@ -93,8 +93,8 @@ std::vector<std::vector<double>> operand_values(const Case& test, DType compute)
 class CaseRun {
  public:
   CaseRun(const Case& test, Device& device, DType compute, PlanOptions options = {});
-  // The graph's operations (forward and backward), by name.
-  std::vector<std::string> operation_names() const;
+  // The graph's nodes (forward and backward), without leaves.
+  std::vector<NodePointer> nodes() const;
   void set(const std::vector<std::vector<double>>& values);
   // Output alone.
   std::vector<double> forward();

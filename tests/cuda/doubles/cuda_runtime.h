@@ -14,6 +14,7 @@
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#define __grid_constant__
 // 7.2.3: memory of the block. One block runs at a time, its threads on one system thread. What the block
 // before has left is still there: data must differ from block to block for stale values to be seen.
 #define __shared__ static thread_local
@@ -28,6 +29,11 @@ T __shfl_xor_sync(unsigned mask, T value, int with, int width = 32,
   const bool inside =
       source / static_cast<unsigned>(width) == simt::lane() / static_cast<unsigned>(width);
   return simt::exchange_value(mask, value, inside ? source : simt::lane(), place);
+}
+// A product that is not joined with a sum, whatever the compiler may join.
+inline double __dmul_rn(double a, double b) {
+  const volatile double product = a * b;
+  return product;
 }
 enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidValue = 1 };
 inline const char* cudaGetErrorString(cudaError_t error) {

@@ -21,7 +21,8 @@ class Device {
   virtual void release(void* memory) = 0;
   virtual void copy_in(void* device, const void* host, size_t bytes) = 0;
   virtual void copy_out(void* host, const void* device, size_t bytes) = 0;
-  // Whether kernels may read host memory where it lies.
+  // Whether kernels, and the host, may read each other's memory where it lies. If not, leaves are copied in,
+  // collectives go by way of the host, and checkpoints are copied out.
   virtual bool reads_host_memory() const = 0;
   // The kernel of an operation for a dtype of its first input, or nullptr.
   virtual Kernel find(std::string_view operation, DType dtype) const = 0;

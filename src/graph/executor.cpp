@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "graph/differentiate.h"
+#include "graph/staging.h"
 
 namespace lacuna {
 
@@ -11,6 +12,19 @@ namespace {
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+bool is_host_leaf(const Node& node) { return node.operation == nullptr && node.state == nullptr; }
+
+size_t bytes_of(const Spec& spec) {
+  return static_cast<size_t>(spec.shape.count()) * size_of(spec.dtype);
+}
+
+// Gives back before it takes more.
+void ensure(DeviceMemory& memory, Device& device, size_t bytes) {
+  if (bytes <= memory.bytes()) return;
+  memory = DeviceMemory();
+  memory = DeviceMemory(device, bytes);
 }
 
 void add_times(const Plan& plan, std::map<std::string, double>& times) {
@@ -36,8 +50,9 @@ Plan& Executor::plan_for(const std::vector<Tensor>& outputs, const std::vector<U
   const std::vector<NodePointer> order = in_order(wanted);
   leaves_.clear();
   for (const NodePointer& node : order) {
-    if (node->operation == nullptr && node->state == nullptr) leaves_.push_back(node->host);
+    if (is_host_leaf(*node)) leaves_.push_back(node->host);
   }
+  if (!device_.reads_host_memory()) upload_leaves(order);
   std::string key = signature(order, outputs, updates);
   auto kept = plans_.find(key);
   if (kept == plans_.end()) {
@@ -48,11 +63,28 @@ Plan& Executor::plan_for(const std::vector<Tensor>& outputs, const std::vector<U
   }
   kept->second.used = ++runs_;
   Plan* plan = kept->second.plan.get();
-  if (plan->arena_bytes > arena_.bytes()) {
-    arena_ = DeviceMemory();  // give back before taking more
-    arena_ = DeviceMemory(device_, plan->arena_bytes);
-  }
+  ensure(arena_, device_, plan->arena_bytes);
   return *plan;
+}
+
+// Replaces the leaves' addresses by those of their copies.
+void Executor::upload_leaves(const std::vector<NodePointer>& order) {
+  constexpr size_t alignment = 256;
+  std::vector<size_t> sizes;
+  std::vector<size_t> places;
+  size_t end = 0;
+  for (const NodePointer& node : order) {
+    if (!is_host_leaf(*node)) continue;
+    sizes.push_back(bytes_of(node->outputs[0]));
+    places.push_back(end);
+    end += (sizes.back() + alignment - 1) / alignment * alignment;
+  }
+  ensure(leaf_memory_, device_, end);
+  for (size_t i = 0; i < leaves_.size(); ++i) {
+    void* to = static_cast<char*>(leaf_memory_.data()) + places[i];
+    device_.copy_in(to, leaves_[i], sizes[i]);
+    leaves_[i] = to;
+  }
 }
 
 void* Executor::address(const Plan::Value& value) const {
@@ -79,7 +111,6 @@ View Executor::view(size_t value) const {
 
 void Executor::run(const std::vector<Tensor>& outputs, const std::vector<Update>& updates) {
   const double start = now();
-  LACUNA_CHECK(device_.reads_host_memory());
   current_ = &plan_for(outputs, updates);
   times_.plan += now() - start;
   run_steps(*current_);
@@ -107,8 +138,10 @@ void Executor::run_steps(Plan& plan) {
     const Call call{in, out, step.attributes, device_.context()};
     if (step.kernel != nullptr) {
       step.kernel(call);
-    } else {
+    } else if (device_.reads_host_memory()) {
       requests_[s] = step.operation->start(*step.communicator, call, step.rows);
+    } else {
+      requests_[s] = start_staged(*step.operation, *step.communicator, call, step.rows, device_);
     }
     const double t = now();
     step.seconds += t - last;

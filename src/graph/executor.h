@@ -48,6 +48,7 @@ class Executor {
  private:
   void drop_oldest_plan();
   Plan& plan_for(const std::vector<Tensor>& outputs, const std::vector<Update>& updates);
+  void upload_leaves(const std::vector<NodePointer>& order);
   void* address(const Plan::Value& value) const;
   View view(size_t value) const;
   void run_steps(Plan& plan);
@@ -68,6 +69,8 @@ class Executor {
   std::map<std::string, double> times_of_dropped_plans_;
   Plan* current_ = nullptr;
   DeviceMemory arena_;
+  DeviceMemory
+      leaf_memory_;  // copies of the leaves, where the device does not read the host's memory
   std::vector<const void*> leaves_;
   std::vector<Request> requests_;  // by step
   StepTimes times_;

@@ -31,6 +31,7 @@ class State {
   Role role() const { return role_; }
   size_t bytes() const { return static_cast<size_t>(shape().count()) * size_of(dtype()); }
   void* data() const { return memory_.data(); }
+  Device& device() const { return device_; }
   // The tensor to record with: the same handle each time.
   const Tensor& tensor() const { return leaf_; }
 

@@ -89,7 +89,7 @@ void start_from(const std::filesystem::path& other, Model& model, StageContext& 
   for (State& state : model.store().all()) {
     if (state.role() == Role::optimizer) continue;
     if (checkpoint.find(state.name()) == nullptr) continue;
-    targets.push_back({state.name(), state.dtype(), state.shape(), state.data()});
+    targets.push_back(target_of(state));
   }
   load_state(checkpoint, targets, Match::subset, context.communicator);
   context.log.line("starting from step ", checkpoint.info.step, " of ", other.string(), ": ",

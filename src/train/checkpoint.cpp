@@ -422,6 +422,7 @@ StoredPart write_part(const fs::path& folder, int64_t index, const CheckpointInf
   hdf5::NewImage image = hdf5::NewImage::create(path.string(), metadata_bytes);
   write_info(image, info, "lacuna checkpoint part");
   for (const NamedTensor& each : tensors) {
+    LACUNA_CHECK(each.device == nullptr || each.device->reads_host_memory(), each.name);
     hdf5::Dataset dataset = image.create_dataset(dataset_path(each.name), each.dtype, each.shape,
                                                  {.allocate_early = true});
     if (!each.axes.empty()) dataset.set("axes", each.axes);
@@ -511,8 +512,13 @@ void CheckpointWriter::take_snapshot(std::span<const NamedTensor> tensors) {
   std::byte* at = snapshot_.get();
   for (NamedTensor& each : tensors_) {
     const size_t n = bytes_of(each);
-    if (n > 0) std::memcpy(at, each.data, n);
+    if (each.device != nullptr) {
+      each.device->copy_out(at, each.data, n);
+    } else if (n > 0) {
+      std::memcpy(at, each.data, n);
+    }
     each.data = at;
+    each.device = nullptr;
     at += (n + alignment - 1) / alignment * alignment;
   }
 }
@@ -684,6 +690,7 @@ void load_tensors(const Checkpoint& checkpoint, std::span<const TensorTarget> ta
         differences.size() > 1 ? concat(", and ", differences.size() - 1, " more differ") : "",
         "; use the configuration that it was made with, or another checkpoint");
 
+  std::vector<std::byte> copy;  // of a tensor on its way to a device
   for (size_t i = 0; i < checkpoint.parts.size(); ++i) {
     const fs::path path = checkpoint.folder / checkpoint.parts[i].file;
     const ReadableFile file(path);
@@ -691,10 +698,14 @@ void load_tensors(const Checkpoint& checkpoint, std::span<const TensorTarget> ta
       if (tensor->part != static_cast<int64_t>(i)) continue;
       const auto bytes = static_cast<size_t>(tensor->bytes);
       LACUNA_CHECK(bytes == static_cast<size_t>(target->shape.count()) * size_of(target->dtype));
-      file.read(static_cast<uint64_t>(tensor->offset), target->data, bytes);
-      if (crc32_of(target->data, bytes) != tensor->crc32)
+      const bool direct = target->device == nullptr || target->device->reads_host_memory();
+      if (!direct) copy.resize(bytes);
+      void* to = direct ? target->data : copy.data();
+      file.read(static_cast<uint64_t>(tensor->offset), to, bytes);
+      if (crc32_of(to, bytes) != tensor->crc32)
         bad_input(path.string(), " is damaged: tensor ", tensor->name,
                   " disagrees with its checksum; use another checkpoint");
+      if (!direct) target->device->copy_in(target->data, to, bytes);
     }
   }
 }

@@ -23,13 +23,15 @@
 #include <thread>
 #include <vector>
 
+#include "backend/device.h"
 #include "base/dtype.h"
 #include "base/shape.h"
 #include "train/metrics.h"
 
 namespace lacuna {
 
-// A tensor to be saved: count x dtype bytes in host memory, outermost axis first. The name is
+// A tensor to be saved: count x dtype bytes, outermost axis first, in a device's memory or, without one, the
+// host's. The name is
 // dotted, as PyTorch's; no name may be a folder of another ("a" and "a.b").
 struct NamedTensor {
   std::string name;
@@ -37,6 +39,7 @@ struct NamedTensor {
   Shape shape;
   const void* data = nullptr;
   std::string axes = {};  // "out_channel, in_channel, row, column", for who reads the file; or ""
+  Device* device = nullptr;
 };
 
 // A tensor to be loaded.
@@ -45,6 +48,7 @@ struct TensorTarget {
   DType dtype = DType::f32;
   Shape shape;
   void* data = nullptr;
+  Device* device = nullptr;  // whose memory it is; null: the host's
 };
 
 // What a run reads, so that another file under the same name is noticed.
@@ -122,8 +126,8 @@ struct Checkpoint {
 
 std::filesystem::path checkpoint_folder(const std::filesystem::path& run, int64_t step);
 
-// Writes part number `index` of a checkpoint: the tensors that this writer owns, whole. The folder
-// exists. Error no_space or bad_input when it cannot be written; then the part is not there.
+// Writes part number `index` of a checkpoint: the tensors that this writer owns, whole, in memory that the host
+// reads. The folder exists. Error no_space or bad_input when it cannot be written; then the part is not there.
 StoredPart write_part(const std::filesystem::path& folder, int64_t index,
                       const CheckpointInfo& info, std::span<const NamedTensor> tensors);
 

@@ -67,16 +67,19 @@ Fields empty_fields(const std::vector<OutputField>& outputs, int64_t count, DTyp
 std::vector<NamedTensor> named_tensors(const StateStore& store) {
   std::vector<NamedTensor> all;
   for (const State& state : store.all()) {
-    all.push_back({state.name(), state.dtype(), state.shape(), state.data(), axes_of(state)});
+    all.push_back({state.name(), state.dtype(), state.shape(), state.data(), axes_of(state),
+                   &state.device()});
   }
   return all;
 }
 
+TensorTarget target_of(State& state) {
+  return {state.name(), state.dtype(), state.shape(), state.data(), &state.device()};
+}
+
 std::vector<TensorTarget> tensor_targets(StateStore& store) {
   std::vector<TensorTarget> all;
-  for (State& state : store.all()) {
-    all.push_back({state.name(), state.dtype(), state.shape(), state.data()});
-  }
+  for (State& state : store.all()) all.push_back(target_of(state));
   return all;
 }
 

@@ -99,6 +99,7 @@ class TrainingLoop {
 
 // Every State tensor as a checkpoint names it.
 std::vector<NamedTensor> named_tensors(const StateStore& store);
+TensorTarget target_of(State& state);
 std::vector<TensorTarget> tensor_targets(StateStore& store);
 
 }  // namespace lacuna

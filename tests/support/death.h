@@ -38,4 +38,19 @@ inline std::string death_message(const std::function<void()>& code) {
   return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT ? text : "no abort: " + text;
 }
 
+// Whether code, in a child process, ends otherwise than by returning.
+inline bool dies(const std::function<void()>& code) {
+  const pid_t child = fork();
+  if (child == 0) {
+    std::signal(SIGSEGV, SIG_DFL);
+    const rlimit no_core = {0, 0};
+    setrlimit(RLIMIT_CORE, &no_core);
+    code();
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+}
+
 }  // namespace lacuna::test

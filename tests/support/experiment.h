@@ -79,11 +79,16 @@ class SmallExperiment {
   SmallExperiment(std::string_view objective, std::string_view device, int threads,
                   Communicator& communicator, const SmallImages& images = {},
                   TrainerOptions options = {}, const std::string& more = "")
+      : SmallExperiment(objective, make_device(device, threads), communicator, images, options,
+                        more) {}
+  SmallExperiment(std::string_view objective, std::unique_ptr<Device> device,
+                  Communicator& communicator, const SmallImages& images = {},
+                  TrainerOptions options = {}, const std::string& more = "")
       : configuration_(small_configuration(objective, images, more)),
         views_{.sample = {images.size, images.size, images.channels},
                .augment = {},
                .normalisation = {}},
-        device_(make_device(device, threads)),
+        device_(std::move(device)),
         store_(*device_) {
     views_.augment.jitter = {0.4, 0.4, 0, 0};
     views_.augment.greyscale = 0;

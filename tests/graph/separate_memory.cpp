@@ -1,0 +1,135 @@
+// A device whose memory is not the host's: every operation, every objective on two ranks, and checkpoints to
+// and from such a device.
+#include <catch2/catch.hpp>
+
+#include "../train/temporary_folder.h"
+#include "ops/compare.h"
+#include "support/death.h"
+#include "support/experiment.h"
+#include "support/separate_device.h"
+#include "support/thread_communicators.h"
+#include "train/checkpoint.h"
+#include "train/loop.h"
+
+namespace lacuna::test::ops {
+
+TEST_CASE("operations on a device with memory of its own agree with the reference", "[ops]") {
+  for (const Case& test : all_cases()) {
+    SeparateDevice device(2);
+    compare_with_reference(test, device, DType::f32, {});
+  }
+}
+
+TEST_CASE("updates on a device with memory of its own are the cpu's", "[ops]") {
+  const std::unique_ptr<Device> cpu = make_device("cpu", 1);
+  for (const UpdateCase& test : all_update_cases()) {
+    SeparateDevice device(1);
+    INFO(test.name);
+    CHECK(updated(test, device) == updated(test, *cpu));
+  }
+}
+
+}  // namespace lacuna::test::ops
+
+namespace {
+
+using namespace lacuna;
+using namespace lacuna::testing;
+
+constexpr int64_t rows = 4;  // of a rank
+const SmallImages images = {.size = 8, .channels = 1, .width = 4};
+
+std::vector<std::string> objective_names() {
+  std::vector<std::string> names;
+  for (const ObjectiveEntry& entry : objectives()) names.emplace_back(entry.name);
+  return names;
+}
+
+double train_step(SmallExperiment& experiment, int rank, int ranks, int64_t number) {
+  const int64_t first = (number * ranks + rank) * rows;
+  const std::vector<int64_t> held(static_cast<size_t>(ranks), rows);
+  return experiment.trainer()
+      .step(experiment.batch(first, first + rows).fields(), held, number, 0.05, 0.1)
+      .loss;
+}
+
+// Losses of three steps on two ranks, and what the weights then are.
+struct Trace {
+  std::vector<double> losses;
+  std::vector<std::vector<double>> state;
+  friend bool operator==(const Trace&, const Trace&) = default;
+};
+
+Trace three_steps(const std::string& objective,
+                  const std::function<std::unique_ptr<Device>()>& make) {
+  Trace trace;
+  on_ranks(2, [&](Communicator& communicator) {
+    SmallExperiment experiment(objective, make(), communicator, images);
+    experiment.trainer().prepare(experiment.batch(0, rows).fields(), {rows, rows});
+    for (int64_t step = 0; step < 3; ++step) {
+      const double loss = train_step(experiment, communicator.rank(), 2, step);
+      if (communicator.rank() == 0) trace.losses.push_back(loss);
+    }
+    if (communicator.rank() != 0) return;
+    for (const State& state : experiment.store().all()) trace.state.push_back(state.values());
+  });
+  return trace;
+}
+
+}  // namespace
+
+TEST_CASE("every objective trains on a device with memory of its own as on the cpu") {
+  for (const std::string& objective : objective_names()) {
+    CAPTURE(objective);
+    const Trace cpu = three_steps(objective, [] { return make_device("cpu", 1); });
+    const Trace separate =
+        three_steps(objective, [] { return std::make_unique<SeparateDevice>(1); });
+    CHECK(cpu.losses.size() == 3);
+    CHECK(separate == cpu);
+  }
+}
+
+TEST_CASE("a checkpoint goes from one memory to another and back") {
+  const auto self = self_communicator();
+  const TemporaryFolder folder;
+  SmallExperiment cpu("byol", make_device("cpu", 1), *self, images);
+  SmallExperiment separate("byol", std::make_unique<SeparateDevice>(1), *self, images);
+  for (SmallExperiment* experiment : {&cpu, &separate})
+    experiment->trainer().prepare(experiment->batch(0, rows).fields(), {rows});
+  const auto save = [&](SmallExperiment& from, int64_t step) {
+    CheckpointWriter writer(folder.path(), {}, 0);
+    CheckpointInfo info;
+    info.step = step;
+    writer.start(info, named_tensors(from.store()));
+    writer.wait();
+  };
+  const auto load = [&](SmallExperiment& to, int64_t step) {
+    load_tensors(read_checkpoint(checkpoint_folder(folder.path(), step)),
+                 tensor_targets(to.store()), Match::all);
+  };
+  train_step(separate, 0, 1, 0);
+  save(separate, 1);
+  load(cpu, 1);
+  CHECK(train_step(cpu, 0, 1, 1) == train_step(separate, 0, 1, 1));
+  train_step(cpu, 0, 1, 2);
+  save(cpu, 3);
+  load(separate, 3);
+  CHECK(train_step(separate, 0, 1, 3) == train_step(cpu, 0, 1, 3));
+}
+
+TEST_CASE(
+    "faults of a device's memory are caught: a kernel on the host's, a host on the device's") {
+  SeparateDevice device(1);
+  std::vector<float> host(8);
+  const View on_host{host.data(), DType::f32, Shape{8}};
+  const View on_device{device.allocate(32), DType::f32, Shape{8}};
+  const Attributes none;
+  const Kernel relu = device.find("relu", DType::f32);
+  CHECK_NOTHROW(relu({{&on_device, 1}, {&on_device, 1}, none, device.context()}));
+  CHECK_THROWS_WITH(relu({{&on_host, 1}, {&on_device, 1}, none, device.context()}),
+                    Catch::Contains("not the device's"));
+  CHECK_THROWS_WITH(relu({{&on_device, 1}, {&on_host, 1}, none, device.context()}),
+                    Catch::Contains("not the device's"));
+  CHECK(test::dies([&] { *static_cast<volatile float*>(on_device.data) = 1; }));
+  CHECK(!test::dies([&] { device.copy_in(on_device.data, host.data(), 32); }));
+}

@@ -42,6 +42,11 @@ __global__ void __launch_bounds__(block_size)
   }
 }
 
+template <typename T>
+int64_t packs_of(const Call& call, int64_t count) {
+  return takes_packs(call) ? count / Pack<T>::size : 0;
+}
+
 template <int inputs, typename F>
 void map(const Call& call, const char* operation, F f) {
   with_float(call.in[0].dtype, [&](auto type) {
@@ -50,16 +55,41 @@ void map(const Call& call, const char* operation, F f) {
     for (int i = 0; i < inputs; ++i) operands.in[i] = input<T>(call, static_cast<size_t>(i));
     operands.out = output<T>(call);
     const int64_t count = call.out[0].count();
-    const int64_t packs = takes_packs(call) ? count / Pack<T>::size : 0;
+    const int64_t packs = packs_of<T>(call, count);
     const int64_t rest = count - packs * Pack<T>::size;
     launch(call, operation, std::max(packs, rest), map_kernel<T, inputs, F>, operands, packs, count,
            f);
   });
 }
 
-struct Sum {
-  __device__ float operator()(const float* x) const { return x[0] + x[1]; }
+// The sum of all terms, in their order, in f32. All are read before an element is written: any of them, or
+// several, may be where the sum goes.
+template <typename T>
+struct Terms {
+  static constexpr int most = 256;
+  const T* in[most];
+  T* out;
+  int size;
 };
+template <int width, typename T>
+__device__ void add_terms(const Terms<T>& terms, int64_t e) {
+  float sum[width], values[width];
+  load_group(terms.in[0] + e, sum);
+  for (int t = 1; t < terms.size; ++t) {
+    load_group(terms.in[t] + e, values);
+    for (int i = 0; i < width; ++i) sum[i] += values[i];
+  }
+  store_group(sum, terms.out + e);
+}
+template <typename T>
+__global__ void __launch_bounds__(block_size)
+    accumulate_kernel(const __grid_constant__ Terms<T> terms, int64_t packs, int64_t count) {
+  for (int64_t p = first_of_grid(); p < packs; p += threads_of_grid())
+    add_terms<Pack<T>::size>(terms, p * Pack<T>::size);
+  for (int64_t e = packs * Pack<T>::size + first_of_grid(); e < count; e += threads_of_grid())
+    add_terms<1>(terms, e);
+}
+
 struct Times {
   float factor;
   __device__ float operator()(const float* x) const { return factor * x[0]; }
@@ -209,14 +239,19 @@ __global__ void __launch_bounds__(block_size)
 
 }  // namespace
 
-// Two terms at a time: residuals and forks have two, and more are rare.
 void accumulate(const Call& call) {
-  LACUNA_CHECK(call.in.size() >= 2);
-  map<2>(call, "accumulate", Sum{});
-  for (size_t term = 2; term < call.in.size(); ++term) {
-    const View in[2] = {call.out[0], call.in[term]};
-    map<2>({in, call.out, call.attributes, call.context}, "accumulate", Sum{});
-  }
+  with_float(call.in[0].dtype, [&](auto type) {
+    using T = decltype(type);
+    Terms<T> terms;
+    LACUNA_CHECK(call.in.size() <= terms.most, call.in.size(), " terms");
+    terms.size = static_cast<int>(call.in.size());
+    for (size_t t = 0; t < call.in.size(); ++t) terms.in[t] = input<T>(call, t);
+    terms.out = output<T>(call);
+    const int64_t count = call.out[0].count();
+    const int64_t packs = packs_of<T>(call, count);
+    launch(call, "accumulate", std::max(packs, count - packs * Pack<T>::size), accumulate_kernel<T>,
+           terms, packs, count);
+  });
 }
 
 void scale(const Call& call) {

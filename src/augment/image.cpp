@@ -88,12 +88,12 @@ AugmentOptions geometry_of(AugmentOptions options) {
   return options;
 }
 
-bool changes_pixels(const AugmentOptions& options) {
-  const auto any = [](const std::vector<double>& values) {
-    return std::any_of(values.begin(), values.end(), [](double p) { return p > 0; });
-  };
-  return options.jitter_probability > 0 || options.greyscale > 0 || any(options.blur) ||
-         any(options.solarise) || options.noise > 0 || options.channel_drop > 0;
+bool changes_pixels(const ViewPlan& view) {
+  const AugmentOptions& options = view.options;
+  const bool jitters = std::any_of(options.jitter.begin(), options.jitter.end(),
+                                   [](double strength) { return strength > 0; });
+  return (jitters && options.jitter_probability > 0) || options.greyscale > 0 || view.blur > 0 ||
+         view.solarise > 0 || options.noise > 0 || options.channel_drop > 0;
 }
 
 class MaskedView final : public ImageRecipe {
@@ -101,7 +101,7 @@ class MaskedView final : public ImageRecipe {
   MaskedView(const Shape& sample, const AugmentOptions& options, const Normalisation& normalisation)
       : ImageRecipe(sample), edge_(options.mask_edge) {
     add_view(ViewMaker(sample, options, 0, normalisation, true));
-    if (changes_pixels(options))
+    if (changes_pixels(views()[0].plan()))
       add_view("target", ViewMaker(sample, geometry_of(options), 0, normalisation, true));
     height_ = views()[0].plan().out_height;
     width_ = views()[0].plan().out_width;

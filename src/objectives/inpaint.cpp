@@ -70,7 +70,7 @@ class Inpaint final : public Objective {
         fraction_(parts.views.augment.mask),
         pooled_(parts.configuration.text("objective.decode") == "features"),
         encoder_(parts.make_encoder(parts.scope / "encoder")),
-        decoder_(parts.scope / "decoder", *encoder_, parts.views.sample, pooled_) {}
+        decoder_(parts.scope / "decoder", *encoder_, parts.views.view(), pooled_) {}
 
   std::unique_ptr<Recipe> recipe() const override {
     return masked_view(views_.sample, views_.augment, views_.normalisation);

@@ -20,6 +20,15 @@ struct ViewOptions {
   Shape sample;
   AugmentOptions augment;
   Normalisation normalisation;
+
+  // Of a view: what the encoder sees.
+  Shape view() const {
+    if (augment.size == 0) return sample;
+    Shape shape = sample;
+    shape.set(0, augment.size);
+    shape.set(1, augment.size);
+    return shape;
+  }
 };
 
 // What an objective is made from.

@@ -25,7 +25,7 @@ class Trial {
   Trial(const FinetuneJob& job, int64_t classes)
       : job_(job),
         store_(*job.compute.device),
-        classifier_(encoder_factory(job.pretraining, job.train.views().sample), classes,
+        classifier_(encoder_factory(job.pretraining, job.train.views().view()), classes,
                     Scope(store_, static_cast<uint64_t>(job.configuration.integer("seed")))) {
     if (job.configuration.is("task.start", "scratch")) return;
     std::vector<TensorTarget> targets;

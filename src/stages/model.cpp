@@ -12,7 +12,7 @@ Model::Model(const Configuration& configuration, const ViewOptions& views, Devic
     : store_(device) {
   const auto seed = static_cast<uint64_t>(configuration.integer("seed"));
   objective_ = make_objective(
-      {configuration, Scope(store_, seed), encoder_factory(configuration, views.sample), views});
+      {configuration, Scope(store_, seed), encoder_factory(configuration, views.view()), views});
 }
 
 std::optional<Checkpoint> find_on_all_ranks(const std::filesystem::path& run,

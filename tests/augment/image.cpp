@@ -270,6 +270,11 @@ TEST_CASE("a masked view's target is the view before colour, blur and noise") {
     CHECK(changed[0] != changed[1]);
     CHECK(changed[2] == unchanged[1]);  // the mask
   }
+  AugmentOptions idle = still;  // asks for changes that change nothing
+  idle.jitter = {0, 0, 0, 0};
+  idle.jitter_probability = 1;
+  idle.blur = {0, 1};
+  CHECK(masked_view(shape, idle, no_normalisation(3))->outputs().size() == 2);
 }
 
 TEST_CASE("options that do not fit the sample are refused in one sentence that says what to do") {

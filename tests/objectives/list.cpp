@@ -2,6 +2,7 @@
 #include "objectives/list.h"
 
 #include <catch2/catch.hpp>
+#include <cmath>
 
 #include "support/experiment.h"
 
@@ -115,4 +116,25 @@ TEST_CASE("a student's blocks are left out at random and its teacher's are not")
       .communicator = *self, .compute = DType::f64, .parameters = DType::f64, .rows = {4}};
   experiment.objective().loss(batch.fields(), recording);
   CHECK(recording.drawn.size() == 4);  // of two views and the two branches of one block
+}
+
+TEST_CASE("every objective takes views of another size than the samples") {
+  const auto self = self_communicator();
+  for (const std::string& name : names()) {
+    for (const int64_t view : {4, 8, 24}) {
+      for (const std::string& lines : {std::string(), std::string("decode = \"features\"\n")}) {
+        if (!lines.empty() && name != "inpaint") continue;
+        for (const std::string& encoder :
+             {std::string(), std::string("name = \"vit_tiny\"\npatch = 4\ndepth = 1\n")}) {
+          CAPTURE(name, view, lines, encoder);
+          SmallExperiment experiment(
+              name, "cpu", 1, *self,
+              {.size = 16, .width = 2, .encoder = encoder, .objective = lines, .view = view});
+          const SmallBatch batch = experiment.batch(0, 3);
+          experiment.trainer().prepare(batch.fields(), {3});
+          CHECK(std::isfinite(experiment.trainer().step(batch.fields(), {3}, 0, 0.01, 0).loss));
+        }
+      }
+    }
+  }
 }

@@ -22,6 +22,9 @@ std::vector<Case> elementwise_cases() {
       {"multiply",
        {activation(odd), activation(odd)},
        [](const auto& x) { return multiply(x[0], x[1]); }},
+      {"a fork into three",  // whose gradient is a sum of three terms
+       {off_zero(odd), activation(odd)},
+       [](const auto& x) { return add(relu(x[0]), add(scale(x[0], 2), multiply(x[0], x[1]))); }},
       {"square", {activation(odd)}, [](const auto& x) { return multiply(x[0], x[0]); }},
       {"hide",
        {activation(odd), constant(positive(Operand::Kind::activation, Shape{3, 5, 1}))},

@@ -18,6 +18,7 @@ struct SmallImages {
   int64_t width = 4;           // of a ResNet-18
   std::string encoder = "";    // lines of [encoder] instead, if there are any
   std::string objective = "";  // further lines of [objective]
+  int64_t view = 0;            // augment.size
 };
 
 // A small vision transformer that draws.
@@ -92,10 +93,11 @@ class SmallExperiment {
         store_(*device_) {
     views_.augment.jitter = {0.4, 0.4, 0, 0};
     views_.augment.greyscale = 0;
+    views_.augment.size = images.view;
     views_.normalisation.mean.assign(static_cast<size_t>(images.channels), 0.5f);
     views_.normalisation.std.assign(static_cast<size_t>(images.channels), 0.25f);
     objective_ = make_objective(
-        {configuration_, Scope(store_, 1), encoder_factory(configuration_, views_.sample), views_});
+        {configuration_, Scope(store_, 1), encoder_factory(configuration_, views_.view()), views_});
     if (options.compute == DType::f32) options.compute = device_->parameter_dtype();
     compute_ = options.compute;
     trainer_ = std::make_unique<Trainer>(

@@ -1,84 +1,10 @@
-// Declarations of the CPU device's kernels; what each computes stands in kernels/<family>.h.
+// Declarations of the CPU device's kernels.
 #pragma once
 
 #include "kernels/kernel.h"
 
 namespace lacuna::cpu {
 
-// convolution.h and matrix_product.h
-void convolution(const Call& call);
-void convolution_data_gradient(const Call& call);
-void convolution_weight_gradient(const Call& call);
-void matrix_product(const Call& call);
-void column_sum(const Call& call);
-
-// batch_norm.h
-void batch_norm_statistics(const Call& call);
-void batch_norm_merge(const Call& call);
-void batch_norm_fixed_moments(const Call& call);
-void batch_norm_apply(const Call& call);
-void batch_norm_gradient_statistics(const Call& call);
-void batch_norm_gradient_apply(const Call& call);
-void batch_norm_parameter_gradient(const Call& call);
-void batch_norm_running_update(const Call& call);
-
-// elementwise.h
-void accumulate(const Call& call);
-void cast(const Call& call);
-void scale(const Call& call);
-void multiply(const Call& call);
-void hide(const Call& call);
-void relu(const Call& call);
-void relu_gradient(const Call& call);
-void gelu(const Call& call);
-void gelu_gradient(const Call& call);
-void add_to_each(const Call& call);
-void squared_norm(const Call& call);
-void count_correct(const Call& call);
-
-// pooling.h
-void max_pool(const Call& call);
-void max_pool_gradient(const Call& call);
-void average_pool(const Call& call);
-void average_pool_gradient(const Call& call);
-void upsample(const Call& call);
-void upsample_gradient(const Call& call);
-
-// rows.h
-void normalize_rows(const Call& call);
-void normalize_rows_gradient(const Call& call);
-void scale_rows(const Call& call);
-void concatenate(const Call& call);
-void place_rows(const Call& call);
-
-// tokens.h
-void prepend_token(const Call& call);
-void take_tokens(const Call& call);
-void place_tokens(const Call& call);
-
-// layer_norm.h
-void layer_norm(const Call& call);
-void layer_norm_gradient(const Call& call);
-
-// attention.h
-void attention(const Call& call);
-void attention_gradient(const Call& call);
-
-// losses.h
-void softmax_cross_entropy(const Call& call);
-void softmax_cross_entropy_gradient(const Call& call);
-void squared_error(const Call& call);
-void squared_error_gradient(const Call& call);
-
-// nt_xent.h
-void nt_xent(const Call& call);
-void nt_xent_gradient(const Call& call);
-
-// optimizers.h
-void sgd_update(const Call& call);
-void lars_update(const Call& call);
-void adamw_update(const Call& call);
-void ema_update(const Call& call);
-void clip_factor(const Call& call);
+#include "kernels/declarations.inc"
 
 }  // namespace lacuna::cpu

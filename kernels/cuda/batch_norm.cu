@@ -93,18 +93,12 @@ __device__ void masked(const T* dy, const T* y, const float (&x)[width],
   }
 }
 
-struct Nothing {};
-
 // sum x, sum x^2
 template <typename T>
-struct MomentTerms {
+struct MomentTerms : PlainTerms {
   static constexpr int count = 2;
   const T* x;
 
-  template <int width>
-  __device__ Nothing of(int64_t) const {
-    return {};
-  }
   template <int width>
   __device__ void add(Nothing, int64_t first, double (&sums)[count][width]) const {
     float values[width];
@@ -320,7 +314,7 @@ void batch_norm_statistics(const Call& call) {
   with_width<most_summed>(call, call.in[0].dtype, shape[-1], [&](auto type, auto width) {
     using T = decltype(type);
     sum_columns<width()>(
-        call, "batch_norm_statistics", shape, MomentTerms<T>{input<T>(call, 0)},
+        call, "batch_norm_statistics", shape, MomentTerms<T>{{}, input<T>(call, 0)},
         WriteMoments{output<double>(call), shape[-1], static_cast<double>(rows_of(shape))});
   });
 }

@@ -116,6 +116,15 @@ struct PartialSums {
   double* low;
 };
 
+// Terms that need to know nothing of their channels.
+struct PlainTerms {
+  struct Nothing {};
+  template <int width>
+  __device__ Nothing of(int64_t) const {
+    return {};
+  }
+};
+
 // `terms` gives of each element `Terms::count` terms:
 //   terms.of(channel): what it needs to know of `width` channels,
 //   terms.add(that, first element, sums[count][width]): adds those of one group to sums in double.

@@ -13,82 +13,88 @@ namespace lacuna::cuda {
 
 namespace {
 
-template <typename T, int inputs>
-struct Operands {
+// Calls body.at<width>(element) for whole groups of `width` elements, then body.at<1>(element) for those that
+// are left. A body reads all of its operands at these elements before it writes there: the output may be any
+// of them.
+template <int width, typename Body>
+__global__ void __launch_bounds__(block_size)
+    groups_kernel(const __grid_constant__ Body body, int64_t groups, int64_t count) {
+  for (int64_t g = first_of_grid(); g < groups; g += threads_of_grid())
+    body.template at<width>(g * width);
+  for (int64_t e = groups * width + first_of_grid(); e < count; e += threads_of_grid())
+    body.template at<1>(e);
+}
+
+template <int width, typename Body>
+void launch_groups(const Call& call, const char* operation, const Body& body) {
+  const int64_t count = call.out[0].count();
+  const int64_t groups = takes_packs(call) ? count / width : 0;
+  launch(call, operation, std::max(groups, count - groups * width), groups_kernel<width, Body>,
+         body, groups, count);
+}
+
+// y[i] = f(x_0[i], …)
+template <typename T, int inputs, typename F>
+struct Map {
   const T* in[inputs];
   T* out;
-};
+  F f;
 
-// y[i] = f(x_0[i], …): whole packs first, then the elements that are left. In place where `out` is one of
-// the inputs: each thread reads what it overwrites, before.
-template <typename T, int inputs, typename F>
-__global__ void __launch_bounds__(block_size)
-    map_kernel(Operands<T, inputs> operands, int64_t packs, int64_t count, F f) {
-  for (int64_t p = first_of_grid(); p < packs; p += threads_of_grid()) {
-    Pack<T> x[inputs];
-    for (int i = 0; i < inputs; ++i) x[i] = reinterpret_cast<const Pack<T>*>(operands.in[i])[p];
-    Pack<T> y;
-    for (int e = 0; e < Pack<T>::size; ++e) {
+  template <int width>
+  __device__ void at(int64_t element) const {
+    float x[inputs][width], y[width];
+    for (int i = 0; i < inputs; ++i) load_group(in[i] + element, x[i]);
+    for (int e = 0; e < width; ++e) {
       float values[inputs];
-      for (int i = 0; i < inputs; ++i) values[i] = to_float(x[i].values[e]);
-      y.values[e] = from_float<T>(f(values));
+      for (int i = 0; i < inputs; ++i) values[i] = x[i][e];
+      y[e] = f(values);
     }
-    reinterpret_cast<Pack<T>*>(operands.out)[p] = y;
+    store_group(y, out + element);
   }
-  for (int64_t e = packs * Pack<T>::size + first_of_grid(); e < count; e += threads_of_grid()) {
-    float values[inputs];
-    for (int i = 0; i < inputs; ++i) values[i] = to_float(operands.in[i][e]);
-    operands.out[e] = from_float<T>(f(values));
-  }
-}
-
-template <typename T>
-int64_t packs_of(const Call& call, int64_t count) {
-  return takes_packs(call) ? count / Pack<T>::size : 0;
-}
+};
 
 template <int inputs, typename F>
 void map(const Call& call, const char* operation, F f) {
   with_float(call.in[0].dtype, [&](auto type) {
     using T = decltype(type);
-    Operands<T, inputs> operands;
-    for (int i = 0; i < inputs; ++i) operands.in[i] = input<T>(call, static_cast<size_t>(i));
-    operands.out = output<T>(call);
-    const int64_t count = call.out[0].count();
-    const int64_t packs = packs_of<T>(call, count);
-    const int64_t rest = count - packs * Pack<T>::size;
-    launch(call, operation, std::max(packs, rest), map_kernel<T, inputs, F>, operands, packs, count,
-           f);
+    Map<T, inputs, F> body{{}, output<T>(call), f};
+    for (int i = 0; i < inputs; ++i) body.in[i] = input<T>(call, static_cast<size_t>(i));
+    launch_groups<Pack<T>::size>(call, operation, body);
   });
 }
 
-// The sum of all terms, in their order, in f32. All are read before an element is written: any of them, or
-// several, may be where the sum goes.
+// The sum of all terms, in their order, in f32.
 template <typename T>
 struct Terms {
   static constexpr int most = 256;
   const T* in[most];
   T* out;
   int size;
-};
-template <int width, typename T>
-__device__ void add_terms(const Terms<T>& terms, int64_t e) {
-  float sum[width], values[width];
-  load_group(terms.in[0] + e, sum);
-  for (int t = 1; t < terms.size; ++t) {
-    load_group(terms.in[t] + e, values);
-    for (int i = 0; i < width; ++i) sum[i] += values[i];
+
+  template <int width>
+  __device__ void at(int64_t element) const {
+    float sum[width], values[width];
+    load_group(in[0] + element, sum);
+    for (int t = 1; t < size; ++t) {
+      load_group(in[t] + element, values);
+      for (int e = 0; e < width; ++e) sum[e] += values[e];
+    }
+    store_group(sum, out + element);
   }
-  store_group(sum, terms.out + e);
-}
-template <typename T>
-__global__ void __launch_bounds__(block_size)
-    accumulate_kernel(const __grid_constant__ Terms<T> terms, int64_t packs, int64_t count) {
-  for (int64_t p = first_of_grid(); p < packs; p += threads_of_grid())
-    add_terms<Pack<T>::size>(terms, p * Pack<T>::size);
-  for (int64_t e = packs * Pack<T>::size + first_of_grid(); e < count; e += threads_of_grid())
-    add_terms<1>(terms, e);
-}
+};
+
+template <typename From, typename To>
+struct Convert {
+  const From* in;
+  To* out;
+
+  template <int width>
+  __device__ void at(int64_t element) const {
+    float values[width];
+    load_group(in + element, values);
+    store_group(values, out + element);
+  }
+};
 
 struct Times {
   float factor;
@@ -135,18 +141,6 @@ __global__ void __launch_bounds__(block_size)
     add_to_each_kernel(const T* x, const float* p, T* y, int64_t count, int64_t size) {
   for (GridCursor at(size); at.element < count; at.next())
     y[at.element] = from_float<T>(to_float(x[at.element]) + p[at.column]);
-}
-
-template <int width, typename From, typename To>
-__global__ void __launch_bounds__(block_size)
-    convert_kernel(const From* x, To* y, int64_t groups, int64_t count) {
-  for (int64_t g = first_of_grid(); g < groups; g += threads_of_grid()) {
-    float values[width];
-    load_group(x + g * width, values);
-    store_group(values, y + g * width);
-  }
-  for (int64_t e = groups * width + first_of_grid(); e < count; e += threads_of_grid())
-    y[e] = from_float<To>(to_float(x[e]));
 }
 
 // By way of double: any type to any other.
@@ -247,10 +241,7 @@ void accumulate(const Call& call) {
     terms.size = static_cast<int>(call.in.size());
     for (size_t t = 0; t < call.in.size(); ++t) terms.in[t] = input<T>(call, t);
     terms.out = output<T>(call);
-    const int64_t count = call.out[0].count();
-    const int64_t packs = packs_of<T>(call, count);
-    launch(call, "accumulate", std::max(packs, count - packs * Pack<T>::size), accumulate_kernel<T>,
-           terms, packs, count);
+    launch_groups<Pack<T>::size>(call, "accumulate", terms);
   });
 }
 
@@ -301,10 +292,8 @@ void cast(const Call& call) {
         using From = decltype(from);
         using To = decltype(to);
         constexpr int width = 4;  // 16 bytes of f32, 8 of bf16
-        const int64_t groups = takes_packs(call) ? count / width : 0;
-        launch(call, "cast", std::max(groups, count - groups * width),
-               convert_kernel<width, From, To>, input<From>(call, 0), output<To>(call), groups,
-               count);
+        launch_groups<width>(call, "cast",
+                             Convert<From, To>{input<From>(call, 0), output<To>(call)});
       });
     });
     return;

@@ -9,15 +9,10 @@ namespace lacuna::cuda {
 namespace {
 
 template <typename T>
-struct ElementTerms {
+struct ElementTerms : PlainTerms {
   static constexpr int count = 1;
   const T* x;
 
-  struct Nothing {};
-  template <int width>
-  __device__ Nothing of(int64_t) const {
-    return {};
-  }
   template <int width>
   __device__ void add(Nothing, int64_t first, double (&sums)[count][width]) const {
     float values[width];
@@ -42,7 +37,7 @@ void column_sum(const Call& call) {
     with_float(call.out[0].dtype, [&](auto out) {
       using T = decltype(type);
       using Out = decltype(out);
-      sum_columns<width()>(call, "column_sum", shape, ElementTerms<T>{input<T>(call, 0)},
+      sum_columns<width()>(call, "column_sum", shape, ElementTerms<T>{{}, input<T>(call, 0)},
                            WriteSum<Out>{output<Out>(call)});
     });
   });

@@ -77,7 +77,8 @@ void Executor::upload_leaves(const std::vector<NodePointer>& order) {
     if (!is_host_leaf(*node)) continue;
     sizes.push_back(bytes_of(node->outputs[0]));
     places.push_back(end);
-    end += (sizes.back() + alignment - 1) / alignment * alignment;
+    // An empty leaf has an address too, as in the arena: kernels may hand it to memcpy.
+    end += std::max<size_t>(1, (sizes.back() + alignment - 1) / alignment) * alignment;
   }
   ensure(leaf_memory_, device_, end);
   for (size_t i = 0; i < leaves_.size(); ++i) {

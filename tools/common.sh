@@ -70,6 +70,30 @@ python_with() {
     "name one in LACUNA_PYTHON."
 }
 
+# NVIDIA's headers over cuDNN for CMake, from PyPI, fetched once into $LACUNA_CACHE where there is nvcc. What
+# cannot be fetched is left out, and the CUDA device with it: CMake says so.
+cudnn_frontend_version=1.32.0
+find_cudnn_frontend() {
+  [ -z "${CUDNN_FRONTEND_HOME:-}" ] || return 0
+  command -v nvcc > /dev/null || [ -x "${CUDA_HOME:-${CUDA_PATH:-}}/bin/nvcc" ] || return 0
+  local home=${LACUNA_CACHE:-$HOME/.cache/lacuna}/cudnn-frontend-$cudnn_frontend_version wheels python
+  if [ ! -e "$home/include/cudnn_frontend.h" ]; then
+    need_packages python3-pip || return 0
+    python=$(python_with pip) || return 0
+    wheels=$(mktemp -d)
+    if "$python" -m pip download -q --no-deps --dest "$wheels" "nvidia-cudnn-frontend==$cudnn_frontend_version" >&2; then
+      mkdir -p "$home"
+      "$python" - "$wheels" "$home" << 'END'
+import glob, sys, zipfile
+wheel = zipfile.ZipFile(glob.glob(sys.argv[1] + "/*.whl")[0])
+wheel.extractall(sys.argv[2], [name for name in wheel.namelist() if name.startswith("include/")])
+END
+    fi
+    rm -rf "$wheels"
+  fi
+  [ ! -e "$home/include/cudnn_frontend.h" ] || export CUDNN_FRONTEND_HOME=$home
+}
+
 # The Python of a venv with the peer that benchmarks measure against: PyTorch as PyPI has it, made once
 # in $LACUNA_CACHE (default ~/.cache/lacuna). pip's own settings (PIP_INDEX_URL, …) hold.
 peer_python() {
@@ -100,6 +124,7 @@ set_launcher_environment() {
 configure() {
   local tests=${with_tests:-}
   [ -e "$root/build/build.ninja" ] || [ -e "$root/build/Makefile" ] || tests=${tests:-OFF}
+  find_cudnn_frontend
   command -v ninja > /dev/null && export CMAKE_GENERATOR="${CMAKE_GENERATOR:-Ninja}"
   (cd "$root" && cmake --preset "$1" ${tests:+-DBUILD_TESTING=$tests} > /dev/null)
 }

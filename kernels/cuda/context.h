@@ -7,6 +7,8 @@
 
 namespace lacuna {
 
+class Cudnn;  // kernels/cuda/cudnn.h
+
 class CudaContext : public KernelContext {
  public:
   // Where kernels of the step are launched.
@@ -14,6 +16,8 @@ class CudaContext : public KernelContext {
   // How many blocks fill the device a few times over: more than that only adds to what a loop over the
   // grid does anyway, and to the partial sums of reductions.
   virtual int64_t blocks() const = 0;
+  // The library and its plans, on the same stream.
+  virtual Cudnn& cudnn() = 0;
 };
 
 }  // namespace lacuna

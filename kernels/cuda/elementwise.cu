@@ -236,7 +236,7 @@ __global__ void __launch_bounds__(block_size)
 void accumulate(const Call& call) {
   with_float(call.in[0].dtype, [&](auto type) {
     using T = decltype(type);
-    Terms<T> terms;
+    Terms<T> terms{};
     LACUNA_CHECK(call.in.size() <= terms.most, call.in.size(), " terms");
     terms.size = static_cast<int>(call.in.size());
     for (size_t t = 0; t < call.in.size(); ++t) terms.in[t] = input<T>(call, t);

@@ -12,14 +12,12 @@
 #include <cstdint>
 
 #include "kernels/cuda/context.h"
+#include "kernels/cuda/errors.h"
 #include "kernels/kernel.h"
 
 namespace lacuna::cuda {
 
 constexpr int block_size = 256;
-
-// A failed launch is a defect of ours or a lost device; the message names the kernel.
-[[noreturn]] void launch_failed(const char* operation, cudaError_t error);
 
 inline CudaContext& context_of(const Call& call) { return static_cast<CudaContext&>(call.context); }
 
@@ -31,9 +29,7 @@ void launch_grid(const Call& call, const char* operation, dim3 blocks,
   config.gridDim = blocks;
   config.blockDim = dim3(block_size);
   config.stream = context_of(call).stream();
-  const cudaError_t error =
-      cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...);
-  if (error != cudaSuccess) launch_failed(operation, error);
+  check(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...), operation);
 }
 
 // How many blocks launch() takes.

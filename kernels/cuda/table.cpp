@@ -11,8 +11,18 @@ namespace {
 using enum DType;
 
 constexpr std::array table = {
+    KernelEntry{"matrix_product", f32, cuda::matrix_product},
+    KernelEntry{"matrix_product", bf16, cuda::matrix_product},
     KernelEntry{"column_sum", f32, cuda::column_sum},
     KernelEntry{"column_sum", bf16, cuda::column_sum},
+    KernelEntry{"attention", f32, cuda::attention},
+    KernelEntry{"attention", bf16, cuda::attention},
+    KernelEntry{"attention_gradient", f32, cuda::attention_gradient},
+    KernelEntry{"attention_gradient", bf16, cuda::attention_gradient},
+    KernelEntry{"layer_norm", f32, cuda::layer_norm},
+    KernelEntry{"layer_norm", bf16, cuda::layer_norm},
+    KernelEntry{"layer_norm_gradient", f32, cuda::layer_norm_gradient},
+    KernelEntry{"layer_norm_gradient", bf16, cuda::layer_norm_gradient},
     KernelEntry{"batch_norm_statistics", f32, cuda::batch_norm_statistics},
     KernelEntry{"batch_norm_statistics", bf16, cuda::batch_norm_statistics},
     KernelEntry{"batch_norm_merge", f64, cuda::batch_norm_merge},

@@ -53,7 +53,7 @@ template <int kinds, typename View, typename F>
 void for_tensors(size_t count, const View& view, F f) {
   int before = 0;
   for (size_t begin = 0; begin < count; begin += Tensors<kinds>::most) {
-    Tensors<kinds> tensors;
+    Tensors<kinds> tensors{};
     tensors.size = static_cast<int>(std::min<size_t>(count - begin, Tensors<kinds>::most));
     int chunks = 0;
     for (int t = 0; t < tensors.size; ++t) {

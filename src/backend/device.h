@@ -10,12 +10,26 @@
 
 namespace lacuna {
 
+// Host data on its way to a device, block after block. A block's transfer goes on beside the kernels that
+// were started before it.
+class Uploads {
+ public:
+  virtual ~Uploads() = default;
+  // Host memory for the next block, of `bytes`, 64-byte aligned; its content is undefined.
+  virtual void* fill(size_t bytes) = 0;
+  // Sends what fill() gave. Kernels that are started from here on find it at the returned address of the
+  // device, until the next call of send(). The host's memory may not be touched any more.
+  virtual void* send() = 0;
+};
+
 class Device {
  public:
   virtual ~Device() = default;
 
-  // "reference" or "cpu": the value of train.device.
+  // "reference", "cpu" or "cuda": the value of train.device.
   virtual std::string_view name() const = 0;
+  // For people, and for the environment that a checkpoint stores: what the bits of a result depend on.
+  virtual std::string description() const { return concat(name(), " device"); }
   // Memory of the device, 64-byte aligned, zeroed. Throws std::bad_alloc.
   virtual void* allocate(size_t bytes) = 0;
   virtual void release(void* memory) = 0;
@@ -24,11 +38,20 @@ class Device {
   // Whether kernels, and the host, may read each other's memory where it lies. If not, leaves are copied in,
   // collectives go by way of the host, and checkpoints are copied out.
   virtual bool reads_host_memory() const = 0;
+  // Only of devices that do not read the host's memory. It ends before the device does.
+  virtual std::unique_ptr<Uploads> make_uploads() {
+    LACUNA_CHECK(false, "uploads to ", name());
+    return nullptr;
+  }
   // The kernel of an operation for a dtype of its first input, or nullptr.
   virtual Kernel find(std::string_view operation, DType dtype) const = 0;
   virtual KernelContext& context() = 0;
   // The floating-point type of parameters and losses here: f64 on the reference device, else f32.
   virtual DType parameter_dtype() const = 0;
+  // What bf16 activations are here; `pays_from` is the least instruction set at which they are faster than
+  // f32 on every rank's processor.
+  enum class Bf16 { absent, slower, faster };
+  virtual Bf16 bf16(Isa pays_from) const = 0;
 };
 
 // Device memory with an owner.
@@ -59,9 +82,23 @@ class DeviceMemory {
   size_t bytes_ = 0;
 };
 
+// What a GPU is told.
+struct GpuOptions {
+  int local_rank = 0;         // among the ranks of this node
+  bool deterministic = true;  // only what gives the same bits in every run
+  bool tf32 = false;          // f32 products with 10 bits of mantissa, summed in f32
+  std::string board =
+      "";  // properties of the GPU to plan for, in cuDNN's JSON; "": the one at hand
+};
+
 // The devices by name; the one list. `threads` counts the compute threads of this rank.
 // `most`: the instruction set that kernels may use (CpuDevice).
-// An unknown name is bad_input that lists what there is.
-std::unique_ptr<Device> make_device(std::string_view name, int threads, Isa most = detect_isa());
+// An unknown name is bad_input that lists what there is; "cuda" where it cannot be is bad_input that says
+// what is missing.
+std::unique_ptr<Device> make_device(std::string_view name, int threads, Isa most = detect_isa(),
+                                    const GpuOptions& gpu = {});
+
+// The fastest device that this process can have. Without a GPU's driver it answers in a millisecond.
+std::string fastest_device();
 
 }  // namespace lacuna

@@ -40,6 +40,7 @@ class CheckedCommunicator : public Communicator {
     compare(describe("all_gather of bytes ", sizes_text(bytes)));
     return inner_.all_gather(mine, all, bytes);
   }
+  using Communicator::all_reduce_sum;
   Request all_reduce_sum(void* data, size_t count, DType dtype) override {
     compare(describe("all_reduce_sum of ", count, " ", name_of(dtype)));
     return inner_.all_reduce_sum(data, count, dtype);

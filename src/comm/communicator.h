@@ -63,6 +63,13 @@ class Request {
 
 class Communicator {
  public:
+  // A tensor of a sum: `to` becomes the sum over ranks of their `from`; both may be the same place.
+  struct Term {
+    const void* from;
+    void* to;
+    size_t count;  // elements
+  };
+
   virtual ~Communicator() = default;
   virtual int rank() const = 0;
   virtual int size() const = 0;
@@ -74,6 +81,10 @@ class Communicator {
 
   // data[i] becomes the sum over ranks of their data[i]; f64, f32, or i64.
   virtual Request all_reduce_sum(void* data, size_t count, DType dtype) = 0;
+
+  // Sums of several tensors in one message: in a buffer of the host's where they are packed, unless a
+  // communicator has better.
+  virtual Request all_reduce_sum(std::span<const Term> terms, DType dtype);
 
   // Rank r receives the sum over ranks of the part of `data` that belongs to it: parts[q] elements
   // for rank q, one behind the other. `mine` holds parts[rank()] elements.

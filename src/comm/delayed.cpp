@@ -34,6 +34,7 @@ class DelayedCommunicator : public Communicator {
   Request all_gather(const void* mine, void* all, std::span<const size_t> bytes) override {
     return inner_.all_gather(mine, all, bytes);
   }
+  using Communicator::all_reduce_sum;
   Request all_reduce_sum(void* data, size_t count, DType dtype) override {
     return delayed(inner_.all_reduce_sum(data, count, dtype), count * size_of(dtype));
   }

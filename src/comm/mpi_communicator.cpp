@@ -792,6 +792,7 @@ class MpiCommunicator : public Communicator {
     return issue(std::make_shared<AllGather>(mine, all, bytes, rank_, step), total);
   }
 
+  using Communicator::all_reduce_sum;
   Request all_reduce_sum(void* data, size_t count, DType dtype) override {
     const size_t bytes = count * size_of(dtype);
     if (bytes * ranks() <= small_bytes_) {

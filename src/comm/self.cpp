@@ -19,6 +19,7 @@ class SelfCommunicator : public Communicator {
     copy(all, mine, bytes[0]);
     return {};
   }
+  using Communicator::all_reduce_sum;
   Request all_reduce_sum(void*, size_t, DType) override { return {}; }
   Request reduce_scatter_sum(const void* data, void* mine, std::span<const size_t> parts,
                              DType dtype) override {

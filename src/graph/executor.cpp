@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 
 #include "graph/differentiate.h"
 #include "graph/staging.h"
@@ -67,7 +68,7 @@ Plan& Executor::plan_for(const std::vector<Tensor>& outputs, const std::vector<U
   return *plan;
 }
 
-// Replaces the leaves' addresses by those of their copies.
+// Replaces the leaves' addresses by those of their copies, which travel as one block.
 void Executor::upload_leaves(const std::vector<NodePointer>& order) {
   constexpr size_t alignment = 256;
   std::vector<size_t> sizes;
@@ -80,12 +81,13 @@ void Executor::upload_leaves(const std::vector<NodePointer>& order) {
     // An empty leaf has an address too, as in the arena: kernels may hand it to memcpy.
     end += std::max<size_t>(1, (sizes.back() + alignment - 1) / alignment) * alignment;
   }
-  ensure(leaf_memory_, device_, end);
+  if (uploads_ == nullptr) uploads_ = device_.make_uploads();
+  char* block = static_cast<char*>(uploads_->fill(end));
   for (size_t i = 0; i < leaves_.size(); ++i) {
-    void* to = static_cast<char*>(leaf_memory_.data()) + places[i];
-    device_.copy_in(to, leaves_[i], sizes[i]);
-    leaves_[i] = to;
+    if (sizes[i] > 0) std::memcpy(block + places[i], leaves_[i], sizes[i]);
   }
+  const char* sent = static_cast<const char*>(uploads_->send());
+  for (size_t i = 0; i < leaves_.size(); ++i) leaves_[i] = sent + places[i];
 }
 
 void* Executor::address(const Plan::Value& value) const {

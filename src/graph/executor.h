@@ -69,8 +69,8 @@ class Executor {
   std::map<std::string, double> times_of_dropped_plans_;
   Plan* current_ = nullptr;
   DeviceMemory arena_;
-  DeviceMemory
-      leaf_memory_;  // copies of the leaves, where the device does not read the host's memory
+  std::unique_ptr<Uploads>
+      uploads_;  // of the leaves, where the device does not read the host's memory
   std::vector<const void*> leaves_;
   std::vector<Request> requests_;  // by step
   StepTimes times_;

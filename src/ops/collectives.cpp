@@ -1,6 +1,5 @@
 #include "ops/collectives.h"
 
-#include <cstring>
 #include <numeric>
 
 #include "ops/elementwise.h"
@@ -11,10 +10,6 @@ namespace lacuna {
 namespace {
 
 using Tensors = std::vector<Tensor>;
-
-size_t bytes_of(const View& view) {
-  return static_cast<size_t>(view.count()) * size_of(view.dtype);
-}
 
 // What each rank holds of a tensor [rows, ..] whose rows have `per_row` units.
 std::vector<size_t> parts_of(std::span<const int64_t> rows, size_t per_row) {
@@ -41,48 +36,15 @@ Request start_reduce_scatter_sum(Communicator& communicator, const Call& call,
   return communicator.reduce_scatter_sum(x.data, call.out[0].data, parts, x.dtype);
 }
 
+// Of one tensor or of a bucket of them.
 Request start_all_reduce_sum(Communicator& communicator, const Call& call,
                              std::span<const int64_t>) {
-  const View& x = call.in[0];
-  const View& y = call.out[0];
-  std::memcpy(y.data, x.data, bytes_of(x));
-  return communicator.all_reduce_sum(y.data, static_cast<size_t>(x.count()), x.dtype);
-}
-
-// A sum under way in a packed buffer that is unpacked when it arrives.
-class BucketRequest final : public Request::State {
- public:
-  BucketRequest(Communicator& communicator, const Call& call)
-      : targets_(call.out.begin(), call.out.end()) {
-    size_t bytes = 0;
-    for (const View& x : call.in) bytes += bytes_of(x);
-    buffer_ = std::make_unique<std::byte[]>(bytes);
-    std::byte* to = buffer_.get();
-    for (const View& x : call.in) {
-      std::memcpy(to, x.data, bytes_of(x));
-      to += bytes_of(x);
-    }
-    const DType dtype = call.in[0].dtype;
-    sum_ = communicator.all_reduce_sum(buffer_.get(), bytes / size_of(dtype), dtype);
+  std::vector<Communicator::Term> terms;
+  for (size_t i = 0; i < call.in.size(); ++i) {
+    const View& x = call.in[i];
+    terms.push_back({x.data, call.out[i].data, static_cast<size_t>(x.count())});
   }
-  void wait() override {
-    sum_.wait();
-    const std::byte* from = buffer_.get();
-    for (const View& y : targets_) {
-      std::memcpy(y.data, from, bytes_of(y));
-      from += bytes_of(y);
-    }
-  }
-
- private:
-  std::vector<View> targets_;
-  std::unique_ptr<std::byte[]> buffer_;  // outlives sum_
-  Request sum_;
-};
-
-Request start_all_reduce_bucket(Communicator& communicator, const Call& call,
-                                std::span<const int64_t>) {
-  return Request(std::make_unique<BucketRequest>(communicator, call));
+  return communicator.all_reduce_sum(terms, call.in[0].dtype);
 }
 
 void check_rows(std::string_view operation, const Tensor& x, const Communicator& communicator,
@@ -139,7 +101,7 @@ const Operation all_reduce_sum_operation = {.name = "all_reduce_sum",
                                             .start = start_all_reduce_sum};
 const Operation all_reduce_bucket_operation = {.name = "all_reduce_bucket",
                                                .kind = Operation::Kind::collective,
-                                               .start = start_all_reduce_bucket};
+                                               .start = start_all_reduce_sum};
 
 Tensor all_gather(const Tensor& x, Communicator& communicator, const std::vector<int64_t>& rows) {
   check_rows("all_gather", x, communicator, rows, own_rows(communicator, rows));

@@ -4,6 +4,7 @@
 
 #include "base/build_info.h"
 #include "base/log.h"
+#include "comm/agree.h"
 #include "comm/mpi.h"
 #include "data/hdf5.h"
 #include "stages/versions.h"
@@ -24,13 +25,29 @@ Isa most_used(const TrainOptions& options, Isa least) {
   return wanted;
 }
 
-// A rule on the processor, not a timing, so that the same machine always does the same.
-DType activations(const TrainOptions& options, const std::string& before, Isa isa, bool pays) {
-  if (options.device == "reference") return DType::f64;
+// The same on every rank: the fastest that all have.
+std::string chosen_device(const TrainOptions& options, StageContext& context) {
+  if (options.device != "auto") return options.device;
+  const std::string fastest = fastest_device();
+  double without = fastest == "cpu" ? 1 : 0;
+  context.communicator.all_reduce_sum(&without, 1, DType::f64).wait();
+  if (without == 0) return fastest;
+  if (without < context.communicator.size()) {
+    context.log.warning(concat(without, " of ", context.communicator.size(),
+                               " ranks can use no GPU, so all take the CPU"));
+  }
+  return "cpu";
+}
+
+// A rule on the device, not a timing, so that the same machine always does the same.
+DType activations(const TrainOptions& options, const std::string& before, const Device& device,
+                  Isa isa, Isa pays_from) {
+  if (device.parameter_dtype() == DType::f64) return DType::f64;
+  const Device::Bf16 bf16 = device.bf16(pays_from);
   std::string wanted = options.precision;
   if (wanted == "auto" && !before.empty()) wanted = before;
-  if (wanted == "auto") wanted = pays ? "bf16" : "f32";
-  if (wanted == "bf16" && isa < Isa::avx512) {
+  if (wanted == "auto") wanted = bf16 == Device::Bf16::faster ? "bf16" : "f32";
+  if (wanted == "bf16" && bf16 == Device::Bf16::absent) {
     bad_input(
         "train.precision is \"bf16\", which needs AVX-512 on every rank, and the instruction set ",
         "used is ", name_of(isa), ": set train.precision to \"f32\"");
@@ -46,11 +63,18 @@ Compute make_compute(const TrainOptions& options, StageContext& context,
   const Placement placement = find_placement(context.communicator, view_of_this_rank(leader));
   Compute compute;
   compute.threads = options.threads > 0 ? static_cast<int>(options.threads) : placement.threads;
+  const std::string device = chosen_device(options, context);
   const Isa isa = most_used(options, placement.isa);
-  compute.dtype = activations(options, before, isa, isa >= placement.bf16_from);
-  compute.device = make_device(options.device, compute.threads, isa);
-  context.log.line(placement_line(placement), "; ", compute.device->name(), " device, ",
-                   name_of(isa), ", ", name_of(compute.dtype), " activations");
+  compute.device = agreed(context.communicator, [&] {
+    return make_device(device, compute.threads, isa,
+                       {.local_rank = placement.local_rank,
+                        .deterministic = options.deterministic,
+                        .tf32 = options.tf32});
+  });
+  compute.dtype = activations(options, before, *compute.device, isa, placement.bf16_from);
+  context.log.line(placement_line(placement), "; ", compute.device->description(),
+                   compute.device->reads_host_memory() ? concat(", ", name_of(isa)) : "", ", ",
+                   name_of(compute.dtype), " activations");
   for (const std::string& warning : placement.warnings) context.log.warning(warning);
   const BuildInfo build = build_info();
   compute.environment = {.code_version = concat(build.version, " ", build.commit),
@@ -59,6 +83,7 @@ Compute make_compute(const TrainOptions& options, StageContext& context,
                          .onednn = onednn_version(),
                          .ranks = context.communicator.size(),
                          .threads = compute.threads,
+                         .device = compute.device->description(),
                          .instruction_set = std::string(name_of(isa)),
                          .precision = compute.dtype == DType::bf16  ? "bf16"
                                       : compute.dtype == DType::f32 ? "f32"

@@ -66,8 +66,8 @@ std::string checksums(const Checkpoint& checkpoint) {
 }
 
 std::string environment_text(const Environment& e) {
-  return concat(e.ranks, " ranks of ", e.threads, " threads, ", e.instruction_set, ", ",
-                e.precision, ", Lacuna ", e.code_version, ", oneDNN ", e.onednn);
+  return concat(e.ranks, " ranks of ", e.threads, " threads, ", e.device, ", ", e.instruction_set,
+                ", ", e.precision, ", Lacuna ", e.code_version, ", oneDNN ", e.onednn);
 }
 
 // The result of a run that is finished, on rank 0; refuses a folder that the run does not fit.

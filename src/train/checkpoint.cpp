@@ -114,6 +114,7 @@ void write_info(hdf5::Group& root, const CheckpointInfo& info, const std::string
   root.set("onednn_version", info.environment.onednn);
   root.set("ranks", info.environment.ranks);
   root.set("threads", info.environment.threads);
+  root.set("device", info.environment.device);
   root.set("instruction_set", info.environment.instruction_set);
   root.set("precision", info.environment.precision);
   root.create_texts("/configuration", std::array{info.configuration});
@@ -133,6 +134,7 @@ CheckpointInfo read_info(const hdf5::Group& root) {
   info.environment.onednn = root.text("onednn_version");
   info.environment.ranks = root.integer("ranks");
   info.environment.threads = root.integer("threads");
+  if (root.has_attribute("device")) info.environment.device = root.text("device");
   info.environment.instruction_set = root.text("instruction_set");
   info.environment.precision = root.text("precision");
   info.configuration = root.dataset("/configuration").read_texts(0, 1).at(0);
@@ -380,6 +382,7 @@ std::string environment_differences(const Environment& then, const Environment& 
   };
   compare("the number of ranks", then.ranks, now.ranks);
   compare("the number of threads", then.threads, now.threads);
+  compare("the device", then.device, now.device);
   compare("the instruction set", then.instruction_set, now.instruction_set);
   compare("the precision", then.precision, now.precision);
   compare("Lacuna", then.code_version, now.code_version);

@@ -72,6 +72,7 @@ struct Environment {
   std::string code_version, mpi, hdf5, onednn;
   int64_t ranks = 1;
   int64_t threads = 1;
+  std::string device = "cpu device";  // Device::description()
   std::string instruction_set, precision;
   friend bool operator==(const Environment&, const Environment&) = default;
 };

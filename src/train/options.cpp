@@ -22,13 +22,19 @@ std::vector<Key> train_keys() {
           "Ends the training after so many steps, whatever train.epochs says; 0: no limit.")
           .unit("steps")
           .min(0),
-      key::one_of("train.device", {"cpu", "reference"}, "cpu",
-                  "Where to compute; reference is slow double precision, to compare with.")
+      key::one_of("train.device", {"auto", "cpu", "cuda", "reference"}, "auto",
+                  "Where to compute: auto takes a GPU where every rank has one, else the CPU; "
+                  "reference is slow double precision, to compare with.")
           .execution(),
-      key::one_of(
-          "train.precision", {"auto", "f32", "bf16"}, "auto",
-          "Type of activations: auto takes bf16 where that is faster than f32 on every rank "
-          "(AMX, or AMD's AVX512-BF16), else f32."),
+      key::one_of("train.precision", {"auto", "f32", "bf16"}, "auto",
+                  "Type of activations: auto takes bf16 on GPUs, and on CPUs where that is faster "
+                  "than f32 on "
+                  "every rank (AMX, or AMD's AVX512-BF16), else f32."),
+      key::boolean("train.tf32", "false",
+                   "On GPUs, round the factors of f32 products to 10 bits of mantissa (TF32)."),
+      key::boolean("train.deterministic", "true",
+                   "On GPUs, use only algorithms that give the same bits in every run.")
+          .execution(),
       key::one_of("train.instruction_set",
                   {"auto", "baseline", "avx2", "avx512", "avx512_bf16", "amx"}, "auto",
                   "The most that kernels use; auto: what the processors of all ranks have.")
@@ -68,6 +74,8 @@ TrainOptions train_options(const Configuration& c) {
           .max_steps = c.integer("train.max_steps"),
           .device = c.text("train.device"),
           .precision = c.text("train.precision"),
+          .tf32 = c.boolean("train.tf32"),
+          .deterministic = c.boolean("train.deterministic"),
           .instruction_set = c.text("train.instruction_set"),
           .threads = c.integer("train.threads"),
           .synchronise_statistics = c.is("train.statistics", "global"),

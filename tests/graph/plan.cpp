@@ -35,6 +35,7 @@ class LateTwin final : public Communicator {
       std::memcpy(static_cast<char*>(all) + n, mine, n);
     });
   }
+  using Communicator::all_reduce_sum;
   Request all_reduce_sum(void* data, size_t count, DType) override {
     return late([=] {
       for (size_t i = 0; i < count; ++i) static_cast<double*>(data)[i] *= 2;
@@ -146,6 +147,7 @@ class Without final : public HostDevice {
   }
   KernelContext& context() override { return whole_.context(); }
   DType parameter_dtype() const override { return DType::f64; }
+  Bf16 bf16(Isa) const override { return Bf16::absent; }
 
  private:
   std::string_view missing_;

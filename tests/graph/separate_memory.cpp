@@ -8,6 +8,7 @@
 #include "support/experiment.h"
 #include "support/separate_device.h"
 #include "support/thread_communicators.h"
+#include "support/three_steps.h"
 #include "train/checkpoint.h"
 #include "train/loop.h"
 
@@ -36,54 +37,14 @@ namespace {
 using namespace lacuna;
 using namespace lacuna::testing;
 
-constexpr int64_t rows = 4;  // of a rank
-const SmallImages images = {.size = 8, .channels = 1, .width = 4};
-
-std::vector<std::string> objective_names() {
-  std::vector<std::string> names;
-  for (const ObjectiveEntry& entry : objectives()) names.emplace_back(entry.name);
-  return names;
-}
-
-double train_step(SmallExperiment& experiment, int rank, int ranks, int64_t number) {
-  const int64_t first = (number * ranks + rank) * rows;
-  const std::vector<int64_t> held(static_cast<size_t>(ranks), rows);
-  return experiment.trainer()
-      .step(experiment.batch(first, first + rows).fields(), held, number, 0.05, 0.1)
-      .loss;
-}
-
-// Losses of three steps on two ranks, and what the weights then are.
-struct Trace {
-  std::vector<double> losses;
-  std::vector<std::vector<double>> state;
-  friend bool operator==(const Trace&, const Trace&) = default;
-};
-
-Trace three_steps(const std::string& objective,
-                  const std::function<std::unique_ptr<Device>()>& make) {
-  Trace trace;
-  on_ranks(2, [&](Communicator& communicator) {
-    SmallExperiment experiment(objective, make(), communicator, images);
-    experiment.trainer().prepare(experiment.batch(0, rows).fields(), {rows, rows});
-    for (int64_t step = 0; step < 3; ++step) {
-      const double loss = train_step(experiment, communicator.rank(), 2, step);
-      if (communicator.rank() == 0) trace.losses.push_back(loss);
-    }
-    if (communicator.rank() != 0) return;
-    for (const State& state : experiment.store().all()) trace.state.push_back(state.values());
-  });
-  return trace;
-}
-
 }  // namespace
 
 TEST_CASE("every objective trains on a device with memory of its own as on the cpu") {
   for (const std::string& objective : objective_names()) {
     CAPTURE(objective);
-    const Trace cpu = three_steps(objective, [] { return make_device("cpu", 1); });
+    const Trace cpu = three_steps(objective, [](int) { return make_device("cpu", 1); });
     const Trace separate =
-        three_steps(objective, [] { return std::make_unique<SeparateDevice>(1); });
+        three_steps(objective, [](int) { return std::make_unique<SeparateDevice>(1); });
     CHECK(cpu.losses.size() == 3);
     CHECK(separate == cpu);
   }
@@ -92,8 +53,8 @@ TEST_CASE("every objective trains on a device with memory of its own as on the c
 TEST_CASE("a checkpoint goes from one memory to another and back") {
   const auto self = self_communicator();
   const TemporaryFolder folder;
-  SmallExperiment cpu("byol", make_device("cpu", 1), *self, images);
-  SmallExperiment separate("byol", std::make_unique<SeparateDevice>(1), *self, images);
+  SmallExperiment cpu("byol", make_device("cpu", 1), *self, small_images);
+  SmallExperiment separate("byol", std::make_unique<SeparateDevice>(1), *self, small_images);
   for (SmallExperiment* experiment : {&cpu, &separate})
     experiment->trainer().prepare(experiment->batch(0, rows).fields(), {rows});
   const auto save = [&](SmallExperiment& from, int64_t step) {

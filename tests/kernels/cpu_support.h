@@ -12,6 +12,7 @@
 #include "backend/reference/reference_device.h"
 #include "base/dtype.h"
 #include "kernels/attention.h"
+#include "kernels/cpu/onednn.h"
 #include "kernels/layer_norm.h"
 
 namespace lacuna::test {
@@ -184,7 +185,7 @@ inline Results cpu_results(const Job& job, DType activations, int threads) {
 // the processor has it, in bfloat16 (to 1e-2).
 inline void compare(Job job, double tolerance = 2e-6, bool bf16 = true) {
   for (const DType activations : {DType::f32, DType::bf16}) {
-    if (activations == DType::bf16 && !(bf16 && CpuDevice::has_bf16())) continue;
+    if (activations == DType::bf16 && !(bf16 && onednn_has_bf16())) continue;
     for (Operand& operand : job.in) {
       const DType type = operand.kind == Kind::F   ? activations
                          : operand.kind == Kind::P ? DType::f32

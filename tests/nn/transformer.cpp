@@ -18,6 +18,7 @@ class Place final : public Communicator {
   int rank() const override { return rank_; }
   int size() const override { return size_; }
   Request all_gather(const void*, void*, std::span<const size_t>) override { return {}; }
+  using Communicator::all_reduce_sum;
   Request all_reduce_sum(void*, size_t, DType) override { return {}; }
   Request reduce_scatter_sum(const void*, void*, std::span<const size_t>, DType) override {
     return {};

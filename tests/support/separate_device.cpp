@@ -107,6 +107,26 @@ void run_guarded(Kernel kernel, const Call& call) {
   kernel(call);
 }
 
+class BlockUploads final : public Uploads {
+ public:
+  explicit BlockUploads(SeparateDevice& device) : device_(device) {}
+  void* fill(size_t bytes) override {
+    bytes_ = bytes;
+    return host_.at_least(bytes);
+  }
+  void* send() override {
+    if (bytes_ > memory_.bytes()) memory_ = DeviceMemory(device_, bytes_);
+    device_.copy_in(memory_.data(), host_.at_least(bytes_), bytes_);
+    return memory_.data();
+  }
+
+ private:
+  SeparateDevice& device_;
+  HostScratch host_;
+  DeviceMemory memory_;
+  size_t bytes_ = 0;
+};
+
 // A kernel is a plain function: one for each line of the table.
 constexpr size_t most_kernels = 256;
 template <size_t line>
@@ -143,6 +163,10 @@ void SeparateDevice::copy_out(void* host, const void* device, size_t bytes) {
     throw std::logic_error("copy_out of memory that is not the device's, or to it");
   const Memory::Open open(*memory_);
   if (bytes > 0) std::memcpy(host, device, bytes);
+}
+
+std::unique_ptr<Uploads> SeparateDevice::make_uploads() {
+  return std::make_unique<BlockUploads>(*this);
 }
 
 Kernel SeparateDevice::find(std::string_view operation, DType dtype) const {

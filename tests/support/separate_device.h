@@ -20,9 +20,11 @@ class SeparateDevice final : public Device {
   void copy_in(void* device, const void* host, size_t bytes) override;
   void copy_out(void* host, const void* device, size_t bytes) override;
   bool reads_host_memory() const override { return false; }
+  std::unique_ptr<Uploads> make_uploads() override;
   Kernel find(std::string_view operation, DType dtype) const override;
   KernelContext& context() override { return cpu_.context(); }
   DType parameter_dtype() const override { return cpu_.parameter_dtype(); }
+  Bf16 bf16(Isa pays_from) const override { return cpu_.bf16(pays_from); }
 
   class Memory;
 

@@ -94,6 +94,7 @@ class ThreadCommunicator : public Communicator {
                 });
   }
 
+  using Communicator::all_reduce_sum;
   Request all_reduce_sum(void* data, size_t count, DType dtype) override {
     return meet("all_reduce_sum", data, count * size_of(dtype),
                 [=](const auto& parts) { sum(data, parts, 0, count, dtype); });

@@ -76,7 +76,8 @@ CheckpointInfo info_of(int64_t step) {
   info.position = step * 256;
   info.seed = 7;
   info.configuration = "[train]\nepochs = 10 # über\n";
-  info.environment = {"0.1.0", "Open MPI 4.1.4", "1.10.8", "2.6", 2, 3, "avx512", "f32"};
+  info.environment = {"0.1.0", "Open MPI 4.1.4", "1.10.8", "2.6", 2,
+                      3,       "cpu device",     "avx512", "f32"};
   info.data = {
       {"train", "/images", {{"/data/a.h5", 1000, 10}, {"/data/b.h5", 2000, 20}}, 30, "h1"}};
   info.metrics.append(step - 1, std::vector<Scalar>{{"loss", 0.1}});
@@ -474,7 +475,8 @@ TEST_CASE("checkpoint: an error of writing comes out at the next start and then 
 }
 
 TEST_CASE("checkpoint: what differs between two environments is said in one line") {
-  const Environment then{"0.1.0", "Open MPI 4.1.4", "1.10.8", "2.6", 2, 3, "avx512", "f32"};
+  const Environment then{"0.1.0", "Open MPI 4.1.4", "1.10.8", "2.6", 2,
+                         3,       "cpu device",     "avx512", "f32"};
   CHECK(environment_differences(then, then).empty());
   Environment now = then;
   now.ranks = 4;

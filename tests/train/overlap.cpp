@@ -32,6 +32,7 @@ class TwinCommunicator : public Communicator {
     std::memcpy(static_cast<char*>(all) + bytes[0], all, bytes[1]);
     return {};
   }
+  using Communicator::all_reduce_sum;
   Request all_reduce_sum(void* data, size_t count, DType dtype) override {
     if (dtype == DType::f64) twice(static_cast<double*>(data), count);
     if (dtype == DType::f32) twice(static_cast<float*>(data), count);
@@ -58,6 +59,7 @@ class TwinCommunicator : public Communicator {
 // waits at once.
 class IdleCommunicator : public TwinCommunicator {
  public:
+  using Communicator::all_reduce_sum;
   Request all_reduce_sum(void* data, size_t count, DType dtype) override {
     TwinCommunicator::all_reduce_sum(data, count, dtype).wait();
     if (count * size_of(dtype) < least_bucket) return {};
@@ -71,6 +73,7 @@ class IdleCommunicator : public TwinCommunicator {
 };
 class BlockingCommunicator : public TwinCommunicator {
  public:
+  using Communicator::all_reduce_sum;
   Request all_reduce_sum(void* data, size_t count, DType dtype) override {
     if (count * size_of(dtype) >= least_bucket) std::this_thread::sleep_for(Seconds(delay));
     return TwinCommunicator::all_reduce_sum(data, count, dtype);

@@ -21,7 +21,7 @@ class CpuDevice::Context final : public CpuContext {
   OneDnn onednn_;
 };
 
-CpuDevice::CpuDevice(int threads, Isa most) {
+CpuDevice::CpuDevice(int threads, Isa most) : most_(most) {
   LACUNA_CHECK(threads >= 1);
   limit_instruction_set(most);
   context_ = std::make_unique<Context>(threads);
@@ -35,6 +35,9 @@ Kernel CpuDevice::find(std::string_view operation, DType dtype) const {
 
 KernelContext& CpuDevice::context() { return *context_; }
 
-bool CpuDevice::has_bf16() { return onednn_has_bf16(); }
+Device::Bf16 CpuDevice::bf16(Isa pays_from) const {
+  if (most_ < Isa::avx512 || !onednn_has_bf16()) return Bf16::absent;
+  return most_ < pays_from ? Bf16::slower : Bf16::faster;
+}
 
 }  // namespace lacuna

@@ -18,13 +18,12 @@ class CpuDevice final : public HostDevice {
   Kernel find(std::string_view operation, DType dtype) const override;
   KernelContext& context() override;
   DType parameter_dtype() const override { return DType::f32; }
-
-  // Whether this processor can run the bf16 kernels (with AVX-512). Whether they are chosen is agreed
-  // over the ranks: stages/compute.cpp.
-  static bool has_bf16();
+  // The bf16 kernels need AVX-512.
+  Bf16 bf16(Isa pays_from) const override;
 
  private:
   class Context;
+  Isa most_;
   std::unique_ptr<Context> context_;
 };
 

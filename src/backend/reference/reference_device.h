@@ -11,6 +11,7 @@ class ReferenceDevice final : public HostDevice {
   Kernel find(std::string_view operation, DType dtype) const override;
   KernelContext& context() override { return context_; }
   DType parameter_dtype() const override { return DType::f64; }
+  Bf16 bf16(Isa) const override { return Bf16::absent; }
 
  private:
   class Context final : public KernelContext {

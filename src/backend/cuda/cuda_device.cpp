@@ -1,0 +1,131 @@
+#include "backend/cuda/cuda_device.h"
+
+#include "backend/cuda/uploads.h"
+#include "kernels/cuda/context.h"
+#include "kernels/cuda/cudnn.h"
+#include "kernels/cuda/table.h"
+
+namespace lacuna {
+
+namespace {
+
+// Makes it the calling thread's device: its streams are made on it.
+int choose(int local_rank) {
+  int count = 0;
+  cuda::check(cudaGetDeviceCount(&count), "counting devices");
+  const int number = local_rank % count;
+  cuda::check(cudaSetDevice(number), "choosing a device");
+  return number;
+}
+
+int attribute(cudaDeviceAttr which, int number) {
+  int value = 0;
+  cuda::check(cudaDeviceGetAttribute(&value, which, number), "asking for the device's properties");
+  return value;
+}
+
+std::string gigabytes(size_t bytes) {
+  return concat((bytes + 50'000'000) / 100'000'000 / 10, ".",
+                (bytes + 50'000'000) / 100'000'000 % 10, " GB");
+}
+
+[[noreturn]] void out_of_memory(size_t wanted) {
+  size_t free = 0;
+  size_t total = 0;
+  cudaMemGetInfo(&free, &total);
+  bad_input("the GPU has ", gigabytes(free), " of its ", gigabytes(total), " left, and ",
+            gigabytes(wanted),
+            " more are needed: use a smaller data.batch_size, more of train.parts, ",
+            "or a GPU that nobody else uses");
+}
+
+}  // namespace
+
+class CudaDevice::Context final : public CudaContext {
+ public:
+  Context(CudaDevice& device, const GpuOptions& options)
+      : device_(device),
+        multiprocessors_(attribute(cudaDevAttrMultiProcessorCount, device.number_)),
+        cudnn_(device.stream_.get(), {.device = device.number_,
+                                      .deterministic = options.deterministic,
+                                      .tf32 = options.tf32,
+                                      .board = options.board}) {}
+  // Kernels that use it follow each other on one stream, so one block serves them all.
+  void* scratch(size_t bytes) override {
+    if (bytes <= scratch_.bytes()) return scratch_.data();
+    scratch_ = DeviceMemory();
+    scratch_ = DeviceMemory(device_, bytes);
+    return scratch_.data();
+  }
+  cudaStream_t stream() override { return device_.stream_.get(); }
+  int64_t blocks() const override { return int64_t{8} * multiprocessors_; }
+  Cudnn& cudnn() override { return cudnn_; }
+
+ private:
+  CudaDevice& device_;
+  int multiprocessors_;
+  DeviceMemory scratch_;
+  Cudnn cudnn_;
+};
+
+CudaDevice::CudaDevice(const GpuOptions& options)
+    : number_(choose(options.local_rank)), context_(std::make_unique<Context>(*this, options)) {}
+
+// "cuda device (NVIDIA H100 80GB HBM3, cuDNN 9.19.0)"
+std::string CudaDevice::description() const {
+  cudaDeviceProp properties;
+  cuda::check(cudaGetDeviceProperties(&properties, number_), "asking for the device's name");
+  const size_t version = Cudnn::version();
+  return concat("cuda device (", properties.name, ", cuDNN ", version / 10000, ".",
+                version / 100 % 100, ".", version % 100, ")");
+}
+
+CudaDevice::~CudaDevice() { context_.reset(); }
+
+void* CudaDevice::allocate(size_t bytes) {
+  void* memory = nullptr;
+  const cudaError_t error = cudaMalloc(&memory, bytes);
+  if (error == cudaErrorMemoryAllocation) out_of_memory(bytes);
+  cuda::check(error, "taking memory");
+  cuda::check(cudaMemsetAsync(memory, 0, bytes, stream_.get()), "clearing memory");
+  return memory;
+}
+
+// What is on the stream may still use it.
+void CudaDevice::release(void* memory) {
+  cudaStreamSynchronize(stream_.get());
+  cudaFree(memory);
+}
+
+// From pageable memory the call returns when the bytes have been staged, to it when they have arrived (CUDA
+// Runtime API, "API synchronization behavior").
+void CudaDevice::copy_in(void* device, const void* host, size_t bytes) {
+  if (bytes == 0) return;
+  cuda::check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream_.get()),
+              "copying to the device");
+}
+
+void CudaDevice::copy_out(void* host, const void* device, size_t bytes) {
+  if (bytes > 0) {
+    cuda::check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream_.get()),
+                "copying from the device");
+  }
+  stream_.wait();
+}
+
+std::unique_ptr<Uploads> CudaDevice::make_uploads() {
+  return std::make_unique<CudaUploads>(*this, stream_, copies_);
+}
+
+Kernel CudaDevice::find(std::string_view operation, DType dtype) const {
+  for (const auto table : {cudnn_kernels(), cuda_kernels()}) {
+    for (const KernelEntry& entry : table) {
+      if (entry.operation == operation && entry.dtype == dtype) return entry.kernel;
+    }
+  }
+  return nullptr;
+}
+
+KernelContext& CudaDevice::context() { return *context_; }
+
+}  // namespace lacuna

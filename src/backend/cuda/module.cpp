@@ -1,0 +1,7 @@
+#include "backend/cuda/module.h"
+
+#include "backend/cuda/cuda_device.h"
+
+extern "C" lacuna::Device* lacuna_make_cuda_device(const lacuna::GpuOptions& options) {
+  return new lacuna::CudaDevice(options);
+}

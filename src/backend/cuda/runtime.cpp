@@ -1,0 +1,30 @@
+#include "backend/cuda/runtime.h"
+
+namespace lacuna::cuda {
+
+Stream::Stream() {
+  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+}
+Stream::~Stream() { cudaStreamDestroy(stream_); }
+void Stream::wait() const { check(cudaStreamSynchronize(stream_), "waiting for kernels"); }
+
+Event::Event() {
+  check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "making an event");
+}
+Event::~Event() { cudaEventDestroy(event_); }
+void Event::record(const Stream& stream) const {
+  check(cudaEventRecord(event_, stream.get()), "recording an event");
+}
+void Event::hold(const Stream& stream) const {
+  check(cudaStreamWaitEvent(stream.get(), event_, 0), "waiting for an event");
+}
+void Event::wait() const { check(cudaEventSynchronize(event_), "waiting for an event"); }
+
+PinnedMemory::PinnedMemory(size_t bytes) : bytes_(bytes) {
+  check(cudaHostAlloc(&data_, bytes, cudaHostAllocDefault), "taking pinned memory of the host");
+}
+PinnedMemory::~PinnedMemory() {
+  if (data_ != nullptr) cudaFreeHost(data_);
+}
+
+}  // namespace lacuna::cuda

@@ -74,6 +74,9 @@ class Cudnn::Library {
     made->graph.set_io_data_type(type_of(type))
         .set_intermediate_data_type(fe::DataType_t::FLOAT)
         .set_compute_data_type(fe::DataType_t::FLOAT);
+    // Before the first node: attention asks for the device when it is added.
+    if (properties_ != nullptr) made->graph.set_device_properties(properties_);
+    if (sm_version_ > 0) made->graph.set_sm_version(sm_version_);
     describe(made->graph);
     made->refused = build(*made, type);
     const Plan* plan = plans_.emplace(problem, std::move(made)).first->second.get();
@@ -124,10 +127,6 @@ class Cudnn::Library {
   // Why there is no plan; "" when there is.
   std::string build(Plan& plan, DType type) {
     Graph& graph = plan.graph;
-    if (properties_ != nullptr) {
-      graph.set_device_properties(properties_);
-      if (sm_version_ > 0) graph.set_sm_version(sm_version_);
-    }
     int64_t workspace = 0;
     const auto steps = {
         std::function([&] { return graph.validate(); }),

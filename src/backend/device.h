@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/cpu_features.h"
+#include "comm/communicator.h"
 #include "kernels/kernel.h"
 
 namespace lacuna {
@@ -43,6 +44,9 @@ class Device {
     LACUNA_CHECK(false, "uploads to ", name());
     return nullptr;
   }
+  // Collectives on this device's memory over the ranks of `host`, in the order of its kernels; `host` outlives the
+  // device. The first call for a host is collective. nullptr where there are none.
+  virtual Communicator* communicator(Communicator& host [[maybe_unused]]) { return nullptr; }
   // The kernel of an operation for a dtype of its first input, or nullptr.
   virtual Kernel find(std::string_view operation, DType dtype) const = 0;
   virtual KernelContext& context() = 0;

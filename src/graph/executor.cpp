@@ -120,6 +120,15 @@ void Executor::run(const std::vector<Tensor>& outputs, const std::vector<Update>
   run_changes(*current_);
 }
 
+// On the memory where the operands are, if there is something that reaches it, else by way of the host's.
+Request Executor::start_collective(const Plan::Step& step, const Call& call) {
+  if (device_.reads_host_memory())
+    return step.operation->start(*step.communicator, call, step.rows);
+  if (Communicator* there = device_.communicator(*step.communicator))
+    return step.operation->start(*there, call, step.rows);
+  return start_staged(*step.operation, *step.communicator, call, step.rows, device_);
+}
+
 void Executor::run_steps(Plan& plan) {
   requests_.clear();
   requests_.resize(plan.steps.size());
@@ -141,10 +150,8 @@ void Executor::run_steps(Plan& plan) {
     const Call call{in, out, step.attributes, device_.context()};
     if (step.kernel != nullptr) {
       step.kernel(call);
-    } else if (device_.reads_host_memory()) {
-      requests_[s] = step.operation->start(*step.communicator, call, step.rows);
     } else {
-      requests_[s] = start_staged(*step.operation, *step.communicator, call, step.rows, device_);
+      requests_[s] = start_collective(step, call);
     }
     const double t = now();
     step.seconds += t - last;

@@ -51,6 +51,7 @@ class Executor {
   void upload_leaves(const std::vector<NodePointer>& order);
   void* address(const Plan::Value& value) const;
   View view(size_t value) const;
+  Request start_collective(const Plan::Step& step, const Call& call);
   void run_steps(Plan& plan);
   void run_changes(const Plan& plan);
 

@@ -86,6 +86,10 @@ if(LACUNA_NVCC)
   set(CUDAToolkit_ROOT "" CACHE PATH "The CUDA toolkit")
   find_package(CUDAToolkit 12.4 QUIET)
   find_package(CUDNN 9.5 QUIET)
+  find_path(NCCL_INCLUDE_DIR nccl.h HINTS ENV NCCL_HOME ${CUDAToolkit_INCLUDE_DIRS}
+    PATH_SUFFIXES include)
+  find_library(NCCL_LIBRARY NAMES nccl libnccl.so.2 HINTS ENV NCCL_HOME ${CUDAToolkit_LIBRARY_DIR}
+    ${CUDAToolkit_LIBRARY_ROOT} PATH_SUFFIXES lib lib64)
   if(NOT LACUNA_CUDA_DEVICE)
     set(LACUNA_CUDA_MISSING "LACUNA_CUDA_DEVICE is OFF")
   elseif(NOT CUDAToolkit_FOUND)

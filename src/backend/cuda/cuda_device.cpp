@@ -1,5 +1,8 @@
 #include "backend/cuda/cuda_device.h"
 
+#include <chrono>
+#include <thread>
+
 #include "backend/cuda/uploads.h"
 #include "kernels/cuda/context.h"
 #include "kernels/cuda/cudnn.h"
@@ -107,10 +110,32 @@ void CudaDevice::copy_in(void* device, const void* host, size_t bytes) {
 
 void CudaDevice::copy_out(void* host, const void* device, size_t bytes) {
   if (bytes > 0) {
+    wait_for_kernels();  // the copy to pageable memory would wait by itself
     cuda::check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream_.get()),
                 "copying from the device");
   }
-  stream_.wait();
+  wait_for_kernels();
+}
+
+// Where the host waits for the device, it looks whether collectives still have all their ranks.
+void CudaDevice::wait_for_kernels() {
+  using Clock = std::chrono::steady_clock;
+  if (communicators_.empty()) return stream_.wait();
+  const auto start = Clock::now();
+  while (!stream_.is_idle()) {
+    const std::chrono::duration<double> waited = Clock::now() - start;
+    for (const auto& [host, communicator] : communicators_) {
+      if (communicator != nullptr) communicator->look_after(waited.count());
+    }
+    if (waited.count() > 1e-3) std::this_thread::sleep_for(std::chrono::microseconds(20));
+  }
+}
+
+Communicator* CudaDevice::communicator(Communicator& host) {
+  const auto known = communicators_.find(&host);
+  if (known != communicators_.end()) return known->second.get();
+  return communicators_.emplace(&host, nccl_communicator(host, stream_, collectives_, number_))
+      .first->second.get();
 }
 
 std::unique_ptr<Uploads> CudaDevice::make_uploads() {

@@ -2,8 +2,10 @@
 // after the host has gone on; what the host sends ahead of them travels on another.
 #pragma once
 
+#include <map>
 #include <memory>
 
+#include "backend/cuda/nccl_communicator.h"
 #include "backend/cuda/runtime.h"
 #include "backend/device.h"
 
@@ -24,6 +26,7 @@ class CudaDevice final : public Device {
   void copy_out(void* host, const void* device, size_t bytes) override;
   bool reads_host_memory() const override { return false; }
   std::unique_ptr<Uploads> make_uploads() override;
+  Communicator* communicator(Communicator& host) override;
   Kernel find(std::string_view operation, DType dtype) const override;
   KernelContext& context() override;
   DType parameter_dtype() const override { return DType::f32; }
@@ -31,9 +34,12 @@ class CudaDevice final : public Device {
 
  private:
   class Context;
+  void wait_for_kernels();
   int number_;
   cuda::Stream stream_;  // of kernels
   cuda::Stream copies_;
+  cuda::Stream collectives_;
+  std::map<Communicator*, std::unique_ptr<NcclCommunicator>> communicators_;
   std::unique_ptr<Context> context_;
 };
 

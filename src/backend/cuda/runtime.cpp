@@ -7,6 +7,12 @@ Stream::Stream() {
 }
 Stream::~Stream() { cudaStreamDestroy(stream_); }
 void Stream::wait() const { check(cudaStreamSynchronize(stream_), "waiting for kernels"); }
+bool Stream::is_idle() const {
+  const cudaError_t state = cudaStreamQuery(stream_);
+  if (state == cudaErrorNotReady) return false;
+  check(state, "waiting for kernels");
+  return true;
+}
 
 Event::Event() {
   check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "making an event");

@@ -19,6 +19,7 @@ class Stream {
   Stream& operator=(const Stream&) = delete;
   cudaStream_t get() const { return stream_; }
   void wait() const;  // of the host, for all that is on it
+  bool is_idle() const;
 
  private:
   cudaStream_t stream_ = nullptr;

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 
 #include "cuda/device/support.h"
+#include "kernels/cuda/context.h"
+#include "kernels/cuda/cudnn.h"
 #include "ops/compare.h"
 #include "ops/list.h"
 
@@ -33,8 +35,17 @@ TEST_CASE("cuda device in float32 agrees with the reference") {
   compare_all(*testing::cuda_device(), DType::f32, false);
 }
 
+// In bf16 the library has a plan for all but heads whose width is no multiple of 8: another fallback is seen.
 TEST_CASE("cuda device in bfloat16 agrees with the reference") {
-  compare_all(*testing::cuda_device(), DType::bf16, false);
+  const auto device = testing::cuda_device();
+  compare_all(*device, DType::bf16, false);
+  for (const CudnnPlan& plan : static_cast<CudaContext&>(device->context()).cudnn().plans()) {
+    INFO(plan.problem);
+    int64_t width = 8;
+    if (const size_t at = plan.problem.find(" d "); plan.problem.rfind("attention", 0) == 0)
+      width = std::stoll(plan.problem.substr(at + 3));
+    CHECK(plan.engine.empty() == (width % 8 != 0));
+  }
 }
 
 TEST_CASE("cuda updates on the device agree with the reference") {

@@ -15,6 +15,8 @@
 #include <mutex>
 #include <random>
 #include <set>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "cuda_runtime.h"
@@ -37,7 +39,11 @@ struct Item {
   std::function<void()> work;
   const CUevent_st* awaited = nullptr;
   uint64_t record = 0;
-  bool ready() const { return awaited == nullptr || awaited->completed >= record; }
+  std::function<bool()> others;  // whether other ranks have come
+  bool ready() const {
+    if (others) return others();
+    return awaited == nullptr || awaited->completed >= record;
+  }
 };
 
 }  // namespace
@@ -184,17 +190,29 @@ void run_one(DeviceState& device, const std::vector<CUstream_st*>& ready) {
   }
 }
 
+bool waits_for_others(const DeviceState& device) {
+  return std::any_of(device.streams.begin(), device.streams.end(), [](const CUstream_st* stream) {
+    return !stream->items.empty() && stream->items.front().others;
+  });
+}
+
 // Streams take turns until `done`.
 template <typename Done>
 void run_until(DeviceState& device, const Done& done) {
   const std::lock_guard lock(device.mutex);
+  int patience = 0;
   while (!done()) {
     std::vector<CUstream_st*> ready;
     for (CUstream_st* stream : device.streams) {
       if (!stream->items.empty() && stream->items.front().ready()) ready.push_back(stream);
     }
-    if (ready.empty()) throw Violation("streams wait for events that never come");
-    run_one(device, ready);
+    if (!ready.empty()) {
+      run_one(device, ready);
+    } else if (waits_for_others(device) && ++patience < 600'000) {
+      std::this_thread::sleep_for(std::chrono::microseconds(100));
+    } else {
+      throw Violation("streams wait for what never comes");
+    }
   }
   device.memory.open(false);
 }
@@ -217,6 +235,11 @@ void forbid_capture(const char* call) {
 
 void set_seed(uint64_t seed) { generator().seed(seed); }
 void plant(Fault fault) { fault_now = fault; }
+Fault planted() { return fault_now; }
+void forget_all() {
+  const std::lock_guard lock(current().mutex);
+  for (CUstream_st* stream : current().streams) stream->items.clear();
+}
 int64_t allocations() {
   const std::lock_guard lock(pinned().mutex);
   return pinned().allocations;
@@ -232,7 +255,13 @@ void enqueue(CUstream_st* stream, const char* what, std::function<void()> work) 
   const std::lock_guard lock(device_of(stream).mutex);
   if (stream->device != device_now)
     throw Violation(std::string(what) + " on another device's stream");
-  stream->items.push_back({what, std::move(work)});
+  stream->items.push_back({what, std::move(work), nullptr, 0, {}});
+}
+
+void enqueue_when(CUstream_st* stream, const char* what, std::function<bool()> ready,
+                  std::function<void()> work) {
+  const std::lock_guard lock(device_of(stream).mutex);
+  stream->items.push_back({what, std::move(work), nullptr, 0, std::move(ready)});
 }
 
 void check_parameters(CUstream_st* stream, const void* parameters, size_t bytes) {
@@ -422,10 +451,26 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   run_until(device_of(stream), [&] { return stream->items.empty(); });
   return cudaSuccess;
 }
+// Each question lets streams go a few steps.
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  forbid_capture("cudaStreamQuery");
+  DeviceState& device = device_of(stream);
+  const std::lock_guard lock(device.mutex);
+  uint64_t steps = 1 + generator()() % 100;
+  run_until(device, [&] { return stream->items.empty() || steps-- == 0; });
+  return stream->items.empty() ? cudaSuccess : cudaErrorNotReady;
+}
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   if (fault_now == Fault::waits_of_streams) return cudaSuccess;
   const std::lock_guard lock(device_of(stream).mutex);
-  stream->items.push_back({"a wait", {}, event, event->recorded});
+  stream->items.push_back({"a wait", {}, event, event->recorded, {}});
+  return cudaSuccess;
+}
+
+// As of CUDA 13; what is asked for beside the status is undefined where nothing captures.
+cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, int* status, unsigned long long*, void*,
+                                     void*, void*, size_t*) {
+  *status = stream->captures ? 1 : 0;
   return cudaSuccess;
 }
 

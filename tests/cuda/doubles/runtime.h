@@ -23,6 +23,10 @@ struct Violation : std::logic_error {
 // device is open only then. The stream nullptr runs it at once: kernels in the host's memory.
 void enqueue(CUstream_st* stream, const char* what, std::function<void()> work);
 
+// As enqueue(), but not before `ready`, which is asked whenever the stream might go on.
+void enqueue_when(CUstream_st* stream, const char* what, std::function<bool()> ready,
+                  std::function<void()> work);
+
 // Whether [data, data + bytes) lies in one live allocation of the current device's memory.
 bool is_device_memory(const void* data, size_t bytes);
 
@@ -37,8 +41,13 @@ enum class Fault {
   none,
   waits_of_streams,  // cudaStreamWaitEvent does nothing
   waits_of_host,     // cudaEventSynchronize does nothing
+  stream_of_sums,    // NCCL's sums run on a stream of their own
 };
 void plant(Fault fault);
+Fault planted();
+
+// Drops what is on the current device's streams: its process would have ended.
+void forget_all();
 
 // Calls of cudaMalloc and cudaHostAlloc by this process so far.
 int64_t allocations();

@@ -1,6 +1,7 @@
 // Device: memory, and the one table of kernels. Everything above it is the same on every device.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -23,6 +24,16 @@ class Uploads {
   virtual void* send() = 0;
 };
 
+// Work of a device that was recorded once and runs again at one call.
+class Replay {
+ public:
+  virtual ~Replay() = default;
+  // Whether all memory that the work uses is still there.
+  virtual bool is_valid() const = 0;
+  // Starts it, behind what was started before.
+  virtual void run() = 0;
+};
+
 class Device {
  public:
   virtual ~Device() = default;
@@ -42,6 +53,11 @@ class Device {
   // Only of devices that do not read the host's memory. It ends before the device does.
   virtual std::unique_ptr<Uploads> make_uploads() {
     LACUNA_CHECK(false, "uploads to ", name());
+    return nullptr;
+  }
+  // Records what `work` starts on this device, instead of starting it. nullptr, and `work` is not called, where
+  // devices cannot.
+  virtual std::unique_ptr<Replay> record(const std::function<void()>& work [[maybe_unused]]) {
     return nullptr;
   }
   // Collectives on this device's memory over the ranks of `host`, in the order of its kernels; `host` outlives the

@@ -43,7 +43,8 @@ void Executor::drop_oldest_plan() {
   plans_.erase(oldest);
 }
 
-Plan& Executor::plan_for(const std::vector<Tensor>& outputs, const std::vector<Update>& updates) {
+Executor::Kept& Executor::plan_for(const std::vector<Tensor>& outputs,
+                                   const std::vector<Update>& updates) {
   std::vector<Tensor> wanted = outputs;
   for (const Update& update : updates) {
     wanted.insert(wanted.end(), update.inputs.begin(), update.inputs.end());
@@ -59,13 +60,15 @@ Plan& Executor::plan_for(const std::vector<Tensor>& outputs, const std::vector<U
   if (kept == plans_.end()) {
     if (plans_.size() == plans_at_once) drop_oldest_plan();
     auto made = std::make_unique<Plan>(make_plan(order, outputs, updates, device_, options_));
-    kept = plans_.emplace(std::move(key), Kept{std::move(made), 0}).first;
+    kept = plans_.emplace(std::move(key), Kept{std::move(made), 0, 0, {}}).first;
     ++plans_made_;
   }
   kept->second.used = ++runs_;
-  Plan* plan = kept->second.plan.get();
-  ensure(arena_, device_, plan->arena_bytes);
-  return *plan;
+  if (kept->second.plan->arena_bytes > arena_.bytes()) {
+    for (auto& [other, each] : plans_) each.replays.clear();  // of the arena that goes
+    ensure(arena_, device_, kept->second.plan->arena_bytes);
+  }
+  return kept->second;
 }
 
 // Replaces the leaves' addresses by those of their copies, which travel as one block.
@@ -114,10 +117,41 @@ View Executor::view(size_t value) const {
 
 void Executor::run(const std::vector<Tensor>& outputs, const std::vector<Update>& updates) {
   const double start = now();
-  current_ = &plan_for(outputs, updates);
+  Kept& kept = plan_for(outputs, updates);
+  current_ = kept.plan.get();
   times_.plan += now() - start;
+  ++kept.runs;
+  if (run_again(kept)) return;
   run_steps(*current_);
   run_changes(*current_);
+}
+
+// All that a run does happens on the device's memory.
+bool Executor::can_be_recorded(const Plan& plan) const {
+  return !device_.reads_host_memory() &&
+         std::all_of(plan.steps.begin(), plan.steps.end(), [&](const Plan::Step& step) {
+           return step.kernel != nullptr || device_.communicator(*step.communicator) != nullptr;
+         });
+}
+
+// As a recording, once the first runs have made all that is made once (the library's plans, scratch). What
+// differs from run to run, the leaves, has been sent before.
+bool Executor::run_again(Kept& kept) {
+  constexpr uint64_t first_recorded = 3;
+  if (kept.runs < first_recorded || !can_be_recorded(*kept.plan)) return false;
+  const double start = now();
+  const void* leaves = leaves_.empty() ? nullptr : leaves_.front();
+  std::unique_ptr<Replay>& replay = kept.replays[{arena_.data(), leaves}];
+  if (replay == nullptr || !replay->is_valid()) {
+    replay = device_.record([&] {
+      run_steps(*kept.plan);
+      run_changes(*kept.plan);
+    });
+  }
+  if (replay == nullptr) return false;
+  replay->run();
+  times_.forward += now() - start;
+  return true;
 }
 
 // On the memory where the operands are, if there is something that reaches it, else by way of the host's.

@@ -46,12 +46,21 @@ class Executor {
   const Plan& plan() const { return *current_; }
 
  private:
+  struct Kept {
+    std::unique_ptr<Plan> plan;
+    uint64_t used = 0;  // the run that used it last
+    uint64_t runs = 0;
+    // By where arena and leaves lie: a recording holds their addresses.
+    std::map<std::pair<const void*, const void*>, std::unique_ptr<Replay>> replays;
+  };
   void drop_oldest_plan();
-  Plan& plan_for(const std::vector<Tensor>& outputs, const std::vector<Update>& updates);
+  Kept& plan_for(const std::vector<Tensor>& outputs, const std::vector<Update>& updates);
   void upload_leaves(const std::vector<NodePointer>& order);
   void* address(const Plan::Value& value) const;
   View view(size_t value) const;
   Request start_collective(const Plan::Step& step, const Call& call);
+  bool can_be_recorded(const Plan& plan) const;
+  bool run_again(Kept& kept);
   void run_steps(Plan& plan);
   void run_changes(const Plan& plan);
 
@@ -60,10 +69,6 @@ class Executor {
   // The plans used last, at most plans_at_once: ranks with uneven numbers of rows have a few that
   // return, and none of many more may fill the memory.
   static constexpr size_t plans_at_once = 32;
-  struct Kept {
-    std::unique_ptr<Plan> plan;
-    uint64_t used;  // the run that used it last
-  };
   std::unordered_map<std::string, Kept> plans_;
   size_t plans_made_ = 0;
   uint64_t runs_ = 0;

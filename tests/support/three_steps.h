@@ -1,4 +1,4 @@
-// Three steps of an objective on ranks of any device, and what they leave: what devices are compared by.
+// The first steps of an objective on ranks of any device, and what they leave: what devices are compared by.
 #pragma once
 
 #include "support/experiment.h"
@@ -23,7 +23,7 @@ inline double train_step(SmallExperiment& experiment, int rank, int ranks, int64
       .loss;
 }
 
-// Losses of three steps on two ranks, and what the weights then are.
+// Losses of some steps on two ranks, and what the weights then are.
 struct Trace {
   std::vector<double> losses;
   std::vector<std::vector<double>> state;
@@ -33,12 +33,12 @@ struct Trace {
 // `make(rank)` makes a rank's device, in the rank's thread.
 inline Trace three_steps(const std::string& objective,
                          const std::function<std::unique_ptr<Device>(int rank)>& make,
-                         const SmallImages& images = small_images) {
+                         const SmallImages& images = small_images, int64_t steps = 3) {
   Trace trace;
   on_ranks(2, [&](Communicator& communicator) {
     SmallExperiment experiment(objective, make(communicator.rank()), communicator, images);
     experiment.trainer().prepare(experiment.batch(0, rows).fields(), {rows, rows});
-    for (int64_t step = 0; step < 3; ++step) {
+    for (int64_t step = 0; step < steps; ++step) {
       const double loss = train_step(experiment, communicator.rank(), 2, step);
       if (communicator.rank() == 0) trace.losses.push_back(loss);
     }

@@ -58,8 +58,11 @@ class CudaDevice::Context final : public CudaContext {
     if (bytes <= scratch_.bytes()) return scratch_.data();
     scratch_ = DeviceMemory();
     scratch_ = DeviceMemory(device_, bytes);
+    ++growths_;
     return scratch_.data();
   }
+  // How often scratch has moved: what was recorded before uses memory that is gone.
+  int growths() const { return growths_; }
   cudaStream_t stream() override { return device_.stream_.get(); }
   int64_t blocks() const override { return int64_t{8} * multiprocessors_; }
   Cudnn& cudnn() override { return cudnn_; }
@@ -68,6 +71,7 @@ class CudaDevice::Context final : public CudaContext {
   CudaDevice& device_;
   int multiprocessors_;
   DeviceMemory scratch_;
+  int growths_ = 0;
   Cudnn cudnn_;
 };
 
@@ -129,6 +133,42 @@ void CudaDevice::wait_for_kernels() {
     }
     if (waited.count() > 1e-3) std::this_thread::sleep_for(std::chrono::microseconds(20));
   }
+}
+
+// A captured step: one launch instead of hundreds.
+class CudaDevice::Graph final : public Replay {
+ public:
+  Graph(CudaDevice& device, const std::function<void()>& work)
+      : device_(device), growths_(device.context_->growths()) {
+    const cudaStream_t stream = device_.stream_.get();
+    cuda::check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal),
+                "recording a step");
+    cudaGraph_t graph = nullptr;
+    try {
+      work();
+    } catch (...) {
+      cudaStreamEndCapture(stream, &graph);
+      throw;
+    }
+    cuda::check(cudaStreamEndCapture(stream, &graph), "recording a step");
+    const cudaError_t error = cudaGraphInstantiate(&step_, graph, 0);
+    cudaGraphDestroy(graph);
+    cuda::check(error, "preparing a recorded step");
+  }
+  ~Graph() override { cudaGraphExecDestroy(step_); }
+  bool is_valid() const override { return growths_ == device_.context_->growths(); }
+  void run() override {
+    cuda::check(cudaGraphLaunch(step_, device_.stream_.get()), "starting a recorded step");
+  }
+
+ private:
+  CudaDevice& device_;
+  int growths_;
+  cudaGraphExec_t step_ = nullptr;
+};
+
+std::unique_ptr<Replay> CudaDevice::record(const std::function<void()>& work) {
+  return std::make_unique<Graph>(*this, work);
 }
 
 Communicator* CudaDevice::communicator(Communicator& host) {

@@ -26,6 +26,7 @@ class CudaDevice final : public Device {
   void copy_out(void* host, const void* device, size_t bytes) override;
   bool reads_host_memory() const override { return false; }
   std::unique_ptr<Uploads> make_uploads() override;
+  std::unique_ptr<Replay> record(const std::function<void()>& work) override;
   Communicator* communicator(Communicator& host) override;
   Kernel find(std::string_view operation, DType dtype) const override;
   KernelContext& context() override;
@@ -34,6 +35,7 @@ class CudaDevice final : public Device {
 
  private:
   class Context;
+  class Graph;
   void wait_for_kernels();
   int number_;
   cuda::Stream stream_;  // of kernels

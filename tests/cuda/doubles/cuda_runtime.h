@@ -121,7 +121,7 @@ struct cudaLaunchConfig_t {
 };
 
 template <typename T>
-void check_parameter(cudaStream_t stream, T value) {
+void check_parameter([[maybe_unused]] cudaStream_t stream, [[maybe_unused]] T value) {
 #if __has_builtin(__builtin_clear_padding)  // which may hold what was an address
   __builtin_clear_padding(&value);
   cuda_double::check_parameters(stream, &value, sizeof(value));

@@ -86,8 +86,8 @@ void add(void* to, const Bytes& from, ncclDataType_t type) {
 struct ncclComm {
   std::shared_ptr<Meeting> meeting;
   int rank = 0;
-  uint64_t number = 0;
-  cudaStream_t own = nullptr;  // of a planted fault
+  std::shared_ptr<uint64_t> calls = std::make_shared<uint64_t>(0);  // that have run on the device
+  cudaStream_t own = nullptr;                                       // of a planted fault
 };
 
 namespace {
@@ -104,15 +104,18 @@ void put(ncclComm_t comm, cudaStream_t stream, const std::string& call, const vo
     if (comm->own == nullptr) cudaStreamCreateWithFlags(&comm->own, cudaStreamNonBlocking);
     stream = comm->own;
   }
-  const uint64_t number = comm->number++;
+  const auto calls = comm->calls;
+  const auto number =
+      std::make_shared<uint64_t>(0);  // told when it runs: a recorded call runs often
   const auto meeting = comm->meeting;
   const int rank = comm->rank;
   cuda_double::enqueue(stream, "a collective", [=] {
-    meeting->bring(number, rank, call, from, from == nullptr ? 0 : bytes);
+    *number = (*calls)++;
+    meeting->bring(*number, rank, call, from, from == nullptr ? 0 : bytes);
   });
   cuda_double::enqueue_when(
-      stream, "a collective", [=] { return meeting->complete(number); },
-      [=, use = std::move(use)] { meeting->take(number, use); });
+      stream, "a collective", [=] { return meeting->complete(*number); },
+      [=, use = std::move(use)] { meeting->take(*number, use); });
 }
 
 std::string text(const char* name, size_t count, ncclDataType_t type, int root = -1) {
@@ -148,7 +151,9 @@ ncclResult_t ncclCommInitRank(ncclComm_t* comm, int ranks, ncclUniqueId id, int 
     meeting->ranks = ranks;
     registry()[number] = meeting;
   }
-  *comm = new ncclComm{meeting, rank, 0, nullptr};
+  *comm = new ncclComm;
+  (*comm)->meeting = meeting;
+  (*comm)->rank = rank;
   return ncclSuccess;
 }
 ncclResult_t ncclCommDestroy(ncclComm_t comm) {

@@ -21,9 +21,12 @@
 
 #include "cuda_runtime.h"
 
+struct Capture;
+
 struct CUevent_st {
-  uint64_t recorded = 0;   // how often, by the host's calls
-  uint64_t completed = 0;  // the last that its stream has reached
+  Capture* capture = nullptr;  // that recorded it last
+  uint64_t recorded = 0;       // how often, by the host's calls
+  uint64_t completed = 0;      // the last that its stream has reached
   int device = 0;
 };
 
@@ -35,7 +38,7 @@ constexpr int devices = 8;
 
 // One thing on a stream: work, or to wait until an event's n-th record has been reached.
 struct Item {
-  const char* what = "";
+  const char* what;
   std::function<void()> work;
   const CUevent_st* awaited = nullptr;
   uint64_t record = 0;
@@ -53,7 +56,47 @@ struct Item {
 struct CUstream_st {
   int device = 0;
   std::deque<cuda_double::Item> items;
-  bool captures = false;
+  Capture* captures = nullptr;
+  bool of_a_graph = false;  // goes when it is empty
+};
+
+// One thing on a stream of a graph: work, or a record of an event, or to wait for one of its records.
+struct GraphItem {
+  const CUstream_st* stream;
+  const char* what;
+  std::function<void()> work;
+  std::function<bool()> others;
+  const CUevent_st* records = nullptr;
+  const CUevent_st* awaits = nullptr;
+};
+struct CUgraph_st {
+  std::vector<GraphItem> items;
+};
+struct CUgraphExec_st {
+  std::vector<GraphItem> items;
+};
+struct Capture {
+  CUstream_st* origin;
+  CUgraph_st* graph;
+  std::set<CUstream_st*> streams;
+  std::set<CUevent_st*> events;
+
+  void add(const CUstream_st* stream, const char* what, std::function<void()> work,
+           std::function<bool()> others = {}) {
+    graph->items.push_back({stream, what, std::move(work), std::move(others), nullptr, nullptr});
+  }
+  // All streams have come back to the origin: the last thing on each is a record that another awaits.
+  bool is_joined() const {
+    return std::all_of(streams.begin(), streams.end(), [&](const CUstream_st* stream) {
+      if (stream == origin) return true;
+      const auto& items = graph->items;
+      const auto last = std::find_if(items.rbegin(), items.rend(),
+                                     [&](const GraphItem& item) { return item.stream == stream; });
+      if (last == items.rend() || last->records == nullptr) return false;
+      return std::any_of(items.rbegin(), last,
+                         [&](const GraphItem& item) { return item.awaits == last->records; });
+    });
+  }
 };
 
 namespace cuda_double {
@@ -196,6 +239,15 @@ bool waits_for_others(const DeviceState& device) {
   });
 }
 
+void drop_streams_of_graphs(DeviceState& device) {
+  for (auto at = device.streams.begin(); at != device.streams.end();) {
+    CUstream_st* stream = *at;
+    const bool over = stream->of_a_graph && stream->items.empty();
+    at = over ? device.streams.erase(at) : std::next(at);
+    if (over) delete stream;
+  }
+}
+
 // Streams take turns until `done`.
 template <typename Done>
 void run_until(DeviceState& device, const Done& done) {
@@ -208,7 +260,8 @@ void run_until(DeviceState& device, const Done& done) {
     }
     if (!ready.empty()) {
       run_one(device, ready);
-    } else if (waits_for_others(device) && ++patience < 600'000) {
+    } else if (waits_for_others(device) &&
+               ++patience < (fault_now == Fault::none ? 600'000 : 10'000)) {
       std::this_thread::sleep_for(std::chrono::microseconds(100));
     } else {
       throw Violation("streams wait for what never comes");
@@ -227,7 +280,8 @@ void run_all(DeviceState& device) {
 // Calls that may not be made while a stream captures: Programming Guide 3.2.8.7.3.
 void forbid_capture(const char* call) {
   for (const CUstream_st* stream : current().streams) {
-    if (stream->captures) throw Violation(std::string(call) + " while a stream captures");
+    if (stream->captures != nullptr)
+      throw Violation(std::string(call) + " while a stream captures");
   }
 }
 
@@ -255,12 +309,15 @@ void enqueue(CUstream_st* stream, const char* what, std::function<void()> work) 
   const std::lock_guard lock(device_of(stream).mutex);
   if (stream->device != device_now)
     throw Violation(std::string(what) + " on another device's stream");
+  if (stream->captures != nullptr) return stream->captures->add(stream, what, std::move(work));
   stream->items.push_back({what, std::move(work), nullptr, 0, {}});
 }
 
 void enqueue_when(CUstream_st* stream, const char* what, std::function<bool()> ready,
                   std::function<void()> work) {
   const std::lock_guard lock(device_of(stream).mutex);
+  if (stream->captures != nullptr)
+    return stream->captures->add(stream, what, std::move(work), std::move(ready));
   stream->items.push_back({what, std::move(work), nullptr, 0, std::move(ready)});
 }
 
@@ -463,6 +520,16 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   if (fault_now == Fault::waits_of_streams) return cudaSuccess;
   const std::lock_guard lock(device_of(stream).mutex);
+  if (event->capture != nullptr) {  // the stream joins the capture that the event belongs to
+    if (stream->captures != nullptr && stream->captures != event->capture)
+      throw Violation("an event of one capture in another");
+    stream->captures = event->capture;
+    stream->captures->streams.insert(stream);
+    stream->captures->graph->items.push_back({stream, "a wait", {}, {}, nullptr, event});
+    return cudaSuccess;
+  }
+  if (stream->captures != nullptr)  // cudaErrorStreamCaptureIsolation
+    throw Violation("a stream that captures waits for what is not captured");
   stream->items.push_back({"a wait", {}, event, event->recorded, {}});
   return cudaSuccess;
 }
@@ -470,7 +537,9 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 // As of CUDA 13; what is asked for beside the status is undefined where nothing captures.
 cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, int* status, unsigned long long*, void*,
                                      void*, void*, size_t*) {
-  *status = stream->captures ? 1 : 0;
+  (void)stream;
+  *status =
+      0;  // else cuDNN's layer would tie the plan's life to the graph's; plans live as long as the device
   return cudaSuccess;
 }
 
@@ -487,6 +556,13 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  if (stream->captures != nullptr) {
+    event->capture = stream->captures;
+    stream->captures->events.insert(event);
+    stream->captures->graph->items.push_back({stream, "a record", {}, {}, event, nullptr});
+    return cudaSuccess;
+  }
+  event->capture = nullptr;
   const uint64_t record = ++event->recorded;
   enqueue(stream, "a record", [=] { event->completed = record; });
   return cudaSuccess;
@@ -501,5 +577,75 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   forbid_capture("cudaEventQuery");
   return event->completed >= event->recorded ? cudaSuccess : cudaErrorNotReady;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  const std::lock_guard lock(device_of(stream).mutex);
+  forbid_capture("cudaStreamBeginCapture");
+  stream->captures = new Capture{stream, new CUgraph_st, {stream}, {}};
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  const std::lock_guard lock(device_of(stream).mutex);
+  const std::unique_ptr<Capture> capture(stream->captures);
+  if (capture == nullptr || capture->origin != stream)
+    throw Violation("cudaStreamEndCapture of a stream that began none");
+  for (CUstream_st* each : capture->streams) each->captures = nullptr;
+  for (CUevent_st* each : capture->events) each->capture = nullptr;
+  *graph = capture->graph;
+  if (!capture->is_joined()) throw Violation("a capture ends before its streams have joined");
+  return cudaSuccess;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
+                                 unsigned long long) {
+  forbid_capture("cudaGraphInstantiate");
+  *executable = new CUgraphExec_st{graph->items};
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  delete executable;  // launches that are under way have what they need
+  return cudaSuccess;
+}
+// Each stream of the graph runs beside the others, as far as its events allow: after what the stream held, and
+// before what follows on it.
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  DeviceState& device = device_of(stream);
+  const std::lock_guard lock(device.mutex);
+  drop_streams_of_graphs(device);
+  auto events = std::make_shared<std::map<const CUevent_st*, CUevent_st>>();
+  const auto begin = std::make_shared<CUevent_st>();
+  std::map<const CUstream_st*, CUstream_st*> streams;
+  stream->items.push_back({"a graph", [begin] { begin->completed = 1; }, nullptr, 0, {}});
+  for (const GraphItem& item : executable->items) {
+    CUstream_st*& of_graph = streams[item.stream];
+    if (of_graph == nullptr) {
+      of_graph = new CUstream_st;
+      of_graph->device = stream->device;
+      of_graph->of_a_graph = true;
+      device.streams.insert(of_graph);
+      of_graph->items.push_back({"a graph", [begin] {}, begin.get(), 1, {}});
+    }
+    if (item.records != nullptr) {
+      CUevent_st* event = &(*events)[item.records];
+      const uint64_t record = ++event->recorded;
+      of_graph->items.push_back(
+          {item.what, [events, event, record] { event->completed = record; }, nullptr, 0, {}});
+    } else if (item.awaits != nullptr) {
+      CUevent_st* event = &(*events)[item.awaits];
+      of_graph->items.push_back({item.what, [events] {}, event, event->recorded, {}});
+    } else {
+      of_graph->items.push_back({item.what, item.work, nullptr, 0, item.others});
+    }
+  }
+  for (const auto& [captured, of_graph] : streams) {
+    const auto end = std::make_shared<CUevent_st>();
+    of_graph->items.push_back({"a graph", [end] { end->completed = 1; }, nullptr, 0, {}});
+    stream->items.push_back({"a graph", [end] {}, end.get(), 1, {}});
+  }
+  return cudaSuccess;
 }
 }

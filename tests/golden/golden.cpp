@@ -114,19 +114,8 @@ std::vector<Difference> beyond(const std::vector<Difference>& all, const Limits&
   return result;
 }
 
-std::vector<Setting> settings() {
-  constexpr Limits f64{1e-9, 1e-9};
-  constexpr Limits f32{1e-5, 1e-4};
-  return {{"reference", 1, false, f64},
-          {"reference", 1, true, f64},
-          {"cpu", 1, false, f32},
-          {"cpu", 2, false, f32},
-          {"cpu", 2, true, f32}};
-}
-
 std::ostream& operator<<(std::ostream& out, const Setting& setting) {
-  return out << " on " << setting.device << ", " << setting.threads << " thread(s)"
-             << (setting.eager ? ", eager" : "");
+  return out << " on " << setting.device << (setting.eager ? ", eager" : "");
 }
 
 void check(const Case& expected, const Results& ours, const Limits& limits,

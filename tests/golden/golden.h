@@ -64,13 +64,14 @@ std::vector<Difference> beyond(const std::vector<Difference>& all, const Limits&
 
 // The devices, with and without plans, that must agree with PyTorch, and how well.
 struct Setting {
-  const char* device;
-  int threads;
+  std::string device;
+  std::function<std::unique_ptr<Device>()> make;
   bool eager;
   Limits limits;
 };
+// Of the test program: golden/settings.cpp, cuda/device/golden.cpp.
 std::vector<Setting> settings();
-// " on cpu, 2 threads, eager"
+// " on the cpu, 2 threads, eager"
 std::ostream& operator<<(std::ostream& out, const Setting& setting);
 
 // Fails the test for what is beyond the limits, naming each; `where` goes into the message.

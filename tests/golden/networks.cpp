@@ -101,7 +101,7 @@ class Network {
  public:
   Network(const Case& c, const Setting& setting)
       : case_(c),
-        device_(make_device(setting.device, setting.threads)),
+        device_(setting.make()),
         store_(*device_),
         inputs_(c, device_->parameter_dtype()),
         plan_{.eager = setting.eager} {
@@ -214,21 +214,25 @@ int check_networks(std::string_view objective, std::string_view encoder = "") {
 // Each checks what the training step computes: features and loss, the gradient of every parameter;
 // then, after one step of SGD, every weight, running statistic and teacher; and evaluation with them.
 
-TEST_CASE("ResNets with every stem agree with torchvision forward and backward") {
+TEST_CASE("ResNets with every stem agree with torchvision forward and backward", "[golden]") {
   CHECK(check_networks("features", "resnet") == 5);
 }
 
-TEST_CASE("vision transformers agree with PyTorch forward and backward") {
+TEST_CASE("vision transformers agree with PyTorch forward and backward", "[golden]") {
   CHECK(check_networks("features", "vit") == 3);
 }
 
-TEST_CASE("SimCLR agrees with PyTorch") { CHECK(check_networks("simclr") == 3); }
+TEST_CASE("SimCLR agrees with PyTorch", "[golden]") { CHECK(check_networks("simclr") == 3); }
 
-TEST_CASE("BYOL agrees with PyTorch and its teacher too") { CHECK(check_networks("byol") == 1); }
+TEST_CASE("BYOL agrees with PyTorch and its teacher too", "[golden]") {
+  CHECK(check_networks("byol") == 1);
+}
 
-TEST_CASE("rotation prediction agrees with PyTorch") { CHECK(check_networks("rotation") == 1); }
+TEST_CASE("rotation prediction agrees with PyTorch", "[golden]") {
+  CHECK(check_networks("rotation") == 1);
+}
 
-TEST_CASE("inpainting agrees with PyTorch") { CHECK(check_networks("inpaint") == 3); }
+TEST_CASE("inpainting agrees with PyTorch", "[golden]") { CHECK(check_networks("inpaint") == 3); }
 
 TEST_CASE("every objective has golden values and all golden values are of an objective") {
   std::set<std::string> golden;

@@ -15,7 +15,7 @@ namespace lacuna::golden {
 namespace {
 
 Results nt_xent_results(const Case& c, const Setting& setting) {
-  const auto device = make_device(setting.device, setting.threads);
+  const auto device = setting.make();
   const auto self = self_communicator();
   const DType dtype = device->parameter_dtype();
   StateStore store(*device);
@@ -56,7 +56,7 @@ Results nt_xent_results(const Case& c, const Setting& setting) {
 
 }  // namespace
 
-TEST_CASE("NT-Xent and its gradients agree with PyTorch") {
+TEST_CASE("NT-Xent and its gradients agree with PyTorch", "[golden]") {
   int cases = 0;
   for_each_case("nt_xent", [&](const std::string& name, const Case& c) {
     for (const Setting& setting : settings()) {

@@ -59,7 +59,7 @@ HostTensor gradient_of(const Parameter& p, int64_t step, DType dtype) {
 }
 
 Results trajectory(const Case& c, const Setting& setting) {
-  const auto device = make_device(setting.device, setting.threads);
+  const auto device = setting.make();
   const auto self = self_communicator();
   const DType dtype = device->parameter_dtype();
   StateStore store(*device);
@@ -97,7 +97,7 @@ Results trajectory(const Case& c, const Setting& setting) {
 
 }  // namespace
 
-TEST_CASE("optimizers follow PyTorch over several steps of a schedule") {
+TEST_CASE("optimizers follow PyTorch over several steps of a schedule", "[golden]") {
   int cases = 0;
   for_each_case("optimizer", [&](const std::string& name, const Case& c) {
     for (const Setting& setting : settings()) {

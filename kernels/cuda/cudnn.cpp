@@ -11,6 +11,7 @@
 #include "kernels/cuda/context.h"
 #include "kernels/cuda/errors.h"
 #include "kernels/cuda/kernels.h"
+#include "kernels/cuda/table.h"
 #include "kernels/cuda/weights.h"
 #include "kernels/layer_norm.h"
 #include "kernels/matrix_product.h"
@@ -54,11 +55,15 @@ class Cudnn::Library {
   };
 
   Library(cudaStream_t stream, const CudnnOptions& options) : options_(options) {
-    check(cudnnCreate(&handle_), "starting");
-    check(cudnnSetStream(handle_, stream), "taking its stream");
+    if (!options.plans_only) {
+      check(cudnnCreate(&handle_), "starting");
+      check(cudnnSetStream(handle_, stream), "taking its stream");
+    }
     if (fe::detail::get_backend_version() >= 90800) find_properties();
   }
-  ~Library() { cudnnDestroy(handle_); }
+  ~Library() {
+    if (handle_ != nullptr) cudnnDestroy(handle_);
+  }
   Library(const Library&) = delete;
   Library& operator=(const Library&) = delete;
 
@@ -90,6 +95,7 @@ class Cudnn::Library {
   }
 
   void execute(const Plan& plan, std::initializer_list<const void*> operands, void* workspace) {
+    if (options_.plans_only) return;
     std::unordered_map<int64_t, void*> addresses;
     int64_t number = 0;
     for (const void* operand : operands) addresses[++number] = const_cast<void*>(operand);
@@ -190,6 +196,7 @@ Cudnn::Library& library(const Call& call) { return context(call).cudnn().library
 size_t bytes_of(DType dtype, int64_t count) { return static_cast<size_t>(count) * size_of(dtype); }
 
 void clear(const Call& call, const View& view) {
+  if (!context(call).starts_kernels()) return;
   cuda::check(
       cudaMemsetAsync(view.data, 0, bytes_of(view.dtype, view.count()), context(call).stream()),
       "clearing a gradient");
@@ -730,5 +737,14 @@ constexpr std::array library_table = {
 }  // namespace
 
 std::span<const KernelEntry> cudnn_kernels() { return library_table; }
+
+Kernel find_cuda_kernel(std::string_view operation, DType dtype) {
+  for (const auto table : {cudnn_kernels(), cuda_kernels()}) {
+    for (const KernelEntry& entry : table) {
+      if (entry.operation == operation && entry.dtype == dtype) return entry.kernel;
+    }
+  }
+  return nullptr;
+}
 
 }  // namespace lacuna

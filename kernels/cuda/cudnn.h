@@ -23,7 +23,8 @@ struct CudnnOptions {
   bool tf32 = false;          // f32 operands may be rounded to 10 bits of mantissa
   // Properties of a board as cuDNN writes them, in JSON: plans are made for it and not for the device at
   // hand. "" for that.
-  std::string board;
+  std::string board = "";
+  bool plans_only = false;  // there is no device: plans are made and not executed
 };
 
 // A plan, as tables of plans list it.
@@ -51,6 +52,9 @@ class Cudnn {
   CudnnOptions options_;
   std::unique_ptr<Library> library_;
 };
+
+// A kernel of the library, or else one of ours; nullptr if there is neither.
+Kernel find_cuda_kernel(std::string_view operation, DType dtype);
 
 // Operations that the library computes. Looked up before cuda_kernels(), whose kernels they fall back to
 // where the library has no plan: f32 products without TF32, heads whose width is no multiple of 8.

@@ -25,6 +25,7 @@ inline CudaContext& context_of(const Call& call) { return static_cast<CudaContex
 template <typename... Parameters, typename... Arguments>
 void launch_grid(const Call& call, const char* operation, dim3 blocks,
                  void (*kernel)(Parameters...), Arguments&&... arguments) {
+  if (!context_of(call).starts_kernels()) return;
   cudaLaunchConfig_t config{};
   config.gridDim = blocks;
   config.blockDim = dim3(block_size);

@@ -52,7 +52,8 @@ class CudaDevice::Context final : public CudaContext {
         cudnn_(device.stream_.get(), {.device = device.number_,
                                       .deterministic = options.deterministic,
                                       .tf32 = options.tf32,
-                                      .board = options.board}) {}
+                                      .board = options.board,
+                                      .plans_only = false}) {}
   // Kernels that use it follow each other on one stream, so one block serves them all.
   void* scratch(size_t bytes) override {
     if (bytes <= scratch_.bytes()) return scratch_.data();
@@ -183,12 +184,7 @@ std::unique_ptr<Uploads> CudaDevice::make_uploads() {
 }
 
 Kernel CudaDevice::find(std::string_view operation, DType dtype) const {
-  for (const auto table : {cudnn_kernels(), cuda_kernels()}) {
-    for (const KernelEntry& entry : table) {
-      if (entry.operation == operation && entry.dtype == dtype) return entry.kernel;
-    }
-  }
-  return nullptr;
+  return find_cuda_kernel(operation, dtype);
 }
 
 KernelContext& CudaDevice::context() { return *context_; }

@@ -1,0 +1,133 @@
+// The plans that the real library makes on each board for every training in inputs/, and for ResNet-50 and ViT-B on
+// images of 224x224: engines, knobs and workspaces stand in cuda/plans.tsv, which is compared where the library's
+// version is the table's. LACUNA_WRITE_PAGES=1 writes it anew.
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "backend/boards.h"
+#include "backend/cuda/planning_device.h"
+#include "ops/elementwise.h"
+#include "stages/model.h"
+#include "stages/schema.h"
+#include "train/optimizer.h"
+#include "train/options.h"
+#include "train/trainer.h"
+
+namespace {
+
+using namespace lacuna;
+namespace fs = std::filesystem;
+
+struct Training {
+  std::string name;
+  Configuration configuration;
+  Shape sample;
+};
+
+std::vector<Training> trainings() {
+  std::vector<Training> all;
+  std::set<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(fs::path(LACUNA_SOURCE_DIR) / "inputs"))
+    files.insert(entry.path());
+  for (const fs::path& file : files) {
+    if (Configuration::read(file.string()).find("\n[objective]") == std::string::npos) continue;
+    all.push_back({file.stem().string(), Configuration::load(file.string(), schema_of("pretrain")),
+                   Shape{28, 28, 1}});
+  }
+  for (const std::string encoder : {"resnet50", "vit_base"}) {
+    const std::string stem = encoder == "resnet50" ? "stem = \"imagenet\"\n" : "";
+    const std::string text = concat(
+        "[objective]\nname = \"simclr\"\n[data]\nfiles = \"none.h5\"\ndataset = \"images\"\n",
+        "[encoder]\nname = \"", encoder, "\"\n", stem, "[train]\nbatch = 256\n");
+    all.push_back({concat(encoder, "-224"), Configuration::from_text(text, schema_of("pretrain")),
+                   Shape{224, 224, 3}});
+  }
+  return all;
+}
+
+// One step that starts nothing; the memory that it would take.
+size_t plan_step(const Training& training, PlanningDevice& device) {
+  const auto self = self_communicator();
+  const Configuration& c = training.configuration;
+  Normalisation normalisation;
+  normalisation.mean.assign(static_cast<size_t>(training.sample[-1]), 0.5f);
+  normalisation.std.assign(static_cast<size_t>(training.sample[-1]), 0.25f);
+  const ViewOptions views{training.sample, augment_options(c), normalisation};
+  Model model(c, views, device);
+  const TrainOptions options = train_options(c);
+  Trainer trainer(device, *self, model.store(),
+                  [&](const Fields& fields, Recording& recording) {
+                    return model.objective().loss(fields, recording);
+                  },
+                  make_optimizer(c), {.compute = DType::bf16});
+  std::map<std::string, HostTensor> memory;
+  Fields fields;
+  const auto recipe = model.objective().recipe();
+  for (const OutputField& field : recipe->outputs()) {
+    HostTensor& host = memory[field.name] =
+        HostTensor(field.dtype, field.shape.behind(options.batch));
+    std::memset(host.data(), 0, host.bytes());
+    const Tensor leaf = host_leaf(field.name, host);
+    fields.add(field.name, is_float(field.dtype) ? cast(leaf, DType::bf16) : leaf);
+  }
+  trainer.prepare(fields, {options.batch});
+  trainer.step(fields, {options.batch}, 0, 0.1, 0);
+  return device.most_bytes();
+}
+
+// Lines of the table of one board.
+std::vector<std::string> lines_of(const Board& board) {
+  std::vector<std::string> lines;
+  std::map<std::string, CudnnPlan> plans;
+  for (const Training& training : trainings()) {
+    PlanningDevice device({.board = std::string(board.properties)});
+    const size_t bytes = plan_step(training, device);
+    lines.push_back(concat(board.name, "\t", training.name, "\tmemory\t", bytes, "\t"));
+    for (const CudnnPlan& plan : device.plans()) plans[plan.problem] = plan;
+  }
+  for (const auto& [problem, plan] : plans) {
+    lines.push_back(concat(board.name, "\t", problem, "\t", plan.engine.empty() ? "-" : plan.engine,
+                           "\t", plan.workspace, "\t", plan.candidates));
+  }
+  return lines;
+}
+
+fs::path table_file(const Board& board) {
+  return fs::path(LACUNA_SOURCE_DIR) / "tests/cuda" / concat("plans-", board.name, ".tsv");
+}
+
+std::string first_line() {
+  return concat("# cuDNN ", Cudnn::version(),
+                ": board, problem, engine and knobs, workspace, candidates");
+}
+
+void check_board(const Board& board) {
+  std::vector<std::string> lines = {first_line()};
+  for (std::string& line : lines_of(board)) lines.push_back(std::move(line));
+  if (const char* write = std::getenv("LACUNA_WRITE_PAGES"); write != nullptr && *write == '1') {
+    std::ofstream file(table_file(board));
+    for (const std::string& line : lines) file << line << "\n";
+  }
+  std::ifstream file(table_file(board));
+  std::string listed;
+  REQUIRE(std::getline(file, listed));
+  // Another version has other engines; which it has is reported, and only a refusal of what was taken fails.
+  const bool same_library = listed == first_line();
+  if (!same_library) WARN("the table is of another library: " << listed);
+  for (size_t i = 1; i < lines.size(); ++i) {
+    REQUIRE(std::getline(file, listed));
+    if (same_library) CHECK(lines[i] == listed);
+  }
+  CHECK(!std::getline(file, listed));
+}
+
+}  // namespace
+
+TEST_CASE("cudnn: plans for an A100 are those of the table") { check_board(*find_board("a100")); }
+TEST_CASE("cudnn: plans for an H100 are those of the table") { check_board(*find_board("h100")); }
+TEST_CASE("cudnn: plans for a B200 are those of the table") { check_board(*find_board("b200")); }

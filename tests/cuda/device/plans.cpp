@@ -60,11 +60,14 @@ size_t plan_step(const Training& training, PlanningDevice& device) {
   const ViewOptions views{training.sample, augment_options(c), normalisation};
   Model model(c, views, device);
   const TrainOptions options = train_options(c);
-  Trainer trainer(device, *self, model.store(),
-                  [&](const Fields& fields, Recording& recording) {
-                    return model.objective().loss(fields, recording);
-                  },
-                  make_optimizer(c), {.compute = DType::bf16});
+  TrainerOptions in_bf16;
+  in_bf16.compute = DType::bf16;
+  Trainer trainer(
+      device, *self, model.store(),
+      [&](const Fields& fields, Recording& recording) {
+        return model.objective().loss(fields, recording);
+      },
+      make_optimizer(c), in_bf16);
   std::map<std::string, HostTensor> memory;
   Fields fields;
   const auto recipe = model.objective().recipe();

@@ -38,7 +38,7 @@ std::string gigabytes(size_t bytes) {
   cudaMemGetInfo(&free, &total);
   bad_input("the GPU has ", gigabytes(free), " of its ", gigabytes(total), " left, and ",
             gigabytes(wanted),
-            " more are needed: use a smaller data.batch_size, more of train.parts, ",
+            " more are needed: use a smaller train.batch, a larger train.accumulate, ",
             "or a GPU that nobody else uses");
 }
 

@@ -91,11 +91,15 @@ std::vector<std::string> lines_of(const Board& board) {
     PlanningDevice device({.board = std::string(board.properties)});
     const size_t bytes = plan_step(training, device);
     lines.push_back(concat(board.name, "\t", training.name, "\tmemory\t", bytes, "\t"));
-    for (const CudnnPlan& plan : device.plans()) plans[plan.problem] = plan;
+    for (const CudnnPlan& plan : device.plans()) {
+      INFO(plan.problem);
+      CHECK(!plan.engine.empty());  // whatever the library's version
+      plans[plan.problem] = plan;
+    }
   }
   for (const auto& [problem, plan] : plans) {
-    lines.push_back(concat(board.name, "\t", problem, "\t", plan.engine.empty() ? "-" : plan.engine,
-                           "\t", plan.workspace, "\t", plan.candidates));
+    lines.push_back(concat(board.name, "\t", problem, "\t", plan.engine, "\t", plan.workspace, "\t",
+                           plan.candidates));
   }
   return lines;
 }

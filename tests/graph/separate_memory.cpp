@@ -6,11 +6,10 @@
 #include "ops/compare.h"
 #include "support/death.h"
 #include "support/experiment.h"
+#include "support/experiment_checkpoint.h"
 #include "support/separate_device.h"
 #include "support/thread_communicators.h"
 #include "support/three_steps.h"
-#include "train/checkpoint.h"
-#include "train/loop.h"
 
 namespace lacuna::test::ops {
 
@@ -57,24 +56,13 @@ TEST_CASE("a checkpoint goes from one memory to another and back") {
   SmallExperiment separate("byol", std::make_unique<SeparateDevice>(1), *self, small_images);
   for (SmallExperiment* experiment : {&cpu, &separate})
     experiment->trainer().prepare(experiment->batch(0, rows).fields(), {rows});
-  const auto save = [&](SmallExperiment& from, int64_t step) {
-    CheckpointWriter writer(folder.path(), {}, 0);
-    CheckpointInfo info;
-    info.step = step;
-    writer.start(info, named_tensors(from.store()));
-    writer.wait();
-  };
-  const auto load = [&](SmallExperiment& to, int64_t step) {
-    load_tensors(read_checkpoint(checkpoint_folder(folder.path(), step)),
-                 tensor_targets(to.store()), Match::all);
-  };
   train_step(separate, 0, 1, 0);
-  save(separate, 1);
-  load(cpu, 1);
+  save(separate, folder.path(), 1);
+  load(cpu, folder.path(), 1);
   CHECK(train_step(cpu, 0, 1, 1) == train_step(separate, 0, 1, 1));
   train_step(cpu, 0, 1, 2);
-  save(cpu, 3);
-  load(separate, 3);
+  save(cpu, folder.path(), 3);
+  load(separate, folder.path(), 3);
   CHECK(train_step(separate, 0, 1, 3) == train_step(cpu, 0, 1, 3));
 }
 

@@ -7,9 +7,8 @@
 #include "../../train/temporary_folder.h"
 #include "cuda/device/support.h"
 #include "graph/differentiate.h"
+#include "support/experiment_checkpoint.h"
 #include "support/three_steps.h"
-#include "train/checkpoint.h"
-#include "train/loop.h"
 
 namespace {
 
@@ -52,17 +51,6 @@ TEST_CASE("cuda: a checkpoint goes from one device to the other and back") {
   SmallExperiment cuda("byol", cuda_device(), *self, small_images);
   for (SmallExperiment* experiment : {&cpu, &cuda})
     experiment->trainer().prepare(experiment->batch(0, rows).fields(), {rows});
-  const auto save = [&](SmallExperiment& from, int64_t step) {
-    CheckpointWriter writer(folder.path(), {}, 0);
-    CheckpointInfo info;
-    info.step = step;
-    writer.start(info, named_tensors(from.store()));
-    writer.wait();
-  };
-  const auto load = [&](SmallExperiment& to, int64_t step) {
-    load_tensors(read_checkpoint(checkpoint_folder(folder.path(), step)),
-                 tensor_targets(to.store()), Match::all);
-  };
   const auto same = [&] {
     auto a = cpu.store().all().begin();
     for (const State& b : cuda.store().all()) {
@@ -71,13 +59,13 @@ TEST_CASE("cuda: a checkpoint goes from one device to the other and back") {
     }
   };
   train_step(cuda, 0, 1, 0);
-  save(cuda, 1);
-  load(cpu, 1);
+  save(cuda, folder.path(), 1);
+  load(cpu, folder.path(), 1);
   same();
   CHECK(relative(train_step(cpu, 0, 1, 1), train_step(cuda, 0, 1, 1)) < 1e-5);
   train_step(cpu, 0, 1, 2);
-  save(cpu, 3);
-  load(cuda, 3);
+  save(cpu, folder.path(), 3);
+  load(cuda, folder.path(), 3);
   same();
 }
 

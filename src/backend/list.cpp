@@ -31,28 +31,33 @@ std::string missing_of_driver() {
   return concat("the NVIDIA driver does not start (error ", error, " of cuInit)");
 }
 
-struct Module {
-  MakeCudaDevice make = nullptr;
+struct Entry {
+  void* function = nullptr;
   std::string missing;  // why there is none
 };
 
-Module open_module() {
-  if (std::string missing = missing_of_driver(); !missing.empty()) return {nullptr, missing};
+Entry entry_of_module(const char* name) {
   void* module = dlopen(cuda_module_file, RTLD_NOW | RTLD_LOCAL);
   if (module == nullptr) return {nullptr, concat("the CUDA module cannot be opened: ", dlerror())};
-  const auto make = reinterpret_cast<MakeCudaDevice>(dlsym(module, cuda_module_entry));
-  if (make == nullptr) return {nullptr, concat(cuda_module_file, " is not this program's module")};
-  return {make, ""};
+  void* function = dlsym(module, name);
+  if (function == nullptr)
+    return {nullptr, concat(cuda_module_file, " is not this program's module")};
+  return {function, ""};
 }
 
-const Module& module() {
-  static const Module opened = open_module();
+Entry open_module() {
+  if (std::string missing = missing_of_driver(); !missing.empty()) return {nullptr, missing};
+  return entry_of_module(cuda_module_entry);
+}
+
+const Entry& cuda() {
+  static const Entry opened = open_module();
   return opened;
 }
 
 }  // namespace
 
-std::string fastest_device() { return module().missing.empty() ? "cuda" : "cpu"; }
+std::string fastest_device() { return cuda().missing.empty() ? "cuda" : "cpu"; }
 
 std::unique_ptr<Device> make_device(std::string_view name, int threads, Isa most,
                                     const GpuOptions& gpu) {
@@ -60,11 +65,25 @@ std::unique_ptr<Device> make_device(std::string_view name, int threads, Isa most
   if (name == "reference") return std::make_unique<ReferenceDevice>();
   if (name != "cuda")
     bad_input("there is no device \"", name, "\": use \"cpu\", \"cuda\" or \"reference\"");
-  if (const std::string& missing = module().missing; !missing.empty()) {
+  if (const std::string& missing = cuda().missing; !missing.empty()) {
     bad_input("train.device is \"cuda\", but ", missing,
               ": mend that, or set train.device to \"cpu\"");
   }
-  return std::unique_ptr<Device>(module().make(gpu));
+  return std::unique_ptr<Device>(reinterpret_cast<MakeCudaDevice>(cuda().function)(gpu));
+}
+
+std::unique_ptr<PlannedDevice> make_planned_device(const Board& board, const GpuOptions& options) {
+  // Before cuDNN, which finds it by its name.
+  const bool driver = dlopen(planning_driver_file, RTLD_NOW | RTLD_LOCAL) != nullptr;
+  const Entry entry = driver ? entry_of_module(planned_device_entry) : Entry{nullptr, dlerror()};
+  if (!entry.missing.empty()) {
+    bad_input("nothing can be planned for ", board.what, ": ", entry.missing,
+              ": install Lacuna's CUDA module and cuDNN here, or build it with them");
+  }
+  GpuOptions planned = options;
+  planned.board = board.properties;
+  return std::unique_ptr<PlannedDevice>(
+      reinterpret_cast<MakePlannedDevice>(entry.function)(planned));
 }
 
 }  // namespace lacuna

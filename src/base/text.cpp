@@ -56,7 +56,7 @@ std::string bytes_text(double bytes) {
     bytes /= 1024;
     ++unit;
   }
-  return concat(std::setprecision(unit == 0 ? 4 : 3), bytes, " ", units[unit]);
+  return concat(std::setprecision(bytes >= 1000 ? 4 : 3), bytes, " ", units[unit]);
 }
 
 }  // namespace lacuna

@@ -101,4 +101,8 @@ class Communicator {
 // A communicator of one rank: every collective is a copy.
 std::unique_ptr<Communicator> self_communicator();
 
+// Rank 0 of `size` ranks of which the others are not there: collectives end at once and leave their buffers as they
+// are. For what a rank would need, where results do not matter.
+std::unique_ptr<Communicator> absent_ranks(int size);
+
 }  // namespace lacuna

@@ -39,9 +39,11 @@ std::string chosen_device(const TrainOptions& options, StageContext& context) {
   return "cpu";
 }
 
+}  // namespace
+
 // A rule on the device, not a timing, so that the same machine always does the same.
-DType activations(const TrainOptions& options, const std::string& before, const Device& device,
-                  Isa isa, Isa pays_from) {
+DType activation_dtype(const TrainOptions& options, const std::string& before, const Device& device,
+                       Isa isa, Isa pays_from) {
   if (device.parameter_dtype() == DType::f64) return DType::f64;
   const Device::Bf16 bf16 = device.bf16(pays_from);
   std::string wanted = options.precision;
@@ -54,8 +56,6 @@ DType activations(const TrainOptions& options, const std::string& before, const 
   }
   return wanted == "bf16" ? DType::bf16 : DType::f32;
 }
-
-}  // namespace
 
 Compute make_compute(const TrainOptions& options, StageContext& context,
                      const std::string& before) {
@@ -71,7 +71,7 @@ Compute make_compute(const TrainOptions& options, StageContext& context,
                         .deterministic = options.deterministic,
                         .tf32 = options.tf32});
   });
-  compute.dtype = activations(options, before, *compute.device, isa, placement.bf16_from);
+  compute.dtype = activation_dtype(options, before, *compute.device, isa, placement.bf16_from);
   context.log.line(placement_line(placement), "; ", compute.device->description(),
                    compute.device->reads_host_memory() ? concat(", ", name_of(isa)) : "", ", ",
                    name_of(compute.dtype), " activations");

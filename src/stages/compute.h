@@ -18,6 +18,11 @@ struct Compute {
   Environment environment;   // what the bits of a result depend on; stored with checkpoints
 };
 
+// The dtype of activations that train.precision asks for on a device. `before` as below; `isa` is what is used,
+// `pays_from` the least instruction set at which bf16 is faster than f32 on every processor.
+DType activation_dtype(const TrainOptions& options, const std::string& before, const Device& device,
+                       Isa isa, Isa pays_from);
+
 // Collective. Says in one line where the ranks are. precision: "auto", "f32" or "bf16"; `before` is
 // that of the run which is continued, which "auto" keeps ("" for a new run).
 Compute make_compute(const TrainOptions& options, StageContext& context,

@@ -1,3 +1,5 @@
+#include "backend/boards.h"
+#include "base/text.h"
 #include "stages/stage.h"
 
 namespace lacuna {
@@ -21,6 +23,25 @@ Option force(const std::string& what) {
 }
 
 }  // namespace
+
+Syntax check_syntax() {
+  std::vector<std::string> devices = {"cpu"};
+  for (const Board& board : boards()) devices.emplace_back(board.name);
+  return {
+      .stage = "check",
+      .argument = "CONFIG.toml",
+      .argument_doc = "The experiment, as pretrain takes it.",
+      .summary = "Tells before a job is submitted what it will take: memory, disk, time.",
+      .options = {
+          settings(),
+          {.name = "device",
+           .argument = join(devices, "|"),
+           .doc = "This machine's processor, or a GPU that need not be here.",
+           .default_value = "cpu",
+           .choices = devices},
+          {.name = "ranks", .argument = "P", .doc = "Ranks of the job.", .default_value = "1"},
+          {.name = "plans", .argument = "", .doc = "Lists the plans of cuDNN too, by problem."}}};
+}
 
 Syntax pretrain_syntax() {
   return {.stage = "pretrain",
@@ -94,9 +115,8 @@ Syntax inspect_syntax() {
 
 std::vector<Stage> stages() {
   return {
-      {pretrain_syntax(), true, pretrain},
-      {embed_syntax(), true, embed},
-      {finetune_syntax(), true, finetune},
+      {check_syntax(), false, check},     {pretrain_syntax(), true, pretrain},
+      {embed_syntax(), true, embed},      {finetune_syntax(), true, finetune},
       {inspect_syntax(), false, inspect},
   };
 }

@@ -17,6 +17,7 @@ class Model {
   Model(const Configuration& configuration, const ViewOptions& views, Device& device);
 
   StateStore& store() { return store_; }
+  const StateStore& store() const { return store_; }
   const Objective& objective() const { return *objective_; }
 
  private:

@@ -9,6 +9,7 @@
 #include "stages/model.h"
 #include "stages/schema.h"
 #include "stages/source.h"
+#include "stages/training.h"
 #include "stages/watch.h"
 #include "train/loop.h"
 #include "train/run.h"
@@ -16,26 +17,6 @@
 namespace lacuna {
 
 namespace {
-
-// bad_input unless the batch can be computed in the parts asked for.
-void check_parts(const TrainOptions& options, const Objective& objective, const std::string& name) {
-  if (options.accumulate == 1) return;
-  if (objective.spans_batch()) {
-    bad_input("objective ", name,
-              " compares all samples of a batch with each other, so gradients of parts would be "
-              "those of another loss: set train.accumulate to 1 and lower train.batch, or use more "
-              "ranks");
-  }
-  if (options.batch % options.accumulate != 0) {
-    bad_input("train.batch is ", options.batch, ", which train.accumulate, ", options.accumulate,
-              ", does not divide: change one of them");
-  }
-}
-
-int64_t steps_to_do(const TrainOptions& options, int64_t samples) {
-  const int64_t steps = options.epochs * samples / options.batch;
-  return options.max_steps > 0 ? std::min(options.max_steps, steps) : steps;
-}
 
 std::filesystem::path run_folder(const Arguments& arguments) {
   return arguments.given("run") ? std::filesystem::path(arguments.value("run"))
@@ -63,22 +44,6 @@ void open_on_all_ranks(const std::filesystem::path& folder, const Arguments& arg
     const OpenedRun run =
         open_run(folder, configuration, schema_of("pretrain"), arguments.given("force"));
     for (const std::string& note : run.notes) context.log.line(note);
-  });
-}
-
-// The same on every rank.
-void check_sizes(const TrainOptions& options, int64_t steps, int64_t samples,
-                 Communicator& communicator) {
-  agreed(communicator, [&] {
-    if (options.batch < communicator.size()) {
-      bad_input("train.batch is ", options.batch, ", less than one sample for each of the ",
-                communicator.size(), " ranks: raise it, or start fewer ranks");
-    }
-    if (steps < 1) {
-      bad_input("train.epochs = ", options.epochs, " of ", samples,
-                " samples are less than one batch of train.batch = ", options.batch,
-                ": lower train.batch, or raise train.epochs");
-    }
   });
 }
 
@@ -113,7 +78,8 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   Source source(configuration, communicator, log, {.like = checkpoint ? &*checkpoint : nullptr});
   if (checkpoint) source.require_same_data(*checkpoint);
   const int64_t steps = steps_to_do(options, source.dataset().samples());
-  check_sizes(options, steps, source.dataset().samples(), communicator);
+  agreed(communicator,
+         [&] { check_sizes(options, steps, source.dataset().samples(), communicator.size()); });
   if (checkpoint && checkpoint->info.step >= steps) {
     log.line(folder.string(), " is finished: ", checkpoint->info.step, " steps are done");
     return ExitStatus::finished;
@@ -125,18 +91,8 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   source.keep_facts(model.store());
   agreed(communicator,
          [&] { check_parts(options, model.objective(), configuration.text("objective.name")); });
-  Trainer trainer(*compute.device, communicator, model.store(),
-                  [&](const Fields& fields, Recording& recording) {
-                    return model.objective().loss(fields, recording);
-                  },
-                  make_optimizer(configuration),
-                  {.compute = compute.dtype,
-                   .synchronise_statistics = options.synchronise_statistics,
-                   .clip = configuration.number("optimizer.clip"),
-                   .bucket_bytes = static_cast<size_t>(options.bucket_bytes),
-                   .parts = options.accumulate,
-                   .seed = static_cast<uint64_t>(configuration.integer("seed")),
-                   .plan = {.eager = arguments.given("eager")}});
+  Trainer trainer = make_trainer(configuration, compute.dtype, arguments.given("eager"), model,
+                                 *compute.device, communicator);
   const std::shared_ptr<const Recipe> recipe = model.objective().recipe();
   const auto maker = source.rows(recipe);
   const int64_t rows = std::max<int64_t>(1, options.batch / communicator.size());

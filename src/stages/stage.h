@@ -31,11 +31,13 @@ struct Stage {
 // All stages, in the order in which a user meets them.
 std::vector<Stage> stages();
 
+Syntax check_syntax();
 Syntax pretrain_syntax();
 Syntax embed_syntax();
 Syntax finetune_syntax();
 Syntax inspect_syntax();
 
+ExitStatus check(const Arguments& arguments, StageContext& context);
 ExitStatus pretrain(const Arguments& arguments, StageContext& context);
 ExitStatus embed(const Arguments& arguments, StageContext& context);
 std::vector<Key> embed_keys();

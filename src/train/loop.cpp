@@ -41,11 +41,11 @@ std::string axes_of(const State& state) {
   }
 }
 
+}  // namespace
+
 void add_field(Fields& fields, const std::string& name, const Tensor& leaf, DType compute) {
   fields.add(name, is_float(leaf.dtype()) ? cast(leaf, compute) : leaf);
 }
-
-}  // namespace
 
 Fields fields_of(const Batch& batch, DType compute) {
   Fields fields;

@@ -23,6 +23,9 @@ namespace lacuna {
 // batch must outlive the step.
 Fields fields_of(const Batch& batch, DType compute);
 
+// Adds one: a leaf of the host, cast to `compute` if it is of floats.
+void add_field(Fields& fields, const std::string& name, const Tensor& leaf, DType compute);
+
 // Fields without contents, of the shapes that `count` rows have; for Trainer::prepare.
 Fields empty_fields(const std::vector<OutputField>& fields, int64_t count, DType compute);
 

@@ -1,7 +1,12 @@
 #include "backend/cuda/module.h"
 
 #include "backend/cuda/cuda_device.h"
+#include "backend/cuda/planning_device.h"
 
 extern "C" lacuna::Device* lacuna_make_cuda_device(const lacuna::GpuOptions& options) {
   return new lacuna::CudaDevice(options);
+}
+
+extern "C" lacuna::PlannedDevice* lacuna_make_planned_device(const lacuna::GpuOptions& options) {
+  return new lacuna::PlanningDevice(options);
 }

@@ -1,15 +1,19 @@
 // What the program and its CUDA module know of each other. No header of CUDA.
 #pragma once
 
-#include "backend/device.h"
+#include "backend/planned_device.h"
 
 namespace lacuna {
 
 // Found by the program's run path: beside it in a build, in the library folder of an installation.
 constexpr const char* cuda_module_file = "liblacuna_cuda.so";
 constexpr const char* cuda_module_entry = "lacuna_make_cuda_device";
+constexpr const char* planned_device_entry = "lacuna_make_planned_device";
+// A driver that only lets plans be made (planning_driver.c), under the driver's name once it is open.
+constexpr const char* planning_driver_file = "liblacuna_planning_driver.so";
 
 // The caller owns the device. Errors are thrown.
 using MakeCudaDevice = Device* (*)(const GpuOptions& options);
+using MakePlannedDevice = PlannedDevice* (*)(const GpuOptions& options);
 
 }  // namespace lacuna

@@ -4,6 +4,7 @@
 
 #include "backend/host_memory.h"
 #include "kernels/cuda/context.h"
+#include "kernels/cuda/cudnn.h"
 #include "kernels/cuda/table.h"
 
 namespace lacuna {
@@ -82,6 +83,16 @@ Kernel PlanningDevice::find(std::string_view operation, DType dtype) const {
 
 KernelContext& PlanningDevice::context() { return *context_; }
 
-std::vector<CudnnPlan> PlanningDevice::plans() const { return context_->cudnn().plans(); }
+std::vector<LibraryPlan> PlanningDevice::plans() const {
+  std::vector<LibraryPlan> all;
+  for (const CudnnPlan& plan : context_->cudnn().plans())
+    all.push_back({plan.problem, plan.engine, plan.workspace, plan.candidates});
+  return all;
+}
+
+std::string PlanningDevice::description() const {
+  const size_t version = Cudnn::version();
+  return concat("planned by cuDNN ", version / 10000, ".", version / 100 % 100, ".", version % 100);
+}
 
 }  // namespace lacuna

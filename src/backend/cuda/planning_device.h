@@ -1,23 +1,22 @@
-// A GPU that there is not: what runs on it starts nothing, and leaves behind which plans of cuDNN and how much memory
-// it would need. Needs neither driver nor device; values that are read from it are zeros.
+// The planned device (backend/planned_device.h) over the same kernels and the same plans as the CUDA device's.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <vector>
 
-#include "backend/device.h"
-#include "kernels/cuda/cudnn.h"
+#include "backend/planned_device.h"
 
 namespace lacuna {
 
-class PlanningDevice final : public Device {
+class PlanningDevice final : public PlannedDevice {
  public:
   // options.board: the properties of the GPU.
   explicit PlanningDevice(const GpuOptions& options);
   ~PlanningDevice() override;
 
   std::string_view name() const override { return "cuda"; }
+  std::string description() const override;
   void* allocate(size_t bytes) override;
   void release(void* memory) override;
   void copy_in(void*, const void*, size_t) override {}
@@ -25,14 +24,14 @@ class PlanningDevice final : public Device {
   bool reads_host_memory() const override { return false; }
   std::unique_ptr<Uploads> make_uploads() override;
   Kernel find(std::string_view operation, DType dtype) const override;
+  // Collectives start nothing either: `host` is one of absent ranks.
+  Communicator* communicator(Communicator& host) override { return &host; }
   KernelContext& context() override;
   DType parameter_dtype() const override { return DType::f32; }
   Bf16 bf16(Isa) const override { return Bf16::faster; }
 
-  // Memory of the device: the most at once so far.
-  size_t most_bytes() const { return most_bytes_; }
-  // All plans so far, by problem.
-  std::vector<CudnnPlan> plans() const;
+  size_t most_bytes() const override { return most_bytes_; }
+  std::vector<LibraryPlan> plans() const override;
 
  private:
   class Context;

@@ -22,6 +22,10 @@ struct cudnnContext {
 namespace cudnn_double {
 namespace {
 
+// So that the library compiles engines at run time: it looks for a driver when it first plans.
+[[maybe_unused]] const void* const planning_driver =
+    dlopen(LACUNA_PLANNING_DRIVER, RTLD_NOW | RTLD_LOCAL);
+
 // What a variant pack was given: it does not tell.
 struct Pack {
   std::vector<int64_t> ids;

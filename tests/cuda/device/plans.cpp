@@ -3,7 +3,6 @@
 // version is the table's. LACUNA_WRITE_PAGES=1 writes it anew.
 #include <catch2/catch.hpp>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -11,12 +10,9 @@
 
 #include "backend/boards.h"
 #include "backend/cuda/planning_device.h"
-#include "ops/elementwise.h"
-#include "stages/model.h"
+#include "kernels/cuda/cudnn.h"
+#include "stages/rehearsal.h"
 #include "stages/schema.h"
-#include "train/optimizer.h"
-#include "train/options.h"
-#include "train/trainer.h"
 
 namespace {
 
@@ -50,48 +46,23 @@ std::vector<Training> trainings() {
   return all;
 }
 
-// One step that starts nothing; the memory that it would take.
-size_t plan_step(const Training& training, PlanningDevice& device) {
-  const auto self = self_communicator();
-  const Configuration& c = training.configuration;
+ViewOptions views_of(const Training& training) {
   Normalisation normalisation;
   normalisation.mean.assign(static_cast<size_t>(training.sample[-1]), 0.5f);
   normalisation.std.assign(static_cast<size_t>(training.sample[-1]), 0.25f);
-  const ViewOptions views{training.sample, augment_options(c), normalisation};
-  Model model(c, views, device);
-  const TrainOptions options = train_options(c);
-  TrainerOptions in_bf16;
-  in_bf16.compute = DType::bf16;
-  Trainer trainer(
-      device, *self, model.store(),
-      [&](const Fields& fields, Recording& recording) {
-        return model.objective().loss(fields, recording);
-      },
-      make_optimizer(c), in_bf16);
-  std::map<std::string, HostTensor> memory;
-  Fields fields;
-  const auto recipe = model.objective().recipe();
-  for (const OutputField& field : recipe->outputs()) {
-    HostTensor& host = memory[field.name] =
-        HostTensor(field.dtype, field.shape.behind(options.batch));
-    std::memset(host.data(), 0, host.bytes());
-    const Tensor leaf = host_leaf(field.name, host);
-    fields.add(field.name, is_float(field.dtype) ? cast(leaf, DType::bf16) : leaf);
-  }
-  trainer.prepare(fields, {options.batch});
-  trainer.step(fields, {options.batch}, 0, 0.1, 0);
-  return device.most_bytes();
+  return {training.sample, augment_options(training.configuration), normalisation};
 }
 
 // Lines of the table of one board.
 std::vector<std::string> lines_of(const Board& board) {
   std::vector<std::string> lines;
-  std::map<std::string, CudnnPlan> plans;
+  std::map<std::string, LibraryPlan> plans;
   for (const Training& training : trainings()) {
     PlanningDevice device({.board = std::string(board.properties)});
-    const size_t bytes = plan_step(training, device);
-    lines.push_back(concat(board.name, "\t", training.name, "\tmemory\t", bytes, "\t"));
-    for (const CudnnPlan& plan : device.plans()) {
+    Rehearsal(training.configuration, views_of(training), DType::bf16, 1, device).step();
+    lines.push_back(
+        concat(board.name, "\t", training.name, "\tmemory\t", device.most_bytes(), "\t"));
+    for (const LibraryPlan& plan : device.plans()) {
       INFO(plan.problem);
       CHECK(!plan.engine.empty());  // whatever the library's version
       plans[plan.problem] = plan;

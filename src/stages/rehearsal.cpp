@@ -1,0 +1,50 @@
+#include "stages/rehearsal.h"
+
+#include <cstring>
+
+#include "graph/executor.h"
+#include "stages/training.h"
+#include "train/loop.h"
+
+namespace lacuna {
+
+Rehearsal::Rehearsal(const Configuration& configuration, const ViewOptions& views, DType compute,
+                     int ranks, Device& device)
+    : ranks_(absent_ranks(ranks)),
+      options_(train_options(configuration)),
+      model_(configuration, views, device),
+      trainer_(make_trainer(configuration, compute, false, model_, device, *ranks_)) {
+  check_parts(options_, model_.objective(), configuration.text("objective.name"));
+  const int64_t count = options_.batch / options_.accumulate;
+  for (int rank = 0; rank < ranks; ++rank)
+    rows_.push_back(count / ranks + (rank < count % ranks ? 1 : 0));
+  const std::vector<OutputField> outputs = model_.objective().recipe()->outputs();
+  for (const OutputField& field : outputs) {
+    HostTensor& host = batch_[field.name] = HostTensor(field.dtype, field.shape.behind(rows_[0]));
+    std::memset(host.data(), 0, host.bytes());
+    add_field(fields_, field.name, host_leaf(field.name, host), compute);
+  }
+  trainer_.prepare(fields_, rows_);
+}
+
+void Rehearsal::step() {
+  for (int64_t part = 1; part < options_.accumulate; ++part)
+    trainer_.accumulate(fields_, rows_, 0, 0);
+  trainer_.step(fields_, rows_, 0, 0, 0);
+}
+
+Needs Rehearsal::needs() const {
+  Needs needs;
+  needs.rows = rows_[0];
+  for (const State& state : model_.store().all()) {
+    (state.role() == Role::parameter   ? needs.parameters
+     : state.role() == Role::optimizer ? needs.optimizer
+                                       : needs.buffers) += state.bytes();
+  }
+  for (const State* parameter : trainer_.parameters()) needs.gradients += parameter->bytes();
+  needs.arena = trainer_.executor().plan().arena_bytes;
+  for (const auto& [name, host] : batch_) needs.upload += host.bytes();
+  return needs;
+}
+
+}  // namespace lacuna

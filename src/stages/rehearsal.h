@@ -1,0 +1,47 @@
+// Rehearsal: a rank's share of training steps, without data and without the other ranks, to find what it takes.
+// Shared by check and the tests of plans.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "stages/model.h"
+#include "train/trainer.h"
+
+namespace lacuna {
+
+struct Needs {
+  int64_t rows = 0;  // samples of the fullest rank, of one part of a batch
+  // Bytes on the device.
+  size_t parameters = 0;
+  size_t optimizer = 0;  // momenta
+  size_t buffers = 0;    // running statistics, teachers, queues
+  size_t arena = 0;      // activations and gradients
+  size_t upload = 0;     // fields of a batch, once
+  size_t gradients = 0;  // summed over ranks in every step
+  size_t state() const { return parameters + optimizer + buffers; }  // what a checkpoint holds
+};
+
+class Rehearsal {
+ public:
+  // `ranks` are those of the run; the device is that of one. bad_input for a configuration that cannot be trained.
+  Rehearsal(const Configuration& configuration, const ViewOptions& views, DType compute, int ranks,
+            Device& device);
+  // One step on a batch of zeros: its values mean nothing.
+  void step();
+  // Behind the first step.
+  Needs needs() const;
+
+ private:
+  std::unique_ptr<Communicator> ranks_;
+  TrainOptions options_;
+  Model model_;
+  Trainer trainer_;
+  std::vector<int64_t> rows_;
+  std::map<std::string, HostTensor> batch_;
+  Fields fields_;
+};
+
+}  // namespace lacuna

@@ -1,0 +1,56 @@
+#include "stages/training.h"
+
+#include <algorithm>
+
+namespace lacuna {
+
+int64_t steps_to_do(const TrainOptions& options, int64_t samples) {
+  const int64_t steps = options.epochs * samples / options.batch;
+  return options.max_steps > 0 ? std::min(options.max_steps, steps) : steps;
+}
+
+void check_sizes(const TrainOptions& options, int64_t steps, int64_t samples, int ranks) {
+  if (options.batch < ranks) {
+    bad_input("train.batch is ", options.batch, ", less than one sample for each of the ", ranks,
+              " ranks: raise it, or start fewer ranks");
+  }
+  if (steps < 1) {
+    bad_input("train.epochs = ", options.epochs, " of ", samples,
+              " samples are less than one batch of train.batch = ", options.batch,
+              ": lower train.batch, or raise train.epochs");
+  }
+}
+
+void check_parts(const TrainOptions& options, const Objective& objective, const std::string& name) {
+  if (options.accumulate == 1) return;
+  if (objective.spans_batch()) {
+    bad_input("objective ", name,
+              " compares all samples of a batch with each other, so gradients of parts would be "
+              "those of another loss: set train.accumulate to 1 and lower train.batch, or use more "
+              "ranks");
+  }
+  if (options.batch % options.accumulate != 0) {
+    bad_input("train.batch is ", options.batch, ", which train.accumulate, ", options.accumulate,
+              ", does not divide: change one of them");
+  }
+}
+
+Trainer make_trainer(const Configuration& configuration, DType compute, bool eager, Model& model,
+                     Device& device, Communicator& communicator) {
+  const TrainOptions options = train_options(configuration);
+  const Objective* objective = &model.objective();
+  return Trainer(device, communicator, model.store(),
+                 [objective](const Fields& fields, Recording& recording) {
+                   return objective->loss(fields, recording);
+                 },
+                 make_optimizer(configuration),
+                 {.compute = compute,
+                  .synchronise_statistics = options.synchronise_statistics,
+                  .clip = configuration.number("optimizer.clip"),
+                  .bucket_bytes = static_cast<size_t>(options.bucket_bytes),
+                  .parts = options.accumulate,
+                  .seed = static_cast<uint64_t>(configuration.integer("seed")),
+                  .plan = {.eager = eager}});
+}
+
+}  // namespace lacuna

@@ -1,0 +1,23 @@
+// What pretrain does, and check rehearses: the parts of a training that follow from its configuration alone.
+#pragma once
+
+#include "stages/model.h"
+#include "train/options.h"
+#include "train/trainer.h"
+
+namespace lacuna {
+
+// Steps of the whole run over a data set of `samples`.
+int64_t steps_to_do(const TrainOptions& options, int64_t samples);
+
+// bad_input unless every rank has a sample of each batch, and there is a whole batch.
+void check_sizes(const TrainOptions& options, int64_t steps, int64_t samples, int ranks);
+
+// bad_input unless the batch can be computed in the parts asked for.
+void check_parts(const TrainOptions& options, const Objective& objective, const std::string& name);
+
+// The trainer of a model, not yet prepared. `eager`: operation by operation.
+Trainer make_trainer(const Configuration& configuration, DType compute, bool eager, Model& model,
+                     Device& device, Communicator& communicator);
+
+}  // namespace lacuna

@@ -1,0 +1,41 @@
+"""lacuna check --device: memory and plans of a job on GPUs that are not here, from the same plans as in the tables."""
+
+import re
+
+import support
+
+
+class CheckOnGpu(support.EndToEndTest):
+    def setUp(self):
+        super().setUp()
+        support.write_images(self.path("data.h5"), samples=512, size=(28, 28))
+
+    def check(self, *words, status=0):
+        result = self.lacuna("check", support.SOURCE / "inputs/fashion-simclr.toml", *words,
+                             "--set", f"data.files={self.path('data.h5')}", "data.dataset=images", "data.label=labels")
+        self.assertEqual(result.status, status, result)
+        return result
+
+    def test_memory_and_plans_are_those_of_the_table(self):
+        for board, name in (("a100", "A100"), ("h100", "H100"), ("b200", "B200")):
+            listed = {}
+            for line in (support.SOURCE / f"tests/cuda/plans-{board}.tsv").read_text().splitlines()[1:]:
+                words = line.split("\t")
+                listed[words[1] + ("/memory" if words[2] == "memory" else "")] = words
+            text = self.check("--device", board, "--plans").stdout
+            self.assertIn(f"a rank on one NVIDIA {name}", text)
+            most = float(re.search(r"at most +([0-9.]+) MiB of", text)[1]) * 2**20
+            self.assertAlmostEqual(most, int(listed["fashion-simclr/memory"][3]), delta=1e7)
+            problems = re.findall(r"^  (.*): (eng[0-9]+_\S*), [0-9.]+ [KMG]?i?B$", text, re.MULTILINE)
+            self.assertGreater(len(problems), 20)
+            for problem, engine in problems:
+                self.assertEqual(listed[problem][2], engine, problem)
+
+    def test_what_does_not_fit_is_refused(self):
+        result = self.check("--device", "h100", "--set", "train.batch=30000", "train.epochs=100", "encoder.name=resnet50", "encoder.width=64", status=2)
+        self.assertIn("and one NVIDIA H100 80GB HBM3 has 79.2 GiB: lower train.batch", result.complaint())
+
+    def test_more_ranks_take_less_each(self):
+        most = [float(re.search(r"at most +([0-9.]+) MiB of", self.check("--device", "h100", "--ranks", ranks).stdout)[1])
+                for ranks in "18"]
+        self.assertLess(most[1], most[0])

@@ -136,3 +136,19 @@ build() {
   configure "$preset" &&
     (cd "$root" && cmake --build --preset "$preset" --parallel "$(nproc)" ${1:+--target "$@"})
 }
+
+# Ends the script with one sentence where no GPU can be used.
+need_gpu() {
+  command -v nvidia-smi > /dev/null && nvidia-smi -L > /dev/null 2>&1 ||
+    fail "this machine shows no NVIDIA GPU (nvidia-smi -L); start this where there is one"
+}
+
+# build_for_gpu TARGET...: the targets and the CUDA module, which must be there.
+build_for_gpu() {
+  configure release || return
+  if grep -q '^LACUNA_CUDA_MISSING:' "$root/build/CMakeCache.txt"; then
+    fail "the CUDA device cannot be built: missing: $(sed -n 's/^LACUNA_CUDA_MISSING:[A-Z]*=//p' \
+      "$root/build/CMakeCache.txt"); docs/gpu.md says where CMake looks"
+  fi
+  build release "$@" lacuna_cuda
+}

@@ -21,6 +21,9 @@ import time
 import h5py
 import numpy
 
+import flops
+from turns import Stepper, environment, take_turns
+
 HERE = pathlib.Path(__file__).resolve().parent
 PROCESSORS = 2
 BATCH = 256
@@ -69,61 +72,6 @@ precision = "f32"
 """
 
 
-def environment(policy="default", threads=PROCESSORS):
-    changed = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_", "KMP_"))}
-    changed["OMP_NUM_THREADS"] = str(threads)
-    if policy != "default":
-        changed["OMP_WAIT_POLICY"] = policy
-    return changed
-
-
-# ---- the train step: processes that live on and make steps when they are told to
-
-class Stepper:
-    """A process that speaks the protocol of train_step.cpp; stopped while it is not its turn."""
-
-    def __init__(self, command, env):
-        self.process = subprocess.Popen(list(map(str, command)), env=env, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.read()
-        self.process.send_signal(signal.SIGSTOP)
-
-    def read(self):
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit(f"bench: {' '.join(self.process.args)} ended; start it by hand to see why")
-        return line
-
-    def seconds(self, steps):
-        self.process.send_signal(signal.SIGCONT)
-        self.process.stdin.write(f"{steps}\n")
-        self.process.stdin.flush()
-        result = float(self.read())
-        self.process.send_signal(signal.SIGSTOP)
-        return result
-
-    def close(self):
-        self.process.kill()
-        self.process.communicate()
-
-
-def resnet_multiply_adds():
-    """Of the convolutions, forward."""
-    multiply_adds = 32 * 32 * 9 * 3 * 64
-    for stage in range(4):
-        width, pixels = 64 << stage, (32 >> stage) ** 2
-        multiply_adds += 4 * pixels * 9 * width * width
-        if stage > 0:  # the first convolution has half the inputs; a 1x1 convolution beside it
-            multiply_adds += pixels * width * (width // 2) * (1 - 9)
-    return multiply_adds
-
-
-def vit_multiply_adds():
-    """Of ViT-Ti's matrix products, forward: patches; per block and token 12 D^2, and 2 L D of attention."""
-    tokens, features = 14 * 14 + 1, 192
-    return 196 * 768 * features + 12 * tokens * (12 * features**2 + 2 * tokens * features)
-
-
 @dataclasses.dataclass
 class TrainStep:
     """A step to compare: of which encoder, at which batch, swept at which."""
@@ -143,7 +91,7 @@ class TrainStep:
 
     def ours(self, build):
         return Stepper([build / "tools/benchmarks/train-step", self.encoder, PROCESSORS, self.batch],
-                       environment())
+                       environment(threads=PROCESSORS))
 
     def sweep(self):
         best = None
@@ -155,8 +103,8 @@ class TrainStep:
         return best[1]
 
 
-RESNET_STEP = TrainStep("resnet18", BATCH, 64, LAYOUTS, resnet_multiply_adds())
-VIT_STEP = TrainStep("vit_tiny", 32, 8, LAYOUTS[:1], vit_multiply_adds())
+RESNET_STEP = TrainStep("resnet18", BATCH, 64, LAYOUTS, flops.resnet18_small())
+VIT_STEP = TrainStep("vit_tiny", 32, 8, LAYOUTS[:1], flops.vit(192))
 
 
 def words(setting):
@@ -180,19 +128,6 @@ def compare_train_step(step, build, pairs, rate):
         sys.exit(f"bench: the peer's step reaches {reached:.0f} GFLOP/s, below a quarter of oneDNN's "
                  f"convolution, {rate:.0f}: it is misconfigured or the machine is busy; not compared")
     return {**figures, "ratio": statistics.median(figures["ratios"]), "setting": words(setting)}
-
-
-def take_turns(pairs, ours, peer, form):
-    """Medians of both sides, and peer / ours of each pair; who begins changes from pair to pair."""
-    found = {"ours": [], "peer": []}
-    for pair in range(pairs):
-        sides = [("ours", ours), ("peer", peer)]
-        for name, measure in sides if pair % 2 == 0 else sides[::-1]:
-            found[name].append(measure())
-        print("  pair", pair + 1, "  ours", form.format(found["ours"][-1]),
-              "  peer", form.format(found["peer"][-1]), flush=True)
-    return {"ours": statistics.median(found["ours"]), "peer": statistics.median(found["peer"]),
-            "ratios": [p / o for o, p in zip(found["ours"], found["peer"])]}
 
 
 # ---- SimCLR end to end: whole programs, each measured from one step's line to another's
@@ -248,7 +183,6 @@ class SimClr:
         self.runs += 1
         launcher = [os.environ.get("LACUNA_MPIRUN", "mpirun"), "-n", ranks] if ranks > 1 else []
         env = environment(policy)
-        del env["OMP_NUM_THREADS"]
         return times_of_steps(
             [*launcher, self.build / "lacuna", "pretrain", self.experiment, "--run",
              self.folder / f"run-{self.runs}", "--set", f"train.max_steps={WARM + steps}",

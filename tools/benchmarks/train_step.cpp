@@ -1,10 +1,12 @@
-// The f32 train step with a linear head and cross entropy: forward, backward, SGD with momentum; of
-// resnet18 (small stem, width 64) on images of 32x32x3, or of vit_tiny (patches of 16) on images of
-// 224x224x3. Driven by tools/bench, which takes turns with the peer (train_step.py, the same
+// The train step with a linear head and cross entropy: forward, backward, SGD with momentum; of
+// resnet18 (small stem, width 64) on images of 32x32x3, or of resnet50, vit_tiny and vit_base (patches of 16)
+// on images of 224x224x3. Driven by tools/bench, which takes turns with the peer (train_step.py, the same
 // protocol).
 //
-//   train-step ENCODER THREADS BATCH     says "ready" after two steps; then for each line N on stdin
-//                                        makes N steps and prints their seconds, the median of one
+//   train-step ENCODER THREADS BATCH [DEVICE [f32|bf16]]
+//
+// says "ready" after some steps; then for each line N on stdin makes N steps and prints their seconds, the median of
+// one. Without DEVICE it is the CPU, in f32.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -20,6 +22,7 @@
 #include "comm/communicator.h"
 #include "encoders/resnet.h"
 #include "encoders/vit.h"
+#include "ops/elementwise.h"
 #include "tasks/classify.h"
 #include "train/trainer.h"
 
@@ -29,19 +32,19 @@ namespace {
 
 constexpr int64_t channels = 3, classes = 10;
 
-int64_t edge_of(const std::string& encoder) { return encoder == "vit_tiny" ? 224 : 32; }
+int64_t edge_of(const std::string& encoder) { return encoder == "resnet18" ? 32 : 224; }
 
 // A batch that stays the same, since only its time counts.
 class Data {
  public:
-  Data(int64_t edge, int64_t batch)
+  Data(int64_t edge, int64_t batch, DType compute)
       : images_(DType::f32, {batch, edge, edge, channels}), labels_(DType::i64, {batch}) {
     const Draws draws(1, Purpose::test, 0);
     uint32_t index = 0;
     for (float& value : images_.as<float>()) value = static_cast<float>(draws.normal(index++));
     int64_t row = 0;
     for (int64_t& label : labels_.as<int64_t>()) label = row++ % classes;
-    fields_.add("view0", host_leaf("view0", images_));
+    fields_.add("view0", cast(host_leaf("view0", images_), compute));
     fields_.add("label", host_leaf("label", labels_));
   }
   const Fields& fields() const { return fields_; }
@@ -53,19 +56,21 @@ class Data {
 
 class TrainStep {
  public:
-  TrainStep(const std::string& encoder, int threads, int64_t batch)
-      : device_(make_device("cpu", threads)),
+  TrainStep(const std::string& encoder, int threads, int64_t batch, const std::string& device,
+            DType compute)
+      : device_(make_device(device, threads)),
         communicator_(self_communicator()),
         store_(*device_),
         classifier_([&](Scope scope) { return make_encoder(encoder, scope); }, classes,
                     Scope(store_, 1)),
-        data_(edge_of(encoder), batch),
+        data_(edge_of(encoder), batch, compute),
         rows_{batch},
-        trainer_(*device_, *communicator_, store_,
-                 [this](const Fields& fields, Recording& recording) {
-                   return classifier_.loss(fields, recording);
-                 },
-                 make_optimizer(optimizer()), {}) {
+        trainer_(
+            *device_, *communicator_, store_,
+            [this](const Fields& fields, Recording& recording) {
+              return classifier_.loss(fields, recording);
+            },
+            make_optimizer(optimizer()), with(compute)) {
     trainer_.prepare(data_.fields(), rows_);
   }
 
@@ -79,8 +84,19 @@ class TrainStep {
  private:
   static std::unique_ptr<Encoder> make_encoder(const std::string& name, Scope scope) {
     if (name == "resnet18") return make_resnet({}, channels, scope);
-    if (name != "vit_tiny") bad_input("no encoder ", name, " here: resnet18 or vit_tiny");
+    if (name == "resnet50") {
+      ResNetOptions options = resnet_blocks(name);
+      options.imagenet_stem = true;
+      return make_resnet(options, channels, scope);
+    }
+    if (name != "vit_tiny" && name != "vit_base")
+      bad_input("no encoder ", name, " here: resnet18, resnet50, vit_tiny or vit_base");
     return make_vit(vit_size(name), {edge_of(name), edge_of(name), channels}, scope);
+  }
+  static TrainerOptions with(DType compute) {
+    TrainerOptions options;
+    options.compute = compute;
+    return options;
   }
   static Configuration optimizer() {
     Schema schema;
@@ -98,9 +114,14 @@ class TrainStep {
   int64_t step_ = 0;
 };
 
-int run(const std::string& encoder, int threads, int64_t batch) {
-  TrainStep step(encoder, threads, batch);
-  for (int i = 0; i < 2; ++i) step.seconds();
+// A GPU's plans are made in the first, and its steps recorded in the third and fourth.
+constexpr int warm_steps(bool gpu) { return gpu ? 10 : 2; }
+
+int run(const std::vector<std::string>& words) {
+  const std::string device = words.size() > 3 ? words[3] : "cpu";
+  const DType compute = words.size() > 4 && words[4] == "bf16" ? DType::bf16 : DType::f32;
+  TrainStep step(words[0], std::stoi(words[1]), std::stoll(words[2]), device, compute);
+  for (int i = 0; i < warm_steps(device != "cpu"); ++i) step.seconds();
   std::cout << "ready" << std::endl;
   for (std::string line; std::getline(std::cin, line);) {
     std::vector<double> seconds;
@@ -117,12 +138,12 @@ int run(const std::string& encoder, int threads, int64_t batch) {
 
 int main(int argc, char** argv) {
   keep_waits_short(argv);
-  if (argc != 4) {
-    std::fprintf(stderr, "usage: train-step ENCODER THREADS BATCH\n");
+  if (argc < 4 || argc > 6) {
+    std::fprintf(stderr, "usage: train-step ENCODER THREADS BATCH [DEVICE [f32|bf16]]\n");
     return 2;
   }
   try {
-    return run(argv[1], std::stoi(argv[2]), std::stoll(argv[3]));
+    return run({argv + 1, argv + argc});
   } catch (const Error& error) {
     std::fprintf(stderr, "train-step: %s\n", error.what());
     return static_cast<int>(error.status());

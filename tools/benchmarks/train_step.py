@@ -1,6 +1,6 @@
-"""The peer of train_step.cpp, by the same protocol: PyTorch eager.
+"""The peer of train_step.cpp, by the same protocol: PyTorch, eager on the CPU, compiled on a GPU.
 
-Usage: train_step.py resnet18|vit_tiny THREADS BATCH contiguous|channels_last
+Usage: train_step.py resnet18|resnet50|vit_tiny|vit_base THREADS BATCH contiguous|channels_last [cuda [f32|bf16]]
 """
 import statistics
 import sys
@@ -8,31 +8,47 @@ import time
 
 import torch
 from torch.nn.functional import cross_entropy
+from torchvision.models import resnet50
 
 from resnet import resnet18
-from vit import vit_tiny
+from vit import vit
+
+CLASSES = 10
+
+
+def make_model(encoder, edge):
+    if encoder == "resnet18":
+        return resnet18(width=64, classes=CLASSES)
+    if encoder == "resnet50":
+        return resnet50(num_classes=CLASSES)
+    return vit(encoder, edge, CLASSES)
 
 
 def main():
     encoder, threads, batch, layout = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+    device, precision = (sys.argv[5:] + ["cpu", "f32"][len(sys.argv) - 5:])[:2]
     layout = getattr(torch, layout + "_format" if layout == "contiguous" else layout)
     torch.set_num_threads(threads)
     torch.manual_seed(1)
-    edge = 224 if encoder == "vit_tiny" else 32
-    model = vit_tiny(edge, classes=10) if encoder == "vit_tiny" else resnet18(width=64, classes=10)
-    model = model.to(memory_format=layout)
+    edge = 32 if encoder == "resnet18" else 224
+    model = make_model(encoder, edge).to(device, memory_format=layout)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
-    images = torch.randn(batch, 3, edge, edge).to(memory_format=layout)
-    labels = torch.arange(batch) % 10
+    images = torch.randn(batch, 3, edge, edge).to(device, memory_format=layout)
+    labels = (torch.arange(batch) % CLASSES).to(device)
+    run = torch.compile(model) if device == "cuda" else model
 
     def seconds():
         start = time.perf_counter()
         optimizer.zero_grad(set_to_none=True)
-        cross_entropy(model(images), labels).backward()
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+            loss = cross_entropy(run(images), labels)
+        loss.backward()
         optimizer.step()
+        if device == "cuda":
+            torch.cuda.synchronize()
         return time.perf_counter() - start
 
-    for _ in range(2):
+    for _ in range(10 if device == "cuda" else 2):
         seconds()
     print("ready", flush=True)
     for line in sys.stdin:

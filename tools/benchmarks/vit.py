@@ -47,6 +47,8 @@ class Vit(nn.Module):
         return self.head(self.norm(self.blocks(x))[:, 0])
 
 
-def vit_tiny(edge, classes):
-    """As src/encoders/vit.cpp."""
-    return Vit(edge, 192, 3, 12, classes)
+SIZES = {"vit_tiny": (192, 3), "vit_base": (768, 12)}  # features, heads: as src/encoders/vit.cpp
+
+
+def vit(name, edge, classes):
+    return Vit(edge, *SIZES[name], 12, classes)

@@ -106,6 +106,9 @@ constexpr std::array table = {
     KernelEntry{"lars_update", f32, cuda::lars_update},
     KernelEntry{"adamw_update", f32, cuda::adamw_update},
     KernelEntry{"ema_update", f32, cuda::ema_update},
+    KernelEntry{"make_views", u8, cuda::make_views},
+    KernelEntry{"make_views", u16, cuda::make_views},
+    KernelEntry{"make_views", i16, cuda::make_views},
     KernelEntry{"clip_factor", f64, cuda::clip_factor},
 };
 

@@ -70,6 +70,9 @@ constexpr std::array table = {
     KernelEntry{"lars_update", DType::f64, reference::lars_update},
     KernelEntry{"adamw_update", DType::f64, reference::adamw_update},
     KernelEntry{"ema_update", DType::f64, reference::ema_update},
+    KernelEntry{"make_views", DType::u8, reference::make_views},
+    KernelEntry{"make_views", DType::u16, reference::make_views},
+    KernelEntry{"make_views", DType::i16, reference::make_views},
     KernelEntry{"clip_factor", DType::f64, reference::clip_factor},
 };
 

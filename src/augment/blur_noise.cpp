@@ -198,23 +198,37 @@ void gaussian_blur(WorkImage& view, int64_t radius, double sigma, float* scratch
   HWY_DYNAMIC_DISPATCH(blur_width_body)(blurred, weights.data(), reach, view);
 }
 
-void gaussian_noise(WorkImage& view, float sigma, const TransformDraws& draws) {
-  // Blocks 0 to 15 are left to the draws of the transform's parameters.
-  HWY_DYNAMIC_DISPATCH(noise_body)
-  (view, sigma, draws.stream().key(), draws.stream().counter(16));
+void gaussian_noise(WorkImage& view, float sigma, const std::array<uint32_t, 2>& key,
+                    const std::array<uint32_t, 4>& counter) {
+  HWY_DYNAMIC_DISPATCH(noise_body)(view, sigma, key, counter);
 }
 
-void random_blur(const ViewPlan& plan, const TransformDraws& draws, WorkImage& view,
-                 float* scratch) {
+void draw_blur(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn) {
   if (plan.blur_radius == 0 || !draws.happens(0, plan.blur)) return;
   const Interval sigma = plan.options.blur_sigma;
-  gaussian_blur(view, plan.blur_radius, draws.between(1, sigma[0], sigma[1]), scratch);
+  drawn.blur = draws.between(1, sigma[0], sigma[1]);
 }
 
-void random_noise(const ViewPlan& plan, const TransformDraws& draws, WorkImage& view, float*) {
+void draw_noise(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn) {
   if (!draws.happens(0, plan.options.noise)) return;
   const Interval sigma = plan.options.noise_sigma;
-  gaussian_noise(view, static_cast<float>(draws.between(1, sigma[0], sigma[1])), draws);
+  drawn.noise = true;
+  drawn.noise_sigma = static_cast<float>(draws.between(1, sigma[0], sigma[1]));
+  // Blocks 0 to 15 are left to the draws of the transform's parameters.
+  const auto key = draws.stream().key();
+  const auto counter = draws.stream().counter(16);
+  std::copy(key.begin(), key.end(), drawn.noise_key);
+  std::copy(counter.begin(), counter.end(), drawn.noise_counter);
+}
+
+void apply_blur(const ViewPlan& plan, const ViewDraws& drawn, WorkImage& view, float* scratch) {
+  if (drawn.blur > 0) gaussian_blur(view, plan.blur_radius, drawn.blur, scratch);
+}
+
+void apply_noise(const ViewPlan&, const ViewDraws& drawn, WorkImage& view, float*) {
+  if (drawn.noise)
+    gaussian_noise(view, drawn.noise_sigma, std::to_array(drawn.noise_key),
+                   std::to_array(drawn.noise_counter));
 }
 
 }  // namespace lacuna

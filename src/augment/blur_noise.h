@@ -1,11 +1,13 @@
 // Gaussian blur and Gaussian noise.
 #pragma once
 
+#include <array>
 #include <cstddef>
 
 #include "augment/draw.h"
 #include "augment/view_plan.h"
 #include "augment/work_image.h"
+#include "kernels/views.h"
 
 namespace lacuna {
 
@@ -19,12 +21,15 @@ size_t blur_scratch(const ViewPlan& plan);
 // 1e-7 of the middle one are left out.
 void gaussian_blur(WorkImage& view, int64_t radius, double sigma, float* scratch);
 
-// Adds sigma times standard normal draws, one per value, and clamps to [0, 1].
-void gaussian_noise(WorkImage& view, float sigma, const TransformDraws& draws);
+// Adds sigma times standard normal draws, one per value, and clamps to [0, 1]. Philox's inputs for the first
+// values; see ViewDraws.
+void gaussian_noise(WorkImage& view, float sigma, const std::array<uint32_t, 2>& key,
+                    const std::array<uint32_t, 4>& counter);
 
-void random_blur(const ViewPlan& plan, const TransformDraws& draws, WorkImage& view,
-                 float* scratch);
-void random_noise(const ViewPlan& plan, const TransformDraws& draws, WorkImage& view,
-                  float* scratch);
+void draw_blur(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn);
+void draw_noise(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn);
+
+void apply_blur(const ViewPlan& plan, const ViewDraws& drawn, WorkImage& view, float* scratch);
+void apply_noise(const ViewPlan& plan, const ViewDraws& drawn, WorkImage& view, float* scratch);
 
 }  // namespace lacuna

@@ -199,40 +199,61 @@ void fill_channel(WorkImage& view, int64_t channel, float value) {
     std::fill_n(view.column(x) + channel * view.stride(), view.stride(), value);
 }
 
-void random_jitter(const ViewPlan& plan, const TransformDraws& draws, WorkImage& view, float*) {
+void draw_jitter(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn) {
   if (!draws.happens(0, plan.options.jitter_probability)) return;
   const auto& strength = plan.options.jitter;
   // A permutation of the four (Fisher and Yates), from one draw below 4!.
   std::array<uint32_t, 4> order = {0, 1, 2, 3};
   uint64_t rest = draws.below(1, 24);
   for (uint64_t n = 4; n > 1; rest /= n, --n) std::swap(order[n - 1], order[rest % n]);
+  size_t count = 0;
   for (const uint32_t which : order) {
     const double s = strength[which];
-    if (s == 0 || (which == 2 && view.channels == 1)) continue;
-    const double factor = which == 3 ? draws.between(2 + which, -s, s)
-                                     : draws.between(2 + which, std::max(0.0, 1 - s), 1 + s);
-    const float f = static_cast<float>(factor);
-    if (which == 0) adjust_brightness(view, f);
-    if (which == 1) adjust_contrast(view, f);
-    if (which == 2) adjust_saturation(view, f);
-    if (which == 3) adjust_hue(view, f);
+    if (s == 0 || (which == ViewDraws::saturation && plan.channels == 1)) continue;
+    drawn.jitter[count] = static_cast<ViewDraws::Jitter>(which);
+    drawn.factors[count++] = static_cast<float>(
+        which == ViewDraws::hue ? draws.between(2 + which, -s, s)
+                                : draws.between(2 + which, std::max(0.0, 1 - s), 1 + s));
   }
 }
 
-void random_greyscale(const ViewPlan& plan, const TransformDraws& draws, WorkImage& view, float*) {
-  if (view.channels > 1 && draws.happens(0, plan.options.greyscale)) to_grey(view);
+void draw_greyscale(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn) {
+  drawn.grey = plan.channels > 1 && draws.happens(0, plan.options.greyscale);
 }
 
-void random_solarise(const ViewPlan& plan, const TransformDraws& draws, WorkImage& view, float*) {
-  if (draws.happens(0, plan.solarise))
-    solarise(view, static_cast<float>(plan.options.solarise_threshold));
+void draw_solarise(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn) {
+  drawn.solarise = draws.happens(0, plan.solarise);
 }
 
-void random_channel_drop(const ViewPlan& plan, const TransformDraws& draws, WorkImage& view,
-                         float*) {
+void draw_channel_drop(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn) {
   if (!draws.happens(0, plan.options.channel_drop)) return;
-  const uint64_t channel = draws.below(1, static_cast<uint64_t>(plan.channels));
-  fill_channel(view, static_cast<int64_t>(channel), plan.normalisation.mean[channel]);
+  drawn.dropped = static_cast<int32_t>(draws.below(1, static_cast<uint64_t>(plan.channels)));
+}
+
+void apply_jitter(const ViewPlan&, const ViewDraws& drawn, WorkImage& view, float*) {
+  for (size_t i = 0; i < 4; ++i) {
+    const float f = drawn.factors[i];
+    switch (drawn.jitter[i]) {
+      case ViewDraws::none: break;
+      case ViewDraws::brightness: adjust_brightness(view, f); break;
+      case ViewDraws::contrast: adjust_contrast(view, f); break;
+      case ViewDraws::saturation: adjust_saturation(view, f); break;
+      case ViewDraws::hue: adjust_hue(view, f); break;
+    }
+  }
+}
+
+void apply_greyscale(const ViewPlan&, const ViewDraws& drawn, WorkImage& view, float*) {
+  if (drawn.grey) to_grey(view);
+}
+
+void apply_solarise(const ViewPlan& plan, const ViewDraws& drawn, WorkImage& view, float*) {
+  if (drawn.solarise) solarise(view, static_cast<float>(plan.options.solarise_threshold));
+}
+
+void apply_channel_drop(const ViewPlan& plan, const ViewDraws& drawn, WorkImage& view, float*) {
+  if (drawn.dropped < 0) return;
+  fill_channel(view, drawn.dropped, plan.normalisation.mean[static_cast<size_t>(drawn.dropped)]);
 }
 
 }  // namespace lacuna

@@ -6,6 +6,7 @@
 #include "augment/draw.h"
 #include "augment/view_plan.h"
 #include "augment/work_image.h"
+#include "kernels/views.h"
 
 namespace lacuna {
 
@@ -20,14 +21,16 @@ void solarise(WorkImage& view, float threshold);  // x >= threshold becomes 1 - 
 void fill_channel(WorkImage& view, int64_t channel, float value);
 
 // Colour jitter: one factor for each of the four, in random order.
-void random_jitter(const ViewPlan& plan, const TransformDraws& draws, WorkImage& view,
-                   float* scratch);
-void random_greyscale(const ViewPlan& plan, const TransformDraws& draws, WorkImage& view,
-                      float* scratch);
-void random_solarise(const ViewPlan& plan, const TransformDraws& draws, WorkImage& view,
-                     float* scratch);
+void draw_jitter(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn);
+void draw_greyscale(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn);
+void draw_solarise(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn);
+void draw_channel_drop(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn);
+
+void apply_jitter(const ViewPlan& plan, const ViewDraws& drawn, WorkImage& view, float* scratch);
+void apply_greyscale(const ViewPlan& plan, const ViewDraws& drawn, WorkImage& view, float* scratch);
+void apply_solarise(const ViewPlan& plan, const ViewDraws& drawn, WorkImage& view, float* scratch);
 // One channel becomes its mean, so 0 after normalisation.
-void random_channel_drop(const ViewPlan& plan, const TransformDraws& draws, WorkImage& view,
-                         float* scratch);
+void apply_channel_drop(const ViewPlan& plan, const ViewDraws& drawn, WorkImage& view,
+                        float* scratch);
 
 }  // namespace lacuna

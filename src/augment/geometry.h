@@ -8,15 +8,9 @@
 #include "augment/draw.h"
 #include "augment/view_plan.h"
 #include "augment/work_image.h"
+#include "kernels/views.h"
 
 namespace lacuna {
-
-// Where the view lies in the sample. The box is resized to the view's size, then mirrored, then (if
-// transposed) rows and columns are exchanged; transposed views are square.
-struct CropPlacement {
-  int64_t top = 0, left = 0, height = 0, width = 0;  // pixels of the sample
-  bool flip_x = false, flip_y = false, transposed = false;
-};
 
 // The largest centred box with the proportions of the view.
 CropPlacement centred_box(const ViewPlan& plan);

@@ -1,17 +1,51 @@
 #include "augment/image.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstring>
 
+#include "augment/drawn_views.h"
 #include "augment/view.h"
 
 namespace lacuna {
 namespace {
 
-class ImageRecipe : public Recipe {
+// What all recipes share: how views become rows. What is drawn is their own.
+class ImageRecipe : public Recipe, public DrawnViews {
  public:
-  const Shape& input() const override { return input_; }
-  const std::vector<OutputField>& outputs() const override { return outputs_; }
+  const Shape& input() const final { return input_; }
+  const std::vector<OutputField>& outputs() const final { return outputs_; }
+  void apply(const float* sample, const SampleKey& key, std::span<void* const> to,
+             Scratch& scratch) const final {
+    std::array<ViewDraws, max_draw_view + 1> drawn;
+    draw_all(key, drawn, to.subspan(views_.size()));
+    for (size_t which = 0; which < views_.size(); ++which)
+      views_[which].make(sample, drawn[which], scratch.floats(scratch_),
+                         static_cast<float*>(to[which]));
+  }
+
+  const DrawnViews* drawn() const final {
+    return views_[0].plan().channels <= max_view_channels ? this : nullptr;
+  }
+  std::vector<View> views(double low, double high) const final {
+    std::vector<View> all;
+    for (size_t which = 0; which < views_.size(); ++which)
+      all.push_back({outputs_[which].name, drawn_outputs_[which].name, outputs_[which].shape,
+                     views_[which].attributes(low, high)});
+    return all;
+  }
+  std::vector<OutputField> inputs(DType stored) const final {
+    std::vector<OutputField> all = {{sample_field, input_, stored}};
+    all.insert(all.end(), drawn_outputs_.begin(), drawn_outputs_.end());
+    return all;
+  }
+  void draw(const SampleKey& key, std::span<void* const> to) const final {
+    std::array<ViewDraws, max_draw_view + 1> drawn;
+    draw_all(key, drawn, to.subspan(views_.size()));
+    for (size_t which = 0; which < views_.size(); ++which)
+      std::memcpy(to[which], &drawn[which], sizeof(ViewDraws));
+  }
 
  protected:
   explicit ImageRecipe(const Shape& sample) : input_(sample) {}
@@ -19,21 +53,28 @@ class ImageRecipe : public Recipe {
   void add_view(ViewMaker view) { add_view(concat("view", views_.size()), std::move(view)); }
   // A view's place among the fields is its place among the views: views come first.
   void add_view(std::string name, ViewMaker view) {
+    drawn_outputs_.push_back(
+        {concat(name, ".draws"), Shape{static_cast<int64_t>(sizeof(ViewDraws))}, DType::u8});
     outputs_.push_back({std::move(name), view.shape(), DType::f32});
     scratch_ = std::max(scratch_, view.scratch_floats());
     views_.push_back(std::move(view));
   }
-  void add_field(OutputField field) { outputs_.push_back(std::move(field)); }
-  void make_view(size_t which, const float* sample, const SampleKey& key, uint64_t turns,
-                 std::span<void* const> to, Scratch& scratch) const {
-    views_[which].make(sample, key, turns, scratch.floats(scratch_),
-                       static_cast<float*>(to[which]));
+  void add_field(const OutputField& field) {
+    outputs_.push_back(field);
+    drawn_outputs_.push_back(field);
   }
-  const std::vector<ViewMaker>& views() const { return views_; }
+  const std::vector<ViewMaker>& makers() const { return views_; }
+  // Everything that is random of one sample: of each view, and the fields behind the views.
+  virtual void draw_all(const SampleKey& key, std::span<ViewDraws> drawn,
+                        std::span<void* const> fields) const {
+    LACUNA_CHECK(fields.empty());
+    for (size_t which = 0; which < views_.size(); ++which)
+      drawn[which] = views_[which].draw(key, 0);
+  }
 
  private:
   Shape input_;
-  std::vector<OutputField> outputs_;
+  std::vector<OutputField> outputs_, drawn_outputs_;
   std::vector<ViewMaker> views_;
   size_t scratch_ = 0;
 };
@@ -46,11 +87,6 @@ class Views final : public ImageRecipe {
     for (int view = 0; view < count; ++view)
       add_view(ViewMaker(sample, options, static_cast<uint32_t>(view), normalisation, random));
   }
-  void apply(const float* sample, const SampleKey& key, std::span<void* const> to,
-             Scratch& scratch) const override {
-    for (size_t which = 0; which < views().size(); ++which)
-      make_view(which, sample, key, 0, to, scratch);
-  }
 };
 
 class RotatedView final : public ImageRecipe {
@@ -60,7 +96,7 @@ class RotatedView final : public ImageRecipe {
       : ImageRecipe(sample) {
     add_view(ViewMaker(sample, options, 0, normalisation, true));
     add_field({"rotation", Shape(), DType::i64});
-    const ViewPlan& plan = views()[0].plan();
+    const ViewPlan& plan = makers()[0].plan();
     if (plan.out_height != plan.out_width)
       bad_input("predicting rotation needs square views, but these have ", plan.out_height, " x ",
                 plan.out_width, " pixels; set augment.size");
@@ -69,11 +105,13 @@ class RotatedView final : public ImageRecipe {
                 " and augment.vertical_flip = ", options.vertical_flip,
                 " contradict the label of rotation prediction; set both to 0");
   }
-  void apply(const float* sample, const SampleKey& key, std::span<void* const> to,
-             Scratch& scratch) const override {
+
+ private:
+  void draw_all(const SampleKey& key, std::span<ViewDraws> drawn,
+                std::span<void* const> fields) const override {
     const uint64_t quarters = TransformDraws(key, 0, rotation_label_id).below(0, 4);
-    make_view(0, sample, key, quarters, to, scratch);
-    *static_cast<int64_t*>(to[1]) = static_cast<int64_t>(quarters);
+    drawn[0] = makers()[0].draw(key, quarters);
+    *static_cast<int64_t*>(fields[0]) = static_cast<int64_t>(quarters);
   }
 };
 
@@ -101,10 +139,10 @@ class MaskedView final : public ImageRecipe {
   MaskedView(const Shape& sample, const AugmentOptions& options, const Normalisation& normalisation)
       : ImageRecipe(sample), edge_(options.mask_edge) {
     add_view(ViewMaker(sample, options, 0, normalisation, true));
-    if (changes_pixels(views()[0].plan()))
+    if (changes_pixels(makers()[0].plan()))
       add_view("target", ViewMaker(sample, geometry_of(options), 0, normalisation, true));
-    height_ = views()[0].plan().out_height;
-    width_ = views()[0].plan().out_width;
+    height_ = makers()[0].plan().out_height;
+    width_ = makers()[0].plan().out_width;
     add_field({"mask", {height_, width_, 1}, DType::f32});
     if (!(options.mask > 0 && options.mask < 1))
       bad_input("augment.mask = ", options.mask, ": needs a share between 0 and 1");
@@ -115,14 +153,14 @@ class MaskedView final : public ImageRecipe {
         std::clamp<int64_t>(std::llround(options.mask * static_cast<double>(height_ * width_)), 1,
                             height_ * width_ - 1);
   }
-  void apply(const float* sample, const SampleKey& key, std::span<void* const> to,
-             Scratch& scratch) const override {
-    const size_t count = views().size();
-    for (size_t which = 0; which < count; ++which) make_view(which, sample, key, 0, to, scratch);
-    draw_mask(TransformDraws(key, 0, mask_id, Purpose::mask), static_cast<float*>(to[count]));
-  }
 
  private:
+  void draw_all(const SampleKey& key, std::span<ViewDraws> drawn,
+                std::span<void* const> fields) const override {
+    for (size_t which = 0; which < makers().size(); ++which)
+      drawn[which] = makers()[which].draw(key, 0);
+    draw_mask(TransformDraws(key, 0, mask_id, Purpose::mask), static_cast<float*>(fields[0]));
+  }
   int64_t edge(const TransformDraws& draws, uint32_t index, int64_t whole) const {
     const double share = draws.between(index, edge_[0], edge_[1]);
     return std::clamp<int64_t>(static_cast<int64_t>(share * static_cast<double>(whole) + 0.5), 1,

@@ -45,9 +45,14 @@ class Scratch {
   HostTensor memory_;
 };
 
+class DrawnViews;  // augment/drawn_views.h
+
 class Recipe {
  public:
   virtual ~Recipe() = default;
+
+  // The same in two halves, the second of which a device can do; nullptr where there are none.
+  virtual const DrawnViews* drawn() const { return nullptr; }
 
   // The sample's shape that the recipe was made for, as data/ delivers it (images: [H, W, C]).
   virtual const Shape& input() const = 0;

@@ -94,25 +94,44 @@ size_t ViewMaker::scratch_floats() const {
   return static_cast<size_t>(pixels) + std::max(resample_scratch(plan_), blur_scratch(plan_));
 }
 
-void ViewMaker::make(const float* sample, const SampleKey& key, uint64_t turns, float* scratch,
-                     float* to) const {
+ViewAttributes ViewMaker::attributes(double low, double high) const {
+  ViewAttributes attributes{.blur_radius = random_ ? plan_.blur_radius : 0,
+                            .solarise_threshold = plan_.options.solarise_threshold,
+                            .low = low,
+                            .high = high};
+  const auto channels = static_cast<size_t>(plan_.channels);
+  std::copy_n(row_mean_.begin(), channels, attributes.mean);
+  std::copy_n(row_inverse_std_.begin(), channels, attributes.inverse_std);
+  return attributes;
+}
+
+ViewDraws ViewMaker::draw(const SampleKey& key, uint64_t turns) const {
   if (key.epoch > max_draw_epoch)
     bad_input("epoch ", key.epoch, " is beyond the ", max_draw_epoch,
               " that augmentation has draws for; start another run with --init-from");
+  ViewDraws drawn;
+  drawn.box = centred_box(plan_);
+  if (random_) {
+    for (const Transform& transform : transforms()) {
+      const TransformDraws draws(key, plan_.view, transform.id);
+      if (transform.place) {
+        transform.place(plan_, draws, drawn.box);
+      } else {
+        transform.draw(plan_, draws, drawn);
+      }
+    }
+  }
+  turn(drawn.box, turns);
+  return drawn;
+}
+
+void ViewMaker::make(const float* sample, const ViewDraws& drawn, float* scratch, float* to) const {
   WorkImage view{plan_.out_width, plan_.out_height, plan_.channels, scratch};
   float* const rest = scratch + view.size();
-  CropPlacement placement = centred_box(plan_);
-  if (random_)
-    for (const Transform& transform : transforms())
-      if (transform.place)
-        transform.place(plan_, TransformDraws(key, plan_.view, transform.id), placement);
-  turn(placement, turns);
-  resample(plan_, sample, placement, view, rest);
-  if (random_)
-    for (const Transform& transform : transforms())
-      if (transform.change)
-        transform.change(plan_, TransformDraws(key, plan_.view, transform.id), view, rest);
-  write_view(view, placement.transposed, row_mean_.data(), row_inverse_std_.data(), to);
+  resample(plan_, sample, drawn.box, view, rest);
+  for (const Transform& transform : transforms())
+    if (transform.change) transform.change(plan_, drawn, view, rest);
+  write_view(view, drawn.box.transposed, row_mean_.data(), row_inverse_std_.data(), to);
 }
 
 }  // namespace lacuna

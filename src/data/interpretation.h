@@ -25,6 +25,10 @@ class Interpretation {
   double low() const { return low_; }
   double high() const { return high_; }
 
+  // Whether a stored sample is shape() numbers in their order, so that they can go as they are to who maps them.
+  bool keeps_order() const { return !first_; }
+  DType stored() const { return dtype_; }
+
   // `stored`: one sample of the field, in native byte order; `to`: shape().count() floats in [0,
   // 1].
   void floats(const void* stored, float* to) const;

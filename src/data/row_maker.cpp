@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "augment/drawn_views.h"
 #include "base/error.h"
 
 namespace lacuna {
@@ -20,23 +21,40 @@ void StoredRows::make(std::span<const void* const> stored, const SampleKey&,
   }
 }
 
+Labels::Labels(const Dataset& dataset) {
+  if (!dataset.has_field("label")) return;
+  field_ = dataset.field("label");
+  const Field& label = dataset.fields()[static_cast<size_t>(field_)];
+  if (label.shape.count() != 1) {
+    bad_input("labels of ", label.path, " have the shape ", label.shape,
+              "; data.label must name one number for each sample");
+  }
+  dtype_ = label.dtype;
+}
+
+void Labels::add_to(std::vector<OutputField>& outputs) const {
+  if (field_ >= 0) outputs.push_back({"label", {}, DType::i64});
+}
+
+void Labels::make(std::span<const void* const> stored, std::span<void* const> to) const {
+  if (field_ < 0) return;
+  const void* label = stored[static_cast<size_t>(field_)];
+  const int64_t value = dtype_ == DType::i64
+                            ? *static_cast<const int64_t*>(label)
+                            : static_cast<int64_t>(element_value(label, 0, dtype_));
+  *static_cast<int64_t*>(to.back()) = value;
+}
+
 RecipeRows::RecipeRows(const Dataset& dataset, const std::string& field,
                        Interpretation interpretation, std::shared_ptr<const Recipe> recipe)
     : field_(static_cast<size_t>(dataset.field(field))),
       interpretation_(std::move(interpretation)),
       recipe_(std::move(recipe)),
+      labels_(dataset),
       outputs_(recipe_->outputs()) {
   LACUNA_CHECK(recipe_->input() == interpretation_.shape(), recipe_->input(), " and ",
                interpretation_.shape());
-  if (!dataset.has_field("label")) return;
-  label_ = dataset.field("label");
-  const Field& label = dataset.fields()[static_cast<size_t>(label_)];
-  if (label.shape.count() != 1) {
-    bad_input("labels of ", label.path, " have the shape ", label.shape,
-              "; data.label must name one number for each sample");
-  }
-  label_dtype_ = label.dtype;
-  outputs_.push_back({"label", {}, DType::i64});
+  labels_.add_to(outputs_);
 }
 
 void RecipeRows::make(std::span<const void* const> stored, const SampleKey& key,
@@ -46,12 +64,26 @@ void RecipeRows::make(std::span<const void* const> stored, const SampleKey& key,
   floats.resize(static_cast<size_t>(interpretation_.shape().count()));
   interpretation_.floats(stored[field_], floats.data());
   recipe_->apply(floats.data(), key, to.first(recipe_->outputs().size()), scratch);
-  if (label_ < 0) return;
-  const void* label = stored[static_cast<size_t>(label_)];
-  const int64_t value = label_dtype_ == DType::i64
-                            ? *static_cast<const int64_t*>(label)
-                            : static_cast<int64_t>(element_value(label, 0, label_dtype_));
-  *static_cast<int64_t*>(to.back()) = value;
+  labels_.make(stored, to);
+}
+
+DrawnRows::DrawnRows(const Dataset& dataset, const std::string& field,
+                     const Interpretation& interpretation, std::shared_ptr<const Recipe> recipe)
+    : field_(static_cast<size_t>(dataset.field(field))),
+      bytes_(static_cast<size_t>(interpretation.shape().count()) *
+             size_of(interpretation.stored())),
+      recipe_(std::move(recipe)),
+      labels_(dataset),
+      outputs_(recipe_->drawn()->inputs(interpretation.stored())) {
+  LACUNA_CHECK(interpretation.keeps_order() && recipe_->input() == interpretation.shape());
+  labels_.add_to(outputs_);
+}
+
+void DrawnRows::make(std::span<const void* const> stored, const SampleKey& key,
+                     std::span<void* const> to, Scratch&) const {
+  std::memcpy(to[0], stored[field_], bytes_);
+  recipe_->drawn()->draw(key, to.subspan(1, recipe_->outputs().size()));
+  labels_.make(stored, to);
 }
 
 }  // namespace lacuna

@@ -35,7 +35,20 @@ class StoredRows : public RowMaker {
   std::vector<OutputField> outputs_;
 };
 
-// What a recipe makes of one field, and, where the data set has a field "label", that as int64 [].
+// The field "label" of a data set that has one, as int64 [].
+class Labels {
+ public:
+  explicit Labels(const Dataset& dataset);
+  void add_to(std::vector<OutputField>& outputs) const;
+  // Writes the last of `to`, where there is a label.
+  void make(std::span<const void* const> stored, std::span<void* const> to) const;
+
+ private:
+  int field_ = -1;
+  DType dtype_ = DType::i64;
+};
+
+// What a recipe makes of one field, and the label.
 class RecipeRows : public RowMaker {
  public:
   RecipeRows(const Dataset& dataset, const std::string& field, Interpretation interpretation,
@@ -48,8 +61,25 @@ class RecipeRows : public RowMaker {
   size_t field_;
   Interpretation interpretation_;
   std::shared_ptr<const Recipe> recipe_;
-  int label_ = -1;
-  DType label_dtype_ = DType::i64;
+  Labels labels_;
+  std::vector<OutputField> outputs_;
+};
+
+// What a device makes a recipe's views from (Recipe::drawn, which is there): the sample as it is stored, what is drawn,
+// and the label. The interpretation keeps the order.
+class DrawnRows : public RowMaker {
+ public:
+  DrawnRows(const Dataset& dataset, const std::string& field, const Interpretation& interpretation,
+            std::shared_ptr<const Recipe> recipe);
+  const std::vector<OutputField>& outputs() const override { return outputs_; }
+  void make(std::span<const void* const> stored, const SampleKey& key, std::span<void* const> to,
+            Scratch& scratch) const override;
+
+ private:
+  size_t field_;
+  size_t bytes_;  // of a sample
+  std::shared_ptr<const Recipe> recipe_;
+  Labels labels_;
   std::vector<OutputField> outputs_;
 };
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "augment/image.h"
@@ -20,6 +21,12 @@ struct ViewOptions {
   Shape sample;
   AugmentOptions augment;
   Normalisation normalisation;
+  // How samples lie in their files, where that is `sample` numbers in their order: what a device can make views of.
+  struct Stored {
+    DType dtype;
+    double low, high;  // the values 0 and 1
+  };
+  std::optional<Stored> stored = {};
 
   // Of a view: what the encoder sees.
   Shape view() const {

@@ -18,6 +18,7 @@
 #include "ops/squared_error.h"
 #include "ops/tokens.h"
 #include "ops/updates.h"
+#include "ops/views.h"
 
 namespace lacuna {
 
@@ -38,6 +39,8 @@ constexpr std::array all = {
     &cast_operation,
     &squared_norm_operation,
     &count_correct_operation,
+    // views of images
+    &make_views_operation,
     // shape
     &reshape_operation,
     &stop_gradient_operation,

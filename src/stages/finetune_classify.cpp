@@ -11,6 +11,7 @@
 #include "encoders/list.h"
 #include "ops/elementwise.h"
 #include "stages/finetune.h"
+#include "stages/training.h"
 #include "tasks/classify.h"
 #include "tasks/features.h"
 #include "train/loop.h"
@@ -53,17 +54,21 @@ class Trial {
                   .checkpoint_minutes = options.checkpoint_minutes,
                   .checkpoint_steps = options.checkpoint_steps,
                   .last_checkpoint = false};
+    const std::shared_ptr<const Recipe> recipe =
+        image_views(source.views().sample, 1, source.views().augment, source.views().normalisation);
+    const std::vector<DrawnViews::View> views =
+        views_on(*job_.compute.device, *recipe, source.views());
+    const auto maker = views.empty() ? source.rows(recipe) : source.drawn_rows(recipe);
     Trainer trainer(*job_.compute.device, communicator, store_,
-                    [this](const Fields& fields, Recording& recording) {
-                      return classifier_.loss(fields, recording);
+                    [&](const Fields& fields, Recording& recording) {
+                      return classifier_.loss(with_views(fields, views, recording.compute),
+                                              recording);
                     },
                     make_optimizer(c),
                     {.compute = job_.compute.dtype,
                      .clip = c.number("optimizer.clip"),
                      .seed = seed,
                      .plan = {}});
-    const auto maker = source.rows(image_views(source.views().sample, 1, source.views().augment,
-                                               source.views().normalisation));
     const int64_t rows = std::max<int64_t>(1, plan.batch / communicator.size());
     trainer.prepare(empty_fields(maker->outputs(), rows, job_.compute.dtype),
                     std::vector<int64_t>(static_cast<size_t>(communicator.size()), rows));

@@ -91,10 +91,11 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   source.keep_facts(model.store());
   agreed(communicator,
          [&] { check_parts(options, model.objective(), configuration.text("objective.name")); });
-  Trainer trainer = make_trainer(configuration, compute.dtype, arguments.given("eager"), model,
-                                 *compute.device, communicator);
   const std::shared_ptr<const Recipe> recipe = model.objective().recipe();
-  const auto maker = source.rows(recipe);
+  const std::vector<DrawnViews::View> views = views_on(*compute.device, *recipe, source.views());
+  const auto maker = views.empty() ? source.rows(recipe) : source.drawn_rows(recipe);
+  Trainer trainer = make_trainer(configuration, compute.dtype, arguments.given("eager"), model,
+                                 views, *compute.device, communicator);
   const int64_t rows = std::max<int64_t>(1, options.batch / communicator.size());
   trainer.prepare(empty_fields(maker->outputs(), rows, compute.dtype),
                   std::vector<int64_t>(static_cast<size_t>(communicator.size()), rows));

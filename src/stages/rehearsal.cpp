@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "augment/drawn_views.h"
 #include "graph/executor.h"
 #include "stages/training.h"
 #include "train/loop.h"
@@ -13,12 +14,15 @@ Rehearsal::Rehearsal(const Configuration& configuration, const ViewOptions& view
     : ranks_(absent_ranks(ranks)),
       options_(train_options(configuration)),
       model_(configuration, views, device),
-      trainer_(make_trainer(configuration, compute, false, model_, device, *ranks_)) {
+      recipe_(model_.objective().recipe()),
+      on_device_(views_on(device, *recipe_, views)),
+      trainer_(make_trainer(configuration, compute, false, model_, on_device_, device, *ranks_)) {
   check_parts(options_, model_.objective(), configuration.text("objective.name"));
   const int64_t count = options_.batch / options_.accumulate;
   for (int rank = 0; rank < ranks; ++rank)
     rows_.push_back(count / ranks + (rank < count % ranks ? 1 : 0));
-  const std::vector<OutputField> outputs = model_.objective().recipe()->outputs();
+  const std::vector<OutputField> outputs =
+      on_device_.empty() ? recipe_->outputs() : recipe_->drawn()->inputs(views.stored->dtype);
   for (const OutputField& field : outputs) {
     HostTensor& host = batch_[field.name] = HostTensor(field.dtype, field.shape.behind(rows_[0]));
     std::memset(host.data(), 0, host.bytes());

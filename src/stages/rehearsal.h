@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "augment/drawn_views.h"
 #include "stages/model.h"
 #include "train/trainer.h"
 
@@ -38,6 +39,8 @@ class Rehearsal {
   std::unique_ptr<Communicator> ranks_;
   TrainOptions options_;
   Model model_;
+  std::unique_ptr<const Recipe> recipe_;
+  std::vector<DrawnViews::View> on_device_;
   Trainer trainer_;
   std::vector<int64_t> rows_;
   std::map<std::string, HostTensor> batch_;

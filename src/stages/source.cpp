@@ -68,6 +68,11 @@ Source::Source(const Configuration& configuration, Communicator& communicator, L
   for (const std::string& warning : dataset_.warnings()) log.warning(warning);
   views_.sample = interpretation_.shape();
   views_.augment = augment_options(configuration);
+  if (interpretation_.keeps_order()) {
+    views_.stored = {.dtype = interpretation_.stored(),
+                     .low = interpretation_.low(),
+                     .high = interpretation_.high()};
+  }
   views_.normalisation.mean.assign(facts_.mean.begin(), facts_.mean.end());
   views_.normalisation.std.assign(facts_.std.begin(), facts_.std.end());
   if (static_cast<int64_t>(facts_.mean.size()) != interpretation_.channels()) {
@@ -93,6 +98,10 @@ std::vector<int64_t> Source::labels(Communicator& communicator) const {
 
 std::shared_ptr<const RowMaker> Source::rows(std::shared_ptr<const Recipe> recipe) const {
   return std::make_shared<RecipeRows>(dataset_, sample_field, interpretation_, std::move(recipe));
+}
+
+std::shared_ptr<const RowMaker> Source::drawn_rows(std::shared_ptr<const Recipe> recipe) const {
+  return std::make_shared<DrawnRows>(dataset_, sample_field, interpretation_, std::move(recipe));
 }
 
 std::shared_ptr<const RowMaker> Source::plain_rows() const {

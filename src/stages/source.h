@@ -44,6 +44,8 @@ class Source {
 
   // Rows that a recipe makes; with "label" where there are labels.
   std::shared_ptr<const RowMaker> rows(std::shared_ptr<const Recipe> recipe) const;
+  // What views_on() makes them from on a device.
+  std::shared_ptr<const RowMaker> drawn_rows(std::shared_ptr<const Recipe> recipe) const;
   // Views without anything random.
   std::shared_ptr<const RowMaker> plain_rows() const;
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ops/views.h"
+
 namespace lacuna {
 
 int64_t steps_to_do(const TrainOptions& options, int64_t samples) {
@@ -35,13 +37,23 @@ void check_parts(const TrainOptions& options, const Objective& objective, const 
   }
 }
 
+std::vector<DrawnViews::View> views_on(const Device& device, const Recipe& recipe,
+                                       const ViewOptions& options) {
+  if (device.reads_host_memory() || recipe.drawn() == nullptr || !options.stored) return {};
+  const ViewOptions::Stored& stored = *options.stored;
+  if (!is_stored_view_type(stored.dtype)) return {};
+  if (device.find(make_views_operation.name, stored.dtype) == nullptr) return {};
+  return recipe.drawn()->views(stored.low, stored.high);
+}
+
 Trainer make_trainer(const Configuration& configuration, DType compute, bool eager, Model& model,
-                     Device& device, Communicator& communicator) {
+                     std::vector<DrawnViews::View> views, Device& device,
+                     Communicator& communicator) {
   const TrainOptions options = train_options(configuration);
   const Objective* objective = &model.objective();
   return Trainer(device, communicator, model.store(),
-                 [objective](const Fields& fields, Recording& recording) {
-                   return objective->loss(fields, recording);
+                 [objective, views = std::move(views)](const Fields& fields, Recording& recording) {
+                   return objective->loss(with_views(fields, views, recording.compute), recording);
                  },
                  make_optimizer(configuration),
                  {.compute = compute,

@@ -1,6 +1,7 @@
 // What pretrain does, and check rehearses: the parts of a training that follow from its configuration alone.
 #pragma once
 
+#include "augment/drawn_views.h"
 #include "stages/model.h"
 #include "train/options.h"
 #include "train/trainer.h"
@@ -16,8 +17,14 @@ void check_sizes(const TrainOptions& options, int64_t steps, int64_t samples, in
 // bad_input unless the batch can be computed in the parts asked for.
 void check_parts(const TrainOptions& options, const Objective& objective, const std::string& name);
 
-// The trainer of a model, not yet prepared. `eager`: operation by operation.
+// The views that the device makes of a recipe's draws (augment/drawn_views.h). None: the host makes them all, since the device
+// reads its memory, or cannot make these views.
+std::vector<DrawnViews::View> views_on(const Device& device, const Recipe& recipe,
+                                       const ViewOptions& options);
+
+// The trainer of a model, not yet prepared. `views`: as views_on() has them. `eager`: operation by operation.
 Trainer make_trainer(const Configuration& configuration, DType compute, bool eager, Model& model,
-                     Device& device, Communicator& communicator);
+                     std::vector<DrawnViews::View> views, Device& device,
+                     Communicator& communicator);
 
 }  // namespace lacuna

@@ -113,7 +113,9 @@ TEST_CASE("colour jitter draws its factors and every order of its four operation
   int unchanged = 0;
   for (uint64_t which = 0; which < 2000; ++which) {
     const auto after = changed(sample, 1, 2, 3, [&](WorkImage& v) {
-      random_jitter(plan, TransformDraws({3, 0, which}, 0, 5), v, nullptr);
+      ViewDraws drawn;
+      draw_jitter(plan, TransformDraws({3, 0, which}, 0, 5), drawn);
+      apply_jitter(plan, drawn, v, nullptr);
     });
     unchanged += after == sample;
     results.insert(after);
@@ -130,7 +132,9 @@ TEST_CASE("a dropped channel reads as its mean and each channel is dropped alike
   std::array<int, 5> dropped{};
   for (uint64_t which = 0; which < 2000; ++which) {
     const auto after = changed({0, 1, 2, 3, 4}, 1, 1, 5, [&](WorkImage& v) {
-      random_channel_drop(plan, TransformDraws({3, 0, which}, 0, 10), v, nullptr);
+      ViewDraws drawn;
+      draw_channel_drop(plan, TransformDraws({3, 0, which}, 0, 10), drawn);
+      apply_channel_drop(plan, drawn, v, nullptr);
     });
     int different = 0;
     for (size_t c = 0; c < 5; ++c) {

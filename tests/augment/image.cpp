@@ -138,7 +138,8 @@ TEST_CASE("each transform of the table changes a view of its own accord and by i
     INFO(transform.name);
     CHECK(ids.insert(transform.id).second);
     CHECK(transform.id <= max_draw_transform);
-    CHECK((transform.place == nullptr) != (transform.change == nullptr));
+    CHECK((transform.place == nullptr) == (transform.draw != nullptr));
+    CHECK((transform.change == nullptr) == (transform.draw == nullptr));
     CHECK(!transform.keys.empty());
     AugmentOptions options = still_options();
     const std::string name(transform.name);

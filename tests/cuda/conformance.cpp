@@ -12,6 +12,7 @@
 #include "kernels/elementwise.h"
 #include "ops/compare.h"
 #include "ops/list.h"
+#include "support/views.h"
 
 namespace lacuna::test::ops {
 
@@ -83,6 +84,13 @@ TEST_CASE("cuda updates agree with the reference", "[ops]") {
     for (size_t t = 0; t < expected.size(); ++t)
       CHECK(relative_error(actual[t], expected[t]) < 1e-6);
   }
+}
+
+TEST_CASE("cuda kernels make the views that the host makes", "[ops]") {
+  CudaKernelsOnHost device;
+  CHECK(testing::views_against_host(device, DType::f32) < 2e-5);
+  CHECK(testing::views_against_host(device, DType::bf16) < 0.01);
+  CHECK(testing::views_against_host(device, DType::f32, 1) > 0.5);
 }
 
 // More tensors than one launch takes, and some of several chunks, of which the last is not whole.

@@ -27,7 +27,7 @@ namespace {
 // Operations whose tests stand in their family file: over several ranks, or of other operands.
 const std::set<std::string> tested_elsewhere = {"all_gather", "reduce_scatter_sum",
                                                 "all_reduce_sum", "all_reduce_bucket",
-                                                "batch_norm_running_update"};
+                                                "batch_norm_running_update", "make_views"};
 
 }  // namespace
 

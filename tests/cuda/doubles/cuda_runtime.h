@@ -22,6 +22,14 @@
 // before has left is still there: data must differ from block to block for stale values to be seen.
 #define __shared__ static thread_local
 
+// CUDA math functions that C++ has not.
+inline float cospif(float x) {
+  return static_cast<float>(std::cos(3.14159265358979323846 * static_cast<double>(x)));
+}
+inline float sinpif(float x) {
+  return static_cast<float>(std::sin(3.14159265358979323846 * static_cast<double>(x)));
+}
+
 inline void __syncthreads(const simt::Place& place = simt::Place::current()) {
   simt::barrier(place);
 }

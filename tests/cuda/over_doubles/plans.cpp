@@ -50,7 +50,8 @@ ViewOptions views_of(const Training& training) {
   Normalisation normalisation;
   normalisation.mean.assign(static_cast<size_t>(training.sample[-1]), 0.5f);
   normalisation.std.assign(static_cast<size_t>(training.sample[-1]), 0.25f);
-  return {training.sample, augment_options(training.configuration), normalisation};
+  return {training.sample, augment_options(training.configuration), normalisation,
+          ViewOptions::Stored{DType::u8, 0, 255}};
 }
 
 // Lines of the table of one board.

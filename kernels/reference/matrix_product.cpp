@@ -27,6 +27,24 @@ void matrix_product(const Call& call) {
   }
 }
 
+void product_added(const Call& call) {
+  matrix_product(call);
+  const double* residual = call.in.back().as<double>();
+  double* y = call.out[0].as<double>();
+  for (int64_t i = 0; i < call.out[0].count(); ++i) y[i] += residual[i];
+}
+
+void product_gelu(const Call& call) {
+  matrix_product({call.in, call.out.subspan(1), call.attributes, call.context});
+  gelu({call.out.subspan(1), call.out.first(1), call.attributes, call.context});
+}
+
+void product_gelu_gradient(const Call& call) {
+  matrix_product(call);
+  const View operands[] = {call.out[0], call.in[2]};
+  gelu_gradient({operands, call.out, call.attributes, call.context});
+}
+
 void column_sum(const Call& call) {
   const double* x = call.in[0].as<double>();
   double* sums = call.out[0].as<double>();

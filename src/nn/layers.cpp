@@ -44,13 +44,27 @@ Linear::Linear(Scope scope, int64_t in, int64_t out, bool bias)
     : weight_(scope.normal("weight", {out, in}, std::sqrt(1.0 / static_cast<double>(in)))),
       bias_(bias ? &scope.constant("bias", {out}, 0) : nullptr) {}
 
-Tensor Linear::operator()(const Tensor& x, Recording&) const {
+Tensor Linear::rows_of(const Tensor& x) const {
   const Shape& in = x.shape();
-  const Shape rows{in.slice(0, in.rank() - 1).count(), in[-1]};
-  const Tensor y = linear(reshape(x, rows), weight_.tensor(), bias_ ? bias_->tensor() : Tensor());
-  Shape out = in;
+  return reshape(x, {in.slice(0, in.rank() - 1).count(), in[-1]});
+}
+
+Tensor Linear::shaped(const Tensor& y, const Tensor& like) const {
+  Shape out = like.shape();
   out.set(-1, weight_.shape()[0]);
   return reshape(y, out);
+}
+
+Tensor Linear::operator()(const Tensor& x, Recording&) const {
+  return shaped(linear(rows_of(x), weight_.tensor(), bias()), x);
+}
+
+Tensor Linear::added(const Tensor& x, const Tensor& residual) const {
+  return shaped(linear_added(rows_of(x), weight_.tensor(), bias(), rows_of(residual)), x);
+}
+
+Tensor Linear::gelu(const Tensor& x) const {
+  return shaped(linear_gelu(rows_of(x), weight_.tensor(), bias()), x);
 }
 
 Mlp::Mlp(Scope scope, const std::vector<int64_t>& sizes, bool last_norm) : out_(sizes.back()) {

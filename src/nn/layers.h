@@ -46,8 +46,14 @@ class Linear {
  public:
   Linear(Scope scope, int64_t in, int64_t out, bool bias = true);
   Tensor operator()(const Tensor& x, Recording& recording) const;
+  // residual + the layer's y; and gelu(y).
+  Tensor added(const Tensor& x, const Tensor& residual) const;
+  Tensor gelu(const Tensor& x) const;
 
  private:
+  Tensor rows_of(const Tensor& x) const;                     // [.., in] -> [rows, in]
+  Tensor shaped(const Tensor& y, const Tensor& like) const;  // [rows, out] -> [.., out]
+  Tensor bias() const { return bias_ ? bias_->tensor() : Tensor(); }
   State& weight_;
   State* bias_;
 };

@@ -32,11 +32,13 @@ TransformerBlock::TransformerBlock(Scope scope, int64_t features, int64_t heads,
       fc2_(scope / "mlp.fc2", 4 * features, features) {}
 
 Tensor TransformerBlock::operator()(const Tensor& x, Recording& recording) const {
+  const auto add_branch = [&](const Tensor& to, const Linear& last, const Tensor& branch) {
+    if (drop_path_ == 0 || !recording.draws()) return last.added(branch, to);
+    return add(to, stochastic_depth(last(branch, recording), drop_path_, recording));
+  };
   const Tensor attended = self_attention(qkv_(norm1_(x), recording), heads_);
-  const Tensor y =
-      add(x, stochastic_depth(projection_(attended, recording), drop_path_, recording));
-  const Tensor hidden = gelu(fc1_(norm2_(y), recording));
-  return add(y, stochastic_depth(fc2_(hidden, recording), drop_path_, recording));
+  const Tensor y = add_branch(x, projection_, attended);
+  return add_branch(y, fc2_, fc1_.gelu(norm2_(y)));
 }
 
 }  // namespace lacuna

@@ -52,6 +52,9 @@ constexpr std::array all = {
     &place_tokens_operation,
     // matrix products and convolution
     &matrix_product_operation,
+    &product_added_operation,
+    &product_gelu_operation,
+    &product_gelu_gradient_operation,
     &column_sum_operation,
     &convolution_operation,
     &convolution_data_gradient_operation,

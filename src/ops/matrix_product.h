@@ -11,6 +11,13 @@ namespace lacuna {
 // dbias = the column sums of dy (in double), of the parameters' dtype.
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias = {});
 
+// residual [N, O] + linear(x, w, bias), in one operation where the device has it.
+Tensor linear_added(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& residual);
+
+// gelu(linear(x, w, bias)), in one operation where the device has it; so is the gradient's way back through a product
+// that follows.
+Tensor linear_gelu(const Tensor& x, const Tensor& w, const Tensor& bias);
+
 // y [M, N] = op(a) op(b) of one dtype; op transposes where asked. a [M, K] (or [K, M]),
 // b [K, N] (or [N, K]).
 Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a = false, bool transpose_b = false);
@@ -20,6 +27,9 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a = false, bool t
 Tensor column_sum(const Tensor& x, DType dtype);
 
 extern const Operation matrix_product_operation;
+extern const Operation product_added_operation;
+extern const Operation product_gelu_operation;
+extern const Operation product_gelu_gradient_operation;
 extern const Operation column_sum_operation;
 
 }  // namespace lacuna

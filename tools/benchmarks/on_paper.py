@@ -94,11 +94,12 @@ def resnet50(batch, image=224):
     return step
 
 
-def linear(step, rows, inputs, outputs):
-    """A product with a bias, and its gradients."""
+def linear(step, rows, inputs, outputs, beside=0, beside_gradient=0):
+    """A product with a bias, and its gradients; bytes that what follows it, and its data gradient, moves beside."""
     flops, weights = 2 * rows * inputs * outputs, inputs * outputs
     moved = (rows * (inputs + outputs) + weights) * N
-    step.add("matrix product", flops, moved, 2)
+    step.add("matrix product", flops, moved + beside)
+    step.add("matrix product", flops, moved + beside_gradient)
     step.add("matrix product", flops, moved + 2 * weights)  # the weights' gradient is f32
     step.add("layouts and casts of weights", 0, weights * (4 + N), 2)
     step.add("column sums", 0, rows * outputs * N)
@@ -118,12 +119,10 @@ def vit(batch, width, depth, heads, patch=16, image=224):
         linear(step, rows, width, 3 * width)
         step.add("attention", products, 4 * tensor)
         step.add("its gradient", 2.5 * products, 8 * tensor)
-        linear(step, rows, width, width)
-        linear(step, rows, width, 4 * width)
-        step.add("element-wise", 0, 2 * 4 * tensor)  # GELU
-        step.add("element-wise", 0, 3 * 4 * tensor)
-        linear(step, rows, 4 * width, width)
-        step.add("element-wise", 0, 3 * tensor, 4)  # residuals, and the sums of their gradients
+        linear(step, rows, width, width, beside=tensor)  # what it is added to
+        linear(step, rows, width, 4 * width, beside=4 * tensor)  # before the GELU
+        linear(step, rows, 4 * width, width, beside=tensor, beside_gradient=4 * tensor)
+        step.add("element-wise", 0, 3 * tensor, 2)  # sums of the residuals' gradients
     step.add("optimizer", 0, weights * 28)
     return step
 

@@ -25,7 +25,7 @@ TEST_CASE("cuda: every operation has a kernel on the device") {
     if (operation->kind != Operation::Kind::kernel) continue;
     INFO(operation->name);
     bool found = false;
-    for (const DType dtype : {DType::f64, DType::f32, DType::i64, DType::u8})
+    for (const DType dtype : {DType::f64, DType::f32, DType::bf16, DType::i64, DType::u8})
       found = found || device->find(operation->name, dtype) != nullptr;
     CHECK(found);
   }

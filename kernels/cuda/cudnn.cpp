@@ -51,6 +51,7 @@ class Cudnn::Library {
     Graph graph;
     CudnnPlan description;
     size_t workspace = 0;
+    bool to_be_timed = false;
     std::string refused;  // why the library has none
   };
 
@@ -70,7 +71,7 @@ class Cudnn::Library {
   // `describe` fills a graph whose tensors are of `type`, where the problem is new. nullptr where the library
   // has no plan for it.
   template <typename Describe>
-  const Plan* find(const std::string& problem, DType type, const Describe& describe) {
+  Plan* find(const std::string& problem, DType type, const Describe& describe) {
     const auto known = plans_.find(problem);
     if (known != plans_.end())
       return known->second->refused.empty() ? known->second.get() : nullptr;
@@ -84,24 +85,25 @@ class Cudnn::Library {
     if (sm_version_ > 0) made->graph.set_sm_version(sm_version_);
     describe(made->graph);
     made->refused = build(*made, type);
-    const Plan* plan = plans_.emplace(problem, std::move(made)).first->second.get();
+    Plan* plan = plans_.emplace(problem, std::move(made)).first->second.get();
     return plan->refused.empty() ? plan : nullptr;
   }
   // For what nothing else computes: an Error where the library has no plan.
   template <typename Describe>
-  const Plan& plan(const std::string& problem, DType type, const Describe& describe) {
-    if (const Plan* found = find(problem, type, describe)) return *found;
+  Plan& plan(const std::string& problem, DType type, const Describe& describe) {
+    if (Plan* found = find(problem, type, describe)) return *found;
     refuse(problem, plans_.at(problem)->refused);
   }
 
-  void execute(const Plan& plan, std::initializer_list<const void*> operands, void* workspace) {
+  void execute(Plan& plan, std::initializer_list<const void*> operands, void* workspace) {
     execute(plan, std::span(operands.begin(), operands.size()), workspace);
   }
-  void execute(const Plan& plan, std::span<const void* const> operands, void* workspace) {
+  void execute(Plan& plan, std::span<const void* const> operands, void* workspace) {
     if (options_.plans_only) return;
     std::unordered_map<int64_t, void*> addresses;
     int64_t number = 0;
     for (const void* operand : operands) addresses[++number] = const_cast<void*>(operand);
+    if (plan.to_be_timed) time_candidates(plan, addresses, workspace);
     require(plan.graph.execute(handle_, addresses, workspace), plan.description.problem);
   }
 
@@ -148,9 +150,13 @@ class Cudnn::Library {
         }),
         std::function([&] {
           graph.deselect_numeric_notes(unwanted(type));
-          return graph.build_plans(fe::BuildPlanPolicy_t::HEURISTICS_CHOICE);
+          return build_candidates(plan);
         }),
-        std::function([&] { return graph.get_workspace_size(workspace); }),
+        std::function([&] {
+          if (!plan.to_be_timed) return graph.get_workspace_size(workspace);
+          workspace = graph.get_autotune_workspace_size();
+          return fe::error_t{fe::error_code_t::OK, ""};
+        }),
         std::function([&] { return graph.get_plan_name(plan.description.engine); }),
     };
     for (const auto& step : steps) {
@@ -161,6 +167,34 @@ class Cudnn::Library {
     plan.description.workspace = workspace;
     plan.description.candidates = graph.get_execution_plan_count();
     return "";
+  }
+
+  // The one that was chosen before, all that are to be timed, or the heuristics' first.
+  fe::error_t build_candidates(Plan& plan) {
+    Graph& graph = plan.graph;
+    const auto chosen = options_.engines.find(plan.description.problem);
+    if (chosen != options_.engines.end()) {
+      for (int64_t i = 0; i < graph.get_execution_plan_count(); ++i) {
+        std::string name;
+        if (graph.get_plan_name_at_index(i, name).is_good() && name == chosen->second)
+          return graph.build_plan_at_index(i);
+      }
+      throw Error(ExitStatus::bad_input,
+                  concat("cuDNN ", cudnnGetVersion(), " offers no engine ", chosen->second, " for ",
+                         plan.description.problem,
+                         ": make the file of train.plans anew on this GPU and with this version "
+                         "(lacuna check --time-plans)"));
+    }
+    plan.to_be_timed = options_.time_plans && !options_.plans_only;
+    return graph.build_plans(plan.to_be_timed ? fe::BuildPlanPolicy_t::ALL
+                                              : fe::BuildPlanPolicy_t::HEURISTICS_CHOICE);
+  }
+
+  // Each candidate writes the results; whose stay is the fastest's, which runs once more.
+  void time_candidates(Plan& plan, std::unordered_map<int64_t, void*>& addresses, void* workspace) {
+    plan.to_be_timed = false;
+    require(plan.graph.autotune(handle_, addresses, workspace), plan.description.problem);
+    require(plan.graph.get_plan_name(plan.description.engine), plan.description.problem);
   }
 
   // Sums are in f32 throughout, and operands keep their bits.
@@ -378,7 +412,7 @@ class Filters {
   size_t part_;
 };
 
-const Plan* forward_plan(const Call& call, const ConvolutionProblem& p, const View* bias) {
+Plan* forward_plan(const Call& call, const ConvolutionProblem& p, const View* bias) {
   const std::string text =
       concat(p.text("convolution"), bias != nullptr ? concat(" bias ", name_of(bias->dtype)) : "");
   const auto describe = [&](Graph& graph) {
@@ -418,7 +452,7 @@ void convolution(const Call& call) {
   if (call.out[0].count() == 0) return;
   const ConvolutionProblem p(sizes, call.in[0].dtype);
   const View* bias = sizes.bias != 0 ? &call.in[2] : nullptr;
-  const Plan* plan = forward_plan(call, p, bias);
+  Plan* plan = forward_plan(call, p, bias);
   const bool fused = bias != nullptr && plan != nullptr;
   if (plan == nullptr) plan = forward_plan(call, p, nullptr);
   Parts parts;
@@ -445,13 +479,12 @@ void convolution_data_gradient(const Call& call) {
   if (call.out[0].count() == 0) return;
   const auto sizes = call.attributes.as<Convolution>();
   const ConvolutionProblem p(sizes, call.in[0].dtype);
-  const Plan& plan =
-      library(call).plan(p.text("convolution_data_gradient"), p.type, [&](Graph& graph) {
-        const GraphTensor dy = tensor(graph, 1, p.type, p.y, channels_last(p.y));
-        const GraphTensor w = tensor(graph, 2, p.type, p.w, channels_last(p.w));
-        set_output(graph.conv_dgrad(dy, w, p.options<fe::graph::Conv_dgrad_attributes>()), 3,
-                   p.type, p.x, channels_last(p.x));
-      });
+  Plan& plan = library(call).plan(p.text("convolution_data_gradient"), p.type, [&](Graph& graph) {
+    const GraphTensor dy = tensor(graph, 1, p.type, p.y, channels_last(p.y));
+    const GraphTensor w = tensor(graph, 2, p.type, p.w, channels_last(p.w));
+    set_output(graph.conv_dgrad(dy, w, p.options<fe::graph::Conv_dgrad_attributes>()), 3, p.type,
+               p.x, channels_last(p.x));
+  });
   Parts parts;
   const Activations dy(call.in[0], p.rows_out, sizes.out_channels, p.k, parts);
   const Filters w(call.in[1], p, parts);
@@ -469,13 +502,12 @@ void convolution_weight_gradient(const Call& call) {
   const auto sizes = call.attributes.as<Convolution>();
   if (call.in[0].count() == 0 || call.in[1].count() == 0) return clear(call, call.out[0]);
   const ConvolutionProblem p(sizes, call.in[0].dtype);
-  const Plan& plan =
-      library(call).plan(p.text("convolution_weight_gradient"), p.type, [&](Graph& graph) {
-        const GraphTensor x = tensor(graph, 1, p.type, p.x, channels_last(p.x));
-        const GraphTensor dy = tensor(graph, 2, p.type, p.y, channels_last(p.y));
-        set_output(graph.conv_wgrad(dy, x, p.options<fe::graph::Conv_wgrad_attributes>()), 3,
-                   p.type, p.w, channels_last(p.w));
-      });
+  Plan& plan = library(call).plan(p.text("convolution_weight_gradient"), p.type, [&](Graph& graph) {
+    const GraphTensor x = tensor(graph, 1, p.type, p.x, channels_last(p.x));
+    const GraphTensor dy = tensor(graph, 2, p.type, p.y, channels_last(p.y));
+    set_output(graph.conv_wgrad(dy, x, p.options<fe::graph::Conv_wgrad_attributes>()), 3, p.type,
+               p.w, channels_last(p.w));
+  });
   Parts parts;
   const Activations x(call.in[0], p.rows_in, sizes.in_channels, p.c, parts);
   const Activations dy(call.in[1], p.rows_out, sizes.out_channels, p.k, parts);
@@ -513,7 +545,7 @@ fe::graph::Pointwise_attributes pointwise(fe::PointwiseMode_t mode) {
 }
 
 // Tensors: a, b, y; with a bias that; with an epilogue what is added, z that is kept, or z that was.
-const Plan* product_plan(const Call& call, const MatrixProduct& s, Epilogue epilogue) {
+Plan* product_plan(const Call& call, const MatrixProduct& s, Epilogue epilogue) {
   const View& a = call.in[0];
   const DType out = call.out[0].dtype;
   const View* bias = s.bias != 0 ? &call.in[2] : nullptr;
@@ -589,7 +621,7 @@ void product(const Call& call, Epilogue epilogue) {
   const bool exact = a.dtype == DType::f32 && !context(call).cudnn().options().tf32;
   if (exact || sizes.m * sizes.n * sizes.k == 0 || !all_aligned(call))
     return compose_product(call, epilogue);
-  const Plan* plan = product_plan(call, sizes, epilogue);
+  Plan* plan = product_plan(call, sizes, epilogue);
   if (plan == nullptr) return compose_product(call, epilogue);
   const bool converted = b.dtype != a.dtype;
   Parts parts;
@@ -634,7 +666,7 @@ void layer_norm(const Call& call) {
   const Sizes all{n, d, 1, 1};
   const Sizes features{1, d, 1, 1};
   const Sizes rows{n, 1, 1, 1};
-  const Plan* plan =
+  Plan* plan =
       library(call).find(layer_norm_text("layer_norm", x, epsilon), x.dtype, [&](Graph& graph) {
         GraphTensor added = graph.tensor(static_cast<float>(epsilon));
         const auto [y, mean, rstd] =
@@ -672,7 +704,7 @@ void layer_norm_gradient(const Call& call) {
   const Sizes all{n, d, 1, 1};
   const Sizes features{1, d, 1, 1};
   const Sizes rows{n, 1, 1, 1};
-  const Plan* plan =
+  Plan* plan =
       library(call).find(layer_norm_text("layer_norm_gradient", x, 0), x.dtype, [&](Graph& graph) {
         const auto [dx, dgamma, dbeta] = graph.layernorm_backward(
             tensor(graph, 1, x.dtype, all, channels_last(all)),
@@ -735,7 +767,7 @@ const void* section(const void* packed, const AttentionProblem& p, int64_t which
 void attention(const Call& call) {
   const AttentionProblem p(call.in[0], call.attributes.as<Attention>());
   if (call.in[0].count() == 0 || !all_aligned(call)) return cuda::attention(call);
-  const Plan* plan = library(call).find(p.text("attention"), DType::bf16, [&](Graph& graph) {
+  Plan* plan = library(call).find(p.text("attention"), DType::bf16, [&](Graph& graph) {
     const auto packed = [&](int64_t number) {
       return tensor(graph, number, DType::bf16, p.heads, p.packed);
     };
@@ -758,22 +790,21 @@ void attention_gradient(const Call& call) {
   const AttentionProblem p(call.in[1], call.attributes.as<Attention>());
   if (call.in[1].count() == 0 || !all_aligned(call)) return cuda::attention_gradient(call);
   const bool deterministic = context(call).cudnn().options().deterministic;
-  const Plan* plan =
-      library(call).find(p.text("attention_gradient"), DType::bf16, [&](Graph& graph) {
-        const auto packed = [&](int64_t number) {
-          return tensor(graph, number, DType::bf16, p.heads, p.packed);
-        };
-        const auto [dq, dk, dv] = graph.sdpa_backward(
-            packed(1), packed(2), packed(3), tensor(graph, 4, DType::bf16, p.heads, p.rows),
-            tensor(graph, 5, DType::bf16, p.heads, p.rows),
-            tensor(graph, 6, DType::f32, p.lse, contiguous(p.lse)),
-            fe::graph::SDPA_backward_attributes()
-                .set_attn_scale(static_cast<float>(p.scale))
-                .set_deterministic_algorithm(deterministic));
-        int64_t number = 7;
-        for (const GraphTensor& gradient : {dq, dk, dv})
-          set_output(gradient, number++, DType::bf16, p.heads, p.packed);
-      });
+  Plan* plan = library(call).find(p.text("attention_gradient"), DType::bf16, [&](Graph& graph) {
+    const auto packed = [&](int64_t number) {
+      return tensor(graph, number, DType::bf16, p.heads, p.packed);
+    };
+    const auto [dq, dk, dv] = graph.sdpa_backward(
+        packed(1), packed(2), packed(3), tensor(graph, 4, DType::bf16, p.heads, p.rows),
+        tensor(graph, 5, DType::bf16, p.heads, p.rows),
+        tensor(graph, 6, DType::f32, p.lse, contiguous(p.lse)),
+        fe::graph::SDPA_backward_attributes()
+            .set_attn_scale(static_cast<float>(p.scale))
+            .set_deterministic_algorithm(deterministic));
+    int64_t number = 7;
+    for (const GraphTensor& gradient : {dq, dk, dv})
+      set_output(gradient, number++, DType::bf16, p.heads, p.packed);
+  });
   if (plan == nullptr) return cuda::attention_gradient(call);
   const void* qkv = call.in[1].data;
   const void* dqkv = call.out[0].data;

@@ -8,6 +8,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -21,6 +22,10 @@ struct CudnnOptions {
   int device = 0;             // CUDA's number of the device at hand
   bool deterministic = true;  // only engines that give the same bits in every run
   bool tf32 = false;          // f32 operands may be rounded to 10 bits of mantissa
+  // Engines by problem that are taken instead of the heuristics' first choice; one that is not offered is bad_input.
+  std::map<std::string, std::string> engines = {};
+  bool time_plans =
+      false;  // the fastest of the plans that are offered, found when a problem is first executed
   // Properties of a board as cuDNN writes them, in JSON: plans are made for it and not for the device at
   // hand. "" for that.
   std::string board = "";

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/cpu_features.h"
 #include "comm/communicator.h"
@@ -32,6 +34,14 @@ class Replay {
   virtual bool is_valid() const = 0;
   // Starts it, behind what was started before.
   virtual void run() = 0;
+};
+
+// A plan of a device's library (cuDNN) for one problem.
+struct LibraryPlan {
+  std::string problem;    // operation, types and sizes
+  std::string engine;     // the library's name of engine and knobs; "": none, a kernel of ours runs
+  int64_t workspace = 0;  // bytes
+  int64_t candidates = 0;  // plans that the heuristics offered
 };
 
 class Device {
@@ -66,6 +76,8 @@ class Device {
   // The kernel of an operation for a dtype of its first input, or nullptr.
   virtual Kernel find(std::string_view operation, DType dtype) const = 0;
   virtual KernelContext& context() = 0;
+  // The library's plans so far, by problem; none where there is no library that plans.
+  virtual std::vector<LibraryPlan> library_plans() const { return {}; }
   // The floating-point type of parameters and losses here: f64 on the reference device, else f32.
   virtual DType parameter_dtype() const = 0;
   // What bf16 activations are here; `pays_from` is the least instruction set at which they are faster than
@@ -107,6 +119,11 @@ struct GpuOptions {
   int local_rank = 0;         // among the ranks of this node
   bool deterministic = true;  // only what gives the same bits in every run
   bool tf32 = false;          // f32 products with 10 bits of mantissa, summed in f32
+  // Engines by problem, as library_plans() has them: what is not among them is left to the library's heuristics. An
+  // engine that the library does not offer here is bad_input.
+  std::map<std::string, std::string> engines = {};
+  bool time_plans =
+      false;  // the fastest of the offered plans, by running each when a problem is first seen
   std::string board =
       "";  // properties of the GPU to plan for, in cuDNN's JSON; "": the one at hand
 };

@@ -11,20 +11,10 @@
 
 namespace lacuna {
 
-// A plan of the library (cuDNN) for one problem.
-struct LibraryPlan {
-  std::string problem;    // operation, types and sizes
-  std::string engine;     // the library's name of engine and knobs; "": none, a kernel of ours runs
-  int64_t workspace = 0;  // bytes
-  int64_t candidates = 0;  // plans that the heuristics offered
-};
-
 class PlannedDevice : public Device {
  public:
   // Memory of the device: the most at once so far, in bytes. Without what driver, cuDNN and NCCL take for themselves.
   virtual size_t most_bytes() const = 0;
-  // All plans so far, by problem.
-  virtual std::vector<LibraryPlan> plans() const = 0;
 };
 
 // Needs neither driver nor GPU; from then on this process has no CUDA device. bad_input where the program was built

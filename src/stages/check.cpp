@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "stages/compute.h"
 #include "stages/load_configuration.h"
+#include "stages/plan_file.h"
 #include "stages/rehearsal.h"
 #include "stages/schema.h"
 #include "stages/source.h"
@@ -79,6 +80,9 @@ std::string duration(double seconds) {
                 s % 60);
 }
 
+// Until a GPU has timed and recorded what there is.
+int warm_steps(const Compute& compute) { return compute.device->reads_host_memory() ? 1 : 5; }
+
 double seconds_of_step(Rehearsal& rehearsal) {
   using Clock = std::chrono::steady_clock;
   std::vector<double> seconds;
@@ -94,10 +98,10 @@ double seconds_of_step(Rehearsal& rehearsal) {
   return seconds[seconds.size() / 2];
 }
 
-void check_here(const Job& job, StageContext& context) {
-  const Compute compute = make_compute(job.options, context);
+void check_here(const Job& job, const std::string& plan_file, StageContext& context) {
+  const Compute compute = make_compute(job.options, context, "", !plan_file.empty());
   Rehearsal rehearsal(job.configuration, job.views, compute.dtype, job.ranks, *compute.device);
-  rehearsal.step();
+  for (int i = 0; i < warm_steps(compute); ++i) rehearsal.step();
   const double seconds = seconds_of_step(rehearsal);
   const Needs needs = rehearsal.needs();
   print_job(job, needs);
@@ -109,6 +113,11 @@ void check_here(const Job& job, StageContext& context) {
             concat("data.buffer, ", bytes_text(static_cast<double>(job.buffer)), ", and ",
                    bytes_text(3.0 * static_cast<double>(needs.upload))));
   print_disk(job, needs);
+  if (!plan_file.empty()) {
+    const std::vector<LibraryPlan> plans = compute.device->library_plans();
+    write_plan_file(plan_file, compute.device->description(), plans);
+    print_row("fastest plans of cuDNN", concat(plans.size(), ", in ", plan_file));
+  }
   print_row("a step", concat(std::setprecision(3), seconds, " s, so the run ",
                              duration(seconds * static_cast<double>(job.steps)),
                              ", without loading and without sums over ranks"));
@@ -122,14 +131,16 @@ void list_plans(const std::vector<LibraryPlan>& plans) {
   }
 }
 
-void check_on_gpu(const Job& job, const Board& board, bool every_plan) {
+void check_on_gpu(const Job& job, const Board& board, bool every_plan, StageContext& context) {
   const auto device = make_planned_device(
-      board, {.deterministic = job.options.deterministic, .tf32 = job.options.tf32});
+      board, {.deterministic = job.options.deterministic,
+              .tf32 = job.options.tf32,
+              .engines = read_plan_file(job.options.plans, context.communicator)});
   const DType compute = activation_dtype(job.options, "", *device, Isa::baseline, Isa::baseline);
   Rehearsal rehearsal(job.configuration, job.views, compute, job.ranks, *device);
   rehearsal.step();
   const Needs needs = rehearsal.needs();
-  const std::vector<LibraryPlan> plans = device->plans();
+  const std::vector<LibraryPlan> plans = device->library_plans();
   const auto most = static_cast<double>(device->most_bytes());
   int64_t workspace = 0;
   int64_t own = 0;
@@ -171,11 +182,14 @@ ExitStatus check(const Arguments& arguments, StageContext& context) {
   const Job job{configuration, options, source.views(), samples, steps, ranks, source.buffer()};
   const std::string& device = arguments.value("device");
   if (const Board* board = find_board(device)) {
-    check_on_gpu(job, *board, arguments.given("plans"));
+    check_on_gpu(job, *board, arguments.given("plans"), context);
   } else {
     Job here = job;
     here.options.device = device;
-    check_here(here, context);
+    const std::string& plan_file = arguments.value("time-plans");
+    if (!plan_file.empty() && device != "cuda")
+      bad_input("--time-plans runs plans on the GPU at hand: give --device cuda with it");
+    check_here(here, plan_file, context);
   }
   return ExitStatus::finished;
 }

@@ -7,6 +7,7 @@
 #include "comm/agree.h"
 #include "comm/mpi.h"
 #include "data/hdf5.h"
+#include "stages/plan_file.h"
 #include "stages/versions.h"
 
 namespace lacuna {
@@ -57,20 +58,21 @@ DType activation_dtype(const TrainOptions& options, const std::string& before, c
   return wanted == "bf16" ? DType::bf16 : DType::f32;
 }
 
-Compute make_compute(const TrainOptions& options, StageContext& context,
-                     const std::string& before) {
+Compute make_compute(const TrainOptions& options, StageContext& context, const std::string& before,
+                     bool time_plans) {
   const int leader = context.session != nullptr ? context.session->node_leader() : 0;
   const Placement placement = find_placement(context.communicator, view_of_this_rank(leader));
   Compute compute;
   compute.threads = options.threads > 0 ? static_cast<int>(options.threads) : placement.threads;
   const std::string device = chosen_device(options, context);
   const Isa isa = most_used(options, placement.isa);
-  compute.device = agreed(context.communicator, [&] {
-    return make_device(device, compute.threads, isa,
-                       {.local_rank = placement.local_rank,
-                        .deterministic = options.deterministic,
-                        .tf32 = options.tf32});
-  });
+  const GpuOptions gpu{.local_rank = placement.local_rank,
+                       .deterministic = options.deterministic,
+                       .tf32 = options.tf32,
+                       .engines = read_plan_file(options.plans, context.communicator),
+                       .time_plans = time_plans};
+  compute.device =
+      agreed(context.communicator, [&] { return make_device(device, compute.threads, isa, gpu); });
   compute.dtype = activation_dtype(options, before, *compute.device, isa, placement.bf16_from);
   context.log.line(placement_line(placement), "; ", compute.device->description(),
                    compute.device->reads_host_memory() ? concat(", ", name_of(isa)) : "", ", ",

@@ -25,7 +25,8 @@ DType activation_dtype(const TrainOptions& options, const std::string& before, c
 
 // Collective. Says in one line where the ranks are. precision: "auto", "f32" or "bf16"; `before` is
 // that of the run which is continued, which "auto" keeps ("" for a new run).
+// `time_plans`: GpuOptions.
 Compute make_compute(const TrainOptions& options, StageContext& context,
-                     const std::string& before = "");
+                     const std::string& before = "", bool time_plans = false);
 
 }  // namespace lacuna

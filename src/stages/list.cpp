@@ -25,7 +25,7 @@ Option force(const std::string& what) {
 }  // namespace
 
 Syntax check_syntax() {
-  std::vector<std::string> devices = {"cpu"};
+  std::vector<std::string> devices = {"cpu", "cuda"};
   for (const Board& board : boards()) devices.emplace_back(board.name);
   return {
       .stage = "check",
@@ -36,10 +36,14 @@ Syntax check_syntax() {
           settings(),
           {.name = "device",
            .argument = join(devices, "|"),
-           .doc = "This machine's processor, or a GPU that need not be here.",
+           .doc = "This machine's processor or GPU (cuda), or a GPU that need not be here.",
            .default_value = "cpu",
            .choices = devices},
           {.name = "ranks", .argument = "P", .doc = "Ranks of the job.", .default_value = "1"},
+          {.name = "time-plans",
+           .argument = "FILE",
+           .doc = "With --device cuda, finds the fastest plans of cuDNN and writes them, for "
+                  "train.plans."},
           {.name = "plans", .argument = "", .doc = "Lists the plans of cuDNN too, by problem."}}};
 }
 

@@ -7,9 +7,7 @@
 
 namespace lacuna {
 
-Configuration load_configuration(const std::string& file, const Schema& schema,
-                                 const std::vector<std::string>& overrides,
-                                 Communicator& communicator) {
+std::string text_on_all_ranks(const std::string& file, Communicator& communicator) {
   const bool reads = communicator.rank() == 0;
   std::string text =
       agreed(communicator, [&] { return reads ? Configuration::read(file) : std::string(); });
@@ -17,6 +15,13 @@ Configuration load_configuration(const std::string& file, const Schema& schema,
   communicator.broadcast(&size, sizeof size, 0).wait();
   text.resize(static_cast<size_t>(size));
   communicator.broadcast(text.data(), text.size(), 0).wait();
+  return text;
+}
+
+Configuration load_configuration(const std::string& file, const Schema& schema,
+                                 const std::vector<std::string>& overrides,
+                                 Communicator& communicator) {
+  const std::string text = text_on_all_ranks(file, communicator);
   return agreed(communicator,
                 [&] { return Configuration::from_text(text, schema, file, overrides); });
 }

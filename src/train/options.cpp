@@ -35,6 +35,10 @@ std::vector<Key> train_keys() {
       key::boolean("train.deterministic", "true",
                    "On GPUs, use only algorithms that give the same bits in every run.")
           .execution(),
+      key::path("train.plans", "",
+                "On GPUs, a file of plans of cuDNN that lacuna check --time-plans has written; "
+                "otherwise, and for problems that are not in it, the library's heuristics.")
+          .execution(),
       key::one_of("train.instruction_set",
                   {"auto", "baseline", "avx2", "avx512", "avx512_bf16", "amx"}, "auto",
                   "The most that kernels use; auto: what the processors of all ranks have.")
@@ -76,6 +80,7 @@ TrainOptions train_options(const Configuration& c) {
           .precision = c.text("train.precision"),
           .tf32 = c.boolean("train.tf32"),
           .deterministic = c.boolean("train.deterministic"),
+          .plans = c.path("train.plans"),
           .instruction_set = c.text("train.instruction_set"),
           .threads = c.integer("train.threads"),
           .synchronise_statistics = c.is("train.statistics", "global"),

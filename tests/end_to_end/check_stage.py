@@ -45,6 +45,7 @@ class Check(support.EndToEndTest):
         for words, sentence in ((["--ranks", "0"], "--ranks is 0; it must be a whole number from 1 on"),
                                 (["--ranks", "9"], "less than one sample for each of the 9 ranks"),
                                 (["--device", "h10"], "did you mean h100?"),
+                                (["--time-plans", "p.tsv"], "give --device cuda with it"),
                                 (["--set", "data.files=none.h5"], "none.h5")):
             result = self.lacuna("check", "a.toml", *words)
             self.assertEqual(result.status, 2, result)

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "backend/cuda/uploads.h"
+#include "base/random.h"
 #include "kernels/cuda/context.h"
 #include "kernels/cuda/cudnn.h"
 #include "kernels/cuda/table.h"
@@ -52,6 +53,8 @@ class CudaDevice::Context final : public CudaContext {
         cudnn_(device.stream_.get(), {.device = device.number_,
                                       .deterministic = options.deterministic,
                                       .tf32 = options.tf32,
+                                      .engines = options.engines,
+                                      .time_plans = options.time_plans,
                                       .board = options.board,
                                       .plans_only = false}) {}
   // Kernels that use it follow each other on one stream, so one block serves them all.
@@ -84,8 +87,12 @@ std::string CudaDevice::description() const {
   cudaDeviceProp properties;
   cuda::check(cudaGetDeviceProperties(&properties, number_), "asking for the device's name");
   const size_t version = Cudnn::version();
+  const auto& engines = context_->cudnn().options().engines;
+  uint64_t hash = hash_name("");
+  for (const auto& [problem, engine] : engines) hash = hash_name(concat(hash, problem, engine));
   return concat("cuda device (", properties.name, ", cuDNN ", version / 10000, ".",
-                version / 100 % 100, ".", version % 100, ")");
+                version / 100 % 100, ".", version % 100,
+                engines.empty() ? "" : concat(", plans ", std::hex, hash), ")");
 }
 
 CudaDevice::~CudaDevice() { context_.reset(); }
@@ -188,5 +195,14 @@ Kernel CudaDevice::find(std::string_view operation, DType dtype) const {
 }
 
 KernelContext& CudaDevice::context() { return *context_; }
+
+std::vector<LibraryPlan> CudaDevice::library_plans() const { return plans_of(context_->cudnn()); }
+
+std::vector<LibraryPlan> plans_of(const Cudnn& cudnn) {
+  std::vector<LibraryPlan> all;
+  for (const CudnnPlan& plan : cudnn.plans())
+    all.push_back({plan.problem, plan.engine, plan.workspace, plan.candidates});
+  return all;
+}
 
 }  // namespace lacuna

@@ -11,6 +11,8 @@
 
 namespace lacuna {
 
+class Cudnn;  // kernels/cuda/cudnn.h
+
 class CudaDevice final : public Device {
  public:
   // Of the devices that this process sees (CUDA_VISIBLE_DEVICES), number local_rank modulo their count.
@@ -30,6 +32,7 @@ class CudaDevice final : public Device {
   Communicator* communicator(Communicator& host) override;
   Kernel find(std::string_view operation, DType dtype) const override;
   KernelContext& context() override;
+  std::vector<LibraryPlan> library_plans() const override;
   DType parameter_dtype() const override { return DType::f32; }
   Bf16 bf16(Isa) const override { return Bf16::faster; }
 
@@ -44,5 +47,8 @@ class CudaDevice final : public Device {
   std::map<Communicator*, std::unique_ptr<NcclCommunicator>> communicators_;
   std::unique_ptr<Context> context_;
 };
+
+// The library's plans as every device tells them.
+std::vector<LibraryPlan> plans_of(const Cudnn& cudnn);
 
 }  // namespace lacuna

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "backend/cuda/cuda_device.h"
 #include "backend/host_memory.h"
 #include "kernels/cuda/context.h"
 #include "kernels/cuda/cudnn.h"
@@ -15,6 +16,7 @@ class PlanningDevice::Context final : public CudaContext {
       : device_(device),
         cudnn_(nullptr, {.deterministic = options.deterministic,
                          .tf32 = options.tf32,
+                         .engines = options.engines,
                          .board = options.board,
                          .plans_only = true}) {}
   void* scratch(size_t bytes) override {
@@ -83,11 +85,8 @@ Kernel PlanningDevice::find(std::string_view operation, DType dtype) const {
 
 KernelContext& PlanningDevice::context() { return *context_; }
 
-std::vector<LibraryPlan> PlanningDevice::plans() const {
-  std::vector<LibraryPlan> all;
-  for (const CudnnPlan& plan : context_->cudnn().plans())
-    all.push_back({plan.problem, plan.engine, plan.workspace, plan.candidates});
-  return all;
+std::vector<LibraryPlan> PlanningDevice::library_plans() const {
+  return plans_of(context_->cudnn());
 }
 
 std::string PlanningDevice::description() const {

@@ -31,7 +31,7 @@ class PlanningDevice final : public PlannedDevice {
   Bf16 bf16(Isa) const override { return Bf16::faster; }
 
   size_t most_bytes() const override { return most_bytes_; }
-  std::vector<LibraryPlan> plans() const override;
+  std::vector<LibraryPlan> library_plans() const override;
 
  private:
   class Context;

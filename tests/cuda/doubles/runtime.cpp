@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
@@ -546,6 +547,23 @@ cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, int* status, unsigned 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   *event = new CUevent_st;
   (*event)->device = device_now;
+  return cudaSuccess;
+}
+cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, 0); }
+
+namespace {
+std::atomic<int> synchronisations = 0;
+}
+cudaError_t cudaDeviceSynchronize() {
+  forbid_capture("cudaDeviceSynchronize");
+  run_all(all_devices()[static_cast<size_t>(device_now)]);
+  ++synchronisations;
+  return cudaSuccess;
+}
+// Work takes no time here; what is measured after more synchronisations of the device took less.
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to) {
+  if (from->completed == 0 || to->completed == 0) return cudaErrorNotReady;
+  *milliseconds = 1e6f / static_cast<float>(1 + synchronisations);
   return cudaSuccess;
 }
 // Allowed before the event is reached: its resources go when it is.

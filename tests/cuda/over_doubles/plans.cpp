@@ -63,7 +63,7 @@ std::vector<std::string> lines_of(const Board& board) {
     Rehearsal(training.configuration, views_of(training), DType::bf16, 1, device).step();
     lines.push_back(
         concat(board.name, "\t", training.name, "\tmemory\t", device.most_bytes(), "\t"));
-    for (const LibraryPlan& plan : device.plans()) {
+    for (const LibraryPlan& plan : device.library_plans()) {
       INFO(plan.problem);
       CHECK(!plan.engine.empty());  // whatever the library's version
       plans[plan.problem] = plan;

@@ -98,8 +98,13 @@ double seconds_of_step(Rehearsal& rehearsal) {
   return seconds[seconds.size() / 2];
 }
 
+[[noreturn]] void refuse_to_time() {
+  bad_input("--time-plans runs plans on the GPU at hand: give --device cuda with it");
+}
+
 void check_here(const Job& job, const std::string& plan_file, StageContext& context) {
   const Compute compute = make_compute(job.options, context, "", !plan_file.empty());
+  if (!plan_file.empty() && compute.device->reads_host_memory()) refuse_to_time();
   Rehearsal rehearsal(job.configuration, job.views, compute.dtype, job.ranks, *compute.device);
   for (int i = 0; i < warm_steps(compute); ++i) rehearsal.step();
   const double seconds = seconds_of_step(rehearsal);
@@ -182,13 +187,12 @@ ExitStatus check(const Arguments& arguments, StageContext& context) {
   const Job job{configuration, options, source.views(), samples, steps, ranks, source.buffer()};
   const std::string& device = arguments.value("device");
   if (const Board* board = find_board(device)) {
+    if (arguments.given("time-plans")) refuse_to_time();
     check_on_gpu(job, *board, arguments.given("plans"), context);
   } else {
     Job here = job;
     here.options.device = device;
     const std::string& plan_file = arguments.value("time-plans");
-    if (!plan_file.empty() && device != "cuda")
-      bad_input("--time-plans runs plans on the GPU at hand: give --device cuda with it");
     check_here(here, plan_file, context);
   }
   return ExitStatus::finished;

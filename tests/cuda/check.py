@@ -1,7 +1,9 @@
 """lacuna check --device: memory and plans of a job on GPUs that are not here, from the same plans as in the tables."""
 
 import re
+import statistics
 import subprocess
+import time
 
 import support
 
@@ -13,6 +15,22 @@ class GpuTests(support.EndToEndTest):
         for name in ("cuda device in bfloat16 agrees", "cuda: every objective trains a ResNet", "SimCLR agrees with PyTorch",
                      "nccl: collectives"):
             self.assertIn(name, listed)
+
+
+class StartUp(support.EndToEndTest):
+    def test_looking_for_a_gpu_takes_less_than_a_tenth_of_a_second(self):
+        support.write_images(self.path("data.h5"), samples=16)
+        support.write_experiment(self.path("a.toml"))
+        seconds = {"auto": [], "cpu": []}
+        for _ in range(7):
+            for device, found in seconds.items():
+                started = time.perf_counter()
+                self.succeeds("pretrain", "a.toml", "--run", "run", "--force", "--set", "train.max_steps=1",
+                              f"train.device={device}", env={"CUDA_VISIBLE_DEVICES": ""})
+                found.append(time.perf_counter() - started)
+        medians = {device: statistics.median(found) for device, found in seconds.items()}
+        print(f"start-up and one step: auto {medians['auto']:.3f} s, cpu {medians['cpu']:.3f} s")
+        self.assertLess(medians["auto"] - medians["cpu"], 0.1)
 
 
 class CheckOnGpu(support.EndToEndTest):

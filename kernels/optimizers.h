@@ -1,6 +1,6 @@
 // Updates of many tensors in one call. P: the parameter type. n tensors g_i P [..] are the
-// gradients (summed over ranks); `rate` is the learning rate, `clip` a factor on every gradient;
-// all scalars are f64 [].
+// gradients (summed over ranks); `rate` is the learning rate, `clip` a factor on every gradient (0: no
+// target changes, whatever the gradients are); all scalars are f64 [].
 //
 //   sgd_update                                                           (Sgd)
 //     in   g_0 … g_{n-1}, rate, clip           targets  w_0 …, v_0 …
@@ -18,7 +18,8 @@
 //     in   x_0 … x_{n-1} P, momentum           targets  t_0 …
 //     t = momentum t + (1 - momentum) x
 //   clip_factor (not an update)                                          (ClipFactor)
-//     in   squared_norm f64 []                 out  f64 [] = min(1, limit / (norm + 1e-6))
+//     in   squared_norm, unscale f64 []        out  f64 []
+//     norm = unscale sqrt(squared_norm);  unscale min(1, limit / (norm + 1e-6)), or 0 where norm is no number
 #pragma once
 
 #include <cstdint>
@@ -39,7 +40,7 @@ struct AdamW {
 };
 
 struct ClipFactor {
-  double limit;
+  double limit;  // may be infinity
 };
 
 }  // namespace lacuna

@@ -170,6 +170,7 @@ std::vector<float> trust_factors(const Tensors& t, const Lars& lars, double clip
 void sgd_update(const Call& call) {
   const auto sgd = call.attributes.as<Sgd>();
   const Tensors t(call, call.in.size() - 2);
+  if (t.scalar(1) == 0) return;
   const MomentumStep step{as_float(t.scalar(1)), as_float(sgd.decay), as_float(sgd.momentum),
                           as_float(t.scalar(0)), 1};
   const auto update = HWY_DYNAMIC_DISPATCH(momentum_stretch);
@@ -181,6 +182,7 @@ void sgd_update(const Call& call) {
 void lars_update(const Call& call) {
   const auto lars = call.attributes.as<Lars>();
   const Tensors t(call, call.in.size() - 2);
+  if (t.scalar(1) == 0) return;
   const std::vector<float> trust =
       lars.adapt ? trust_factors(t, lars, t.scalar(1)) : std::vector<float>(t.n, 1.0f);
   const auto update = HWY_DYNAMIC_DISPATCH(momentum_stretch);
@@ -194,6 +196,7 @@ void lars_update(const Call& call) {
 void adamw_update(const Call& call) {
   const auto adam = call.attributes.as<AdamW>();
   const Tensors t(call, call.in.size() - 4);
+  if (t.scalar(1) == 0) return;
   const double rate = t.scalar(0);
   AdamWStep step;
   step.clip = as_float(t.scalar(1));
@@ -222,8 +225,10 @@ void ema_update(const Call& call) {
 
 void clip_factor(const Call& call) {
   const double limit = call.attributes.as<ClipFactor>().limit;
-  const double norm = std::sqrt(*call.in[0].as<double>());
-  *call.out[0].as<double>() = std::min(1.0, limit / (norm + 1e-6));
+  const double unscale = *call.in[1].as<double>();
+  const double norm = unscale * std::sqrt(*call.in[0].as<double>());
+  *call.out[0].as<double>() =
+      std::isfinite(norm) ? unscale * std::min(1.0, limit / (norm + 1e-6)) : 0;
 }
 
 }  // namespace lacuna::cpu

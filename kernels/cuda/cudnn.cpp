@@ -27,8 +27,10 @@ using GraphTensor = std::shared_ptr<fe::graph::Tensor_attributes>;
 using Sizes = std::vector<int64_t>;
 
 fe::DataType_t type_of(DType dtype) {
-  LACUNA_CHECK(dtype == DType::f32 || dtype == DType::bf16, name_of(dtype));
-  return dtype == DType::bf16 ? fe::DataType_t::BFLOAT16 : fe::DataType_t::FLOAT;
+  if (dtype == DType::bf16) return fe::DataType_t::BFLOAT16;
+  if (dtype == DType::f16) return fe::DataType_t::HALF;
+  LACUNA_CHECK(dtype == DType::f32, name_of(dtype));
+  return fe::DataType_t::FLOAT;
 }
 
 [[noreturn]] void refuse(const std::string& problem, const std::string& reason) {
@@ -297,7 +299,7 @@ Sizes contiguous(const Sizes& sizes) {
   return strides;
 }
 
-// ---- Convolution. The library's fast engines want channels in multiples of 8 bf16 elements and filters
+// ---- Convolution. The library's fast engines want channels in multiples of 8 elements of 16 bits and filters
 // with the channels innermost: where operands are not so, they are brought into this form in scratch.
 
 struct ConvolutionProblem {
@@ -310,7 +312,7 @@ struct ConvolutionProblem {
   Sizes stride, padding, dilation;
 
   ConvolutionProblem(const Convolution& s, DType dtype) : sizes(s), type(dtype) {
-    const int64_t multiple = dtype == DType::bf16 ? 8 : 1;
+    const int64_t multiple = size_of(dtype) == 2 ? 8 : 1;
     const auto padded = [&](int64_t n) { return (n + multiple - 1) / multiple * multiple; };
     c = padded(s.in_channels);
     k = padded(s.out_channels);
@@ -737,13 +739,15 @@ namespace {
 // ---- Attention on packed queries, keys and values.
 
 struct AttentionProblem {
+  DType type;
   int64_t b, l, h, d;
   double scale;
   Sizes heads, packed, rows,
       lse;  // sizes [B, H, L, D] and their strides in qkv and in y; lse's sizes
 
   AttentionProblem(const View& qkv, const Attention& attributes)
-      : b(qkv.shape[0]),
+      : type(qkv.dtype),
+        b(qkv.shape[0]),
         l(qkv.shape[1]),
         h(attributes.heads),
         d(qkv.shape[2] / (3 * attributes.heads)),
@@ -753,13 +757,14 @@ struct AttentionProblem {
         rows{l * h * d, d, h * d, 1},
         lse{b, h, l, 1} {}
   std::string text(const char* operation) const {
-    return concat(operation, " bf16 b ", b, " h ", h, " l ", l, " d ", d, " scale ", scale);
+    return concat(operation, " ", name_of(type), " b ", b, " h ", h, " l ", l, " d ", d, " scale ",
+                  scale);
   }
 };
 
 // Queries, keys and values of packed rows: one behind the other in each token.
 const void* section(const void* packed, const AttentionProblem& p, int64_t which) {
-  return static_cast<const char*>(packed) + bytes_of(DType::bf16, which * p.h * p.d);
+  return static_cast<const char*>(packed) + bytes_of(p.type, which * p.h * p.d);
 }
 
 }  // namespace
@@ -767,15 +772,15 @@ const void* section(const void* packed, const AttentionProblem& p, int64_t which
 void attention(const Call& call) {
   const AttentionProblem p(call.in[0], call.attributes.as<Attention>());
   if (call.in[0].count() == 0 || !all_aligned(call)) return cuda::attention(call);
-  Plan* plan = library(call).find(p.text("attention"), DType::bf16, [&](Graph& graph) {
+  Plan* plan = library(call).find(p.text("attention"), p.type, [&](Graph& graph) {
     const auto packed = [&](int64_t number) {
-      return tensor(graph, number, DType::bf16, p.heads, p.packed);
+      return tensor(graph, number, p.type, p.heads, p.packed);
     };
     const auto [y, lse] =
         graph.sdpa(packed(1), packed(2), packed(3),
                    fe::graph::SDPA_attributes().set_generate_stats(true).set_attn_scale(
                        static_cast<float>(p.scale)));
-    set_output(y, 4, DType::bf16, p.heads, p.rows);
+    set_output(y, 4, p.type, p.heads, p.rows);
     set_output(lse, 5, DType::f32, p.lse, contiguous(p.lse));
   });
   if (plan == nullptr) return cuda::attention(call);
@@ -790,20 +795,20 @@ void attention_gradient(const Call& call) {
   const AttentionProblem p(call.in[1], call.attributes.as<Attention>());
   if (call.in[1].count() == 0 || !all_aligned(call)) return cuda::attention_gradient(call);
   const bool deterministic = context(call).cudnn().options().deterministic;
-  Plan* plan = library(call).find(p.text("attention_gradient"), DType::bf16, [&](Graph& graph) {
+  Plan* plan = library(call).find(p.text("attention_gradient"), p.type, [&](Graph& graph) {
     const auto packed = [&](int64_t number) {
-      return tensor(graph, number, DType::bf16, p.heads, p.packed);
+      return tensor(graph, number, p.type, p.heads, p.packed);
     };
     const auto [dq, dk, dv] = graph.sdpa_backward(
-        packed(1), packed(2), packed(3), tensor(graph, 4, DType::bf16, p.heads, p.rows),
-        tensor(graph, 5, DType::bf16, p.heads, p.rows),
+        packed(1), packed(2), packed(3), tensor(graph, 4, p.type, p.heads, p.rows),
+        tensor(graph, 5, p.type, p.heads, p.rows),
         tensor(graph, 6, DType::f32, p.lse, contiguous(p.lse)),
         fe::graph::SDPA_backward_attributes()
             .set_attn_scale(static_cast<float>(p.scale))
             .set_deterministic_algorithm(deterministic));
     int64_t number = 7;
     for (const GraphTensor& gradient : {dq, dk, dv})
-      set_output(gradient, number++, DType::bf16, p.heads, p.packed);
+      set_output(gradient, number++, p.type, p.heads, p.packed);
   });
   if (plan == nullptr) return cuda::attention_gradient(call);
   const void* qkv = call.in[1].data;
@@ -824,21 +829,32 @@ using enum DType;
 constexpr std::array library_table = {
     KernelEntry{"convolution", f32, cuda::library::convolution},
     KernelEntry{"convolution", bf16, cuda::library::convolution},
+    KernelEntry{"convolution", f16, cuda::library::convolution},
     KernelEntry{"convolution_data_gradient", f32, cuda::library::convolution_data_gradient},
     KernelEntry{"convolution_data_gradient", bf16, cuda::library::convolution_data_gradient},
+    KernelEntry{"convolution_data_gradient", f16, cuda::library::convolution_data_gradient},
     KernelEntry{"convolution_weight_gradient", f32, cuda::library::convolution_weight_gradient},
     KernelEntry{"convolution_weight_gradient", bf16, cuda::library::convolution_weight_gradient},
+    KernelEntry{"convolution_weight_gradient", f16, cuda::library::convolution_weight_gradient},
     KernelEntry{"matrix_product", f32, cuda::library::matrix_product},
     KernelEntry{"matrix_product", bf16, cuda::library::matrix_product},
+    KernelEntry{"matrix_product", f16, cuda::library::matrix_product},
     KernelEntry{"product_added", bf16, cuda::library::product_added},
+    KernelEntry{"product_added", f16, cuda::library::product_added},
     KernelEntry{"product_gelu", bf16, cuda::library::product_gelu},
+    KernelEntry{"product_gelu", f16, cuda::library::product_gelu},
     KernelEntry{"product_gelu_gradient", bf16, cuda::library::product_gelu_gradient},
+    KernelEntry{"product_gelu_gradient", f16, cuda::library::product_gelu_gradient},
     KernelEntry{"layer_norm", f32, cuda::library::layer_norm},
     KernelEntry{"layer_norm", bf16, cuda::library::layer_norm},
+    KernelEntry{"layer_norm", f16, cuda::library::layer_norm},
     KernelEntry{"layer_norm_gradient", f32, cuda::library::layer_norm_gradient},
     KernelEntry{"layer_norm_gradient", bf16, cuda::library::layer_norm_gradient},
+    KernelEntry{"layer_norm_gradient", f16, cuda::library::layer_norm_gradient},
     KernelEntry{"attention", bf16, cuda::library::attention},
+    KernelEntry{"attention", f16, cuda::library::attention},
     KernelEntry{"attention_gradient", bf16, cuda::library::attention_gradient},
+    KernelEntry{"attention_gradient", f16, cuda::library::attention_gradient},
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cuda_bf16.h>
+#include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
 #include <algorithm>
@@ -79,8 +80,10 @@ struct GridCursor {
 
 // Element types: what tensors hold, and the float that is computed with.
 using Bf16 = __nv_bfloat16;
+using Half = __half;
 __device__ inline float to_float(float x) { return x; }
 __device__ inline float to_float(Bf16 x) { return __bfloat162float(x); }
+__device__ inline float to_float(Half x) { return __half2float(x); }
 template <typename T>
 __device__ T from_float(float x);
 template <>
@@ -90,6 +93,10 @@ __device__ inline float from_float<float>(float x) {
 template <>
 __device__ inline Bf16 from_float<Bf16>(float x) {
   return __float2bfloat16_rn(x);
+}
+template <>
+__device__ inline Half from_float<Half>(float x) {
+  return __float2half_rn(x);
 }
 
 // 16 bytes that are read and written by one instruction.
@@ -112,6 +119,8 @@ template <typename F>
 void with_float(DType dtype, F f) {
   if (dtype == DType::bf16) {
     f(Bf16{});
+  } else if (dtype == DType::f16) {
+    f(Half{});
   } else {
     LACUNA_CHECK(dtype == DType::f32, name_of(dtype));
     f(float{});

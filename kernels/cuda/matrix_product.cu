@@ -96,29 +96,29 @@ __device__ inline void multiply(const Panel<tile_rows>& a, const Panel<tile_colu
   }
 }
 
-// f32 or bf16 in memory; which, the kernel learns when it runs.
+// f32, or the 16 bits of the first operand; which, the kernel learns when it runs.
+template <typename Narrow>
 struct Floats {
   void* data = nullptr;
-  bool is_bf16 = false;
+  bool is_narrow = false;
   Floats() = default;
-  explicit Floats(const View& view) : data(view.data), is_bf16(view.dtype == DType::bf16) {
-    LACUNA_CHECK(is_bf16 || view.dtype == DType::f32, name_of(view.dtype));
-  }
+  explicit Floats(const View& view) : data(view.data), is_narrow(view.dtype != DType::f32) {}
   __device__ float get(int64_t i) const {
-    return is_bf16 ? to_float(static_cast<const Bf16*>(data)[i])
-                   : static_cast<const float*>(data)[i];
+    return is_narrow ? to_float(static_cast<const Narrow*>(data)[i])
+                     : static_cast<const float*>(data)[i];
   }
   __device__ void set(int64_t i, float x) const {
-    if (is_bf16) {
-      static_cast<Bf16*>(data)[i] = from_float<Bf16>(x);
+    if (is_narrow) {
+      static_cast<Narrow*>(data)[i] = from_float<Narrow>(x);
     } else {
       static_cast<float*>(data)[i] = x;
     }
   }
 };
 
+template <typename Narrow>
 struct Result {
-  Floats y, bias;
+  Floats<Narrow> y, bias;
   __device__ void set(int64_t element, int64_t column, float sum) const {
     y.set(element, bias.data == nullptr ? sum : sum + bias.get(column));
   }
@@ -127,7 +127,7 @@ struct Result {
 // Block (x, y): tile x of the product; part y of its terms, to parts[y] [M, N], or all, to the result.
 template <typename A, typename B>
 __global__ void __launch_bounds__(block_size, 2)
-    product_kernel(Operand<A> a, Operand<B> b, float* parts, Result result) {
+    product_kernel(Operand<A> a, Operand<B> b, float* parts, Result<A> result) {
   alignas(16) __shared__ Panel<tile_rows> panel_a[2];
   alignas(16) __shared__ Panel<tile_columns> panel_b[2];
   const int64_t tiles = (b.rows + tile_columns - 1) / tile_columns;
@@ -173,9 +173,10 @@ __global__ void __launch_bounds__(block_size, 2)
   }
 }
 
+template <typename Narrow>
 __global__ void __launch_bounds__(block_size)
     add_parts_kernel(const float* parts, int64_t part_count, int64_t count, int64_t columns,
-                     Result result) {
+                     Result<Narrow> result) {
   for (GridCursor at(columns); at.element < count; at.next()) {
     float sum = 0;
     for (int64_t part = 0; part < part_count; ++part) sum += parts[part * count + at.element];
@@ -187,7 +188,7 @@ template <typename A, typename B>
 void launch_product(const Call& call, const MatrixProduct& p) {
   const Operand<A> a(call.in[0], p.m, p.k, p.transpose_a != 0);
   const Operand<B> b(call.in[1], p.n, p.k, p.transpose_b == 0);
-  const Result result{Floats(call.out[0]), p.bias ? Floats(call.in[2]) : Floats()};
+  const Result<A> result{Floats<A>(call.out[0]), p.bias ? Floats<A>(call.in[2]) : Floats<A>()};
   const int64_t tiles =
       (p.m + tile_rows - 1) / tile_rows * ((p.n + tile_columns - 1) / tile_columns);
   const int64_t part_count = (p.k + part_size - 1) / part_size;
@@ -203,7 +204,7 @@ void launch_product(const Call& call, const MatrixProduct& p) {
   launch_grid(call, "matrix_product",
               dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(part_count)),
               product_kernel<A, B>, a, b, parts, result);
-  launch(call, "matrix_product", count, add_parts_kernel, static_cast<const float*>(parts),
+  launch(call, "matrix_product", count, add_parts_kernel<A>, static_cast<const float*>(parts),
          part_count, count, p.n, result);
 }
 
@@ -232,12 +233,14 @@ struct WriteSum {
 
 void matrix_product(const Call& call) {
   const auto p = call.attributes.as<MatrixProduct>();
-  if (call.in[0].dtype == DType::f32) {
-    LACUNA_CHECK(call.in[1].dtype == DType::f32, name_of(call.in[1].dtype));
-    return launch_product<float, float>(call, p);
-  }
-  LACUNA_CHECK(call.in[0].dtype == DType::bf16, name_of(call.in[0].dtype));
-  with_float(call.in[1].dtype, [&](auto type) { launch_product<Bf16, decltype(type)>(call, p); });
+  const DType dtype = call.in[0].dtype;
+  for (const View& other : {call.in[1], p.bias ? call.in[2] : call.in[1], call.out[0]})
+    LACUNA_CHECK(other.dtype == dtype || other.dtype == DType::f32, name_of(other.dtype));
+  with_float(dtype, [&](auto type) {
+    using A = decltype(type);
+    if (call.in[1].dtype == dtype) return launch_product<A, A>(call, p);
+    launch_product<A, float>(call, p);
+  });
 }
 
 void column_sum(const Call& call) {

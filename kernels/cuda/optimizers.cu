@@ -35,6 +35,7 @@ struct MomentumStep {
     return fmaf(weight, decay, clip * gradient);
   }
   __device__ void operator()(float (&x)[kinds]) const {
+    if (clip == 0) return;
     x[2] = fmaf(x[2], momentum, trust * decayed(x[0], x[1]));
     x[1] = fmaf(-rate, x[2], x[1]);
   }
@@ -59,6 +60,7 @@ struct AdamWStep {
         step(static_cast<float>(*o.rate / *o.c1)),
         correction(static_cast<float>(1 / *o.c2)) {}
   __device__ void operator()(float (&x)[kinds]) const {
+    if (clip == 0) return;
     const float gradient = clip * x[0];
     x[2] = fmaf(x[2], beta1, rest1 * gradient);
     x[3] = fmaf(x[3], beta2, rest2 * gradient * gradient);
@@ -189,10 +191,11 @@ __global__ void __launch_bounds__(block_size)
   }
 }
 
-__global__ void clip_factor_kernel(const double* squared_norm, double limit, double* factor) {
+__global__ void clip_factor_kernel(const double* squared_norm, const double* unscale, double limit,
+                                   double* factor) {
   if (first_of_grid() != 0) return;
-  const double of_norm = limit / (sqrt(*squared_norm) + 1e-6);
-  *factor = of_norm > 1 ? 1 : of_norm;  // NaN stays NaN
+  const double norm = *unscale * sqrt(*squared_norm);
+  *factor = norm < HUGE_VAL ? *unscale * fmin(1.0, limit / (norm + 1e-6)) : 0;
 }
 
 }  // namespace
@@ -234,7 +237,7 @@ void ema_update(const Call& call) {
 }
 
 void clip_factor(const Call& call) {
-  launch(call, "clip_factor", 1, clip_factor_kernel, input<double>(call, 0),
+  launch(call, "clip_factor", 1, clip_factor_kernel, input<double>(call, 0), input<double>(call, 1),
          call.attributes.as<ClipFactor>().limit, output<double>(call));
 }
 

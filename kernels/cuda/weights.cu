@@ -114,10 +114,17 @@ __global__ void __launch_bounds__(block_size)
   }
 }
 
-// Calls f(From{}, To{}).
+// Calls f(From{}, To{}): at least one of them is f32, or both are the same.
 template <typename F>
 void with_floats(DType from, DType to, F f) {
-  with_float(from, [&](auto x) { with_float(to, [&](auto y) { f(x, y); }); });
+  LACUNA_CHECK(from == to || from == DType::f32 || to == DType::f32, name_of(from), name_of(to));
+  with_float(from, [&](auto x) {
+    with_float(to, [&](auto y) {
+      using From = decltype(x);
+      using To = decltype(y);
+      if constexpr (sizeof(From) != sizeof(To) || std::is_same_v<From, To>) f(x, y);
+    });
+  });
 }
 
 struct Matrix {

@@ -25,6 +25,7 @@ void sgd_update(const Call& call) {
   const size_t n = call.out.size() / 2;
   const double rate = value(call, n, 0);
   const double clip = value(call, n, 1);
+  if (clip == 0) return;
   for (size_t t = 0; t < n; ++t) {
     const double* g = call.in[t].as<double>();
     double* w = call.out[t].as<double>();
@@ -41,6 +42,7 @@ void lars_update(const Call& call) {
   const size_t n = call.out.size() / 2;
   const double rate = value(call, n, 0);
   const double clip = value(call, n, 1);
+  if (clip == 0) return;
   for (size_t t = 0; t < n; ++t) {
     const double* g = call.in[t].as<double>();
     double* w = call.out[t].as<double>();
@@ -62,6 +64,7 @@ void adamw_update(const Call& call) {
   const size_t n = call.out.size() / 3;
   const double rate = value(call, n, 0);
   const double clip = value(call, n, 1);
+  if (clip == 0) return;
   const double c1 = value(call, n, 2);
   const double c2 = value(call, n, 3);
   for (size_t t = 0; t < n; ++t) {
@@ -92,8 +95,10 @@ void ema_update(const Call& call) {
 
 void clip_factor(const Call& call) {
   const double limit = call.attributes.as<ClipFactor>().limit;
-  const double length = std::sqrt(*call.in[0].as<double>());
-  *call.out[0].as<double>() = std::min(1.0, limit / (length + 1e-6));
+  const double unscale = *call.in[1].as<double>();
+  const double length = unscale * std::sqrt(*call.in[0].as<double>());
+  *call.out[0].as<double>() =
+      std::isfinite(length) ? unscale * std::min(1.0, limit / (length + 1e-6)) : 0;
 }
 
 }  // namespace lacuna::reference

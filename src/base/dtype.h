@@ -60,11 +60,49 @@ struct BFloat16 {
   }
 };
 
+// IEEE half precision in memory, rounded to nearest even.
+struct Float16 {
+  uint16_t bits = 0;
+  Float16() = default;
+  explicit Float16(float value) {
+    uint32_t u;
+    std::memcpy(&u, &value, 4);
+    const auto sign = static_cast<uint16_t>(u >> 16 & 0x8000u);
+    u &= 0x7fffffffu;
+    if (u > 0x7f800000u) {  // NaN
+      bits = static_cast<uint16_t>(sign | 0x7e00u);
+    } else if (u >= 0x477ff000u) {  // rounds to 65536 or beyond: infinity
+      bits = static_cast<uint16_t>(sign | 0x7c00u);
+    } else if (
+        u <
+        0x38800000u) {  // below 2^-14: multiples of 2^-24, which adding 0.5 leaves in the last bits
+      float shifted;
+      std::memcpy(&shifted, &u, 4);
+      shifted += 0.5f;
+      std::memcpy(&u, &shifted, 4);
+      bits = static_cast<uint16_t>(sign | (u - 0x3f000000u));
+    } else {
+      bits = static_cast<uint16_t>(sign | ((u - 0x38000000u + 0xfffu + (u >> 13 & 1u)) >> 13));
+    }
+  }
+  explicit operator float() const {
+    const uint32_t exponent = bits >> 10 & 0x1fu;
+    const uint32_t mantissa = bits & 0x3ffu;
+    const float sign = (bits & 0x8000u) != 0 ? -1.f : 1.f;
+    if (exponent == 0) return sign * static_cast<float>(mantissa) * 0x1p-24f;
+    const uint32_t u = (exponent == 31 ? 255u : exponent + 112u) << 23 | mantissa << 13;
+    float value;
+    std::memcpy(&value, &u, 4);
+    return sign * value;
+  }
+};
+
 template <typename T>
 struct dtype_of_type;
 template <> struct dtype_of_type<double> { static constexpr DType value = DType::f64; };
 template <> struct dtype_of_type<float> { static constexpr DType value = DType::f32; };
 template <> struct dtype_of_type<BFloat16> { static constexpr DType value = DType::bf16; };
+template <> struct dtype_of_type<Float16> { static constexpr DType value = DType::f16; };
 template <> struct dtype_of_type<int64_t> { static constexpr DType value = DType::i64; };
 template <> struct dtype_of_type<int32_t> { static constexpr DType value = DType::i32; };
 template <> struct dtype_of_type<uint16_t> { static constexpr DType value = DType::u16; };

@@ -224,16 +224,4 @@ int64_t first_not_finite(const void* data, int64_t count, DType dtype) {
   }
 }
 
-float half_to_float(uint16_t bits) {
-  const uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
-  const uint32_t exponent = (bits >> 10) & 0x1fu;
-  const uint32_t mantissa = bits & 0x3ffu;
-  if (exponent == 0) {  // zero, or below the smallest normal number: mantissa * 2^-24
-    const float value = static_cast<float>(mantissa) * 0x1p-24f;
-    return sign != 0 ? -value : value;
-  }
-  const uint32_t full = exponent == 31 ? 255u : exponent + 112u;
-  return std::bit_cast<float>(sign | full << 23 | mantissa << 13);
-}
-
 }  // namespace lacuna

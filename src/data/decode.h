@@ -38,9 +38,6 @@ void swap_bytes(void* data, size_t count, size_t element_size);
 // Index of the first NaN or infinity, or -1; for integers always -1.
 int64_t first_not_finite(const void* data, int64_t count, DType dtype);
 
-// IEEE 754 binary16 to float.
-float half_to_float(uint16_t bits);
-
 // HDF5's Fletcher checksum: words of 16 bits, the first byte the higher one.
 uint32_t fletcher32(std::span<const std::byte> data);
 

@@ -78,8 +78,8 @@ void Interpretation::floats(const void* stored, float* to) const {
     case DType::f64:
       return convert(static_cast<const double*>(stored), to, map);
     case DType::f16:
-      return convert(static_cast<const uint16_t*>(stored), to,
-                     [&](uint16_t x) { return map(half_to_float(x)); });
+      return convert(static_cast<const Float16*>(stored), to,
+                     [&](Float16 x) { return map(static_cast<float>(x)); });
     case DType::bf16:
       return convert(static_cast<const BFloat16*>(stored), to,
                      [&](BFloat16 x) { return map(static_cast<float>(x)); });
@@ -103,7 +103,7 @@ double element_value(const void* data, int64_t index, DType dtype) {
     case DType::f64:
       return static_cast<const double*>(data)[index];
     case DType::f16:
-      return static_cast<double>(half_to_float(static_cast<const uint16_t*>(data)[index]));
+      return static_cast<double>(static_cast<float>(static_cast<const Float16*>(data)[index]));
     case DType::bf16:
       return static_cast<double>(static_cast<float>(static_cast<const BFloat16*>(data)[index]));
   }

@@ -64,10 +64,11 @@ Update ema_update(const Tensors& x, const States& targets, const Tensor& momentu
   return update(ema_update_operation, x, {targets}, {momentum}, {});
 }
 
-Tensor clip_factor(const Tensor& squared_norm, double limit) {
+Tensor clip_factor(const Tensor& squared_norm, const Tensor& unscale, double limit) {
   check_scalar(squared_norm);
+  check_scalar(unscale);
   LACUNA_CHECK(limit > 0, "clipping to ", limit);
-  return record_one(clip_factor_operation, {squared_norm}, {DType::f64, Shape{}},
+  return record_one(clip_factor_operation, {squared_norm, unscale}, {DType::f64, Shape{}},
                     ClipFactor{limit});
 }
 

@@ -1,7 +1,7 @@
 // Changes of State after a step: optimizers and moving averages, each for any number of tensors in
 // one call; formulas and papers in kernels/optimizers.h. gradients[i], weights[i] and the
 // optimizer's tensors [i] have one shape and the parameter type P. `rate` (learning rate) and
-// `clip` (a factor on every gradient) are f64 []. Deterministic. What does not fit is a broken rule
+// `clip` (a factor on every gradient; 0: nothing changes) are f64 []. Deterministic. What does not fit is a broken rule
 // of the caller.
 #pragma once
 
@@ -32,9 +32,10 @@ Update adamw_update(const std::vector<Tensor>& gradients, const States& weights,
 // after the optimizer's update it is read as that left it.
 Update ema_update(const std::vector<Tensor>& x, const States& targets, const Tensor& momentum);
 
-// min(1, limit / (norm + 1e-6)): the factor that clips gradients of this squared norm, f64 [] like
-// it (see squared_norm). No gradient. limit > 0.
-Tensor clip_factor(const Tensor& squared_norm, double limit);
+// The factor, f64 [], on gradients of this squared norm (see squared_norm) that brings them back by
+// `unscale`, f64 [], and then clips them: unscale min(1, limit / (unscale norm + 1e-6)), or 0 where the norm is
+// no finite number. No gradient. limit > 0, and infinity clips nothing.
+Tensor clip_factor(const Tensor& squared_norm, const Tensor& unscale, double limit);
 
 extern const Operation sgd_update_operation;
 extern const Operation lars_update_operation;

@@ -26,6 +26,20 @@ Isa most_used(const TrainOptions& options, Isa least) {
   return wanted;
 }
 
+// As train.precision names it.
+std::string precision_of(DType compute) {
+  switch (compute) {
+    case DType::f64:
+      return "f64";
+    case DType::bf16:
+      return "bf16";
+    case DType::f16:
+      return "f16";
+    default:
+      return "f32";
+  }
+}
+
 // The same on every rank: the fastest that all have.
 std::string chosen_device(const TrainOptions& options, StageContext& context) {
   if (options.device != "auto") return options.device;
@@ -50,11 +64,18 @@ DType activation_dtype(const TrainOptions& options, const std::string& before, c
   std::string wanted = options.precision;
   if (wanted == "auto" && !before.empty()) wanted = before;
   if (wanted == "auto") wanted = bf16 == Device::Bf16::faster ? "bf16" : "f32";
+  if (wanted == "f16" && device.find("matrix_product", DType::f16) == nullptr) {
+    bad_input(
+        options.precision == "auto" ? "the run that is continued has" : "train.precision asks for",
+        " float16, which only GPUs compute with: ",
+        options.precision == "auto" ? "continue it on GPUs" : "set train.precision to \"auto\"");
+  }
   if (wanted == "bf16" && bf16 == Device::Bf16::absent) {
     bad_input(
         "train.precision is \"bf16\", which needs AVX-512 on every rank, and the instruction set ",
         "used is ", name_of(isa), ": set train.precision to \"f32\"");
   }
+  if (wanted == "f16") return DType::f16;
   return wanted == "bf16" ? DType::bf16 : DType::f32;
 }
 
@@ -87,9 +108,7 @@ Compute make_compute(const TrainOptions& options, StageContext& context, const s
                          .threads = compute.threads,
                          .device = compute.device->description(),
                          .instruction_set = std::string(name_of(isa)),
-                         .precision = compute.dtype == DType::bf16  ? "bf16"
-                                      : compute.dtype == DType::f32 ? "f32"
-                                                                    : "f64"};
+                         .precision = precision_of(compute.dtype)};
   return compute;
 }
 

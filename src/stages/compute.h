@@ -23,7 +23,7 @@ struct Compute {
 DType activation_dtype(const TrainOptions& options, const std::string& before, const Device& device,
                        Isa isa, Isa pays_from);
 
-// Collective. Says in one line where the ranks are. precision: "auto", "f32" or "bf16"; `before` is
+// Collective. Says in one line where the ranks are. precision: "auto", "f32", "bf16" or "f16"; `before` is
 // that of the run which is continued, which "auto" keeps ("" for a new run).
 // `time_plans`: GpuOptions.
 Compute make_compute(const TrainOptions& options, StageContext& context,

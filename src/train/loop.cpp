@@ -6,6 +6,7 @@
 
 #include "comm/agree.h"
 #include "ops/elementwise.h"
+#include "train/loss_scale.h"
 
 namespace lacuna {
 
@@ -27,6 +28,7 @@ std::string axes_of(const State& state) {
   if (name.starts_with("data.")) {
     return name == "data.mean" || name == "data.std" ? "channel" : "";
   }
+  if (name == loss_scaling) return "";
   switch (state.shape().rank()) {
     case 4:
       return "out_channel, in_channel, row, column";
@@ -220,13 +222,15 @@ void TrainingLoop::run(const Counts& counts, Output output, const AfterStep& aft
   for (int64_t step = plan_.first_step; step < plan_.steps; ++step) {
     const double rate = plan_.schedule.rate(step);
     const StepResult result = compute(step, rate, counts);
-    if (!std::isfinite(result.loss)) {
+    if (!std::isfinite(result.loss) || !std::isfinite(result.gradient_norm)) {
+      const bool has_loss = std::isfinite(result.loss);
       const Error error(
           ExitStatus::bad_values,
-          concat("the loss of step ", step, " is ", result.loss,
+          concat(has_loss ? "the gradient's norm" : "the loss", " of step ", step, " is ",
+                 has_loss ? result.gradient_norm : result.loss,
                  ": lower optimizer.lr or set optimizer.clip, and start again; the run "
                  "continues from its last checkpoint"));
-      agree(communicator_, &error);  // every rank has the same loss
+      agree(communicator_, &error);  // every rank has the same
     }
     ++steps_here_;
     loss_sum_ += result.loss;

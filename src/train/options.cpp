@@ -26,10 +26,11 @@ std::vector<Key> train_keys() {
                   "Where to compute: auto takes a GPU where every rank has one, else the CPU; "
                   "reference is slow double precision, to compare with.")
           .execution(),
-      key::one_of("train.precision", {"auto", "f32", "bf16"}, "auto",
-                  "Type of activations: auto takes bf16 on GPUs, and on CPUs where that is faster "
-                  "than f32 on "
-                  "every rank (AMX, or AMD's AVX512-BF16), else f32."),
+      key::one_of(
+          "train.precision", {"auto", "f32", "bf16", "f16"}, "auto",
+          "Type of activations: auto takes bf16 on GPUs, and on CPUs where that is faster "
+          "than f32 on every rank (AMX, or AMD's AVX512-BF16), else f32. f16, with a scaled "
+          "loss, is for GPUs alone."),
       key::boolean("train.tf32", "false",
                    "On GPUs, round the factors of f32 products to 10 bits of mantissa (TF32)."),
       key::boolean("train.deterministic", "true",

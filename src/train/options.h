@@ -16,10 +16,10 @@ struct TrainOptions {
   int64_t accumulate;  // parts of a batch
   int64_t max_steps;   // 0: no limit
   std::string device;
-  std::string precision;  // "auto", "f32", "bf16"
+  std::string precision;  // "auto", "f32", "bf16", "f16"
   bool tf32;
   bool deterministic;
-  std::string plans;  // a file, or ""
+  std::string plans;            // a file, or ""
   std::string instruction_set;  // "auto", or the most that kernels may use: isa_keys
   int64_t threads;              // 0: all that this rank may use
   bool synchronise_statistics;

@@ -1,8 +1,10 @@
 #include "train/trainer.h"
 
 #include <cmath>
+#include <limits>
 #include <utility>
 
+#include "comm/agree.h"
 #include "graph/differentiate.h"
 #include "kernels/elementwise.h"
 #include "ops/collectives.h"
@@ -21,14 +23,7 @@ Trainer::Trainer(Device& device, Communicator& communicator, StateStore& store, 
       options_(options),
       one_(device.parameter_dtype(), Shape{}),
       sums_(device),
-      executor_(device, options.plan) {
-  const double share = 1.0 / static_cast<double>(options_.parts);
-  if (one_.dtype() == DType::f64) {
-    one_.as<double>()[0] = share;
-  } else {
-    one_.as<float>()[0] = static_cast<float>(share);
-  }
-}
+      executor_(device, options.plan) {}
 
 Recording Trainer::start(const std::vector<int64_t>& rows, int64_t step, double progress) const {
   return {.communicator = communicator_,
@@ -44,8 +39,13 @@ Recording Trainer::start(const std::vector<int64_t>& rows, int64_t step, double 
           .progress = progress};
 }
 
-std::vector<Tensor> Trainer::differentiate_all(const Tensor& loss,
-                                               const std::vector<State*>& by) const {
+std::vector<Tensor> Trainer::differentiate_all(const Tensor& loss, const std::vector<State*>& by) {
+  const double share = scale() / static_cast<double>(options_.parts);
+  if (one_.dtype() == DType::f64) {
+    one_.as<double>()[0] = share;
+  } else {
+    one_.as<float>()[0] = static_cast<float>(share);
+  }
   std::vector<Tensor> variables;
   for (const State* state : by) variables.push_back(state->tensor());
   return differentiate(loss, host_leaf("one", one_), variables);
@@ -61,6 +61,7 @@ void Trainer::prepare(const Fields& example, const std::vector<int64_t>& rows) {
     if (gradients[i].defined()) parameters_.push_back(all[i]);
   }
   optimizer_->attach(store_, parameters_);
+  if (options_.compute == DType::f16) loss_scale_.emplace(store_);
   if (options_.parts == 1) return;
   for (const State* parameter : parameters_) {
     sum_of_.push_back(
@@ -123,10 +124,12 @@ StepResult Trainer::step(const Fields& fields, const std::vector<int64_t>& rows,
   for (const auto& [name, share] : recording.metrics) outputs.push_back(share);
   // In the order in which they become ready: it is the order of execution.
   outputs.insert(outputs.end(), gradients.rbegin(), gradients.rend());
-  Tensor clip = recording.value("no_clip", 1);
-  if (options_.clip > 0) {
+  Tensor clip = recording.value("unscale", 1 / scale());
+  const bool has_norm = options_.clip > 0 || loss_scale_;
+  if (has_norm) {
     outputs.push_back(squared_norm(gradients));
-    clip = clip_factor(outputs.back(), options_.clip);
+    const double none = std::numeric_limits<double>::infinity();
+    clip = clip_factor(outputs.back(), clip, options_.clip > 0 ? options_.clip : none);
   }
 
   // What the objective changes (a teacher, running statistics) follows the optimizer's update.
@@ -137,7 +140,7 @@ StepResult Trainer::step(const Fields& fields, const std::vector<int64_t>& rows,
 
   executor_.run(outputs, recording.updates);
   add_results(recording);
-  if (options_.clip > 0) result_.gradient_norm = std::sqrt(executor_.scalar(outputs.size() - 1));
+  if (has_norm) follow(std::sqrt(executor_.scalar(outputs.size() - 1)));
   parts_done_ = 0;
   return std::exchange(result_, {});
 }
@@ -154,6 +157,20 @@ void Trainer::add_results(const Recording& recording) {
     result_.metrics[recording.metrics[i - 1].first] += shares[i] / parts;
   }
   ++parts_done_;
+}
+
+// Takes the norm of a step's gradients, as they came out.
+void Trainer::follow(double norm) {
+  result_.gradient_norm = norm / scale();
+  if (!loss_scale_) return;
+  const bool finite = std::isfinite(norm);
+  if (!finite) result_.gradient_norm = 0;
+  result_.metrics["loss_scale"] = scale();
+  try {
+    loss_scale_->follow(finite);
+  } catch (const Error& error) {
+    agree(communicator_, &error);  // every rank has the same gradients
+  }
 }
 
 std::map<std::string, HostTensor> Trainer::gradients(const Fields& fields,

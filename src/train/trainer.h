@@ -5,12 +5,14 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "graph/executor.h"
 #include "graph/recording.h"
 #include "nn/fields.h"
+#include "train/loss_scale.h"
 #include "train/optimizer.h"
 
 namespace lacuna {
@@ -28,7 +30,7 @@ struct TrainerOptions {
 
 struct StepResult {
   double loss = 0;
-  double gradient_norm = 0;               // 0 unless clipping is on
+  double gradient_norm = 0;  // 0 unless clipping is on, or loss scaling, which needs it
   std::map<std::string, double> metrics;  // summed over ranks
 };
 
@@ -40,7 +42,7 @@ class Trainer {
           std::unique_ptr<Optimizer> optimizer, TrainerOptions options);
 
   // Finds which parameters the loss depends on, by recording it once for fields of these shapes, and
-  // makes the optimizer's State. Call once, before a checkpoint is loaded.
+  // makes the optimizer's State and, for float16, the loss scale. Call once, before a checkpoint is loaded.
   void prepare(const Fields& example, const std::vector<int64_t>& rows);
 
   // A part of a step but the last: adds up its gradients and changes no parameter. Normalisation sees
@@ -49,7 +51,7 @@ class Trainer {
                   double progress);
 
   // One step, or its last part. `rows`: of the global batch (of the part), per rank; `step` counts from
-  // 0; `progress` in [0, 1].
+  // 0; `progress` in [0, 1]. Where a gradient is no number, no weight changes.
   StepResult step(const Fields& fields, const std::vector<int64_t>& rows, int64_t step, double rate,
                   double progress);
 
@@ -62,9 +64,11 @@ class Trainer {
 
  private:
   Recording start(const std::vector<int64_t>& rows, int64_t step, double progress) const;
-  std::vector<Tensor> differentiate_all(const Tensor& loss, const std::vector<State*>& by) const;
+  double scale() const { return loss_scale_ ? loss_scale_->value() : 1; }
+  std::vector<Tensor> differentiate_all(const Tensor& loss, const std::vector<State*>& by);
   std::vector<Tensor> reduced(std::vector<Tensor> gradients) const;
   void add_results(const Recording& recording);
+  void follow(double norm);
 
   Device& device_;
   Communicator& communicator_;
@@ -72,7 +76,8 @@ class Trainer {
   Loss loss_;
   std::unique_ptr<Optimizer> optimizer_;
   TrainerOptions options_;
-  HostTensor one_;  // d(loss)/d(loss) of a part: 1 / parts
+  HostTensor one_;  // d(loss)/d(loss) of a part: the loss scale / parts
+  std::optional<LossScale> loss_scale_;
   std::vector<State*> parameters_;
   StateStore sums_;             // gradients of the parts so far; not part of a checkpoint
   std::vector<State*> sum_of_;  // by parameter

@@ -12,7 +12,7 @@ class GpuTests(support.EndToEndTest):
     def test_the_tests_for_a_gpu_are_built(self):
         listed = subprocess.run([support.BUILD / "tests/lacuna-gpu-tests", "--list-test-names-only", "cuda*,nccl*,[golden]"],
                                 capture_output=True, text=True).stdout
-        for name in ("cuda device in bfloat16 agrees", "cuda: every objective trains a ResNet", "SimCLR agrees with PyTorch",
+        for name in ("cuda device in 16 bits agrees", "cuda: every objective trains a ResNet", "SimCLR agrees with PyTorch",
                      "nccl: collectives"):
             self.assertIn(name, listed)
 
@@ -58,6 +58,17 @@ class CheckOnGpu(support.EndToEndTest):
             self.assertGreater(len(problems), 20)
             for problem, engine in problems:
                 self.assertEqual(listed[problem][2], engine, problem)
+
+    def test_float16_takes_what_bfloat16_takes(self):
+        def planned(precision):
+            text = self.check("--device", "h100", "--plans", "--set", f"train.precision={precision}").stdout
+            self.assertIn(f"{name[precision]} activations", text)
+            return (re.search(r"activations and gradients +([0-9.]+ \w+)", text)[1],
+                    len(re.findall(rf"^  .*{name[precision]}.*: eng[0-9]+_", text, re.MULTILINE)))
+        name = {"bf16": "bfloat16", "f16": "float16"}
+        wide = planned("bf16")
+        self.assertGreater(wide[1], 20)
+        self.assertEqual(planned("f16"), wide)
 
     def test_what_does_not_fit_is_refused(self):
         result = self.check("--device", "h100", "--set", "train.batch=30000", "train.epochs=100", "encoder.name=resnet50", "encoder.width=64", status=2)

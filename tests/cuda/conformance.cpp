@@ -73,6 +73,10 @@ TEST_CASE("cuda kernels in bfloat16 agree with the reference", "[ops]") {
   CHECK(compare_covered(DType::bf16) == 100);
 }
 
+TEST_CASE("cuda kernels in float16 agree with the reference", "[ops]") {
+  CHECK(compare_covered(DType::f16) == 100);
+}
+
 TEST_CASE("cuda updates agree with the reference", "[ops]") {
   const std::unique_ptr<Device> reference = make_device("reference", 1);
   CudaKernelsOnHost device;

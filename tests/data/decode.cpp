@@ -7,18 +7,6 @@
 
 using namespace lacuna;
 
-TEST_CASE("half precision becomes float as IEEE 754 says") {
-  CHECK(half_to_float(0x3c00) == 1.0f);
-  CHECK(half_to_float(0xc000) == -2.0f);
-  CHECK(half_to_float(0x7bff) == 65504.0f);
-  CHECK(half_to_float(0x0400) == 0x1p-14f);
-  CHECK(half_to_float(0x0001) == 0x1p-24f);
-  CHECK(half_to_float(0x3555) == 0.333251953125f);
-  CHECK(std::isinf(half_to_float(0x7c00)));
-  CHECK(std::isnan(half_to_float(0x7e00)));
-  CHECK(std::signbit(half_to_float(0x8000)));
-}
-
 TEST_CASE("first value that is not finite is found in every float type") {
   std::vector<float> values(10000, -3.5f);
   CHECK(first_not_finite(values.data(), 10000, DType::f32) == -1);

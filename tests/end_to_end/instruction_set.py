@@ -46,3 +46,10 @@ class InstructionSet(support.EndToEndTest):
         self.assertIn("needs AVX-512", result.complaint())
         self.assertIn("AVX2", result.complaint())
         self.assertFalse(self.path("run").exists())
+
+    def test_float16_is_for_gpus(self):
+        result = self.lacuna("pretrain", "x.toml", "--run", "run", "--set", "train.precision=f16",
+                             "train.device=cpu", timeout=20)
+        self.assertEqual(result.status, 2, result)
+        self.assertIn("asks for float16, which only GPUs compute with", result.complaint())
+        self.assertFalse(self.path("run").exists())

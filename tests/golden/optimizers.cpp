@@ -83,7 +83,8 @@ Results trajectory(const Case& c, const Setting& setting) {
       gradients.push_back(host_leaf(concat("gradient ", p.name), memory.back()));
     }
     Recording recording{.communicator = *self, .compute = dtype, .parameters = dtype, .rows = {1}};
-    const Tensor clip = c.has("clip") ? clip_factor(squared_norm(gradients), c.number("clip"))
+    const Tensor clip = c.has("clip") ? clip_factor(squared_norm(gradients),
+                                                    recording.value("unscale", 1), c.number("clip"))
                                       : recording.value("no_clip", 1);
     optimizer->record(gradients, recording.value("rate", schedule.rate(step)), clip, step,
                       recording);

@@ -525,8 +525,10 @@ TEST_CASE("CPU updates agree with the reference") {
           2e-6, false);
   compare({"ema_update", with(tensors(44, 1, 0), {scalar(0.99)}), tensors(50, 1, 0), {}}, 2e-6,
           false);
-  compare({"clip_factor", {scalar(100)}, {{Kind::f64, {}, {}}}, ClipFactor{3}}, 1e-12, false);
-  compare({"clip_factor", {scalar(4)}, {{Kind::f64, {}, {}}}, ClipFactor{3}}, 1e-12, false);
+  compare({"clip_factor", {scalar(100), scalar(0.5)}, {{Kind::f64, {}, {}}}, ClipFactor{3}}, 1e-12,
+          false);
+  compare({"clip_factor", {scalar(4), scalar(1)}, {{Kind::f64, {}, {}}}, ClipFactor{3}}, 1e-12,
+          false);
 }
 
 }  // namespace lacuna::test

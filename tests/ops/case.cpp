@@ -94,6 +94,9 @@ std::vector<double> to_doubles(const HostTensor& tensor) {
       case DType::bf16:
         values[i] = static_cast<double>(static_cast<float>(tensor.as<BFloat16>()[i]));
         break;
+      case DType::f16:
+        values[i] = static_cast<double>(static_cast<float>(tensor.as<Float16>()[i]));
+        break;
       case DType::i64:
         values[i] = static_cast<double>(tensor.as<int64_t>()[i]);
         break;
@@ -117,6 +120,9 @@ HostTensor from_doubles(DType dtype, const Shape& shape, const std::vector<doubl
         break;
       case DType::bf16:
         tensor.as<BFloat16>()[i] = BFloat16(static_cast<float>(values[i]));
+        break;
+      case DType::f16:
+        tensor.as<Float16>()[i] = Float16(static_cast<float>(values[i]));
         break;
       case DType::i64:
         tensor.as<int64_t>()[i] = static_cast<int64_t>(values[i]);

@@ -14,7 +14,14 @@ struct Tolerance {
 };
 
 Tolerance tolerance_of(DType dtype) {
-  return dtype == DType::bf16 ? Tolerance{1e-2, 1e-2} : Tolerance{1e-5, 1e-4};
+  switch (dtype) {
+    case DType::bf16:
+      return {1e-2, 1e-2};
+    case DType::f16:
+      return {2e-3, 2e-3};
+    default:
+      return {1e-5, 1e-4};
+  }
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 namespace lacuna::test::ops {
 
 // CHECKs output and gradients of a case on a device against the reference device's on the same operands:
-// f32 to 1e-5 forward and 1e-4 backward, bf16 to 1e-2 (Euclidean norms; gradients that hardly count, of
+// f32 to 1e-5 forward and 1e-4 backward, bf16 to 1e-2, f16 to 2e-3 (Euclidean norms; gradients that hardly count, of
 // all).
 void compare_with_reference(const Case& test, Device& device, DType dtype, PlanOptions options);
 

@@ -14,11 +14,11 @@ std::vector<Case> clip_factor_cases() {
   return {
       {"clip_factor that clips",
        {activation(Shape{5, 7})},
-       [](const auto& x) { return clip_factor(squared_norm({x[0]}), 0.7); },
+       [](const auto& x) { return clip_factor(squared_norm({x[0]}), squared_norm({x[0]}), 0.7); },
        false},
       {"clip_factor that leaves",
        {activation(Shape{5, 7})},
-       [](const auto& x) { return clip_factor(squared_norm({x[0]}), 100); },
+       [](const auto& x) { return clip_factor(squared_norm({x[0]}), squared_norm({x[0]}), 1e6); },
        false},
   };
 }
@@ -132,9 +132,46 @@ TEST_CASE("ema_update reads the weights as an optimizer recorded before it left 
 
 TEST_CASE("clip_factor has the values of the definition", "[ops]") {
   Leaves leaf;
-  CHECK_CLOSE(compute(clip_factor(leaf.scalar(25), 2)), {2 / (5 + 1e-6)});
-  CHECK_CLOSE(compute(clip_factor(leaf.scalar(0.25), 2)), {1});
-  CHECK_CLOSE(compute(clip_factor(leaf.scalar(0), 2)), {1});
+  const double infinity = std::numeric_limits<double>::infinity();
+  const auto factor = [&](double squared_norm, double unscale, double limit) {
+    return compute(clip_factor(leaf.scalar(squared_norm), leaf.scalar(unscale), limit));
+  };
+  CHECK_CLOSE(factor(25, 1, 2), {2 / (5 + 1e-6)});
+  CHECK_CLOSE(factor(0.25, 1, 2), {1});
+  CHECK_CLOSE(factor(0, 1, 2), {1});
+  CHECK_CLOSE(factor(25, 0.5, 2), {0.5 * 2 / (2.5 + 1e-6)});
+  CHECK_CLOSE(factor(25, 0.25, 2), {0.25});
+  CHECK_CLOSE(factor(25, 0.5, infinity), {0.5});
+  CHECK_CLOSE(factor(infinity, 0.5, 2), {0});
+  CHECK_CLOSE(factor(std::numeric_limits<double>::quiet_NaN(), 0.5, infinity), {0});
+}
+
+// A step that is left out because its gradients are no numbers.
+TEST_CASE("updates with a factor of 0 change nothing", "[ops]") {
+  const auto check = [](Device& device) {
+    StateStore store(device);
+    const DType dtype = device.parameter_dtype();
+    HostTensor gradient = from_doubles(dtype, Shape{3}, {1, std::nan(""), HUGE_VAL});
+    const Tensor g = host_leaf("g", gradient);
+    std::vector<State*> states;
+    for (const char* name : {"w", "m", "v"}) {
+      states.push_back(&store.create(name, dtype, Shape{3}, Role::parameter));
+      states.back()->fill([](int64_t i) { return static_cast<double>(i) + 0.5; });
+    }
+    const auto [w, m, v] = std::array{states[0], states[1], states[2]};
+    Leaves leaf;
+    const Tensor rate = leaf.scalar(0.1), zero = leaf.scalar(0), c = leaf.scalar(0.5);
+    Executor executor(device);
+    for (const Update& update :
+         {sgd_update({g}, {w}, {m}, rate, zero, Sgd{0.9, 0.1}),
+          lars_update({g}, {w}, {m}, rate, zero, Lars{0.9, 0.1, 0.001, 1}),
+          adamw_update({g}, {w}, {m}, {v}, rate, zero, c, c, AdamW{0.9, 0.99, 1e-8, 0.1})}) {
+      INFO(device.name() << ", " << update.operation->name);
+      executor.run({}, {update});
+      for (const State* state : states) CHECK_CLOSE(state->values(), {0.5, 1.5, 2.5});
+    }
+  };
+  for (const char* name : {"reference", "cpu"}) check(*make_device(name, 2));
 }
 
 TEST_CASE("updates refuse tensors that do not fit", "[ops]") {
@@ -149,7 +186,7 @@ TEST_CASE("updates refuse tensors that do not fit", "[ops]") {
              Catch::Contains("ema_update of 1 tensors and 0"));
   CHECK_THAT(death_message([&] { ema_update({w.tensor()}, {&w}, w.tensor()); }),
              Catch::Contains("an update's value is float64 [2]"));
-  CHECK_THAT(death_message([&] { clip_factor(one, 0); }), Catch::Contains("clipping to 0"));
+  CHECK_THAT(death_message([&] { clip_factor(one, one, 0); }), Catch::Contains("clipping to 0"));
 }
 
 }  // namespace lacuna::test::ops

@@ -35,10 +35,11 @@ TEST_CASE("cuda device in float32 agrees with the reference") {
   compare_all(*testing::cuda_device(), DType::f32, false);
 }
 
-// In bf16 the library has a plan for all but heads whose width is no multiple of 8: another fallback is seen.
-TEST_CASE("cuda device in bfloat16 agrees with the reference") {
+// The library has a plan for all but heads whose width is no multiple of 8: another fallback is seen.
+TEST_CASE("cuda device in 16 bits agrees with the reference") {
+  const DType dtype = GENERATE(DType::bf16, DType::f16);
   const auto device = testing::cuda_device();
-  compare_all(*device, DType::bf16, false);
+  compare_all(*device, dtype, false);
   for (const CudnnPlan& plan : static_cast<CudaContext&>(device->context()).cudnn().plans()) {
     INFO(plan.problem);
     int64_t width = 8;

@@ -5,6 +5,7 @@
 #include "cuda/device/support.h"
 #include "support/experiment_checkpoint.h"
 #include "support/three_steps.h"
+#include "train/loss_scale.h"
 
 namespace {
 
@@ -63,4 +64,79 @@ TEST_CASE("cuda: a checkpoint goes from one device to the other and back") {
   save(cpu, folder.path(), 3);
   load(cuda, folder.path(), 3);
   same();
+}
+
+namespace {
+
+SmallExperiment in_float16(const std::string& objective, Communicator& self,
+                           const SmallImages& images, TrainerOptions options = {}) {
+  options.compute = DType::f16;
+  return SmallExperiment(objective, cuda_device(), self, images, options);
+}
+
+std::vector<std::vector<double>> all_state(SmallExperiment& experiment) {
+  std::vector<std::vector<double>> all;
+  for (const State& state : experiment.store().all()) {
+    if (state.role() != Role::buffer) all.push_back(state.values());
+  }
+  return all;
+}
+
+}  // namespace
+
+// The tolerances of bfloat16's test beside float32 (tests/train/bfloat16.cpp), for float16's finer numbers and
+// fewer steps.
+TEST_CASE("cuda: training in float16 follows the cpu's, with the loss scaled") {
+  const auto self = self_communicator();
+  constexpr int64_t batch = 16;
+  const SmallImages vit{.size = 16, .channels = 1, .width = 4, .encoder = small_vit};
+  for (const SmallImages& images : {SmallImages{}, vit}) {
+    TrainerOptions options;
+    options.clip = images.encoder.empty() ? 0.01 : 0;
+    SmallExperiment half = in_float16("simclr", *self, images, options);
+    SmallExperiment cpu("simclr", make_device("cpu", 1), *self, images, options);
+    for (SmallExperiment* each : {&half, &cpu})
+      each->trainer().prepare(each->batch(0, batch).fields(), {batch});
+    State& scale = *half.store().find(loss_scaling);
+    CHECK(scale.values() == std::vector<double>{65536, 0});
+    const std::vector<double> start = {512, 0};  // such a small batch has large gradients
+    scale.write(start.data());
+    for (int64_t step = 0; step < 3; ++step) {
+      const auto train = [&](SmallExperiment& each) {
+        return each.trainer().step(each.batch(0, batch).fields(), {batch}, step, 3e-4, 0);
+      };
+      const StepResult a = train(half);
+      const StepResult b = train(cpu);
+      CAPTURE(images.encoder, step, a.loss, b.loss, a.gradient_norm, b.gradient_norm);
+      CHECK(relative(a.loss, b.loss) < 5e-3);
+      if (options.clip > 0) CHECK(relative(a.gradient_norm, b.gradient_norm) < 2e-2);
+      CHECK(a.metrics.at("loss_scale") == 512);
+    }
+    CHECK(scale.values() == std::vector<double>{512, 3});
+    CHECK(half.trainer().executor().plan_count() == 1);
+  }
+}
+
+TEST_CASE("cuda: a step in float16 whose gradients overflow is left out, and the scale halved") {
+  const auto self = self_communicator();
+  SmallExperiment half = in_float16("simclr", *self, small_images);
+  half.trainer().prepare(half.batch(0, rows).fields(), {rows});
+  State& scale = *half.store().find(loss_scaling);
+  const std::vector<double> large = {0x1p40, 5};
+  scale.write(large.data());
+  const auto before = all_state(half);
+  int64_t left_out = 0;
+  double value = large[0];
+  for (; all_state(half) == before && left_out < 40; ++left_out) {
+    train_step(half, 0, 1, left_out);
+    if (all_state(half) != before) break;
+    value /= 2;
+    CHECK(scale.values() == std::vector<double>{value, 0});
+  }
+  CHECK(left_out > 5);
+  CHECK(left_out < 40);
+  CHECK(scale.values() == std::vector<double>{value, 1});
+  for (const auto& values : all_state(half)) {
+    for (const double x : values) REQUIRE(std::isfinite(x));
+  }
 }

@@ -26,6 +26,19 @@ class Uploads {
   virtual void* send() = 0;
 };
 
+// Device memory on its way to the host, beside what is started after it.
+class Downloads {
+ public:
+  virtual ~Downloads() = default;
+  // Host memory for the next ones, of `bytes`, 64-byte aligned. What was given before is gone; it has arrived.
+  virtual void* memory(size_t bytes) = 0;
+  // Fetches to a place in memory() what the kernels that were started so far leave at `device`. May return before
+  // it has arrived.
+  virtual void fetch(void* to, const void* device, size_t bytes) = 0;
+  // Returns when all has arrived. Any thread may wait.
+  virtual void wait() = 0;
+};
+
 // Work of a device that was recorded once and runs again at one call.
 class Replay {
  public:
@@ -65,6 +78,8 @@ class Device {
     LACUNA_CHECK(false, "uploads to ", name());
     return nullptr;
   }
+  // It ends before the device does.
+  virtual std::unique_ptr<Downloads> make_downloads();
   // Records what `work` starts on this device, instead of starting it. nullptr, and `work` is not called, where
   // devices cannot.
   virtual std::unique_ptr<Replay> record(const std::function<void()>& work [[maybe_unused]]) {
@@ -85,6 +100,9 @@ class Device {
   enum class Bf16 { absent, slower, faster };
   virtual Bf16 bf16(Isa pays_from) const = 0;
 };
+
+// Downloads that have arrived when fetch() returns. Without a device, of the host's memory.
+std::unique_ptr<Downloads> immediate_downloads(Device* device);
 
 // Device memory with an owner.
 class DeviceMemory {

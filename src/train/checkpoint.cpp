@@ -503,26 +503,23 @@ void CheckpointWriter::clear_behind(int64_t continued_from) {
 
 void CheckpointWriter::take_snapshot(std::span<const NamedTensor> tensors) {
   constexpr size_t alignment = 64;
+  const auto place = [](const NamedTensor& each) {
+    return (bytes_of(each) + alignment - 1) / alignment * alignment;
+  };
   size_t bytes = 0;
-  for (const NamedTensor& each : tensors)
-    bytes += (bytes_of(each) + alignment - 1) / alignment * alignment;
-  if (bytes > snapshot_bytes_) {
-    snapshot_.reset();
-    snapshot_ = std::make_unique_for_overwrite<std::byte[]>(bytes);
-    snapshot_bytes_ = bytes;
+  for (const NamedTensor& each : tensors) bytes += place(each);
+  if (snapshot_ == nullptr) {
+    Device* device = tensors.empty() ? nullptr : tensors[0].device;
+    snapshot_ = device == nullptr ? immediate_downloads(nullptr) : device->make_downloads();
   }
+  auto* at = static_cast<std::byte*>(snapshot_->memory(bytes));
   tensors_.assign(tensors.begin(), tensors.end());
-  std::byte* at = snapshot_.get();
   for (NamedTensor& each : tensors_) {
-    const size_t n = bytes_of(each);
-    if (each.device != nullptr) {
-      each.device->copy_out(at, each.data, n);
-    } else if (n > 0) {
-      std::memcpy(at, each.data, n);
-    }
+    LACUNA_CHECK(each.device == tensors[0].device, each.name);
+    snapshot_->fetch(at, each.data, bytes_of(each));
     each.data = at;
     each.device = nullptr;
-    at += (n + alignment - 1) / alignment * alignment;
+    at += place(each);
   }
 }
 
@@ -533,6 +530,7 @@ void CheckpointWriter::start(CheckpointInfo info, std::span<const NamedTensor> t
   take_snapshot(tensors);
   thread_ = std::thread([this, info = std::move(info)] {
     try {
+      snapshot_->wait();
       write(info);
     } catch (...) {
       error_ = std::current_exception();

@@ -151,7 +151,8 @@ class CheckpointWriter {
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
   ~CheckpointWriter();  // waits; an error is lost here, so wait() before
 
-  // Copies the tensors and returns; the copy is written meanwhile. Waits for the write before it
+  // Orders a copy of the tensors, as what was started before leaves them, and returns; it is written meanwhile.
+  // All tensors lie on one device, which outlives the writer. Waits for the write before it
   // and throws its error: no_space or bad_input, the checkpoints before intact, nothing
   // half-written left.
   void start(CheckpointInfo info, std::span<const NamedTensor> tensors);
@@ -170,10 +171,10 @@ class CheckpointWriter {
 
   std::filesystem::path run_;
   Keep keep_;
-  std::vector<Kept> kept_;                 // by step
-  std::unique_ptr<std::byte[]> snapshot_;  // kept from one checkpoint to the next
-  size_t snapshot_bytes_ = 0;
-  std::vector<NamedTensor> tensors_;  // pointing into snapshot_
+  std::vector<Kept> kept_;  // by step
+  std::unique_ptr<Downloads>
+      snapshot_;  // of the tensors' device, kept from one checkpoint to the next
+  std::vector<NamedTensor> tensors_;  // pointing into its memory
   std::thread thread_;
   std::exception_ptr error_;
 };

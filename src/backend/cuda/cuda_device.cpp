@@ -3,6 +3,7 @@
 #include <chrono>
 #include <thread>
 
+#include "backend/cuda/downloads.h"
 #include "backend/cuda/uploads.h"
 #include "base/random.h"
 #include "kernels/cuda/context.h"
@@ -188,6 +189,10 @@ Communicator* CudaDevice::communicator(Communicator& host) {
 
 std::unique_ptr<Uploads> CudaDevice::make_uploads() {
   return std::make_unique<CudaUploads>(*this, stream_, copies_);
+}
+
+std::unique_ptr<Downloads> CudaDevice::make_downloads() {
+  return std::make_unique<CudaDownloads>(number_, stream_);
 }
 
 Kernel CudaDevice::find(std::string_view operation, DType dtype) const {

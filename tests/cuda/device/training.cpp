@@ -66,6 +66,30 @@ TEST_CASE("cuda: a checkpoint goes from one device to the other and back") {
   same();
 }
 
+TEST_CASE("cuda: a checkpoint that is written while training goes on holds its own step") {
+  const auto self = self_communicator();
+  const TemporaryFolder folder;
+  SmallExperiment cuda("simclr", cuda_device(), *self, small_images);
+  cuda.trainer().prepare(cuda.batch(0, rows).fields(), {rows});
+  CheckpointWriter writer(folder.path(), {}, 0);
+  std::vector<std::vector<double>> state;
+  for (int64_t step = 1; step <= 3; ++step) {  // the memory of one is that of the one before
+    train_step(cuda, 0, 1, step);
+    state.clear();
+    for (const State& each : cuda.store().all()) state.push_back(each.values());
+    CheckpointInfo info;
+    info.step = step;
+    writer.start(info, named_tensors(cuda.store()));
+    train_step(cuda, 0, 1, step + 10);
+  }
+  writer.wait();
+  SmallExperiment cpu("simclr", make_device("cpu", 1), *self, small_images);
+  cpu.trainer().prepare(cpu.batch(0, rows).fields(), {rows});
+  load(cpu, folder.path(), 3);
+  auto expected = state.begin();
+  for (const State& each : cpu.store().all()) CHECK(each.values() == *expected++);
+}
+
 namespace {
 
 SmallExperiment in_float16(const std::string& objective, Communicator& self,

@@ -79,6 +79,7 @@ struct CUgraphExec_st {
 struct Capture {
   CUstream_st* origin;
   CUgraph_st* graph;
+  std::thread::id thread;  // cudaStreamCaptureModeThreadLocal: others may do what they like
   std::set<CUstream_st*> streams;
   std::set<CUevent_st*> events;
 
@@ -281,7 +282,7 @@ void run_all(DeviceState& device) {
 // Calls that may not be made while a stream captures: Programming Guide 3.2.8.7.3.
 void forbid_capture(const char* call) {
   for (const CUstream_st* stream : current().streams) {
-    if (stream->captures != nullptr)
+    if (stream->captures != nullptr && stream->captures->thread == std::this_thread::get_id())
       throw Violation(std::string(call) + " while a stream captures");
   }
 }
@@ -600,7 +601,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   const std::lock_guard lock(device_of(stream).mutex);
   forbid_capture("cudaStreamBeginCapture");
-  stream->captures = new Capture{stream, new CUgraph_st, {stream}, {}};
+  stream->captures = new Capture{stream, new CUgraph_st, std::this_thread::get_id(), {stream}, {}};
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {

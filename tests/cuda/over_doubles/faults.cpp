@@ -1,6 +1,7 @@
 // What the doubles count and plant: allocations, waits that are left out, memory of the wrong side.
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "cuda/device/support.h"
@@ -62,6 +63,42 @@ TEST_CASE("cuda: uploads overtake neither the kernels before them nor those afte
     CHECK(!always_right());
     cuda_double::plant(cuda_double::Fault::none);
   }
+}
+
+namespace {
+
+// Orders copies of what the second and the last of four steps leave, and looks at them then.
+bool holds_both(uint64_t seed) {
+  cuda_double::set_seed(seed);
+  const auto device = cuda_device();
+  const auto downloads = device->make_downloads();
+  StateStore store(*device);
+  State& sum = store.create("sum", DType::f32, Shape{1000}, Role::buffer);
+  Executor executor(*device);
+  const std::vector<float> x(1000, 1);
+  const Tensor leaf = host_leaf("x", DType::f32, Shape{1000}, x.data());
+  auto* copy = static_cast<float*>(downloads->memory(8000));
+  std::fill(copy, copy + 2000, 0.f);  // not what a run before has left
+  for (int run = 1; run <= 4; ++run) {
+    executor.run({}, {Update{&accumulate_operation, {sum.tensor(), leaf}, {&sum}, {}}});
+    if (run % 2 == 0) downloads->fetch(copy + (run - 2) * 500, sum.data(), 4000);
+  }
+  downloads->wait();
+  return std::all_of(copy, copy + 1000, [](float value) { return value == 2; }) &&
+         std::all_of(copy + 1000, copy + 2000, [](float value) { return value == 4; });
+}
+
+}  // namespace
+
+TEST_CASE("cuda: a download holds what its step left, however far others have gone") {
+  int right = 0;
+  for (uint64_t seed = 1; seed <= 20; ++seed) right += holds_both(seed);
+  CHECK(right == 20);
+  right = 0;
+  cuda_double::plant(cuda_double::Fault::waits_of_host);
+  for (uint64_t seed = 1; seed <= 20; ++seed) right += holds_both(seed);
+  cuda_double::plant(cuda_double::Fault::none);
+  CHECK(right < 20);
 }
 
 TEST_CASE("cuda: memory of the wrong side is caught") {

@@ -62,10 +62,17 @@ class Cudnn::Library {
       check(cudnnCreate(&handle_), "starting");
       check(cudnnSetStream(handle_, stream), "taking its stream");
     }
-    if (fe::detail::get_backend_version() >= 90800) find_properties();
+    if (fe::detail::get_backend_version() >= 90800) {
+      find_properties();
+    } else if (options_.plans_only) {
+      bad_input("plans for a GPU that is not here need cuDNN 9.8 or newer, and this is ",
+                fe::detail::get_backend_version(),
+                ": use a newer one, or ask on the GPU itself with --device cuda");
+    }
   }
   ~Library() {
-    if (handle_ != nullptr) cudnnDestroy(handle_);
+    // It waits for the device, which may never be done while an error is on its way out.
+    if (handle_ != nullptr && std::uncaught_exceptions() == 0) cudnnDestroy(handle_);
   }
   Library(const Library&) = delete;
   Library& operator=(const Library&) = delete;
@@ -206,6 +213,12 @@ class Cudnn::Library {
     if (type == DType::f32 && !options_.tf32) {
       notes.push_back(fe::NumericalNote_t::TENSOR_CORE);
       notes.push_back(fe::NumericalNote_t::DOWN_CONVERT_INPUTS);
+    }
+    if (type == DType::f32) {  // sums of transformed operands lose bits
+      for (const auto note : {fe::NumericalNote_t::WINOGRAD, fe::NumericalNote_t::WINOGRAD_TILE_4x4,
+                              fe::NumericalNote_t::WINOGRAD_TILE_6x6,
+                              fe::NumericalNote_t::WINOGRAD_TILE_13x13, fe::NumericalNote_t::FFT})
+        notes.push_back(note);
     }
     return notes;
   }

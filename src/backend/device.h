@@ -137,6 +137,7 @@ struct GpuOptions {
   int local_rank = 0;         // among the ranks of this node
   bool deterministic = true;  // only what gives the same bits in every run
   bool tf32 = false;          // f32 products with 10 bits of mantissa, summed in f32
+  bool recording = true;      // steps as CUDA graphs
   // Engines by problem, as library_plans() has them: what is not among them is left to the library's heuristics. An
   // engine that the library does not offer here is bad_input.
   std::map<std::string, std::string> engines = {};

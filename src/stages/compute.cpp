@@ -90,6 +90,7 @@ Compute make_compute(const TrainOptions& options, StageContext& context, const s
   const GpuOptions gpu{.local_rank = placement.local_rank,
                        .deterministic = options.deterministic,
                        .tf32 = options.tf32,
+                       .recording = options.recording,
                        .engines = read_plan_file(options.plans, context.communicator),
                        .time_plans = time_plans};
   compute.device =

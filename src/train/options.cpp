@@ -36,6 +36,9 @@ std::vector<Key> train_keys() {
       key::boolean("train.deterministic", "true",
                    "On GPUs, use only algorithms that give the same bits in every run.")
           .execution(),
+      key::boolean("train.recording", "true",
+                   "On GPUs, record a step as a CUDA graph and start it by one call.")
+          .execution(),
       key::path("train.plans", "",
                 "On GPUs, a file of plans of cuDNN that lacuna check --time-plans has written; "
                 "otherwise, and for problems that are not in it, the library's heuristics.")
@@ -81,6 +84,7 @@ TrainOptions train_options(const Configuration& c) {
           .precision = c.text("train.precision"),
           .tf32 = c.boolean("train.tf32"),
           .deterministic = c.boolean("train.deterministic"),
+          .recording = c.boolean("train.recording"),
           .plans = c.path("train.plans"),
           .instruction_set = c.text("train.instruction_set"),
           .threads = c.integer("train.threads"),

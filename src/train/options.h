@@ -19,6 +19,7 @@ struct TrainOptions {
   std::string precision;  // "auto", "f32", "bf16", "f16"
   bool tf32;
   bool deterministic;
+  bool recording;               // of steps as CUDA graphs
   std::string plans;            // a file, or ""
   std::string instruction_set;  // "auto", or the most that kernels may use: isa_keys
   int64_t threads;              // 0: all that this rank may use

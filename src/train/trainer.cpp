@@ -25,7 +25,8 @@ Trainer::Trainer(Device& device, Communicator& communicator, StateStore& store, 
       sums_(device),
       executor_(device, options.plan) {}
 
-Recording Trainer::start(const std::vector<int64_t>& rows, int64_t step, double progress) const {
+Recording Trainer::start(const std::vector<int64_t>& rows, int64_t step, double progress) {
+  if (loss_scale_ && parts_done_ == 0) scale_ = loss_scale_->value();
   return {.communicator = communicator_,
           .training = true,
           .compute = options_.compute,
@@ -40,7 +41,7 @@ Recording Trainer::start(const std::vector<int64_t>& rows, int64_t step, double 
 }
 
 std::vector<Tensor> Trainer::differentiate_all(const Tensor& loss, const std::vector<State*>& by) {
-  const double share = scale() / static_cast<double>(options_.parts);
+  const double share = scale_ / static_cast<double>(options_.parts);
   if (one_.dtype() == DType::f64) {
     one_.as<double>()[0] = share;
   } else {
@@ -124,7 +125,7 @@ StepResult Trainer::step(const Fields& fields, const std::vector<int64_t>& rows,
   for (const auto& [name, share] : recording.metrics) outputs.push_back(share);
   // In the order in which they become ready: it is the order of execution.
   outputs.insert(outputs.end(), gradients.rbegin(), gradients.rend());
-  Tensor clip = recording.value("unscale", 1 / scale());
+  Tensor clip = recording.value("unscale", 1 / scale_);
   const bool has_norm = options_.clip > 0 || loss_scale_;
   if (has_norm) {
     outputs.push_back(squared_norm(gradients));
@@ -161,11 +162,11 @@ void Trainer::add_results(const Recording& recording) {
 
 // Takes the norm of a step's gradients, as they came out.
 void Trainer::follow(double norm) {
-  result_.gradient_norm = norm / scale();
+  result_.gradient_norm = norm / scale_;
   if (!loss_scale_) return;
   const bool finite = std::isfinite(norm);
   if (!finite) result_.gradient_norm = 0;
-  result_.metrics["loss_scale"] = scale();
+  result_.metrics["loss_scale"] = scale_;
   try {
     loss_scale_->follow(finite);
   } catch (const Error& error) {
@@ -182,7 +183,11 @@ std::map<std::string, HostTensor> Trainer::gradients(const Fields& fields,
   outputs.insert(outputs.end(), sums.begin(), sums.end());
   executor_.run(outputs);
   std::map<std::string, HostTensor> named;
-  for (size_t i = 0; i < sums.size(); ++i) named[parameters_[i]->name()] = executor_.output(i + 1);
+  for (size_t i = 0; i < sums.size(); ++i) {
+    HostTensor& gradient = named[parameters_[i]->name()] = executor_.output(i + 1);
+    if (!loss_scale_) continue;
+    for (float& x : gradient.as<float>()) x = static_cast<float>(x / scale_);
+  }
   return named;
 }
 

@@ -63,8 +63,7 @@ class Trainer {
   const Executor& executor() const { return executor_; }
 
  private:
-  Recording start(const std::vector<int64_t>& rows, int64_t step, double progress) const;
-  double scale() const { return loss_scale_ ? loss_scale_->value() : 1; }
+  Recording start(const std::vector<int64_t>& rows, int64_t step, double progress);
   std::vector<Tensor> differentiate_all(const Tensor& loss, const std::vector<State*>& by);
   std::vector<Tensor> reduced(std::vector<Tensor> gradients) const;
   void add_results(const Recording& recording);
@@ -78,6 +77,7 @@ class Trainer {
   TrainerOptions options_;
   HostTensor one_;  // d(loss)/d(loss) of a part: the loss scale / parts
   std::optional<LossScale> loss_scale_;
+  double scale_ = 1;  // of the loss of this step
   std::vector<State*> parameters_;
   StateStore sums_;             // gradients of the parts so far; not part of a checkpoint
   std::vector<State*> sum_of_;  // by parameter

@@ -81,7 +81,9 @@ class CudaDevice::Context final : public CudaContext {
 };
 
 CudaDevice::CudaDevice(const GpuOptions& options)
-    : number_(choose(options.local_rank)), context_(std::make_unique<Context>(*this, options)) {}
+    : number_(choose(options.local_rank)),
+      records_(options.recording),
+      context_(std::make_unique<Context>(*this, options)) {}
 
 // "cuda device (NVIDIA H100 80GB HBM3, cuDNN 9.19.0)"
 std::string CudaDevice::description() const {
@@ -109,6 +111,7 @@ void* CudaDevice::allocate(size_t bytes) {
 
 // What is on the stream may still use it.
 void CudaDevice::release(void* memory) {
+  if (cuda::is_failing()) return;
   cudaStreamSynchronize(stream_.get());
   cudaFree(memory);
 }
@@ -157,14 +160,18 @@ class CudaDevice::Graph final : public Replay {
       work();
     } catch (...) {
       cudaStreamEndCapture(stream, &graph);
+      cudaGraphDestroy(graph);
       throw;
     }
-    cuda::check(cudaStreamEndCapture(stream, &graph), "recording a step");
+    cuda::check(cudaStreamEndCapture(stream, &graph),
+                "recording a step (train.recording = false goes without)");
     const cudaError_t error = cudaGraphInstantiate(&step_, graph, 0);
     cudaGraphDestroy(graph);
-    cuda::check(error, "preparing a recorded step");
+    cuda::check(error, "preparing a recorded step (train.recording = false goes without)");
   }
-  ~Graph() override { cudaGraphExecDestroy(step_); }
+  ~Graph() override {
+    if (!cuda::is_failing()) cudaGraphExecDestroy(step_);
+  }
   bool is_valid() const override { return growths_ == device_.context_->growths(); }
   void run() override {
     cuda::check(cudaGraphLaunch(step_, device_.stream_.get()), "starting a recorded step");
@@ -177,6 +184,7 @@ class CudaDevice::Graph final : public Replay {
 };
 
 std::unique_ptr<Replay> CudaDevice::record(const std::function<void()>& work) {
+  if (!records_) return nullptr;
   return std::make_unique<Graph>(*this, work);
 }
 

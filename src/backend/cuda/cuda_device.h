@@ -42,6 +42,7 @@ class CudaDevice final : public Device {
   class Graph;
   void wait_for_kernels();
   int number_;
+  bool records_;
   cuda::Stream stream_;  // of kernels
   cuda::Stream copies_;
   cuda::Stream collectives_;

@@ -2,7 +2,7 @@
 
 namespace lacuna {
 
-CudaDownloads::~CudaDownloads() { arrived_.wait(); }
+CudaDownloads::~CudaDownloads() { arrived_.drain(); }
 
 void* CudaDownloads::memory(size_t bytes) {
   arrived_.wait();

@@ -77,8 +77,9 @@ class DeviceCommunicator final : public NcclCommunicator {
     host.broadcast(&id, sizeof(id), 0).wait();
     check(ncclCommInitRank(&comm_, host.size(), id, host.rank()), "connecting the ranks");
   }
+  // Collective over the ranks of a node (NCCL API, ncclCommDestroy): not where one has failed.
   ~DeviceCommunicator() override {
-    if (comm_ != nullptr) ncclCommDestroy(comm_);
+    if (comm_ != nullptr && !lost_ && !cuda::is_failing()) ncclCommDestroy(comm_);
   }
 
   int rank() const override { return host_.rank(); }
@@ -133,7 +134,7 @@ class DeviceCommunicator final : public NcclCommunicator {
   void barrier() override { host_.barrier(); }
 
   void look_after(double seconds) override {
-    if (comm_ == nullptr) return;
+    if (lost_) return;
     ncclResult_t state = ncclSuccess;
     check(ncclCommGetAsyncError(comm_, &state), "asking for errors");
     if (state != ncclSuccess && state != ncclInProgress)
@@ -157,7 +158,7 @@ class DeviceCommunicator final : public NcclCommunicator {
 
   template <typename Issue>
   Request run(const char* name, const Issue& issue) {
-    LACUNA_CHECK(comm_ != nullptr, name, " after a rank was lost");
+    LACUNA_CHECK(!lost_, name, " after a rank was lost");
     auto event = take_event();
     event->record(kernels_);
     event->hold(stream_);
@@ -174,9 +175,10 @@ class DeviceCommunicator final : public NcclCommunicator {
     return event;
   }
 
+  // No ncclCommAbort: while a recorded step holds the communicator it would wait for ever (NCCL User Guide, "Using
+  // NCCL with CUDA Graphs"). What the device still waits for ends with the process.
   [[noreturn]] void give_up(const std::string& why) {
-    ncclCommAbort(comm_);  // ends its kernels on the device
-    comm_ = nullptr;
+    lost_ = true;
     throw Error(ExitStatus::lost_rank,
                 concat("NCCL ", why, "; see that all ranks and their network ",
                        "are well, then continue the run"));
@@ -186,7 +188,8 @@ class DeviceCommunicator final : public NcclCommunicator {
   const cuda::Stream& kernels_;
   const cuda::Stream& stream_;
   double deadline_;
-  ncclComm_t comm_ = nullptr;  // nullptr once it was given up
+  ncclComm_t comm_ = nullptr;
+  bool lost_ = false;  // given up
   std::vector<std::unique_ptr<cuda::Event>> spare_;
 };
 

@@ -10,7 +10,7 @@ namespace lacuna {
 
 class NcclCommunicator : public Communicator {
  public:
-  // For a host that has waited `seconds` for the device: gives the communicator up and throws an Error of status
+  // For a host that has waited `seconds` for the device: gives the communicator up, for good, and throws an Error of status
   // lost_rank where NCCL has lost a rank, or none has answered for the deadline.
   virtual void look_after(double seconds) = 0;
 };

@@ -7,6 +7,9 @@ Stream::Stream() {
 }
 Stream::~Stream() { cudaStreamDestroy(stream_); }
 void Stream::wait() const { check(cudaStreamSynchronize(stream_), "waiting for kernels"); }
+void Stream::drain() const noexcept {
+  if (!is_failing()) cudaStreamSynchronize(stream_);
+}
 bool Stream::is_idle() const {
   const cudaError_t state = cudaStreamQuery(stream_);
   if (state == cudaErrorNotReady) return false;
@@ -25,12 +28,15 @@ void Event::hold(const Stream& stream) const {
   check(cudaStreamWaitEvent(stream.get(), event_, 0), "waiting for an event");
 }
 void Event::wait() const { check(cudaEventSynchronize(event_), "waiting for an event"); }
+void Event::drain() const noexcept {
+  if (!is_failing()) cudaEventSynchronize(event_);
+}
 
 PinnedMemory::PinnedMemory(size_t bytes) : bytes_(bytes) {
   check(cudaHostAlloc(&data_, bytes, cudaHostAllocDefault), "taking pinned memory of the host");
 }
 PinnedMemory::~PinnedMemory() {
-  if (data_ != nullptr) cudaFreeHost(data_);
+  if (data_ != nullptr && !is_failing()) cudaFreeHost(data_);
 }
 
 }  // namespace lacuna::cuda

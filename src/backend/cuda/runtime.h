@@ -4,11 +4,16 @@
 #include <cuda_runtime.h>
 
 #include <cstddef>
+#include <exception>
 #include <utility>
 
 #include "kernels/cuda/errors.h"
 
 namespace lacuna::cuda {
+
+// Whether an error is on its way out. The device may then hold what never ends (a collective whose ranks are gone) or
+// refuse every call: destructors neither wait for it nor give its memory back. The process ends, which does.
+inline bool is_failing() { return std::uncaught_exceptions() > 0; }
 
 // A stream that does not wait for the default one.
 class Stream {
@@ -18,7 +23,8 @@ class Stream {
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
   cudaStream_t get() const { return stream_; }
-  void wait() const;  // of the host, for all that is on it
+  void wait() const;            // of the host, for all that is on it
+  void drain() const noexcept;  // the same for destructors: not while an error is on its way out
   bool is_idle() const;
 
  private:
@@ -35,6 +41,7 @@ class Event {
   void hold(
       const Stream& stream) const;  // the stream goes on once the last record has been reached
   void wait() const;                // the host likewise
+  void drain() const noexcept;      // as Stream::drain()
 
  private:
   cudaEvent_t event_ = nullptr;

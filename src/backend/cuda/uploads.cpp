@@ -2,7 +2,7 @@
 
 namespace lacuna {
 
-CudaUploads::~CudaUploads() { copies_.wait(); }
+CudaUploads::~CudaUploads() { copies_.drain(); }
 
 void* CudaUploads::fill(size_t bytes) {
   Block& block = next();

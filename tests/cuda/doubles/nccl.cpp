@@ -87,7 +87,8 @@ struct ncclComm {
   std::shared_ptr<Meeting> meeting;
   int rank = 0;
   std::shared_ptr<uint64_t> calls = std::make_shared<uint64_t>(0);  // that have run on the device
-  cudaStream_t own = nullptr;                                       // of a planted fault
+  std::shared_ptr<int> recorded = std::make_shared<int>(0);  // with a use for each recorded call
+  cudaStream_t own = nullptr;                                // of a planted fault
 };
 
 namespace {
@@ -108,6 +109,7 @@ void put(ncclComm_t comm, cudaStream_t stream, const std::string& call, const vo
   const auto number =
       std::make_shared<uint64_t>(0);  // told when it runs: a recorded call runs often
   const auto meeting = comm->meeting;
+  const auto use_of_recording = cuda_double::is_recorded(stream) ? comm->recorded : nullptr;
   const int rank = comm->rank;
   cuda_double::enqueue(stream, "a collective", [=] {
     *number = (*calls)++;
@@ -115,7 +117,10 @@ void put(ncclComm_t comm, cudaStream_t stream, const std::string& call, const vo
   });
   cuda_double::enqueue_when(
       stream, "a collective", [=] { return meeting->complete(*number); },
-      [=, use = std::move(use)] { meeting->take(*number, use); });
+      [=, use = std::move(use)] {
+        (void)use_of_recording;
+        meeting->take(*number, use);
+      });
 }
 
 std::string text(const char* name, size_t count, ncclDataType_t type, int root = -1) {
@@ -156,12 +161,16 @@ ncclResult_t ncclCommInitRank(ncclComm_t* comm, int ranks, ncclUniqueId id, int 
   (*comm)->rank = rank;
   return ncclSuccess;
 }
+// NCCL User Guide, "Using NCCL with CUDA Graphs": it waits until the graphs that hold the communicator are gone.
 ncclResult_t ncclCommDestroy(ncclComm_t comm) {
+  cuda_double::finish_all();  // what was launched holds it as well
+  if (comm->recorded.use_count() > 1)
+    throw cuda_double::Violation(
+        "a communicator is destroyed while a recorded step holds it: NCCL waits for ever");
   if (comm->own != nullptr) cudaStreamDestroy(comm->own);
   delete comm;
   return ncclSuccess;
 }
-ncclResult_t ncclCommAbort(ncclComm_t comm) { return ncclCommDestroy(comm); }
 ncclResult_t ncclCommGetAsyncError(ncclComm_t, ncclResult_t* error) {
   *error = rank_is_lost ? ncclRemoteError : ncclSuccess;
   return ncclSuccess;

@@ -58,7 +58,7 @@ struct CUstream_st {
   int device = 0;
   std::deque<cuda_double::Item> items;
   Capture* captures = nullptr;
-  bool of_a_graph = false;  // goes when it is empty
+  bool goes = false;  // when it is empty
 };
 
 // One thing on a stream of a graph: work, or a record of an event, or to wait for one of its records.
@@ -167,6 +167,7 @@ struct DeviceState {
   std::recursive_mutex mutex;
   Memory memory;
   std::set<CUstream_st*> streams;
+  std::vector<std::unique_ptr<CUevent_st>> past_events;
 };
 
 std::array<DeviceState, devices>& all_devices() {
@@ -241,10 +242,10 @@ bool waits_for_others(const DeviceState& device) {
   });
 }
 
-void drop_streams_of_graphs(DeviceState& device) {
+void drop_empty_streams(DeviceState& device) {
   for (auto at = device.streams.begin(); at != device.streams.end();) {
     CUstream_st* stream = *at;
-    const bool over = stream->of_a_graph && stream->items.empty();
+    const bool over = stream->goes && stream->items.empty();
     at = over ? device.streams.erase(at) : std::next(at);
     if (over) delete stream;
   }
@@ -292,6 +293,7 @@ void forbid_capture(const char* call) {
 void set_seed(uint64_t seed) { generator().seed(seed); }
 void plant(Fault fault) { fault_now = fault; }
 Fault planted() { return fault_now; }
+void finish_all() { run_all(current()); }
 void forget_all() {
   const std::lock_guard lock(current().mutex);
   for (CUstream_st* stream : current().streams) stream->items.clear();
@@ -304,6 +306,11 @@ int64_t allocations() {
 bool is_device_memory(const void* data, size_t bytes) {
   const std::lock_guard lock(current().mutex);
   return current().memory.holds(data, bytes);
+}
+
+bool is_recorded(CUstream_st* stream) {
+  const std::lock_guard lock(device_of(stream).mutex);
+  return stream->captures != nullptr;
 }
 
 void enqueue(CUstream_st* stream, const char* what, std::function<void()> work) {
@@ -498,11 +505,11 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
   current().streams.insert(*stream);
   return cudaSuccess;
 }
+// Does not wait: the stream goes once all that is on it has run.
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  cudaStreamSynchronize(stream);
   const std::lock_guard lock(device_of(stream).mutex);
-  device_of(stream).streams.erase(stream);
-  delete stream;
+  stream->goes = true;
+  drop_empty_streams(device_of(stream));
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
@@ -568,10 +575,11 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEven
   return cudaSuccess;
 }
 // Allowed before the event is reached: its resources go when it is.
+// Does not wait: what is on streams may still name it, so it stays.
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   DeviceState& device = all_devices()[static_cast<size_t>(event->device)];
-  run_all(device);
-  delete event;
+  const std::lock_guard lock(device.mutex);
+  device.past_events.emplace_back(event);
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
@@ -611,8 +619,11 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
     throw Violation("cudaStreamEndCapture of a stream that began none");
   for (CUstream_st* each : capture->streams) each->captures = nullptr;
   for (CUevent_st* each : capture->events) each->capture = nullptr;
+  if (!capture->is_joined()) {
+    delete capture->graph;
+    throw Violation("a capture ends before its streams have joined");
+  }
   *graph = capture->graph;
-  if (!capture->is_joined()) throw Violation("a capture ends before its streams have joined");
   return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
@@ -634,7 +645,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   DeviceState& device = device_of(stream);
   const std::lock_guard lock(device.mutex);
-  drop_streams_of_graphs(device);
+  drop_empty_streams(device);
   auto events = std::make_shared<std::map<const CUevent_st*, CUevent_st>>();
   const auto begin = std::make_shared<CUevent_st>();
   std::map<const CUstream_st*, CUstream_st*> streams;
@@ -644,7 +655,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
     if (of_graph == nullptr) {
       of_graph = new CUstream_st;
       of_graph->device = stream->device;
-      of_graph->of_a_graph = true;
+      of_graph->goes = true;
       device.streams.insert(of_graph);
       of_graph->items.push_back({"a graph", [begin] {}, begin.get(), 1, {}});
     }

@@ -27,6 +27,9 @@ void enqueue(CUstream_st* stream, const char* what, std::function<void()> work);
 void enqueue_when(CUstream_st* stream, const char* what, std::function<bool()> ready,
                   std::function<void()> work);
 
+// Whether what is put on the stream is recorded.
+bool is_recorded(CUstream_st* stream);
+
 // Whether [data, data + bytes) lies in one live allocation of the current device's memory.
 bool is_device_memory(const void* data, size_t bytes);
 
@@ -45,6 +48,9 @@ enum class Fault {
 };
 void plant(Fault fault);
 Fault planted();
+
+// Runs what is on the current device's streams.
+void finish_all();
 
 // Drops what is on the current device's streams: its process would have ended.
 void forget_all();

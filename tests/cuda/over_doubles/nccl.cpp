@@ -2,9 +2,9 @@
 #include <nccl.h>
 
 #include <atomic>
-
 #include <catch2/catch.hpp>
 
+#include "backend/cuda/runtime.h"
 #include "cuda/device/on_device.h"
 #include "cuda/device/support.h"
 #include "kernels/elementwise.h"
@@ -82,6 +82,46 @@ TEST_CASE("nccl: a lost rank ends the run instead of a hang") {
     cuda_double::forget_all();
   });
   CHECK(errors == 1);
+}
+
+// Its recorded steps hold the communicator, and its streams what never ends.
+TEST_CASE("nccl: a rank that is lost in recorded steps ends the run too") {
+  std::atomic<int> errors = 0;
+  on_ranks(2, [&](Communicator& host) {
+    try {
+      SmallExperiment experiment("simclr", cuda_device(host.rank()), host, small_images);
+      experiment.trainer().prepare(experiment.batch(0, rows).fields(), {rows, rows});
+      for (int64_t step = 0; step < 5; ++step) train_step(experiment, host.rank(), 2, step);
+      cuda_double::finish_all();
+      if (host.rank() == 1) return;  // in order; the other goes on
+      cuda_double::lose_a_rank(true);
+      train_step(experiment, 0, 2, 5);
+    } catch (const Error& error) {
+      CHECK(error.status() == ExitStatus::lost_rank);
+      ++errors;
+    }
+    cuda_double::lose_a_rank(false);
+    cuda_double::forget_all();
+  });
+  CHECK(errors == 1);
+}
+
+TEST_CASE("nccl: a communicator that ends before what was recorded with it is caught") {
+  const auto device = cuda_device();
+  OnDevice x(*device, 4, 1);
+  const cuda::Stream stream;
+  ncclUniqueId id{};
+  ncclComm_t communicator = nullptr;
+  ncclGetUniqueId(&id);
+  ncclCommInitRank(&communicator, 1, id, 0);
+  cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeThreadLocal);
+  ncclAllReduce(x.memory.data(), x.memory.data(), 4, ncclFloat64, ncclSum, communicator,
+                stream.get());
+  cudaGraph_t graph = nullptr;
+  cudaStreamEndCapture(stream.get(), &graph);
+  CHECK_THROWS_WITH(ncclCommDestroy(communicator), Catch::Contains("a recorded step holds it"));
+  cudaGraphDestroy(graph);
+  CHECK(ncclCommDestroy(communicator) == ncclSuccess);
 }
 
 TEST_CASE("nccl: two ranks on one GPU are refused by name") {

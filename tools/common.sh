@@ -75,7 +75,7 @@ python_with() {
 cudnn_frontend_version=1.32.0
 find_cudnn_frontend() {
   [ -z "${CUDNN_FRONTEND_HOME:-}" ] || return 0
-  command -v nvcc > /dev/null || [ -x "${CUDA_HOME:-${CUDA_PATH:-}}/bin/nvcc" ] || return 0
+  command -v nvcc > /dev/null || [ -x "${CUDA_HOME:-${CUDA_PATH:-/usr/local/cuda}}/bin/nvcc" ] || return 0
   local home=${LACUNA_CACHE:-$HOME/.cache/lacuna}/cudnn-frontend-$cudnn_frontend_version wheels python
   if [ ! -e "$home/include/cudnn_frontend.h" ]; then
     need_packages python3-pip || return 0

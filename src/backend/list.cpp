@@ -11,20 +11,39 @@ namespace lacuna {
 
 namespace {
 
-// The driver's own entry: CUresult f(int*), 0 for success.
-using DriverCall = int (*)(unsigned);
-using DriverCount = int (*)(int*);
+// A call of the driver's, which gives CUresult, 0 for success.
+template <typename... Parameters>
+int call(void* driver, const char* name, Parameters... parameters) {
+  using Function = int (*)(Parameters...);
+  const auto function = reinterpret_cast<Function>(dlsym(driver, name));
+  return function == nullptr ? -1 : function(parameters...);
+}
+
+// "" where every GPU is new enough.
+std::string too_old(void* driver, int count) {
+  constexpr int major_capability = 75, minor_capability = 76;  // CUdevice_attribute
+  for (int number = 0; number < count; ++number) {
+    int device = 0;
+    int major = 0;
+    int minor = 0;
+    if (call(driver, "cuDeviceGet", &device, number) != 0) continue;
+    call(driver, "cuDeviceGetAttribute", &major, major_capability, device);
+    call(driver, "cuDeviceGetAttribute", &minor, minor_capability, device);
+    if (major < least_capability)
+      return concat("GPU ", number, " has compute capability ", major, ".", minor, " and ",
+                    least_capability, ".0 (A100) is the least that Lacuna is built for");
+  }
+  return "";
+}
 
 // Why the driver offers no GPU; "" if it does.
 std::string missing_of_driver() {
   void* driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
   if (driver == nullptr) return "this machine has no NVIDIA driver (libcuda.so.1)";
-  const auto start = reinterpret_cast<DriverCall>(dlsym(driver, "cuInit"));
-  const auto count_devices = reinterpret_cast<DriverCount>(dlsym(driver, "cuDeviceGetCount"));
   int count = 0;
-  int error = start == nullptr || count_devices == nullptr ? -1 : start(0);
-  if (error == 0) error = count_devices(&count);
-  if (error == 0 && count > 0) return "";
+  int error = call(driver, "cuInit", 0u);
+  if (error == 0) error = call(driver, "cuDeviceGetCount", &count);
+  if (error == 0 && count > 0) return too_old(driver, count);
   constexpr int no_device = 100;  // CUDA_ERROR_NO_DEVICE
   if (error == 0 || error == no_device)
     return "the NVIDIA driver shows no GPU (nvidia-smi, CUDA_VISIBLE_DEVICES)";
@@ -47,6 +66,16 @@ Entry entry_of_module(const char* name) {
 
 Entry open_module() {
   if (std::string missing = missing_of_driver(); !missing.empty()) return {nullptr, missing};
+  const Entry version = entry_of_module(cuda_module_version);
+  if (!version.missing.empty()) return version;
+  // Drivers run what was built for their major version (CUDA Compatibility, "Minor Version Compatibility").
+  const int built = *static_cast<const int*>(version.function);
+  int driver = 0;
+  call(dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL), "cuDriverGetVersion", &driver);
+  if (driver / 1000 < built / 1000)
+    return {nullptr, concat("the NVIDIA driver is for CUDA ", driver / 1000, ".",
+                            driver % 1000 / 10, " and Lacuna was built with CUDA ", built / 1000,
+                            ".", built % 1000 / 10, ", which needs a newer driver")};
   return entry_of_module(cuda_module_entry);
 }
 

@@ -136,11 +136,14 @@ void list_plans(const std::vector<LibraryPlan>& plans) {
   }
 }
 
+// Of a GPU's memory: the driver's context, cuDNN's and NCCL's own, recorded steps. An estimate.
+constexpr double taken_by_others = 2.0 * (1 << 30);
+
 void check_on_gpu(const Job& job, const Board& board, bool every_plan, StageContext& context) {
+  const auto engines = read_plan_file(job.options.plans, context.communicator);
   const auto device = make_planned_device(
-      board, {.deterministic = job.options.deterministic,
-              .tf32 = job.options.tf32,
-              .engines = read_plan_file(job.options.plans, context.communicator)});
+      board,
+      {.deterministic = job.options.deterministic, .tf32 = job.options.tf32, .engines = engines});
   const DType compute = activation_dtype(job.options, "", *device, Isa::baseline, Isa::baseline);
   Rehearsal rehearsal(job.configuration, job.views, compute, job.ranks, *device);
   rehearsal.step();
@@ -159,25 +162,48 @@ void check_on_gpu(const Job& job, const Board& board, bool every_plan, StageCont
   print_memory(needs);
   print_row("two batches on their way", bytes_text(2.0 * static_cast<double>(needs.upload)));
   print_row("largest workspace", bytes_text(static_cast<double>(workspace)));
-  print_row("at most", concat(bytes_text(most), " of ", bytes_text(1e9 * board.gigabytes),
-                              ", beside what driver, cuDNN and NCCL take for themselves"));
+  print_row("at most",
+            concat(bytes_text(most), " of ", bytes_text(1e9 * board.gigabytes), ", beside ",
+                   bytes_text(taken_by_others), " or so for driver, cuDNN and NCCL"));
   print_disk(job, needs);
   print_row("problems for cuDNN",
             concat(plans.size(), ", of which ", own, " run in kernels of Lacuna's"));
+  if (!engines.empty()) print_row("plans from train.plans", plans_taken(engines, plans));
   if (every_plan) list_plans(plans);
-  if (most > 1e9 * board.gigabytes) {
+  if (most + taken_by_others > 1e9 * board.gigabytes) {
     std::cout << std::flush;
     bad_input("a rank needs ", bytes_text(most), ", and one ", board.what, " has ",
-              bytes_text(1e9 * board.gigabytes),
-              ": lower train.batch, raise train.accumulate, or use more ranks");
+              bytes_text(1e9 * board.gigabytes), ", of which driver, cuDNN and NCCL take ",
+              bytes_text(taken_by_others),
+              " or so: lower train.batch, raise train.accumulate, or use more ranks");
+  }
+}
+
+// A configuration of another stage has keys that pretrain's has not.
+Configuration configuration_of(const Arguments& arguments, StageContext& context) {
+  const std::string text = text_on_all_ranks(arguments.argument(), context.communicator);
+  const auto read_as = [&](const char* stage) {
+    return Configuration::from_text(text, schema_of(stage), arguments.argument(),
+                                    arguments.values("set"));
+  };
+  try {
+    return read_as("pretrain");
+  } catch (const Error&) {
+    try {
+      read_as("finetune");
+    } catch (const Error&) {
+      return read_as("pretrain");  // it is of neither: what pretrain says of it
+    }
+    bad_input(arguments.argument(),
+              " is for lacuna finetune, and check rehearses lacuna pretrain: ",
+              "give it a configuration with an objective");
   }
 }
 
 }  // namespace
 
 ExitStatus check(const Arguments& arguments, StageContext& context) {
-  const Configuration configuration = load_configuration(
-      arguments.argument(), schema_of("pretrain"), arguments.values("set"), context.communicator);
+  const Configuration configuration = configuration_of(arguments, context);
   const TrainOptions options = train_options(configuration);
   const int ranks = number_of_ranks(arguments);
   const Source source(configuration, context.communicator, context.log);

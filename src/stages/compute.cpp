@@ -87,11 +87,12 @@ Compute make_compute(const TrainOptions& options, StageContext& context, const s
   compute.threads = options.threads > 0 ? static_cast<int>(options.threads) : placement.threads;
   const std::string device = chosen_device(options, context);
   const Isa isa = most_used(options, placement.isa);
+  compute.engines = read_plan_file(options.plans, context.communicator);
   const GpuOptions gpu{.local_rank = placement.local_rank,
                        .deterministic = options.deterministic,
                        .tf32 = options.tf32,
                        .recording = options.recording,
-                       .engines = read_plan_file(options.plans, context.communicator),
+                       .engines = compute.engines,
                        .time_plans = time_plans};
   compute.device =
       agreed(context.communicator, [&] { return make_device(device, compute.threads, isa, gpu); });

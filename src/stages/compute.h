@@ -1,7 +1,9 @@
 // Compute: the device, threads and precision that a stage works with, agreed over all ranks.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <string>
 
 #include "backend/device.h"
 #include "comm/placement.h"
@@ -13,9 +15,10 @@ namespace lacuna {
 
 struct Compute {
   std::unique_ptr<Device> device;
-  DType dtype = DType::f32;  // of activations
-  int threads = 1;           // of this rank
-  Environment environment;   // what the bits of a result depend on; stored with checkpoints
+  DType dtype = DType::f32;                    // of activations
+  int threads = 1;                             // of this rank
+  std::map<std::string, std::string> engines;  // of train.plans, by problem
+  Environment environment;  // what the bits of a result depend on; stored with checkpoints
 };
 
 // The dtype of activations that train.precision asks for on a device. `before` as below; `isa` is what is used,

@@ -1,5 +1,9 @@
 #include "stages/plan_file.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
 #include <sstream>
 
 #include "comm/agree.h"
@@ -9,6 +13,8 @@
 namespace lacuna {
 
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr std::string_view first_words = "# Lacuna: plans of cuDNN";
 
@@ -38,8 +44,26 @@ std::map<std::string, std::string> engines_of(const std::string& text, const std
 std::map<std::string, std::string> read_plan_file(const std::string& file,
                                                   Communicator& communicator) {
   if (file.empty()) return {};
+  agreed(communicator, [&] {
+    if (communicator.rank() == 0 &&
+        (!fs::is_regular_file(file) || ::access(file.c_str(), R_OK) != 0))
+      bad_input("train.plans names ", file, ", which is no file that can be read: make one with ",
+                "lacuna check CONFIG.toml --device cuda --time-plans FILE");
+  });
   const std::string text = text_on_all_ranks(file, communicator);
   return agreed(communicator, [&] { return engines_of(text, file); });
+}
+
+std::string plans_taken(const std::map<std::string, std::string>& engines,
+                        const std::vector<LibraryPlan>& plans) {
+  const auto taken = std::count_if(plans.begin(), plans.end(), [&](const LibraryPlan& plan) {
+    return engines.contains(plan.problem);
+  });
+  const std::string counts = concat(taken, " of ", plans.size(), " problems");
+  return taken > 0 ? counts
+                   : concat(counts,
+                            ": they were timed for another precision, or for another number "
+                            "of samples a rank");
 }
 
 void write_plan_file(const std::string& file, const std::string& where,

@@ -15,6 +15,10 @@ class Communicator;
 std::map<std::string, std::string> read_plan_file(const std::string& file,
                                                   Communicator& communicator);
 
+// For how many of the device's problems `engines` has a plan, in words.
+std::string plans_taken(const std::map<std::string, std::string>& engines,
+                        const std::vector<LibraryPlan>& plans);
+
 // Replaces the file at once or not at all. `where`: the GPU and the library's version. Problems without an engine of
 // the library's are left out.
 void write_plan_file(const std::string& file, const std::string& where,

@@ -7,6 +7,7 @@
 #include "stages/compute.h"
 #include "stages/load_configuration.h"
 #include "stages/model.h"
+#include "stages/plan_file.h"
 #include "stages/schema.h"
 #include "stages/source.h"
 #include "stages/training.h"
@@ -159,7 +160,13 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   watch.begin(folder, plan.first_step);
   loop.run([&](int64_t position,
                int64_t count) { return counting.counts(position, count, communicator.size()); },
-           output, [&](int64_t steps_done) { watch.after_step(steps_done); });
+           output,
+           [&](int64_t steps_done) {
+             if (steps_done == plan.first_step + 1 && !compute.engines.empty())
+               log.line("train.plans has plans for ",
+                        plans_taken(compute.engines, compute.device->library_plans()));
+             watch.after_step(steps_done);
+           });
   for (const std::string& line : accounting_lines(loop.accounting())) log.line(line);
   log.line("finished: ", steps, " steps, ", static_cast<int64_t>(loop.samples_per_second()),
            " samples/s; the run is ", folder.string());

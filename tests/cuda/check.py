@@ -33,6 +33,40 @@ class StartUp(support.EndToEndTest):
         self.assertLess(medians["auto"] - medians["cpu"], 0.1)
 
 
+# A driver of which only what a start looks at is there.
+DRIVER = """
+int cuInit(unsigned flags) { (void)flags; return 0; }
+int cuDeviceGetCount(int* count) { *count = 2; return 0; }
+int cuDeviceGet(int* device, int number) { *device = number; return 0; }
+int cuDriverGetVersion(int* version) { *version = VERSION; return 0; }
+int cuDeviceGetAttribute(int* value, int attribute, int device) {
+  *value = attribute == 75 ? (device == 1 ? CAPABILITY : 9) : attribute == 76 ? 0 : -1;
+  return 0;
+}
+"""
+
+
+class OldDrivers(support.EndToEndTest):
+    def start(self, device, version, capability):
+        self.path("driver.c").write_text(DRIVER)
+        subprocess.run(["cc", "-shared", "-fPIC", f"-DVERSION={version}", f"-DCAPABILITY={capability}",
+                        "-Wl,-soname,libcuda.so.1", "-o", self.path("libcuda.so.1"), self.path("driver.c")], check=True)
+        return self.lacuna("pretrain", "a.toml", "--run", "run", "--force", "--set", "train.max_steps=1",
+                           f"train.device={device}", env={"LD_LIBRARY_PATH": str(self.path("."))})
+
+    def test_a_driver_or_a_gpu_that_is_too_old_is_named_and_auto_takes_the_cpu(self):
+        support.write_images(self.path("data.h5"), samples=16)
+        support.write_experiment(self.path("a.toml"))
+        for version, capability, words in ((11020, 9, "the NVIDIA driver is for CUDA 11.2 and Lacuna was built with CUDA"),
+                                           (99000, 7, "GPU 1 has compute capability 7.0 and 8.0 (A100) is the least")):
+            refused = self.start("cuda", version, capability)
+            self.assertEqual(refused.status, 2, refused)
+            self.assertIn(words, refused.complaint())
+            taken = self.start("auto", version, capability)
+            self.assertEqual(taken.status, 0, taken)
+            self.assertIn("cpu device", taken.stdout + taken.stderr)
+
+
 class CheckOnGpu(support.EndToEndTest):
     def setUp(self):
         super().setUp()
@@ -72,7 +106,17 @@ class CheckOnGpu(support.EndToEndTest):
 
     def test_what_does_not_fit_is_refused(self):
         result = self.check("--device", "h100", "--set", "train.batch=30000", "train.epochs=100", "encoder.name=resnet50", "encoder.width=64", status=2)
-        self.assertIn("and one NVIDIA H100 80GB HBM3 has 79.2 GiB: lower train.batch", result.complaint())
+        self.assertIn("and one NVIDIA H100 80GB HBM3 has 79.2 GiB, of which driver, cuDNN and NCCL take 2 GiB or so: lower train.batch", result.complaint())
+
+    def test_plans_of_a_file_that_do_not_fit_are_counted(self):
+        problems = re.findall(r"^  (.*): (eng[0-9]+_\S*), ", self.check("--device", "h100", "--plans").stdout, re.MULTILINE)
+        file = self.path("plans.txt")
+        for lines, words in ((problems[:3], f"3 of {len(problems)} problems\n"),
+                             ([("convolution of something else", "eng0_k1=1")], f"0 of {len(problems)} problems: they were timed for")):
+            file.write_text("# Lacuna: plans of cuDNN\n" + "".join(f"{problem}\t{engine}\n" for problem, engine in lines))
+            self.assertIn(words, self.check("--device", "h100", "--set", f"train.plans={file}").stdout)
+        result = self.check("--device", "h100", "--set", f"train.plans={self.path('none')}", status=2)
+        self.assertIn("train.plans names", result.complaint())
 
     def test_more_ranks_take_less_each(self):
         most = [float(re.search(r"at most +([0-9.]+) MiB of", self.check("--device", "h100", "--ranks", ranks).stdout)[1])

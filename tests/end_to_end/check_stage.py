@@ -15,6 +15,13 @@ def bytes_of(value):
     return float(number) * 1024 ** ("B", "KiB", "MiB", "GiB").index(unit)
 
 
+class OtherStages(support.EndToEndTest):
+    def test_a_configuration_of_finetune_is_named(self):
+        result = self.lacuna("check", support.SOURCE / "inputs/fashion-linear.toml")
+        self.assertEqual(result.status, 2, result)
+        self.assertIn("is for lacuna finetune, and check rehearses lacuna pretrain", result.complaint())
+
+
 class Check(support.EndToEndTest):
     def setUp(self):
         super().setUp()

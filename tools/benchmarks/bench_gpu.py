@@ -15,8 +15,16 @@ import flops
 from turns import Stepper, environment, take_turns
 
 HERE = pathlib.Path(__file__).resolve().parent
-# What docs/gpu.md predicts and asks: the share of the products' rate, and the ratio to the peer.
+# What docs/gpu.md asks: the share of the board's peak in bf16, and the ratio to the peer.
 STEPS = {"resnet50": (flops.resnet50(), "ratio", 1.2), "vit_base": (flops.vit(768), "mfu", 0.5)}
+PEAKS = {"A100": 312, "H100 PCIe": 756, "H100": 989, "H200": 989, "B200": 2250}  # TFLOP/s, NVIDIA's data sheets, dense
+
+
+def peak():
+    """Of the GPU at hand; None where it is not among those above."""
+    name = subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True,
+                          text=True).stdout.partition("\n")[0]
+    return next((PEAKS[board] for board in sorted(PEAKS, key=len, reverse=True) if board in name), None)
 
 
 def ceilings(build):
@@ -50,20 +58,26 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--device", default="cuda", help=argparse.SUPPRESS)
     parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--no-peer", action="store_true", help="ours alone")
     parser.add_argument("--batch", type=int, default=256)
     options = parser.parse_args()
     limits = ceilings(options.build)
-    peer_there = has_peer()
+    peer_there = not options.no_peer and has_peer()
+    most = peak()
     print(f"ceilings: copies {limits['copy']:.0f} GB/s, products {limits['bf16']:.0f} TFLOP/s in bf16, "
-          f"{limits['f32']:.0f} in f32" + ("" if peer_there else "; no PyTorch for CUDA here: ours alone"), flush=True)
+          f"{limits['f32']:.0f} in f32" + (f"; the data sheet's {most} in bf16" if most else "")
+          + ("" if peer_there else "; ours alone, without PyTorch for CUDA"), flush=True)
     result, short = {"ceilings": limits}, []
     for encoder, (multiply_adds, asked, least) in STEPS.items():
         figures = measure(encoder, options, peer_there)
         rate = 6e-12 * multiply_adds * options.batch / figures["ours"]
-        figures["mfu"] = rate / limits["bf16"]
+        figures["of_products"] = rate / limits["bf16"]
+        if most:
+            figures["mfu"] = rate / most
         result[encoder] = {name: round(value, 4) for name, value in figures.items()}
         print(f"{encoder}: {options.batch / figures['ours']:.0f} images/s, {rate:.0f} TFLOP/s, "
-              f"{figures['mfu']:.2f} of the products' rate"
+              f"{figures['of_products']:.2f} of the products' rate"
+              + (f", {figures['mfu']:.2f} of the peak" if most else "")
               + (f", {figures['ratio']:.2f} of the peer's speed" if "ratio" in figures else ""), flush=True)
         if asked in figures and figures[asked] < least:
             short.append(f"{encoder}'s {asked} is {figures[asked]:.2f}, {least} is wanted")

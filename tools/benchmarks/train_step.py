@@ -30,6 +30,7 @@ def main():
     layout = getattr(torch, layout + "_format" if layout == "contiguous" else layout)
     torch.set_num_threads(threads)
     torch.manual_seed(1)
+    torch.backends.cudnn.benchmark = True
     edge = 32 if encoder == "resnet18" else 224
     model = make_model(encoder, edge).to(device, memory_format=layout)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)

@@ -1,7 +1,11 @@
 #include "backend/cuda/module.h"
 
+#include <cuda_runtime.h>
+
 #include "backend/cuda/cuda_device.h"
 #include "backend/cuda/planning_device.h"
+
+extern "C" const int lacuna_cuda_version = CUDART_VERSION;
 
 extern "C" lacuna::Device* lacuna_make_cuda_device(const lacuna::GpuOptions& options) {
   return new lacuna::CudaDevice(options);

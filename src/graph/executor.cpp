@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 #include "graph/differentiate.h"
 #include "graph/staging.h"
@@ -64,10 +65,6 @@ Executor::Kept& Executor::plan_for(const std::vector<Tensor>& outputs,
     ++plans_made_;
   }
   kept->second.used = ++runs_;
-  if (kept->second.plan->arena_bytes > arena_.bytes()) {
-    for (auto& [other, each] : plans_) each.replays.clear();  // of the arena that goes
-    ensure(arena_, device_, kept->second.plan->arena_bytes);
-  }
   return kept->second;
 }
 
@@ -115,11 +112,20 @@ View Executor::view(size_t value) const {
   return {address(v), v.spec.dtype, v.spec.shape};
 }
 
-void Executor::run(const std::vector<Tensor>& outputs, const std::vector<Update>& updates) {
+void Executor::prepare(const std::vector<Tensor>& outputs, const std::vector<Update>& updates) {
   const double start = now();
-  Kept& kept = plan_for(outputs, updates);
-  current_ = kept.plan.get();
+  prepared_ = &plan_for(outputs, updates);
   times_.plan += now() - start;
+}
+
+void Executor::start() {
+  LACUNA_CHECK(prepared_ != nullptr);
+  Kept& kept = *std::exchange(prepared_, nullptr);
+  current_ = kept.plan.get();
+  if (current_->arena_bytes > arena_.bytes()) {
+    for (auto& [other, each] : plans_) each.replays.clear();  // of the arena that goes
+    ensure(arena_, device_, current_->arena_bytes);
+  }
   ++kept.runs;
   if (run_again(kept)) return;
   run_steps(*current_);

@@ -29,7 +29,14 @@ class Executor {
 
   // Computes outputs and then makes the updates, in order. `outputs[0]`, if there are several, is
   // the loss: what it depends on counts as forward.
-  void run(const std::vector<Tensor>& outputs, const std::vector<Update>& updates = {});
+  void run(const std::vector<Tensor>& outputs, const std::vector<Update>& updates = {}) {
+    prepare(outputs, updates);
+    start();
+  }
+  // run() in two parts. prepare() plans and sends the leaves: what ran last may still be running, and its outputs are
+  // there until start(). A device that reads the host's memory reads the leaves in start().
+  void prepare(const std::vector<Tensor>& outputs, const std::vector<Update>& updates);
+  void start();
 
   // Output i of the last run, on the host.
   HostTensor output(size_t i) const;
@@ -74,6 +81,7 @@ class Executor {
   uint64_t runs_ = 0;
   std::map<std::string, double> times_of_dropped_plans_;
   Plan* current_ = nullptr;
+  Kept* prepared_ = nullptr;
   DeviceMemory arena_;
   std::unique_ptr<Uploads>
       uploads_;  // of the leaves, where the device does not read the host's memory

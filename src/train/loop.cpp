@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <iomanip>
+#include <utility>
 
 #include "comm/agree.h"
 #include "ops/elementwise.h"
@@ -204,43 +205,56 @@ void TrainingLoop::account(double seconds) {
                       steps.plan - loader.wait - accounting_.checkpoint;
 }
 
-StepResult TrainingLoop::compute(int64_t step, double rate, const Counts& counts) {
+// A part is recorded while the one before is computed, where the device computes beside the host.
+void TrainingLoop::compute(int64_t step, double rate, const Counts& counts,
+                           const std::function<void()>& finish) {
   const double progress = static_cast<double>(step) / static_cast<double>(plan_.steps);
-  for (int64_t part = 0;; ++part) {
+  for (int64_t part = 0; part < plan_.parts; ++part) {
     const std::optional<Batch> batch = loader_.next();
     LACUNA_CHECK(batch.has_value() &&
                  batch->position == step * plan_.batch + part * (plan_.batch / plan_.parts));
     const std::vector<int64_t> rows = counts(batch->position, batch->global_count);
-    const Fields fields = fields_of(*batch, compute_);
-    if (part + 1 == plan_.parts) return trainer_.step(fields, rows, step, rate, progress);
-    trainer_.accumulate(fields, rows, step, progress);
+    if (!trainer_.records_ahead()) finish();
+    trainer_.record(fields_of(*batch, compute_), rows, step, rate, progress);
+    finish();
+    trainer_.start();
+    running_ = true;
   }
+}
+
+void TrainingLoop::check(int64_t step, const StepResult& result) {
+  const bool has_loss = std::isfinite(result.loss);
+  if (has_loss && std::isfinite(result.gradient_norm)) return;
+  const Error error(ExitStatus::bad_values,
+                    concat(has_loss ? "the gradient's norm" : "the loss", " of step ", step, " is ",
+                           has_loss ? result.gradient_norm : result.loss,
+                           ": lower optimizer.lr or set optimizer.clip, and start again; the run "
+                           "continues from its last checkpoint"));
+  agree(communicator_, &error);  // every rank has the same
 }
 
 void TrainingLoop::run(const Counts& counts, Output output, const AfterStep& after_step) {
   started_ = last_checkpoint_ = now();
-  for (int64_t step = plan_.first_step; step < plan_.steps; ++step) {
-    const double rate = plan_.schedule.rate(step);
-    const StepResult result = compute(step, rate, counts);
-    if (!std::isfinite(result.loss) || !std::isfinite(result.gradient_norm)) {
-      const bool has_loss = std::isfinite(result.loss);
-      const Error error(
-          ExitStatus::bad_values,
-          concat(has_loss ? "the gradient's norm" : "the loss", " of step ", step, " is ",
-                 has_loss ? result.gradient_norm : result.loss,
-                 ": lower optimizer.lr or set optimizer.clip, and start again; the run "
-                 "continues from its last checkpoint"));
-      agree(communicator_, &error);  // every rank has the same
-    }
+  int64_t done = plan_.first_step;
+  // Of the part that runs, if one does, and with its step's last all that comes after a step.
+  const auto finish = [&] {
+    if (!std::exchange(running_, false)) return;
+    const std::optional<StepResult> result = trainer_.finish();
+    if (!result) return;
+    const int64_t step = done++;
+    check(step, *result);
     ++steps_here_;
-    loss_sum_ += result.loss;
+    loss_sum_ += result->loss;
     ++loss_count_;
     accounting_.total = now() - started_;
-    record(output, step, result, rate);
+    record(output, step, *result, plan_.schedule.rate(step));
     if (checkpoint_due(step + 1)) save(output, step + 1, false);
     if (after_step) after_step(step + 1);
-    show_progress(step + 1, result.loss);
-  }
+    show_progress(step + 1, result->loss);
+  };
+  for (int64_t step = plan_.first_step; step < plan_.steps; ++step)
+    compute(step, plan_.schedule.rate(step), counts, finish);
+  finish();
   if (plan_.last_checkpoint) save(output, plan_.steps, true);
   account(now() - started_);
 }

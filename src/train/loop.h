@@ -78,7 +78,9 @@ class TrainingLoop {
   double samples_per_second() const;
 
  private:
-  StepResult compute(int64_t step, double rate, const Counts& counts);
+  void compute(int64_t step, double rate, const Counts& counts,
+               const std::function<void()>& finish);
+  void check(int64_t step, const StepResult& result);
   void record(const Output& output, int64_t step, const StepResult& result, double rate);
   void save(Output& output, int64_t steps, bool finished);
   bool checkpoint_due(int64_t steps) const;
@@ -98,6 +100,7 @@ class TrainingLoop {
   double loss_sum_ = 0;  // since the last checkpoint
   int64_t loss_count_ = 0;
   int64_t steps_here_ = 0;
+  bool running_ = false;  // a part, started and not finished
 };
 
 // Every State tensor as a checkpoint names it.

@@ -25,8 +25,8 @@ Trainer::Trainer(Device& device, Communicator& communicator, StateStore& store, 
       sums_(device),
       executor_(device, options.plan) {}
 
-Recording Trainer::start(const std::vector<int64_t>& rows, int64_t step, double progress) {
-  if (loss_scale_ && parts_done_ == 0) scale_ = loss_scale_->value();
+Recording Trainer::recording(const std::vector<int64_t>& rows, int64_t step, double progress) {
+  if (loss_scale_ && parts_recorded_ == 0) scale_ = loss_scale_->value();
   return {.communicator = communicator_,
           .training = true,
           .compute = options_.compute,
@@ -35,8 +35,8 @@ Recording Trainer::start(const std::vector<int64_t>& rows, int64_t step, double 
           .synchronise_statistics = options_.synchronise_statistics,
           .seed = options_.seed,
           .step = step,
-          .part = parts_done_,
-          .last_part = parts_done_ + 1 == options_.parts,
+          .part = parts_recorded_,
+          .last_part = parts_recorded_ + 1 == options_.parts,
           .progress = progress};
 }
 
@@ -54,7 +54,7 @@ std::vector<Tensor> Trainer::differentiate_all(const Tensor& loss, const std::ve
 
 void Trainer::prepare(const Fields& example, const std::vector<int64_t>& rows) {
   LACUNA_CHECK(parameters_.empty());
-  Recording recording = start(rows, 0, 0);
+  Recording recording = this->recording(rows, 0, 0);
   const Tensor loss = loss_(example, recording);
   const std::vector<State*> all = store_.select("", Role::parameter);
   const std::vector<Tensor> gradients = differentiate_all(loss, all);
@@ -90,45 +90,54 @@ std::vector<Tensor> Trainer::reduced(std::vector<Tensor> gradients) const {
   return gradients;
 }
 
-void Trainer::accumulate(const Fields& fields, const std::vector<int64_t>& rows, int64_t step,
-                         double progress) {
-  LACUNA_CHECK(parts_done_ + 1 < options_.parts);
-  Recording recording = start(rows, step, progress);
-  const Tensor loss = loss_(fields, recording);
+void Trainer::record(const Fields& fields, const std::vector<int64_t>& rows, int64_t step,
+                     double rate, double progress) {
+  recording_.emplace(recording(rows, step, progress));
+  recorded_ = {};
+  recorded_.last = recording_->last_part;
+  const Tensor loss = loss_(fields, *recording_);
+  std::vector<Tensor> outputs = {loss};
+  for (const auto& [name, share] : recording_->metrics) {
+    outputs.push_back(share);
+    recorded_.metrics.push_back(name);
+  }
+  // In the order in which they become ready: it is the order of execution.
+  const std::vector<Tensor> others =
+      recorded_.last ? record_updates(loss, rate, step) : record_sums(loss);
+  outputs.insert(outputs.end(), others.begin(), others.end());
+  if (recorded_.norm > 0) recorded_.norm = outputs.size() - 1;
+  executor_.prepare(outputs, recording_->updates);
+  parts_recorded_ = recorded_.last ? 0 : parts_recorded_ + 1;
+}
+
+// The gradients are added to those of the parts before; nothing else is an output.
+std::vector<Tensor> Trainer::record_sums(const Tensor& loss) {
   const std::vector<Tensor> gradients = differentiate_all(loss, parameters_);
   for (size_t i = 0; i < gradients.size(); ++i) {
     State& sum = *sum_of_[i];
-    recording.updates.push_back(
-        parts_done_ == 0 ? Update{&scale_operation, {gradients[i]}, {&sum}, Scale{1}}
-                         : Update{&accumulate_operation, {sum.tensor(), gradients[i]}, {&sum}, {}});
+    recording_->updates.push_back(
+        parts_recorded_ == 0
+            ? Update{&scale_operation, {gradients[i]}, {&sum}, Scale{1}}
+            : Update{&accumulate_operation, {sum.tensor(), gradients[i]}, {&sum}, {}});
   }
-  std::vector<Tensor> outputs = {loss};
-  for (const auto& [name, share] : recording.metrics) outputs.push_back(share);
-  executor_.run(outputs, recording.updates);
-  add_results(recording);
+  return {};
 }
 
-StepResult Trainer::step(const Fields& fields, const std::vector<int64_t>& rows, int64_t step,
-                         double rate, double progress) {
-  LACUNA_CHECK(parts_done_ + 1 == options_.parts);
-  Recording recording = start(rows, step, progress);
-  const Tensor loss = loss_(fields, recording);
+// The gradients, from the last parameter to the first, and their squared norm where it is wanted.
+std::vector<Tensor> Trainer::record_updates(const Tensor& loss, double rate, int64_t step) {
+  Recording& recording = *recording_;
   std::vector<Tensor> gradients = differentiate_all(loss, parameters_);
-  if (parts_done_ > 0) {
+  if (parts_recorded_ > 0) {
     for (size_t i = 0; i < gradients.size(); ++i) {
       gradients[i] = lacuna::accumulate({sum_of_[i]->tensor(), gradients[i]});
     }
   }
   gradients = reduced(std::move(gradients));
-
-  std::vector<Tensor> outputs = {loss};
-  for (const auto& [name, share] : recording.metrics) outputs.push_back(share);
-  // In the order in which they become ready: it is the order of execution.
-  outputs.insert(outputs.end(), gradients.rbegin(), gradients.rend());
+  std::vector<Tensor> outputs(gradients.rbegin(), gradients.rend());
   Tensor clip = recording.value("unscale", 1 / scale_);
-  const bool has_norm = options_.clip > 0 || loss_scale_;
-  if (has_norm) {
+  if (options_.clip > 0 || loss_scale_) {
     outputs.push_back(squared_norm(gradients));
+    recorded_.norm = outputs.size();
     const double none = std::numeric_limits<double>::infinity();
     clip = clip_factor(outputs.back(), clip, options_.clip > 0 ? options_.clip : none);
   }
@@ -138,26 +147,47 @@ StepResult Trainer::step(const Fields& fields, const std::vector<int64_t>& rows,
   recording.updates.clear();
   optimizer_->record(gradients, recording.value("learning_rate", rate), clip, step, recording);
   recording.updates.insert(recording.updates.end(), after.begin(), after.end());
+  return outputs;
+}
 
-  executor_.run(outputs, recording.updates);
-  add_results(recording);
-  if (has_norm) follow(std::sqrt(executor_.scalar(outputs.size() - 1)));
-  parts_done_ = 0;
+void Trainer::start() {
+  executor_.start();
+  started_ = std::move(recorded_);
+}
+
+std::optional<StepResult> Trainer::finish() {
+  add_results(started_);
+  if (started_.norm > 0) follow(std::sqrt(executor_.scalar(started_.norm)));
+  if (!started_.last) return std::nullopt;
   return std::exchange(result_, {});
 }
 
 // Loss and metrics of a part, over all ranks, as their mean over the parts.
-void Trainer::add_results(const Recording& recording) {
-  const size_t count = 1 + recording.metrics.size();
+void Trainer::add_results(const Part& part) {
   std::vector<double> shares;
-  for (size_t i = 0; i < count; ++i) shares.push_back(executor_.scalar(i));
+  for (size_t i = 0; i <= part.metrics.size(); ++i) shares.push_back(executor_.scalar(i));
   communicator_.all_reduce_sum(shares.data(), shares.size(), DType::f64).wait();
   const auto parts = static_cast<double>(options_.parts);
   result_.loss += shares[0] / parts;
-  for (size_t i = 1; i < count; ++i) {
-    result_.metrics[recording.metrics[i - 1].first] += shares[i] / parts;
+  for (size_t i = 1; i < shares.size(); ++i) {
+    result_.metrics[part.metrics[i - 1]] += shares[i] / parts;
   }
-  ++parts_done_;
+}
+
+void Trainer::accumulate(const Fields& fields, const std::vector<int64_t>& rows, int64_t step,
+                         double progress) {
+  LACUNA_CHECK(parts_recorded_ + 1 < options_.parts);
+  record(fields, rows, step, 0, progress);
+  start();
+  finish();
+}
+
+StepResult Trainer::step(const Fields& fields, const std::vector<int64_t>& rows, int64_t step,
+                         double rate, double progress) {
+  LACUNA_CHECK(parts_recorded_ + 1 == options_.parts);
+  record(fields, rows, step, rate, progress);
+  start();
+  return *finish();
 }
 
 // Takes the norm of a step's gradients, as they came out.
@@ -176,7 +206,7 @@ void Trainer::follow(double norm) {
 
 std::map<std::string, HostTensor> Trainer::gradients(const Fields& fields,
                                                      const std::vector<int64_t>& rows) {
-  Recording recording = start(rows, 0, 0);
+  Recording recording = this->recording(rows, 0, 0);
   const Tensor loss = loss_(fields, recording);
   const std::vector<Tensor> sums = reduced(differentiate_all(loss, parameters_));
   std::vector<Tensor> outputs = {loss};

@@ -45,13 +45,23 @@ class Trainer {
   // makes the optimizer's State and, for float16, the loss scale. Call once, before a checkpoint is loaded.
   void prepare(const Fields& example, const std::vector<int64_t>& rows);
 
-  // A part of a step but the last: adds up its gradients and changes no parameter. Normalisation sees
-  // the part alone.
+  // A step is one part or, accumulating, several; each is recorded, started and finished. `rows`: of the part's global
+  // batch, per rank; `step` counts from 0; `progress` in [0, 1]. The last part updates the parameters, others only
+  // add up their gradients; normalisation sees the part alone. Where a gradient is no number, no weight changes.
+  //
+  // record() may go before finish() of the part before, so that a device computes while the host records; not where
+  // records_ahead() is false. The memory behind the fields is read until start() returns.
+  void record(const Fields& fields, const std::vector<int64_t>& rows, int64_t step, double rate,
+              double progress);
+  void start();
+  // Waits for what was started last; the step's result after its last part.
+  std::optional<StepResult> finish();
+  // The loss scale follows the gradients of the step before.
+  bool records_ahead() const { return !loss_scale_; }
+
+  // All three, of a part but the last, and of the last.
   void accumulate(const Fields& fields, const std::vector<int64_t>& rows, int64_t step,
                   double progress);
-
-  // One step, or its last part. `rows`: of the global batch (of the part), per rank; `step` counts from
-  // 0; `progress` in [0, 1]. Where a gradient is no number, no weight changes.
   StepResult step(const Fields& fields, const std::vector<int64_t>& rows, int64_t step, double rate,
                   double progress);
 
@@ -63,10 +73,18 @@ class Trainer {
   const Executor& executor() const { return executor_; }
 
  private:
-  Recording start(const std::vector<int64_t>& rows, int64_t step, double progress);
+  // A part on its way: where its results are among the outputs.
+  struct Part {
+    std::vector<std::string> metrics;  // behind the loss
+    size_t norm = 0;                   // 0: none
+    bool last = true;
+  };
+  Recording recording(const std::vector<int64_t>& rows, int64_t step, double progress);
+  std::vector<Tensor> record_sums(const Tensor& loss);
+  std::vector<Tensor> record_updates(const Tensor& loss, double rate, int64_t step);
   std::vector<Tensor> differentiate_all(const Tensor& loss, const std::vector<State*>& by);
   std::vector<Tensor> reduced(std::vector<Tensor> gradients) const;
-  void add_results(const Recording& recording);
+  void add_results(const Part& part);
   void follow(double norm);
 
   Device& device_;
@@ -81,7 +99,9 @@ class Trainer {
   std::vector<State*> parameters_;
   StateStore sums_;             // gradients of the parts so far; not part of a checkpoint
   std::vector<State*> sum_of_;  // by parameter
-  int64_t parts_done_ = 0;
+  int64_t parts_recorded_ = 0;  // of the step
+  std::optional<Recording> recording_;
+  Part recorded_, started_;
   StepResult result_;  // of the parts so far
   Executor executor_;
 };

@@ -293,6 +293,11 @@ void forbid_capture(const char* call) {
 void set_seed(uint64_t seed) { generator().seed(seed); }
 void plant(Fault fault) { fault_now = fault; }
 Fault planted() { return fault_now; }
+bool is_busy() {
+  const std::lock_guard lock(current().mutex);
+  return std::any_of(current().streams.begin(), current().streams.end(),
+                     [](const CUstream_st* stream) { return !stream->items.empty(); });
+}
 void finish_all() { run_all(current()); }
 void forget_all() {
   const std::lock_guard lock(current().mutex);

@@ -49,6 +49,8 @@ enum class Fault {
 void plant(Fault fault);
 Fault planted();
 
+// Whether something is on the current device's streams.
+bool is_busy();
 // Runs what is on the current device's streams.
 void finish_all();
 

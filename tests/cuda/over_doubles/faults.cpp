@@ -28,6 +28,30 @@ TEST_CASE("cuda: steps allocate nothing once the first two are done") {
   CHECK(cuda_double::allocations() == before);
 }
 
+// The losses are those of steps that wait for each other.
+TEST_CASE("cuda: a step is recorded and sent while the one before is computed") {
+  const auto self = self_communicator();
+  SmallExperiment cuda("simclr", cuda_device(), *self, small_images);
+  SmallExperiment waiting("simclr", cuda_device(), *self, small_images);
+  for (SmallExperiment* each : {&cuda, &waiting})
+    each->trainer().prepare(each->batch(0, rows).fields(), {rows});
+  std::vector<double> losses;
+  int busy = 0;
+  for (int64_t step = 0; step < 6; ++step) {
+    const SmallBatch batch = cuda.batch(step * rows, (step + 1) * rows);
+    cuda.trainer().record(batch.fields(), {rows}, step, 0.05, 0.1);
+    if (step > 0) {
+      busy += cuda_double::is_busy() ? 1 : 0;
+      losses.push_back(cuda.trainer().finish()->loss);
+    }
+    cuda.trainer().start();
+  }
+  losses.push_back(cuda.trainer().finish()->loss);
+  CHECK(busy >= 4);
+  for (int64_t step = 0; step < 6; ++step)
+    CHECK(losses[static_cast<size_t>(step)] == train_step(waiting, 0, 1, step));
+}
+
 namespace {
 
 // Adds up what six runs upload, one behind the other without waiting: 1 + … + 6.

@@ -38,22 +38,26 @@ def main():
     labels = (torch.arange(batch) % CLASSES).to(device)
     run = torch.compile(model) if device == "cuda" else model
 
-    def seconds():
-        start = time.perf_counter()
+    def step():
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
             loss = cross_entropy(run(images), labels)
         loss.backward()
         optimizer.step()
+
+    def seconds(steps):
+        start = time.perf_counter()
+        for _ in range(steps):
+            step()
         if device == "cuda":
             torch.cuda.synchronize()
-        return time.perf_counter() - start
+        return (time.perf_counter() - start) / steps
 
-    for _ in range(10 if device == "cuda" else 2):
-        seconds()
+    seconds(10 if device == "cuda" else 2)
     print("ready", flush=True)
     for line in sys.stdin:
-        print(statistics.median(seconds() for _ in range(int(line))), flush=True)
+        steps = int(line)
+        print(seconds(steps) if device == "cuda" else statistics.median(seconds(1) for _ in range(steps)), flush=True)
 
 
 main()

@@ -53,6 +53,7 @@ enum cudaError : int {
   cudaErrorMemoryAllocation = 2,
   cudaErrorInvalidDevice = 101,
   cudaErrorNotReady = 600,
+  cudaErrorIllegalAddress = 700,
 };
 enum cudaMemcpyKind : int {
   cudaMemcpyHostToDevice = 1,

@@ -281,6 +281,8 @@ void run_all(DeviceState& device) {
 }
 
 // Calls that may not be made while a stream captures: Programming Guide 3.2.8.7.3.
+bool is_lost() { return fault_now == Fault::lost_device; }
+
 void forbid_capture(const char* call) {
   for (const CUstream_st* stream : current().streams) {
     if (stream->captures != nullptr && stream->captures->thread == std::this_thread::get_id())
@@ -369,6 +371,8 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "out of memory";
     case cudaErrorNotReady:
       return "device not ready";
+    case cudaErrorIllegalAddress:
+      return "an illegal memory access was encountered";
     default:
       return "invalid argument";
   }
@@ -434,6 +438,7 @@ cudaError_t cudaMalloc(void** memory, size_t bytes) {
 }
 // Waits for the device, as cudaFree is known to do for memory of cudaMalloc.
 cudaError_t cudaFree(void* memory) {
+  if (is_lost()) return cudaErrorIllegalAddress;
   if (memory == nullptr) return cudaSuccess;
   for (DeviceState& device : all_devices()) {
     if (!device.memory.is_here(memory)) continue;
@@ -455,6 +460,7 @@ cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned) {
   return cudaSuccess;
 }
 cudaError_t cudaFreeHost(void* memory) {
+  if (is_lost()) return cudaErrorIllegalAddress;
   if (memory == nullptr) return cudaSuccess;
   {
     const std::lock_guard lock(current().mutex);
@@ -470,6 +476,7 @@ cudaError_t cudaFreeHost(void* memory) {
 // pageable memory it returns when they have arrived; from and to pinned memory it does not wait.
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
+  if (is_lost()) return cudaErrorIllegalAddress;
   if (stream == nullptr) throw Violation("cudaMemcpyAsync on the default stream");
   if (bytes == 0) return cudaSuccess;
   if (kind == cudaMemcpyHostToDevice) {
@@ -518,12 +525,14 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  if (is_lost()) return cudaErrorIllegalAddress;
   forbid_capture("cudaStreamSynchronize");
   run_until(device_of(stream), [&] { return stream->items.empty(); });
   return cudaSuccess;
 }
 // Each question lets streams go a few steps.
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  if (is_lost()) return cudaErrorIllegalAddress;
   forbid_capture("cudaStreamQuery");
   DeviceState& device = device_of(stream);
   const std::lock_guard lock(device.mutex);
@@ -532,6 +541,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
   return stream->items.empty() ? cudaSuccess : cudaErrorNotReady;
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  if (is_lost()) return cudaErrorIllegalAddress;
   if (fault_now == Fault::waits_of_streams) return cudaSuccess;
   const std::lock_guard lock(device_of(stream).mutex);
   if (event->capture != nullptr) {  // the stream joins the capture that the event belongs to
@@ -588,6 +598,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  if (is_lost()) return cudaErrorIllegalAddress;
   if (stream->captures != nullptr) {
     event->capture = stream->captures;
     stream->captures->events.insert(event);
@@ -600,6 +611,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (is_lost()) return cudaErrorIllegalAddress;
   forbid_capture("cudaEventSynchronize");
   if (fault_now == Fault::waits_of_host) return cudaSuccess;
   DeviceState& device = all_devices()[static_cast<size_t>(event->device)];
@@ -648,6 +660,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
 // Each stream of the graph runs beside the others, as far as its events allow: after what the stream held, and
 // before what follows on it.
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  if (is_lost()) return cudaErrorIllegalAddress;
   DeviceState& device = device_of(stream);
   const std::lock_guard lock(device.mutex);
   drop_empty_streams(device);

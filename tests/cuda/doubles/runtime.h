@@ -45,6 +45,7 @@ enum class Fault {
   waits_of_streams,  // cudaStreamWaitEvent does nothing
   waits_of_host,     // cudaEventSynchronize does nothing
   stream_of_sums,    // NCCL's sums run on a stream of their own
+  lost_device,  // a kernel has failed: every call from then on does too (Runtime API, cudaErrorIllegalAddress)
 };
 void plant(Fault fault);
 Fault planted();

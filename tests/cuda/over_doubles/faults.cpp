@@ -125,6 +125,24 @@ TEST_CASE("cuda: a download holds what its step left, however far others have go
   CHECK(right < 20);
 }
 
+// Every call fails from then on, those of destructors too.
+TEST_CASE("cuda: a device that fails ends the run with one error") {
+  const auto self = self_communicator();
+  const auto run = [&] {
+    SmallExperiment cuda("simclr", cuda_device(), *self, small_images);
+    const auto downloads = cuda.device().make_downloads();
+    downloads->memory(64);
+    cuda.trainer().prepare(cuda.batch(0, rows).fields(), {rows});
+    for (int64_t step = 0; step < 5; ++step) train_step(cuda, 0, 1, step);
+    cuda_double::plant(cuda_double::Fault::lost_device);
+    train_step(cuda, 0, 1, 5);
+  };
+  CHECK_THROWS_WITH(run(), Catch::Contains("the GPU failed at") &&
+                               Catch::Contains("an illegal memory access was encountered"));
+  cuda_double::plant(cuda_double::Fault::none);
+  cuda_double::forget_all();
+}
+
 TEST_CASE("cuda: memory of the wrong side is caught") {
   const auto device = cuda_device();
   std::vector<float> host(8);

@@ -1,3 +1,4 @@
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -6,6 +7,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/stop_signals.h"
 #include "base/waiting.h"
 #include "comm/agree.h"
 #include "comm/communicator.h"
@@ -17,9 +19,13 @@ namespace lacuna {
 namespace {
 
 ExitStatus run(const std::vector<std::string>& words, std::optional<MpiSession>& session) {
+  const auto started = std::chrono::steady_clock::now();
   const std::vector<Stage> known = stages();
   const bool alone = runs_alone(known, words);
-  if (!alone) session.emplace();
+  if (!alone) {
+    note_signals({"USR1", "TERM"});  // until the stage has read train.stop_signals
+    session.emplace();
+  }
   const auto communicator = alone ? self_communicator() : mpi_communicator(*session);
   const Invocation asked = agreed(*communicator, [&] { return interpret(known, words); });
   if (asked.stage == nullptr) {
@@ -27,7 +33,7 @@ ExitStatus run(const std::vector<std::string>& words, std::optional<MpiSession>&
     return ExitStatus::finished;
   }
   Log log(1, communicator->rank() == 0, watched_on_terminal(1), 10);
-  StageContext context{*communicator, log, alone ? nullptr : &*session};
+  StageContext context{*communicator, log, alone ? nullptr : &*session, started};
   return asked.stage->run(asked.arguments, context);
 }
 

@@ -15,6 +15,7 @@ packages_test="catch2 libboost-context-dev python3 python3-numpy python3-h5py py
   dataset-fashion-mnist"
 packages_ci="clang libomp-dev"
 packages_bench="python3-venv"
+packages_slurm="slurm-wlm munge"
 
 # The packages among the arguments that are not here. What is here in another form counts as here.
 missing_packages() {

@@ -1,11 +1,5 @@
 #include "base/configuration.h"
 
-// toml++ 3.3 asserts, before it refuses it in order, what malformed text can break ("[+a]"); under
-// NDEBUG it would even let the compiler rely on it. Neither is wanted.
-#undef NDEBUG
-#define TOML_ASSERT(condition) static_cast<void>(0)
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -17,6 +11,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "base/toml_library.h"
 
 namespace lacuna {
 namespace {

@@ -18,6 +18,7 @@ enum class ExitStatus : int {
   no_space = 4,    // the file system is full, or refuses to be written
   lost_rank = 5,   // another rank failed, or did not answer within the deadline
   collapsed = 6,   // representations collapsed and the run was asked to stop then
+  no_progress = 7,  // a job was started again and again and came no further
   requeue = 75,    // stopped early with a checkpoint: start the same command again
 };
 

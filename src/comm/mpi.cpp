@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "base/stop_signals.h"
 #include "comm/agree.h"
 #include "comm/mpi_internal.h"
 
@@ -108,16 +109,18 @@ void print_error(const char* sentence) {
 }
 
 // Ranks that fail alone at the same moment would each print: the lower one goes first, and its
-// abort ends the others before they speak.
-void let_lower_ranks_speak(int rank) {
-  std::this_thread::sleep_for(std::chrono::milliseconds(200 * std::min(rank, 5)));
+// abort ends the others before they speak, or sends them a signal that the program notes. Whether that has come.
+bool lower_ranks_speak(int rank) {
+  const double wait = 0.2 * std::min(rank, 5);
+  std::this_thread::sleep_for(std::chrono::duration<double>(wait));
+  const std::optional<NotedSignal> signal = noted_signal();
+  return signal && signal->seconds_ago < wait;
 }
 
 int end_alone(const char* sentence, ExitStatus status,
               std::optional<MpiSession>& session) noexcept {
   if (session && session->size() > 1) {
-    let_lower_ranks_speak(session->rank());
-    print_error(sentence);
+    if (!lower_ranks_speak(session->rank())) print_error(sentence);
     session->abort_all(status);
   }
   print_error(sentence);

@@ -6,10 +6,12 @@
 #include "comm/agree.h"
 #include "stages/compute.h"
 #include "stages/embedded_file.h"
+#include "stages/hold.h"
 #include "stages/load_configuration.h"
 #include "stages/model.h"
 #include "stages/schema.h"
 #include "stages/source.h"
+#include "stages/stopping.h"
 #include "train/durable_file.h"
 #include "train/loop.h"
 
@@ -75,6 +77,17 @@ void broadcast(Begun& from, Communicator& communicator) {
   communicator.broadcast(ranges.data(), ranges.size() * sizeof(SampleRange), 0).wait();
 }
 
+// The record of attempts stays as long as there is something to go on with.
+struct RecordOfPartial {
+  bool mine;
+  std::filesystem::path out, record;
+  ~RecordOfPartial() {
+    std::error_code ignored;
+    if (mine && !std::filesystem::exists(out.string() + ".progress", ignored))
+      std::filesystem::remove(record, ignored);
+  }
+};
+
 // Where rank 0's file goes on.
 Begun begin(RepresentationsWriter& writer, const Source& source, const std::string& out,
             StageContext& context) {
@@ -115,6 +128,7 @@ ExitStatus embed(const Arguments& arguments, StageContext& context) {
       checkpoint_on_all_ranks(run, arguments.value("checkpoint"), context);
   const TrainOptions options = train_options(configuration);
   context.log.set_interval(options.log_interval);
+  const EarlyStop early_stop = early_stop_of(arguments, options, context);
 
   // The run's own range and statistics: an encoder is used on what it was trained on.
   Source source(configuration, communicator, context.log,
@@ -129,6 +143,7 @@ ExitStatus embed(const Arguments& arguments, StageContext& context) {
   Embedder embedder(representation(model.objective().network(weights), layer), compute,
                     communicator);
   const std::string out = arguments.value("out");
+  Hold hold(out, Hold::Kind::output, context);
   std::unique_ptr<EmbeddedFile> output;
   Begun before;
   agreed(communicator, [&] {
@@ -146,23 +161,38 @@ ExitStatus embed(const Arguments& arguments, StageContext& context) {
   });
   broadcast(before, communicator);
   const EmbedPass& pass = before.pass;
+  const int64_t samples = source.dataset().samples();
+  int64_t kept = before.written;
   double saved = now();
-  embedder.embed(source, pass, [&](const EmbeddedBatch& batch) {
+  const auto save = [&](int64_t done, int64_t position) {
+    if (!output) return;
+    output->writer().save_progress(progress_text(pass, position, communicator.size()));
+    kept = done;
+    saved = now();
+  };
+  const auto take = [&](const EmbeddedBatch& batch) {
     if (output) output->write(batch);
-    if (output && now() - saved > 60 * options.checkpoint_minutes) {
-      output->writer().save_progress(progress_text(pass, batch.next_position, communicator.size()));
-      saved = now();
+    const int64_t done = before.written + batch.next_position - pass.position;
+    if (now() - saved > 60 * options.checkpoint_minutes) save(done, batch.next_position);
+    if (const auto why = done < samples ? early_stop.decide() : std::nullopt) {
+      agreed(communicator, [&] { save(done, batch.next_position); });
+      EarlyStop::end(*why, concat("after ", done, " of ", samples, " samples"));
     }
-    if (context.log.progress_due()) {
-      const int64_t done = before.written + batch.next_position - pass.position;
-      context.log.progress(
-          concat("embedded ", done, " of ", source.dataset().samples(), " samples"));
-    }
-  });
-  agreed(communicator, [&] {
-    if (output) output->finish();
-  });
-  context.log.line("wrote ", out, ": ", source.dataset().samples(), " x ", embedder.features(),
+    if (context.log.progress_due())
+      context.log.progress(concat("embedded ", done, " of ", samples, " samples"));
+  };
+  const std::filesystem::path record = out + ".attempts";
+  const RecordOfPartial goes{output != nullptr, out, record};
+  hold.attempt(
+      record, [&] { return concat(kept, " samples"); },
+      [&] {
+        embedder.embed(source, pass, take);
+        agreed(communicator, [&] {
+          if (output) output->finish();
+        });
+        return ExitStatus::finished;
+      });
+  context.log.line("wrote ", out, ": ", samples, " x ", embedder.features(),
                    " representations of step ", checkpoint.info.step);
   return ExitStatus::finished;
 }

@@ -89,7 +89,7 @@ void Embedder::embed(const Source& source, const EmbedPass& pass, const Sink& si
   }
 }
 
-Features embed_features(Embedder& embedder, const Source& source) {
+Features embed_features(Embedder& embedder, const Source& source, const EarlyStop& early_stop) {
   const int64_t samples = source.dataset().samples();
   const auto d = static_cast<size_t>(embedder.features());
   Features features{HostTensor(DType::f32, {samples, embedder.features()}),
@@ -102,6 +102,8 @@ Features embed_features(Embedder& embedder, const Source& source) {
                   d * sizeof(float));
       features.labels[row] = batch.labels[i];
     }
+    if (const auto why = early_stop.decide())
+      EarlyStop::end(*why, "while it made the representations to classify");
   });
   return features;
 }

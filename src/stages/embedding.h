@@ -10,6 +10,7 @@
 #include "stages/compute.h"
 #include "stages/source.h"
 #include "tasks/features.h"
+#include "train/early_stop.h"
 
 namespace lacuna {
 
@@ -64,7 +65,7 @@ class Embedder {
   Executor executor_;
 };
 
-// All of it in memory, on every rank; labels must be there.
-Features embed_features(Embedder& embedder, const Source& source);
+// All of it in memory, on every rank; labels must be there. Ends early where that is asked for.
+Features embed_features(Embedder& embedder, const Source& source, const EarlyStop& early_stop);
 
 }  // namespace lacuna

@@ -7,8 +7,10 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "comm/agree.h"
+#include "stages/hold.h"
 #include "stages/load_configuration.h"
 #include "stages/schema.h"
+#include "stages/stopping.h"
 #include "train/durable_file.h"
 #include "train/run.h"
 
@@ -118,6 +120,7 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
       arguments.argument(), schema_of("finetune"), arguments.values("set"), communicator);
   const TrainOptions options = train_options(configuration);
   log.set_interval(options.log_interval);
+  const EarlyStop early_stop = early_stop_of(arguments, options, context);
 
   const std::filesystem::path from = arguments.value("from");
   const Configuration pretraining = pretraining_configuration(from, {}, communicator);
@@ -147,6 +150,7 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
                             .train_data = train.identity().hash,
                             .test_data = test.identity().hash,
                             .environment = environment_text(compute.environment)};
+  Hold hold(folder, Hold::Kind::run, context);
   if (!arguments.given("force")) Trials::check(folder, origin, context);
   const std::string before = result_there(folder, arguments, configuration, communicator);
   int64_t finished = before.empty() ? 0 : 1;
@@ -157,7 +161,8 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
   }
 
   // The run's folder is made only once everything has been found good.
-  const FinetuneJob job{configuration, pretraining, checkpoint, train, test, compute, context};
+  const FinetuneJob job{configuration, pretraining, checkpoint, train,
+                        test,          compute,     early_stop, context};
   const ReadyTask task = task_of(configuration)(job);
   agreed(communicator, [&] {
     if (communicator.rank() != 0) return;
@@ -165,14 +170,18 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
         open_run(folder, configuration, schema_of("finetune"), arguments.given("force"));
     for (const std::string& note : run.notes) log.line(note);
   });
-  Trials trials(folder, origin, context);
-  const std::vector<TrialResult> draws = task(trials);
-  const std::string result = result_text(configuration, draws, from, checkpoint.info.step);
-  agreed(communicator, [&] {
-    if (communicator.rank() == 0) write_durably(folder / "result.json", result + "\n");
-  });
-  log.line("RESULT ", result);
-  return ExitStatus::finished;
+  Trials trials(folder, origin, early_stop, context);
+  const auto work = [&] {
+    const std::vector<TrialResult> draws = task(trials);
+    const std::string result = result_text(configuration, draws, from, checkpoint.info.step);
+    agreed(communicator, [&] {
+      if (communicator.rank() == 0) write_durably(folder / "result.json", result + "\n");
+    });
+    log.line("RESULT ", result);
+    return ExitStatus::finished;
+  };
+  return hold.attempt(
+      folder / "attempts.toml", [&] { return trials.how_far(); }, work);
 }
 
 }  // namespace lacuna

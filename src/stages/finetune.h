@@ -10,6 +10,7 @@
 #include "stages/model.h"
 #include "stages/source.h"
 #include "stages/trials.h"
+#include "train/early_stop.h"
 
 namespace lacuna {
 
@@ -21,6 +22,7 @@ struct FinetuneJob {
   const Source& train;
   const Source& test;
   Compute& compute;
+  const EarlyStop& early_stop;
   StageContext& context;
 };
 

@@ -96,7 +96,8 @@ class Trial {
     loading.end = steps * plan.batch;
     loading.seed = seed;
     Loader loader(source.dataset(), std::make_unique<Order>(order), maker, loading);
-    TrainingLoop loop(plan, loader, trainer, store_, communicator, context.log, job_.compute.dtype);
+    TrainingLoop loop(plan, loader, trainer, store_, job_.early_stop, communicator, context.log,
+                      job_.compute.dtype);
     try {
       loop.run([&](int64_t position,
                    int64_t n) { return counting.counts(position, n, communicator.size()); },

@@ -19,7 +19,7 @@ struct TrainAndTest {
 
 Features features_of(const Source& source, Representation representation, const FinetuneJob& job) {
   Embedder embedder(std::move(representation), job.compute, job.context.communicator);
-  return embed_features(embedder, source);
+  return embed_features(embedder, source, job.early_stop);
 }
 
 // What is classified, and the run's model where that is its output.

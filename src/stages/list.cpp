@@ -1,6 +1,7 @@
 #include "backend/boards.h"
 #include "base/text.h"
 #include "stages/stage.h"
+#include "stages/stopping.h"
 
 namespace lacuna {
 namespace {
@@ -57,6 +58,7 @@ Syntax pretrain_syntax() {
                       {.name = "init-from",
                        .argument = "RUN",
                        .doc = "Starts a new run from the weights of another one."},
+                      max_hours_option(),
                       force("a run"),
                       {.name = "eager",
                        .argument = "",
@@ -92,6 +94,7 @@ Syntax embed_syntax() {
                .doc = "Whose output is written.",
                .default_value = "encoder",
                .choices = {"encoder", "projector"}},
+              max_hours_option(),
               force("an output")}};
 }
 
@@ -106,7 +109,16 @@ Syntax finetune_syntax() {
                        .required = true},
                       settings(),
                       run_folder(),
+                      max_hours_option(),
                       force("a run")}};
+}
+
+Syntax status_syntax() {
+  return {.stage = "status",
+          .argument = "RUN",
+          .argument_doc = "Folder of a run that pretrain or finetune made.",
+          .summary = "Tells how far a run has come, and what ended each start of it.",
+          .options = {}};
 }
 
 Syntax inspect_syntax() {
@@ -119,9 +131,9 @@ Syntax inspect_syntax() {
 
 std::vector<Stage> stages() {
   return {
-      {check_syntax(), false, check},     {pretrain_syntax(), true, pretrain},
-      {embed_syntax(), true, embed},      {finetune_syntax(), true, finetune},
-      {inspect_syntax(), false, inspect},
+      {check_syntax(), false, check},   {pretrain_syntax(), true, pretrain},
+      {embed_syntax(), true, embed},    {finetune_syntax(), true, finetune},
+      {status_syntax(), false, status}, {inspect_syntax(), false, inspect},
   };
 }
 

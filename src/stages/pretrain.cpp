@@ -5,11 +5,13 @@
 #include "data/loader.h"
 #include "data/order.h"
 #include "stages/compute.h"
+#include "stages/hold.h"
 #include "stages/load_configuration.h"
 #include "stages/model.h"
 #include "stages/plan_file.h"
 #include "stages/schema.h"
 #include "stages/source.h"
+#include "stages/stopping.h"
 #include "stages/training.h"
 #include "stages/watch.h"
 #include "train/loop.h"
@@ -71,9 +73,11 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
       arguments.argument(), schema_of("pretrain"), arguments.values("set"), communicator);
   const TrainOptions options = train_options(configuration);
   log.set_interval(options.log_interval);
+  const EarlyStop early_stop = early_stop_of(arguments, options, context);
 
   // The run's folder is made, or changed, only once everything has been found good.
   const std::filesystem::path folder = run_folder(arguments);
+  Hold hold(folder, Hold::Kind::run, context);
   const bool old = continues(folder, arguments, configuration, communicator);
   const auto checkpoint = old ? find_on_all_ranks(folder, "last", context) : std::nullopt;
   Source source(configuration, communicator, log, {.like = checkpoint ? &*checkpoint : nullptr});
@@ -156,21 +160,27 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
     output.info.data = {source.identity()};
   });
 
-  TrainingLoop loop(plan, loader, trainer, model.store(), communicator, log, compute.dtype);
-  watch.begin(folder, plan.first_step);
-  loop.run([&](int64_t position,
-               int64_t count) { return counting.counts(position, count, communicator.size()); },
-           output,
-           [&](int64_t steps_done) {
-             if (steps_done == plan.first_step + 1 && !compute.engines.empty())
-               log.line("train.plans has plans for ",
-                        plans_taken(compute.engines, compute.device->library_plans()));
-             watch.after_step(steps_done);
-           });
-  for (const std::string& line : accounting_lines(loop.accounting())) log.line(line);
-  log.line("finished: ", steps, " steps, ", static_cast<int64_t>(loop.samples_per_second()),
-           " samples/s; the run is ", folder.string());
-  return ExitStatus::finished;
+  TrainingLoop loop(plan, loader, trainer, model.store(), early_stop, communicator, log,
+                    compute.dtype);
+  const auto counts = [&](int64_t position, int64_t count) {
+    return counting.counts(position, count, communicator.size());
+  };
+  const auto after_step = [&](int64_t steps_done) {
+    if (steps_done == plan.first_step + 1 && !compute.engines.empty())
+      log.line("train.plans has plans for ",
+               plans_taken(compute.engines, compute.device->library_plans()));
+    watch.after_step(steps_done);
+  };
+  const auto train = [&] {
+    watch.begin(folder, plan.first_step);
+    loop.run(counts, output, after_step);
+    for (const std::string& line : accounting_lines(loop.accounting())) log.line(line);
+    log.line("finished: ", steps, " steps, ", static_cast<int64_t>(loop.samples_per_second()),
+             " samples/s; the run is ", folder.string());
+    return ExitStatus::finished;
+  };
+  return hold.attempt(
+      folder / "attempts.toml", [&] { return newest_checkpoint_text(folder); }, train);
 }
 
 }  // namespace lacuna

@@ -1,6 +1,7 @@
 // A stage: what one run of the program does. src/stages/list.cpp lists them all.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct StageContext {
   Communicator& communicator;  // over all ranks; a stage without ranks gets one of a single rank
   Log& log;                    // speaks on rank 0
   MpiSession* session;         // null for a stage without ranks
+  std::chrono::steady_clock::time_point started = {};  // when the program did
 };
 
 struct Stage {
@@ -35,6 +37,7 @@ Syntax check_syntax();
 Syntax pretrain_syntax();
 Syntax embed_syntax();
 Syntax finetune_syntax();
+Syntax status_syntax();
 Syntax inspect_syntax();
 
 ExitStatus check(const Arguments& arguments, StageContext& context);
@@ -42,6 +45,7 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context);
 ExitStatus embed(const Arguments& arguments, StageContext& context);
 std::vector<Key> embed_keys();
 ExitStatus finetune(const Arguments& arguments, StageContext& context);
+ExitStatus status(const Arguments& arguments, StageContext& context);
 ExitStatus inspect(const Arguments& arguments, StageContext& context);
 
 }  // namespace lacuna

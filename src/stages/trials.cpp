@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "comm/agree.h"
 #include "data/hdf5_image.h"
+#include "train/checkpoint.h"
 #include "train/durable_file.h"
 
 namespace lacuna {
@@ -105,8 +106,9 @@ void Trials::write() const {
   out.publish();
 }
 
-Trials::Trials(const fs::path& folder, const TrialsOrigin& origin, StageContext& context)
-    : folder_(folder), origin_(origin), context_(context) {
+Trials::Trials(const fs::path& folder, const TrialsOrigin& origin, const EarlyStop& early_stop,
+               StageContext& context)
+    : folder_(folder), origin_(origin), early_stop_(early_stop), context_(context) {
   int64_t there = 0;
   agreed(context.communicator, [&] {
     if (context.communicator.rank() != 0) return;
@@ -151,6 +153,14 @@ void Trials::remove_folder(const std::string& name) const {
   fs::remove(folder_ / "trials", ignored);  // if nothing is in it
 }
 
+std::string Trials::how_far() const {
+  std::string text = concat(trials_.size(), " trials");
+  std::error_code none;
+  for (const auto& trial : fs::directory_iterator(folder_ / "trials", none))
+    text += concat(", ", newest_checkpoint_text(trial.path()), " of the next");
+  return text;
+}
+
 TrialResult Trials::once(const std::string& name, const Run& run) {
   const bool keeps = context_.communicator.rank() == 0;
   const auto found = std::find_if(trials_.begin(), trials_.end(),
@@ -159,6 +169,8 @@ TrialResult Trials::once(const std::string& name, const Run& run) {
     if (keeps) remove_folder(name);  // of a process that was killed here
     return found->result;
   }
+  if (const auto why = early_stop_.decide())
+    EarlyStop::end(*why, concat("after ", trials_.size(), " trials"));
   const TrialResult result = run(folder_of(name));
   trials_.push_back({name, result});
   agreed(context_.communicator, [&] {

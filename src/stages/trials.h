@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "stages/stage.h"
+#include "train/early_stop.h"
 
 namespace lacuna {
 
@@ -33,15 +34,19 @@ class Trials {
  public:
   // Collective, as everything here. Reads what the folder holds; a folder without trials.h5 gets one.
   // bad_input when its trials are of another origin.
-  Trials(const std::filesystem::path& folder, const TrialsOrigin& origin, StageContext& context);
+  Trials(const std::filesystem::path& folder, const TrialsOrigin& origin,
+         const EarlyStop& early_stop, StageContext& context);
 
   // The same check for a folder that may have none; changes nothing.
   static void check(const std::filesystem::path& folder, const TrialsOrigin& origin,
                     StageContext& context);
 
+  // How far they have come, on the rank that keeps them: "2 trials, step 50 of the next".
+  std::string how_far() const;
+
   // What the trial of this name has found, now or in a process before. `run` is collective and gives
   // the same on every rank; it may keep checkpoints in a folder of its own, RUN/trials/<name>, which
-  // is removed when the trial has ended.
+  // is removed when the trial has ended. Ends early before a trial where that is asked for.
   using Run = std::function<TrialResult(const std::filesystem::path& folder)>;
   TrialResult once(const std::string& name, const Run& run);
 
@@ -61,6 +66,7 @@ class Trials {
 
   std::filesystem::path folder_;
   TrialsOrigin origin_;
+  const EarlyStop& early_stop_;
   StageContext& context_;
   std::vector<Trial> trials_;
 };

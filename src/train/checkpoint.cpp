@@ -414,6 +414,19 @@ fs::path checkpoint_folder(const fs::path& run, int64_t step) {
   return run / "checkpoints" / name.data();
 }
 
+std::vector<int64_t> complete_checkpoints(const fs::path& run) {
+  std::vector<int64_t> steps = steps_in(run);
+  std::erase_if(steps, [&](int64_t step) {
+    return !fs::exists(checkpoint_folder(run, step) / manifest_name);
+  });
+  return steps;
+}
+
+std::string newest_checkpoint_text(const fs::path& run) {
+  const std::vector<int64_t> steps = complete_checkpoints(run);
+  return concat("step ", steps.empty() ? 0 : steps.back());
+}
+
 StoredPart write_part(const fs::path& folder, int64_t index, const CheckpointInfo& info,
                       std::span<const NamedTensor> tensors) {
   check_names(tensors);
@@ -530,8 +543,10 @@ void CheckpointWriter::start(CheckpointInfo info, std::span<const NamedTensor> t
   take_snapshot(tensors);
   thread_ = std::thread([this, info = std::move(info)] {
     try {
+      const auto begun = std::chrono::steady_clock::now();
       snapshot_->wait();
       write(info);
+      seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
     } catch (...) {
       error_ = std::current_exception();
     }

@@ -10,6 +10,7 @@
 // neither graph nor optimizer: a checkpoint is a list of named tensors.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -127,6 +128,11 @@ struct Checkpoint {
 
 std::filesystem::path checkpoint_folder(const std::filesystem::path& run, int64_t step);
 
+// The steps of a run's checkpoints that have a manifest, growing; whether they are good is not looked at.
+std::vector<int64_t> complete_checkpoints(const std::filesystem::path& run);
+// "step 120", of the newest.
+std::string newest_checkpoint_text(const std::filesystem::path& run);
+
 // Writes part number `index` of a checkpoint: the tensors that this writer owns, whole, in memory that the host
 // reads. The folder exists. Error no_space or bad_input when it cannot be written; then the part is not there.
 StoredPart write_part(const std::filesystem::path& folder, int64_t index,
@@ -158,6 +164,8 @@ class CheckpointWriter {
   void start(CheckpointInfo info, std::span<const NamedTensor> tensors);
   // Returns when what was started is on the disk, or throws its error.
   void wait();
+  // How long the last write took; 0 before the first has ended.
+  double seconds() const { return seconds_; }
 
  private:
   struct Kept {
@@ -177,6 +185,7 @@ class CheckpointWriter {
   std::vector<NamedTensor> tensors_;  // pointing into its memory
   std::thread thread_;
   std::exception_ptr error_;
+  std::atomic<double> seconds_ = 0;
 };
 
 // ---- Reading -----------------------------------------------------------------------------------

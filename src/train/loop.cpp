@@ -1,5 +1,6 @@
 #include "train/loop.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <iomanip>
@@ -112,11 +113,13 @@ std::vector<std::string> accounting_lines(const Accounting& a) {
 }
 
 TrainingLoop::TrainingLoop(LoopPlan plan, Loader& loader, Trainer& trainer, StateStore& store,
-                           Communicator& communicator, Log& log, DType compute)
+                           const EarlyStop& early_stop, Communicator& communicator, Log& log,
+                           DType compute)
     : plan_(plan),
       loader_(loader),
       trainer_(trainer),
       store_(store),
+      early_stop_(early_stop),
       communicator_(communicator),
       log_(log),
       compute_(compute) {}
@@ -151,6 +154,31 @@ void TrainingLoop::save(Output& output, int64_t steps, bool finished) {
   loss_sum_ = 0;
   loss_count_ = 0;
   accounting_.checkpoint += now() - start;
+}
+
+// Until the step behind the next one has ended and is saved. Where no checkpoint was written yet: at 100 MB/s.
+double TrainingLoop::seconds_ahead(const Output& output) const {
+  double write = 0;
+  if (output.checkpoints != nullptr) {
+    write = output.checkpoints->seconds();
+    if (write == 0)
+      for (const State& state : store_.all())
+        write += 1e-8 * static_cast<double>(state.shape().count()) *
+                 static_cast<double>(size_of(state.dtype()));
+  }
+  return 2 * slowest_step_ + 1.5 * write + 1;
+}
+
+void TrainingLoop::stop(const EarlyStop::Why& why, Output& output, int64_t steps) {
+  log_.line("stopping after step ", steps, " for ", why.what);
+  agreed(communicator_, [&] {
+    save(output, steps, false);
+    if (output.checkpoints != nullptr) output.checkpoints->wait();
+  });
+  if (output.checkpoints != nullptr)
+    log_.line("the checkpoint of step ", steps, " was complete ", std::fixed, std::setprecision(2),
+              why.seconds(), " s after that");
+  EarlyStop::end(why, concat("after step ", steps));
 }
 
 void TrainingLoop::record(const Output& output, int64_t step, const StepResult& result,
@@ -239,7 +267,8 @@ void TrainingLoop::run(const Counts& counts, Output output, const AfterStep& aft
   // Of the part that runs, if one does, and with its step's last all that comes after a step.
   const auto finish = [&] {
     if (!std::exchange(running_, false)) return;
-    const std::optional<StepResult> result = trainer_.finish();
+    const std::optional<StepResult> result =
+        trainer_.finish(early_stop_.votes(seconds_ahead(output)));
     if (!result) return;
     const int64_t step = done++;
     check(step, *result);
@@ -247,10 +276,15 @@ void TrainingLoop::run(const Counts& counts, Output output, const AfterStep& aft
     loss_sum_ += result->loss;
     ++loss_count_;
     accounting_.total = now() - started_;
+    if (steps_here_ > 1) slowest_step_ = std::max(slowest_step_, now() - last_step_);
+    last_step_ = now();
     record(output, step, *result, plan_.schedule.rate(step));
-    if (checkpoint_due(step + 1)) save(output, step + 1, false);
+    const std::optional<EarlyStop::Why> why =
+        step + 1 < plan_.steps ? early_stop_.decision(result->votes) : std::nullopt;
+    if (!why && checkpoint_due(step + 1)) save(output, step + 1, false);
     if (after_step) after_step(step + 1);
     show_progress(step + 1, result->loss);
+    if (why) stop(*why, output, step + 1);
   };
   for (int64_t step = plan_.first_step; step < plan_.steps; ++step)
     compute(step, plan_.schedule.rate(step), counts, finish);

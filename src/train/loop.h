@@ -13,6 +13,7 @@
 #include "data/loader.h"
 #include "graph/state.h"
 #include "train/checkpoint.h"
+#include "train/early_stop.h"
 #include "train/metrics.h"
 #include "train/schedule.h"
 #include "train/trainer.h"
@@ -56,8 +57,9 @@ std::vector<std::string> accounting_lines(const Accounting& accounting);
 
 class TrainingLoop {
  public:
+  // What it is given must outlive it.
   TrainingLoop(LoopPlan plan, Loader& loader, Trainer& trainer, StateStore& store,
-               Communicator& communicator, Log& log, DType compute);
+               const EarlyStop& early_stop, Communicator& communicator, Log& log, DType compute);
 
   // How rows of a step are spread over the ranks: samples of each rank at (position, count).
   using Counts = std::function<std::vector<int64_t>(int64_t position, int64_t count)>;
@@ -70,8 +72,9 @@ class TrainingLoop {
   // Called after every step with the number of steps done, on every rank.
   using AfterStep = std::function<void(int64_t steps)>;
 
-  // Trains until plan.steps, writes the last checkpoint if the plan has one, and returns. Errors: bad_values, the same on
-  // every rank, when the loss is no number; those of loader, writer and communicator.
+  // Trains until plan.steps, writes the last checkpoint if the plan has one, and returns. Errors: requeue, the same on
+  // every rank, when it was asked to stop before, with a checkpoint of the last step; bad_values, likewise, when the
+  // loss is no number; those of loader, writer and communicator.
   void run(const Counts& counts, Output output, const AfterStep& after_step = {});
 
   const Accounting& accounting() const { return accounting_; }
@@ -83,6 +86,8 @@ class TrainingLoop {
   void check(int64_t step, const StepResult& result);
   void record(const Output& output, int64_t step, const StepResult& result, double rate);
   void save(Output& output, int64_t steps, bool finished);
+  [[noreturn]] void stop(const EarlyStop::Why& why, Output& output, int64_t steps);
+  double seconds_ahead(const Output& output) const;
   bool checkpoint_due(int64_t steps) const;
   void show_progress(int64_t steps, double loss);
   void account(double seconds);
@@ -91,11 +96,14 @@ class TrainingLoop {
   Loader& loader_;
   Trainer& trainer_;
   StateStore& store_;
+  const EarlyStop& early_stop_;
   Communicator& communicator_;
   Log& log_;
   DType compute_;
   Accounting accounting_;
   double started_ = 0;
+  double last_step_ = 0;     // when it ended
+  double slowest_step_ = 0;  // seconds, the first left out
   double last_checkpoint_ = 0;
   double loss_sum_ = 0;  // since the last checkpoint
   int64_t loss_count_ = 0;

@@ -1,5 +1,8 @@
 #include "train/options.h"
 
+#include "base/error.h"
+#include "base/stop_signals.h"
+
 namespace lacuna {
 
 std::vector<Key> train_keys() {
@@ -71,8 +74,25 @@ std::vector<Key> train_keys() {
                    "How many of the last checkpoints stay; the best one stays too.")
           .min(1)
           .execution(),
+      key::texts("train.stop_signals", "[\"USR1\", \"TERM\"]",
+                 concat("Signals that end a stage early, to be continued, when any rank gets one: ",
+                        join(stop_signal_names()), "."))
+          .execution(),
   };
 }
+
+namespace {
+
+std::vector<std::string> stop_signals(const Configuration& c) {
+  const std::vector<std::string>& signals = c.texts("train.stop_signals");
+  for (const std::string& name : signals) {
+    if (signal_number(name) == 0)
+      bad_input("train.stop_signals has ", name, ": give some of ", join(stop_signal_names()));
+  }
+  return signals;
+}
+
+}  // namespace
 
 TrainOptions train_options(const Configuration& c) {
   return {.seed = static_cast<uint64_t>(c.integer("seed")),
@@ -93,6 +113,7 @@ TrainOptions train_options(const Configuration& c) {
           .checkpoint_minutes = c.number("train.checkpoint_minutes"),
           .checkpoint_steps = c.integer("train.checkpoint_steps"),
           .keep = c.integer("train.keep"),
+          .stop_signals = stop_signals(c),
           .log_interval = c.number("log.interval")};
 }
 

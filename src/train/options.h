@@ -28,6 +28,7 @@ struct TrainOptions {
   double checkpoint_minutes;
   int64_t checkpoint_steps;  // 0: by time alone
   int64_t keep;
+  std::vector<std::string> stop_signals;
   double log_interval;
 };
 

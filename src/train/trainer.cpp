@@ -155,23 +155,26 @@ void Trainer::start() {
   started_ = std::move(recorded_);
 }
 
-std::optional<StepResult> Trainer::finish() {
-  add_results(started_);
+std::optional<StepResult> Trainer::finish(std::vector<double> votes) {
+  add_results(started_, std::move(votes));
   if (started_.norm > 0) follow(std::sqrt(executor_.scalar(started_.norm)));
   if (!started_.last) return std::nullopt;
   return std::exchange(result_, {});
 }
 
 // Loss and metrics of a part, over all ranks, as their mean over the parts.
-void Trainer::add_results(const Part& part) {
+void Trainer::add_results(const Part& part, std::vector<double> votes) {
   std::vector<double> shares;
   for (size_t i = 0; i <= part.metrics.size(); ++i) shares.push_back(executor_.scalar(i));
+  const size_t own = shares.size();
+  shares.insert(shares.end(), votes.begin(), votes.end());
   communicator_.all_reduce_sum(shares.data(), shares.size(), DType::f64).wait();
   const auto parts = static_cast<double>(options_.parts);
   result_.loss += shares[0] / parts;
-  for (size_t i = 1; i < shares.size(); ++i) {
+  for (size_t i = 1; i < own; ++i) {
     result_.metrics[part.metrics[i - 1]] += shares[i] / parts;
   }
+  result_.votes.assign(shares.begin() + static_cast<std::ptrdiff_t>(own), shares.end());
 }
 
 void Trainer::accumulate(const Fields& fields, const std::vector<int64_t>& rows, int64_t step,

@@ -32,6 +32,7 @@ struct StepResult {
   double loss = 0;
   double gradient_norm = 0;  // 0 unless clipping is on, or loss scaling, which needs it
   std::map<std::string, double> metrics;  // summed over ranks
+  std::vector<double> votes;              // likewise
 };
 
 class Trainer {
@@ -54,8 +55,9 @@ class Trainer {
   void record(const Fields& fields, const std::vector<int64_t>& rows, int64_t step, double rate,
               double progress);
   void start();
-  // Waits for what was started last; the step's result after its last part.
-  std::optional<StepResult> finish();
+  // Waits for what was started last; the step's result after its last part. `votes` of this rank are summed with it, of a
+  // step's last part.
+  std::optional<StepResult> finish(std::vector<double> votes = {});
   // The loss scale follows the gradients of the step before.
   bool records_ahead() const { return !loss_scale_; }
 
@@ -84,7 +86,7 @@ class Trainer {
   std::vector<Tensor> record_updates(const Tensor& loss, double rate, int64_t step);
   std::vector<Tensor> differentiate_all(const Tensor& loss, const std::vector<State*>& by);
   std::vector<Tensor> reduced(std::vector<Tensor> gradients) const;
-  void add_results(const Part& part);
+  void add_results(const Part& part, std::vector<double> votes);
   void follow(double norm);
 
   Device& device_;

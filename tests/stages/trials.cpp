@@ -20,6 +20,7 @@ TEST_CASE("trials: what a process before has found is not done again") {
   const auto alone = self_communicator();
   Log silent(1, false, false, 10);
   StageContext context{*alone, silent, nullptr};
+  const EarlyStop go_on({}, 0, {}, *alone);
   int runs = 0;
   const auto found = [&](double value) {
     return [&runs, value](const std::filesystem::path&) {
@@ -28,19 +29,20 @@ TEST_CASE("trials: what a process before has found is not done again") {
     };
   };
   {
-    Trials trials(folder.path(), origin(), context);
+    Trials trials(folder.path(), origin(), go_on, context);
     CHECK(trials.once("a", found(0.1)).held_out_accuracy == 0.1);
     CHECK(trials.once("a", found(0.2)).held_out_accuracy == 0.1);
     CHECK_THROWS(
         trials.once("b", [](const auto&) -> TrialResult { throw std::runtime_error("killed"); }));
   }
-  Trials trials(folder.path(), origin(), context);
+  Trials trials(folder.path(), origin(), go_on, context);
   const TrialResult a = trials.once("a", found(0.3));
   CHECK(a.held_out_accuracy == 0.1);
   CHECK(std::isnan(a.test_accuracy));
   CHECK(trials.once("b", found(1.0 / 3)).held_out_accuracy == 1.0 / 3);
   CHECK(runs == 2);
-  CHECK(Trials(folder.path(), origin(), context).once("b", found(0)).held_out_accuracy == 1.0 / 3);
+  CHECK(Trials(folder.path(), origin(), go_on, context).once("b", found(0)).held_out_accuracy ==
+        1.0 / 3);
 }
 
 TEST_CASE("trials: the folder of a trial stays until its result is kept") {
@@ -48,7 +50,8 @@ TEST_CASE("trials: the folder of a trial stays until its result is kept") {
   const auto alone = self_communicator();
   Log silent(1, false, false, 10);
   StageContext context{*alone, silent, nullptr};
-  Trials trials(folder.path(), origin(), context);
+  const EarlyStop go_on({}, 0, {}, *alone);
+  Trials trials(folder.path(), origin(), go_on, context);
   std::filesystem::path own;
   const auto leave = [&](const std::filesystem::path& given) {
     own = given;
@@ -76,11 +79,12 @@ TEST_CASE("trials: those of another checkpoint or other data are refused") {
   const auto alone = self_communicator();
   Log silent(1, false, false, 10);
   StageContext context{*alone, silent, nullptr};
+  const EarlyStop go_on({}, 0, {}, *alone);
   Trials::check(folder.path(), origin(), context);  // nothing there
-  const Trials first(folder.path(), origin(), context);
+  const Trials first(folder.path(), origin(), go_on, context);
   Trials::check(folder.path(), origin(), context);
   const auto refused = [&](const TrialsOrigin& other, const std::string& words) {
-    CHECK_THROWS_WITH(Trials(folder.path(), other, context), Catch::Contains(words));
+    CHECK_THROWS_WITH(Trials(folder.path(), other, go_on, context), Catch::Contains(words));
     CHECK_THROWS_WITH(Trials::check(folder.path(), other, context), Catch::Contains(words));
   };
   TrialsOrigin other = origin();
@@ -94,5 +98,5 @@ TEST_CASE("trials: those of another checkpoint or other data are refused") {
   refused(other, "test 3f2b there, 0 here");
   other = origin();
   other.environment = "2 ranks";
-  CHECK_NOTHROW(Trials(folder.path(), other, context));
+  CHECK_NOTHROW(Trials(folder.path(), other, go_on, context));
 }

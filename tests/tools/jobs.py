@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import unittest.mock
 
 import support
 
@@ -14,13 +15,18 @@ class Jobs(support.EndToEndTest):
         self.path(name).chmod(0o755)
         return self.path(name)
 
-    def submit(self, stage, status, *arguments):
+    def submit(self, stage, status, *arguments, state="RUNNING"):
         """Runs the script as SLURM would; returns its Result and scontrol's arguments, if called."""
         lacuna = self.stand_in("lacuna", f'printf "%s|" "$@"\nexit {status}\n')
-        self.stand_in("scontrol", f'echo "$@" > {self.path("scontrol.log")}\n')
+        script = support.SOURCE / f"jobs/{stage}.sbatch"
+        self.stand_in("scontrol", f'''case $1 in
+show) echo "JobId=41 JobName=x JobState={state} Reason=None Command={script} a/b.toml WorkDir=/nowhere" ;;
+*) echo "$@" > {self.path("scontrol.log")} ;;
+esac
+''')
         env = {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", "LACUNA": str(lacuna),
-               "LACUNA_LAUNCHER": "env", "SLURM_JOB_ID": "41", "SLURM_CPUS_PER_TASK": "1"}
-        command = ["bash", str(support.SOURCE / f"jobs/{stage}.sbatch"), *arguments]
+               "LACUNA_LAUNCHER": os.environ.get("TEST_LAUNCHER", "env"), "SLURM_JOB_ID": "41", "SLURM_CPUS_PER_TASK": "1"}
+        command = ["bash", str(script), *arguments]
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
         log = self.path("scontrol.log")
         return (support.Result(command, done.returncode, done.stdout, done.stderr),
@@ -32,17 +38,36 @@ class Jobs(support.EndToEndTest):
             self.assertEqual((result.status, result.stdout), (0, f"{stage}|a b.toml|--set|x=1|"), result)
             self.assertIsNone(requeued)
 
-    def test_status_75_requeues_the_job(self):
+    def test_what_can_go_on_goes_back_to_the_queue(self):
         for stage in STAGES:
-            result, requeued = self.submit(stage, 75, "x.toml")
-            self.assertEqual(result.status, 75, result)
-            self.assertEqual(requeued, ["requeue", "41"])
+            for status in (75, 5, 137):
+                result, requeued = self.submit(stage, status, "x.toml")
+                self.assertEqual(result.status, status, result)
+                self.assertEqual(requeued, ["requeue", "41"])
+                self.path("scontrol.log").unlink()
+
+    def test_a_cancelled_job_does_not(self):
+        result, requeued = self.submit("pretrain", 75, "x.toml", state="COMPLETING")
+        self.assertEqual((result.status, requeued), (75, None), result)
 
     def test_other_failures_end_the_job(self):
         for stage in STAGES:
-            result, requeued = self.submit(stage, 2, "x.toml")
-            self.assertEqual(result.status, 2, result)
-            self.assertIsNone(requeued)
+            for status in (1, 2, 3, 4, 6, 7, 134):
+                result, requeued = self.submit(stage, status, "x.toml")
+                self.assertEqual(result.status, status, result)
+                self.assertIsNone(requeued)
+
+    def test_signals_go_on_to_the_ranks(self):
+        """SLURM's warning reaches the script alone; bash must not sit in a foreground child meanwhile."""
+        for name in ("USR1", "USR2"):
+            self.stand_in("launcher", f'''trap "echo got {name}; exit 75" {name}
+kill -{name} $PPID
+while :; do sleep 0.05; done
+''')
+            with unittest.mock.patch.dict(os.environ, {"TEST_LAUNCHER": str(self.path("launcher"))}):
+                result, requeued = self.submit("pretrain", 0, "x.toml")
+            self.assertEqual((result.status, requeued), (75, ["requeue", "41"]), result)
+            self.assertIn(f"got {name}", result.stdout)
 
     def test_without_arguments_says_how(self):
         for stage in STAGES:

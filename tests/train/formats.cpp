@@ -77,9 +77,10 @@ void write_files(const fs::path& folder) {
   const auto alone = self_communicator();
   Log silent(1, false, false, 10);
   StageContext context{*alone, silent, nullptr};
+  const EarlyStop go_on({}, 0, {}, *alone);
   fs::create_directories(folder / "runs/fashion-1pct");
   Trials trials(folder / "runs/fashion-1pct",
-                {"runs/fashion-simclr", 12000, "1f", "3f2a", "3f2b", "2 ranks"}, context);
+                {"runs/fashion-simclr", 12000, "1f", "3f2a", "3f2b", "2 ranks"}, go_on, context);
   trials.once("draw 1, rate 0.003",
               [](const auto&) { return TrialResult{.held_out_accuracy = 0.5}; });
   trials.once("draw 1", [](const auto&) { return TrialResult{0.75, 0.5, 0.003}; });

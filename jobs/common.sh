@@ -1,0 +1,56 @@
+# What the job scripts of this folder share; they source it. It needs no change: what a cluster asks for stands in
+# the scripts and in these variables, all optional:
+#   LACUNA           the program; otherwise lacuna in PATH, otherwise build/lacuna
+#   LACUNA_LAUNCHER  how its ranks are started, where the choice below is not the right one: "srun --mpi=pmi2", …
+# shellcheck shell=bash
+
+lacuna=${LACUNA:-$(command -v lacuna || echo build/lacuna)}
+export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK # srun forgets it since SLURM 22.05
+
+# srun where SLURM and Open MPI understand each other (PMIx): then a preemption without warning reaches every rank.
+# Otherwise mpirun, whose daemons on the other nodes end by SLURM's SIGTERM before any rank could write.
+launcher() {
+  if [ -n "${LACUNA_LAUNCHER:-}" ]; then
+    echo "$LACUNA_LAUNCHER"
+  elif ! "$lacuna" --version | grep -q "Open MPI"; then
+    echo "mpiexec"
+  elif srun --mpi=list 2>&1 | grep -qw pmix; then
+    echo "srun --mpi=pmix --kill-on-bad-exit=1"
+  else
+    echo "mpirun --map-by slot:PE=$SLURM_CPUS_PER_TASK"
+  fi
+}
+
+# run_ranks STAGE ARGUMENT...: runs lacuna on all tasks of the job; returns its status. bash looks at signals only
+# between commands, and while it waits.
+run_ranks() {
+  local ranks status
+  # shellcheck disable=SC2046 # a list of words
+  $(launcher) "$lacuna" "$@" &
+  ranks=$!
+  trap 'kill -USR1 $ranks' USR1 # the warning before the time limit, on to the ranks
+  trap 'kill -USR2 $ranks' USR2
+  trap : TERM # a preemption: srun's ranks have it too, and write a checkpoint now
+  wait $ranks
+  status=$?
+  while kill -0 $ranks 2> /dev/null; do # it was a signal that ended the wait
+    wait $ranks
+    status=$?
+  done
+  return $status
+}
+
+# end_job STATUS: requeues what can go on (docs/exit-status.md: 75, stopped early; 5, a rank was lost; 137, one was
+# killed), ends the job with anything else. Lacuna counts: after two restarts without progress it ends with 7.
+end_job() {
+  case $1 in
+    5 | 75 | 137)
+      # Not where a user has cancelled the job, or SLURM requeues it by itself.
+      if scontrol show job -o "$SLURM_JOB_ID" | grep -q "JobState=RUNNING"; then
+        echo "$(date +%T) status $1: job $SLURM_JOB_ID goes back to the queue and goes on from there"
+        scontrol requeue "$SLURM_JOB_ID"
+      fi
+      ;;
+  esac
+  exit "$1"
+}

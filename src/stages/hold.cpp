@@ -1,0 +1,62 @@
+#include "stages/hold.h"
+
+#include <cstdio>
+
+#include "base/log.h"
+#include "comm/agree.h"
+#include "comm/mpi.h"
+
+namespace lacuna {
+
+Hold::Hold(const std::filesystem::path& what, Kind kind, StageContext& context)
+    : context_(context) {
+  agreed(context.communicator, [&] {
+    if (context.communicator.rank() != 0) return;
+    const auto say = [&context](const std::string& sentence) { context.log.line(sentence); };
+    const auto lost = [&context](const std::string& sentence) {
+      std::fputs(error_message(sentence).c_str(), stderr);
+      context.session->abort_all(ExitStatus::bad_input);
+    };
+    lease_ = std::make_unique<Lease>(what, kind == Kind::run, say, lost);
+  });
+}
+
+// Whether the job shall not be started again.
+bool Hold::end(ExitStatus status, const std::string& why, const At& at) {
+  return log_ && log_->end(status, why, at());
+}
+
+ExitStatus Hold::attempt(const std::filesystem::path& record, const At& at,
+                         const std::function<ExitStatus()>& work) {
+  Communicator& communicator = context_.communicator;
+  agreed(communicator, [&] {
+    if (communicator.rank() == 0)
+      log_ = std::make_unique<AttemptLog>(record, communicator.size(), at());
+  });
+  try {
+    const ExitStatus status = work();
+    agreed(communicator, [&] { end(status, "", at); });
+    return status;
+  } catch (const AgreedError& error) {
+    if (error.status() != ExitStatus::requeue) {  // nothing more may be agreed on
+      end(error.status(), error.what(), at);
+      throw;
+    }
+    agreed(communicator, [&] {
+      if (end(error.status(), error.what(), at))
+        throw Error(ExitStatus::no_progress,
+                    concat("stopped early for the third time at ", at(),
+                           ": the job comes no further; see in ", record.string(),
+                           " what ended it, and give a new job more time"));
+    });
+    throw;
+  } catch (const Error& error) {  // of this rank alone, which ends the others
+    end(error.status(), error.what(), at);
+    throw;
+  } catch (const std::exception& error) {
+    end(ExitStatus::failed, error.what(), at);
+    throw;
+  }
+}
+
+}  // namespace lacuna

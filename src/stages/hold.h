@@ -1,0 +1,35 @@
+// Hold: a stage's hold on what it writes: the lease while it works there, and the record of its attempts.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "stages/stage.h"
+#include "train/attempts.h"
+#include "train/lease.h"
+
+namespace lacuna {
+
+class Hold {
+ public:
+  enum class Kind { run, output };  // the folders above a run are made
+  // Collective. Takes the lease of a run's folder or of an output, which all ranks learn if it is another's: bad_input.
+  Hold(const std::filesystem::path& what, Kind kind, StageContext& context);
+
+  // Collective. Does the work as an attempt that `record` tells of, with its end. `at`, asked on rank 0 before and
+  // after: how far the work on disk has come. Errors: the work's; no_progress (train/attempts.h).
+  using At = std::function<std::string()>;
+  ExitStatus attempt(const std::filesystem::path& record, const At& at,
+                     const std::function<ExitStatus()>& work);
+
+ private:
+  bool end(ExitStatus status, const std::string& why, const At& at);
+
+  StageContext& context_;
+  std::unique_ptr<Lease> lease_;  // on rank 0, as all here
+  std::unique_ptr<AttemptLog> log_;
+};
+
+}  // namespace lacuna

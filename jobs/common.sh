@@ -6,6 +6,8 @@
 
 lacuna=${LACUNA:-$(command -v lacuna || echo build/lacuna)}
 export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK # srun forgets it since SLURM 22.05
+job=$SLURM_JOB_ID
+if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID; fi
 
 # srun where SLURM and Open MPI understand each other (PMIx): then a preemption without warning reaches every rank.
 # Otherwise mpirun, whose daemons on the other nodes end by SLURM's SIGTERM before any rank could write.
@@ -20,6 +22,9 @@ launcher() {
     echo "mpirun --map-by slot:PE=$SLURM_CPUS_PER_TASK"
   fi
 }
+
+# A warning before the ranks run: nothing is lost. SLURM may send it a minute early.
+trap 'end_job 75' USR1 USR2
 
 # run_ranks STAGE ARGUMENT...: runs lacuna on all tasks of the job; returns its status. bash looks at signals only
 # between commands, and while it waits.
@@ -46,9 +51,9 @@ end_job() {
   case $1 in
     5 | 75 | 137)
       # Not where a user has cancelled the job, or SLURM requeues it by itself.
-      if scontrol show job -o "$SLURM_JOB_ID" | grep -q "JobState=RUNNING"; then
-        echo "$(date +%T) status $1: job $SLURM_JOB_ID goes back to the queue and goes on from there"
-        scontrol requeue "$SLURM_JOB_ID"
+      if scontrol show job -o "$job" | grep -q "JobState=RUNNING"; then
+        echo "$(date +%T) status $1: job $job goes back to the queue and goes on from there"
+        scontrol requeue "$job"
       fi
       ;;
   esac

@@ -121,6 +121,23 @@ Syntax status_syntax() {
           .options = {}};
 }
 
+Syntax sweep_syntax() {
+  return {
+      .stage = "sweep",
+      .argument = "GRID.toml",
+      .argument_doc =
+          "Configurations, and lists of values for some of their keys (docs/clusters.md).",
+      .summary = "Tells the runs of a grid of settings, and how they stand, as a table.",
+      .options = {
+          {.name = "count", .argument = "", .doc = "How many there are, after a look at each."},
+          {.name = "task", .argument = "K", .doc = "The arguments of run K, from 0, one a line."},
+          {.name = "stage",
+           .argument = "pretrain|finetune",
+           .doc = "Which arguments.",
+           .default_value = "pretrain",
+           .choices = {"pretrain", "finetune"}}}};
+}
+
 Syntax inspect_syntax() {
   return {.stage = "inspect",
           .argument = "ANY.h5",
@@ -131,9 +148,10 @@ Syntax inspect_syntax() {
 
 std::vector<Stage> stages() {
   return {
-      {check_syntax(), false, check},   {pretrain_syntax(), true, pretrain},
-      {embed_syntax(), true, embed},    {finetune_syntax(), true, finetune},
-      {status_syntax(), false, status}, {inspect_syntax(), false, inspect},
+      {check_syntax(), false, check},     {pretrain_syntax(), true, pretrain},
+      {embed_syntax(), true, embed},      {finetune_syntax(), true, finetune},
+      {status_syntax(), false, status},   {sweep_syntax(), false, sweep},
+      {inspect_syntax(), false, inspect},
   };
 }
 

@@ -38,6 +38,7 @@ Syntax pretrain_syntax();
 Syntax embed_syntax();
 Syntax finetune_syntax();
 Syntax status_syntax();
+Syntax sweep_syntax();
 Syntax inspect_syntax();
 
 ExitStatus check(const Arguments& arguments, StageContext& context);
@@ -46,6 +47,7 @@ ExitStatus embed(const Arguments& arguments, StageContext& context);
 std::vector<Key> embed_keys();
 ExitStatus finetune(const Arguments& arguments, StageContext& context);
 ExitStatus status(const Arguments& arguments, StageContext& context);
+ExitStatus sweep(const Arguments& arguments, StageContext& context);
 ExitStatus inspect(const Arguments& arguments, StageContext& context);
 
 }  // namespace lacuna

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "base/text.h"
+#include "stages/run_facts.h"
 #include "stages/schema.h"
 #include "stages/stage.h"
 #include "train/attempts.h"
@@ -43,40 +44,13 @@ std::string duration_text(double seconds) {
   return text.str();
 }
 
-// The end of a file that may be long and is being written.
-std::string last_whole_line(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary | std::ios::ate);
-  if (!in) return "";
-  constexpr std::streamoff most = 1 << 16;
-  const std::streamoff size = in.tellg();
-  const std::streamoff from = std::max<std::streamoff>(0, size - most);
-  std::string tail(static_cast<size_t>(size - from), '\0');
-  in.seekg(from);
-  in.read(tail.data(), static_cast<std::streamsize>(tail.size()));
-  const size_t end = tail.rfind('\n');
-  if (end == std::string::npos) return "";
-  const size_t before = end == 0 ? std::string::npos : tail.rfind('\n', end - 1);
-  const size_t begin = before == std::string::npos ? 0 : before + 1;
-  return tail.substr(begin, end - begin);
-}
-
-// A number of a line of metrics.jsonl, which we write ourselves and flat.
-std::optional<double> number_in(const std::string& line, const std::string& name) {
-  const std::string key = concat("\"", name, "\":");
-  const size_t at = line.find(key);
-  if (at == std::string::npos) return std::nullopt;
-  std::istringstream text(line.substr(at + key.size()));
-  double value = 0;
-  return text >> value ? std::optional(value) : std::nullopt;
-}
-
 struct Progress {
   double step = 0, steps = 0, epoch = 0, loss = 0, rate = 0;
 };
 
 // Steps of an epoch follow from the last line: epoch = step x batch / samples.
 std::optional<Progress> progress_of(const fs::path& run, const Configuration& configuration) {
-  const std::string line = last_whole_line(run / "metrics.jsonl");
+  const std::string line = last_metrics(run);
   const auto step = number_in(line, "step"), epoch = number_in(line, "epoch");
   if (!step || !epoch) return std::nullopt;
   Progress progress{.step = *step + 1,

@@ -34,6 +34,21 @@ fs::path outermost_missing(fs::path folder) {
   return missing;
 }
 
+// A process that has ended stays in the table, as a zombie, until its parent has asked for it.
+bool is_zombie(int64_t process) {
+  std::ostringstream text;
+  text << std::ifstream(concat("/proc/", process, "/stat")).rdbuf();  // "12 (a name) Z 1 ..."
+  const std::string stat = text.str();
+  const size_t state = stat.rfind(')');
+  return state != std::string::npos && state + 2 < stat.size() &&
+         (stat[state + 2] == 'Z' || stat[state + 2] == 'X');
+}
+
+bool is_alive(int64_t process) {
+  const bool listed = ::kill(static_cast<pid_t>(process), 0) == 0 || errno != ESRCH;
+  return listed && !is_zombie(process);
+}
+
 }  // namespace
 
 fs::path lease_file(const fs::path& what) {
@@ -60,8 +75,7 @@ std::optional<LeaseHolder> read_lease(const fs::path& what) {
 // SLURM starts a job again when its processes have ended; those of a host that lost its network end there.
 bool Lease::is_gone(const Runner& holder, const Runner& here) {
   if (!holder.job.empty() && holder.job == here.job) return holder.restart != here.restart;
-  return holder.host == here.host && ::kill(static_cast<pid_t>(holder.process), 0) != 0 &&
-         errno == ESRCH;
+  return holder.host == here.host && !is_alive(holder.process);
 }
 
 Lease::Lease(fs::path what, bool make_folders, const Say& say,

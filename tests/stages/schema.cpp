@@ -52,8 +52,8 @@ TEST_CASE("schema: a key of another stage is named as such") {
 }
 
 TEST_CASE("stages: each syntax is understood and explained") {
-  for (const Syntax& syntax :
-       {pretrain_syntax(), embed_syntax(), finetune_syntax(), status_syntax(), inspect_syntax()}) {
+  for (const Syntax& syntax : {pretrain_syntax(), embed_syntax(), finetune_syntax(),
+                               status_syntax(), sweep_syntax(), inspect_syntax()}) {
     INFO(syntax.stage);
     std::vector<std::string> words = {"x"};
     for (const Option& option : syntax.options) {

@@ -2,6 +2,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
 #include <fstream>
@@ -108,4 +111,23 @@ TEST_CASE("lease: who has lost it is told, and does not take it from the other")
   }
   CHECK(lost);
   CHECK(read_lease(run)->runner.host == "elsewhere");
+}
+
+TEST_CASE(
+    "lease: of a killed process is taken at once, though its parent has not asked for it yet") {
+  const TemporaryFolder folder;
+  const fs::path run = folder.path() / "x";
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  siginfo_t ended{};
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT) == 0);
+  write(lease_file(run), "host = '" + this_runner().host + "'\nprocess = " + std::to_string(child) +
+                             "\nbeats = 1\n");
+  std::string told;
+  {
+    const Lease lease(
+        run, true, [&](const std::string& line) { told += line; }, nothing, quick);
+    CHECK(told.empty());
+  }
+  ::waitpid(child, nullptr, 0);
 }

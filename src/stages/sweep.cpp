@@ -1,0 +1,181 @@
+// sweep: the runs of a grid of settings: how many, how each is started, and how they stand, as a table.
+#include <charconv>
+#include <filesystem>
+#include <iostream>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "base/toml_library.h"
+#include "stages/run_facts.h"
+#include "stages/schema.h"
+#include "stages/stage.h"
+#include "train/durable_file.h"
+
+namespace lacuna {
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Axis {
+  std::string key;                  // "optimizer.lr"
+  std::vector<std::string> values;  // as TOML
+};
+
+struct Grid {
+  std::string file;
+  fs::path pretrain, finetune;  // configurations; finetune may be empty
+  std::vector<Axis> axes;
+
+  size_t count() const {
+    size_t runs = 1;
+    for (const Axis& axis : axes) runs *= axis.values.size();
+    return runs;
+  }
+  // The values of a run, one of each axis; the last axis changes fastest.
+  std::vector<std::string> values(size_t run) const {
+    std::vector<std::string> chosen(axes.size());
+    for (size_t i = axes.size(); i-- > 0;) {
+      chosen[i] = axes[i].values[run % axes[i].values.size()];
+      run /= axes[i].values.size();
+    }
+    return chosen;
+  }
+  std::vector<std::string> settings(size_t run) const {
+    std::vector<std::string> words = values(run);
+    for (size_t i = 0; i < axes.size(); ++i) words[i] = concat(axes[i].key, "=", words[i]);
+    return words;
+  }
+  fs::path folder() const { return fs::path("runs") / fs::path(file).stem(); }
+  fs::path run_folder(size_t run) const { return folder() / std::to_string(run); }
+  fs::path finetuned_folder(size_t run) const { return folder() / concat(run, "-finetuned"); }
+};
+
+std::string text_of(const toml::node& value) {
+  if (const auto* number = value.as_floating_point()) return json_text(number->get());
+  std::ostringstream text;
+  value.visit([&](const auto& each) { text << each; });
+  return text.str();
+}
+
+// "[grid] optimizer.lr = [...]" is a table in a table.
+void add_axes(const toml::table& table, const std::string& prefix, Grid& grid) {
+  for (const auto& [key, value] : table) {
+    const std::string name = prefix + std::string(key.str());
+    if (const toml::table* inner = value.as_table()) {
+      add_axes(*inner, name + ".", grid);
+      continue;
+    }
+    const toml::array* list = value.as_array();
+    if (list == nullptr || list->empty())
+      bad_input(grid.file, ", line ", value.source().begin.line, ": ", name,
+                " must be a list of the values to try");
+    Axis axis{name, {}};
+    for (const toml::node& each : *list) axis.values.push_back(text_of(each));
+    grid.axes.push_back(std::move(axis));
+  }
+}
+
+Grid read_grid(const std::string& file) {
+  Grid grid{.file = file, .pretrain = {}, .finetune = {}, .axes = {}};
+  try {
+    const toml::table root = toml::parse(Configuration::read(file), file);
+    for (const auto& [key, value] : root)
+      if (key != "pretrain" && key != "finetune" && key != "grid")
+        bad_input(file, ", line ", value.source().begin.line, ": there is no key ",
+                  std::string(key.str()), "; a sweep has pretrain, finetune and [grid]");
+    const auto path = [&](const char* key) {
+      const std::string text = root[key].value_or(std::string());
+      return text.empty() ? fs::path() : fs::path(file).parent_path() / text;
+    };
+    grid.pretrain = path("pretrain");
+    grid.finetune = path("finetune");
+    if (const toml::table* axes = root["grid"].as_table()) add_axes(*axes, "", grid);
+  } catch (const toml::parse_error& error) {
+    bad_input(file, ", line ", error.source().begin.line, ": ", error.description());
+  }
+  if (grid.pretrain.empty() || grid.axes.empty())
+    bad_input(
+        file,
+        " is no sweep: it must have pretrain = \"CONFIG.toml\" and [grid] with lists of values");
+  return grid;
+}
+
+// Every run's configuration, before any is queued.
+void check_all(const Grid& grid) {
+  const std::string text = Configuration::read(grid.pretrain.string());
+  for (size_t run = 0; run < grid.count(); ++run)
+    Configuration::from_text(text, schema_of("pretrain"), grid.pretrain.string(),
+                             grid.settings(run));
+  if (!grid.finetune.empty())
+    Configuration::from_text(Configuration::read(grid.finetune.string()), schema_of("finetune"),
+                             grid.finetune.string());
+}
+
+size_t run_number(const std::string& text, const Grid& grid) {
+  size_t run = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), run);
+  if (error != std::errc() || end != text.data() + text.size() || run >= grid.count())
+    bad_input("--task is ", text, "; ", grid.file, " has the runs 0 to ", grid.count() - 1);
+  return run;
+}
+
+// The words behind `lacuna pretrain` or `lacuna finetune`, one a line.
+void print_words(const Grid& grid, size_t run, bool finetune) {
+  std::vector<std::string> words;
+  if (!finetune) {
+    words = {grid.pretrain.string(), "--run", grid.run_folder(run).string()};
+    for (const std::string& setting : grid.settings(run)) {
+      words.emplace_back("--set");
+      words.push_back(setting);
+    }
+  } else if (!grid.finetune.empty()) {
+    words = {grid.finetune.string(), "--from", grid.run_folder(run).string(), "--run",
+             grid.finetuned_folder(run).string()};
+  }
+  for (const std::string& word : words) std::cout << word << "\n";
+}
+
+void print_table(const Grid& grid) {
+  std::cout << "run";
+  for (const Axis& axis : grid.axes) std::cout << "\t" << axis.key;
+  std::cout << "\tstep\tloss" << (grid.finetune.empty() ? "" : "\taccuracy") << "\n";
+  const auto cell = [](const std::optional<double>& value) { return value ? concat(*value) : "-"; };
+  for (size_t run = 0; run < grid.count(); ++run) {
+    std::cout << run;
+    for (const std::string& value : grid.values(run)) std::cout << "\t" << value;
+    const std::string line = last_metrics(grid.run_folder(run));
+    const auto step = number_in(line, "step");
+    std::cout << "\t" << (step ? concat(static_cast<int64_t>(*step) + 1) : "-") << "\t"
+              << cell(number_in(line, "loss"));
+    if (!grid.finetune.empty()) {
+      const fs::path result = grid.finetuned_folder(run) / "result.json";
+      std::cout << "\t"
+                << cell(fs::exists(result) ? number_in(read_text(result), "accuracy")
+                                           : std::nullopt);
+    }
+    std::cout << "\n";
+  }
+}
+
+}  // namespace
+
+ExitStatus sweep(const Arguments& arguments, StageContext&) {
+  const Grid grid = read_grid(arguments.argument());
+  if (arguments.given("count")) {
+    check_all(grid);
+    std::cout << grid.count() << "\n";
+  } else if (arguments.given("task")) {
+    print_words(grid, run_number(arguments.value("task"), grid),
+                arguments.value("stage") == "finetune");
+  } else {
+    print_table(grid);
+  }
+  std::cout << std::flush;
+  return ExitStatus::finished;
+}
+
+}  // namespace lacuna

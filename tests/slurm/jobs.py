@@ -1,0 +1,168 @@
+"""jobs/ on a real SLURM: chain, array, wall clock, preemption, requeue, a lost node, other numbers of nodes."""
+
+import tomllib
+
+import support
+from testbed import SlurmTest
+
+CTEST_TIMEOUT = 300
+
+MPIRUN = {"LACUNA_LAUNCHER": "mpirun --oversubscribe"}
+
+
+class Jobs(SlurmTest):
+    def starts(self, run):
+        return tomllib.loads(self.path(f"{run}/attempts.toml").read_text())["attempt"]
+
+    def whole(self, epochs, ranks=4):
+        self.experiment("whole", epochs)
+        self.succeeds("pretrain", "whole.toml", ranks=ranks)
+        return epochs * 44 // 8
+
+    def write_task(self):
+        self.path("task.toml").write_text("""
+[task]
+name = "knn"
+k = [1, 3]
+[data]
+files = "data.h5"
+dataset = "images"
+label = "labels"
+[test]
+dataset = "images"
+label = "labels"
+[train]
+batch = 8
+""")
+
+    def test_a_chain(self):
+        self.experiment("x", 2)
+        self.write_task()
+        told = self.command(support.SOURCE / "jobs/pipeline", "x.toml", "task.toml", "--data", "data.h5", "--out", "z.h5")
+        jobs = [line.split()[-1] for line in told.splitlines()]
+        self.assertEqual(len(jobs), 3, told)
+        for job in jobs:
+            self.wait_for_end(job)
+        self.assertTrue(self.path("z.h5").exists())
+        self.assertIn('"task":"knn"', self.path("runs/x-task/result.json").read_text())
+        self.assertIn("2 ranks on 1 node", self.log(jobs[0]))
+
+    def test_a_chain_ends_with_its_first_job(self):
+        self.write_task()
+        told = self.command(support.SOURCE / "jobs/pipeline", "task.toml", "task.toml")
+        jobs = [line.split()[-1] for line in told.splitlines()]
+        self.wait_for_end(jobs[0], "FAILED")
+        self.assertIn("lacuna: ", self.log(jobs[0]))
+        self.wait_for_end(jobs[1], "CANCELLED")
+
+    def test_an_array_over_a_grid(self):
+        self.experiment("x", 2)
+        self.write_task()
+        self.path("grid.toml").write_text("""
+pretrain = "x.toml"
+finetune = "task.toml"
+[grid]
+optimizer.lr = [0.01, 0.1]
+objective.temperature = [0.2, 0.5]
+""")
+        count = int(self.command(support.LACUNA, "sweep", "grid.toml", "--count"))
+        self.assertEqual(count, 4)
+        job = self.submit("sweep", "grid.toml", options=[f"--array=0-{count - 1}"])
+        table = self.path("runs/grid/table.tsv")
+        self.wait_until(lambda: table.exists() and table.read_text().count("\t11\t") == 4
+                        and "-" not in table.read_text(), "the table is complete")
+        rows = [line.split("\t") for line in table.read_text().splitlines()]
+        self.assertEqual(rows[0], ["run", "objective.temperature", "optimizer.lr", "step", "loss", "accuracy"])
+        self.assertEqual([row[:3] for row in rows[1:]],
+                         [["0", "0.2", "0.01"], ["1", "0.2", "0.1"], ["2", "0.5", "0.01"], ["3", "0.5", "0.1"]])
+        self.assertEqual(len({row[4] for row in rows[1:]}), 4)
+        self.assertIn("finished", self.path(f"lacuna-sweep-{job}-3.log").read_text())
+
+    def test_wall_clock(self):
+        """SLURM's own warning: it comes up to half a minute before its time, so after 20 to 50 s of these 120."""
+        steps = self.whole(900, ranks=2)
+        self.experiment("x", 900)
+        job = self.submit("pretrain", "x.toml", options=["-N2", "--ntasks-per-node=1", "--time=2",
+                                                         "--signal=B:USR1@70"])
+        self.wait_for_text(job, "goes back to the queue")
+        self.assertIn("stopped early after step", self.log(job))
+        for _ in range(9):
+            started = len(self.starts("runs/x"))
+            self.start_at_once(job)
+            self.wait_until(lambda: len(self.starts("runs/x")) > started, "it starts again")
+            self.wait_until(lambda: "status" in self.starts("runs/x")[-1], "it ends again")
+            if self.starts("runs/x")[-1]["status"] == 0:
+                break
+        self.wait_for_end(job)
+        self.assertEqual({start["status"] for start in self.starts("runs/x")}, {0, 75})
+        self.assertIn("for SIGUSR1 to", self.starts("runs/x")[0]["why"])
+        self.assert_same_end("runs/x", "runs/whole", steps)
+
+    def test_the_warning_reaches_the_ranks_of_mpirun(self):
+        steps = self.whole(40)
+        self.experiment("x", 40)
+        job = self.submit("pretrain", "x.toml", options=["-N2"], **MPIRUN)
+        self.wait_for_text(job, "step 30 of")
+        self.command("scancel", "--batch", "--signal=USR1", job)  # as SLURM does by --signal=B:USR1
+        self.wait_for_text(job, "goes back to the queue")
+        self.start_at_once(job)
+        self.wait_for_end(job)
+        self.assertEqual([start["status"] for start in self.starts("runs/x")], [75, 0])
+        self.assertIn("for SIGUSR1 to", self.starts("runs/x")[0]["why"])
+        self.assert_same_end("runs/x", "runs/whole", steps)
+
+    def test_preemption_under_srun(self):
+        steps = self.whole(40)
+        self.experiment("x", 40)
+        job = self.submit("pretrain", "x.toml", options=["-N4", "--ntasks-per-node=1"])
+        self.wait_for_text(job, "step 30 of")
+        urgent = self.command("sbatch", "--parsable", "-N4", "--exclusive", "-purgent", "--wrap=sleep 2").strip()
+        self.wait_for_text(job, "stopped early after step")
+        self.assertIn("SIGTERM to 4 ranks", self.starts("runs/x")[0]["why"])
+        self.wait_for_end(urgent)
+        self.start_at_once(job)
+        self.wait_for_end(job)
+        self.assertIn("continuing", self.log(job))
+        self.assertEqual([start["status"] for start in self.starts("runs/x")], [75, 0])
+        self.assertGreaterEqual(int(self.starts("runs/x")[1]["at"].split()[1]), 30)
+        self.assert_same_end("runs/x", "runs/whole", steps)
+
+    def test_a_cancelled_job_stays_cancelled(self):
+        self.experiment("x", 400)
+        job = self.submit("pretrain", "x.toml")
+        self.wait_for_text(job, "step 20 of")
+        self.command("scancel", job)
+        self.wait_for_end(job, "CANCELLED")
+        self.wait_until(lambda: support.checkpoints(self.path("runs/x")), "a checkpoint")  # of its last step
+        self.assertNotIn("goes back", self.log(job))
+
+    def test_a_lost_node(self):
+        """Its job goes back to the queue by itself, and on from the last checkpoint, on the nodes that are left."""
+        steps = self.whole(40, ranks=3)
+        self.experiment("x", 40)
+        job = self.submit("pretrain", "x.toml", "--set", "train.checkpoint_steps=10",
+                          options=["-N3", "--ntasks-per-node=1"])
+        self.wait_for_text(job, "step 35 of")
+        self.run_tool("kill", "node1")
+        self.wait_until(lambda: int(self.field(job, "Restarts")) == 1, "SLURM notices it")
+        self.start_at_once(job)
+        self.wait_for_end(job)
+        starts = self.starts("runs/x")
+        self.assertNotIn("status", starts[0])
+        self.assertGreaterEqual(int(starts[-1]["at"].split()[1]), 30)
+        self.assert_same_end("runs/x", "runs/whole", steps)
+
+    def test_four_nodes_then_two_then_three(self):
+        self.experiment("x", 40)
+        for nodes, text in ((4, "step 30 of"), (2, "step 90 of"), (3, None)):
+            job = self.submit("pretrain", "x.toml", options=[f"-N{nodes}", "--ntasks-per-node=1"])
+            if text is None:
+                self.wait_for_end(job)
+            else:
+                self.wait_for_text(job, text)
+                self.command("scancel", "--signal=USR1", job)  # to the ranks, not the script
+                self.wait_for_text(job, "goes back to the queue")
+                self.wait_until(lambda: self.field(job, "JobState") == "PENDING", "it waits")
+                self.command("scancel", job)
+        self.assertEqual([start["ranks"] for start in self.starts("runs/x")], [4, 2, 3])
+        self.assertEqual([start["status"] for start in self.starts("runs/x")], [75, 75, 0])

@@ -5,10 +5,13 @@
 //   sgd_update                                                           (Sgd)
 //     in   g_0 … g_{n-1}, rate, clip           targets  w_0 …, v_0 …
 //     g = clip g + decay w;  v = momentum v + g;  w -= rate v
+//   lars_norms (not an update)                                           (LarsNorms)
+//     in   g_0 … g_{n-1}, w_0 …, clip          out  f64 [n, 2]
+//     |w|^2, |clip g + decay w|^2: of parts of tensors, their sum is the tensors'
 //   lars_update (You, Gitman, Ginsburg 2017, as lightly and SimCLR have it)          (Lars)
-//     in   g_0 … g_{n-1}, rate, clip           targets  w_0 …, v_0 …
-//     g = clip g + decay w;  g *= |w| > 0 and |g| > 0 ? trust |w| / |g| : 1 (if `adapt`);
-//     v = momentum v + g;  w -= rate v
+//     in   g_0 … g_{n-1}, rate, clip, norms    targets  w_0 …, v_0 …
+//     norms f64 [n, 2]: lars_norms of the same;  g = clip g + decay w;
+//     g *= norms[0] > 0 and norms[1] > 0 ? trust sqrt(norms[0] / norms[1]) : 1;  v = momentum v + g;  w -= rate v
 //   adamw_update (Loshchilov, Hutter 2019)                               (AdamW)
 //     in   g_0 … g_{n-1}, rate, clip, c1, c2   targets  w_0 …, m_0 …, v_0 …
 //     c1 = 1 - beta1^t, c2 = 1 - beta2^t;  g = clip g
@@ -30,9 +33,12 @@ struct Sgd {
   double momentum, decay;
 };
 
+struct LarsNorms {
+  double decay;
+};
+
 struct Lars {
   double momentum, decay, trust;
-  int64_t adapt;  // 0: plain SGD (biases and normalisation)
 };
 
 struct AdamW {

@@ -1,8 +1,9 @@
 // Updates of all tensors in one pass, elements shared evenly among threads whatever the tensors'
-// sizes. Bound by memory; bytes per element read + written: SGD 12 + 8, LARS 20 + 8 (norms first),
+// sizes. Bound by memory; bytes per element read + written: SGD 12 + 8, LARS 20 + 8 (of which norms 8),
 // AdamW 16 + 12, EMA 8 + 4.
 #include "kernels/optimizers.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/cpu/kernels.h"
@@ -139,32 +140,6 @@ void for_all(const Tensors& t, const Body& body) {
 
 float as_float(double value) { return static_cast<float>(value); }
 
-// LARS's factor of each tensor.
-std::vector<float> trust_factors(const Tensors& t, const Lars& lars, double clip) {
-  const size_t parts = static_cast<size_t>(t.parts);
-  std::vector<double> squares(parts * t.n * 2);
-  const auto add = HWY_DYNAMIC_DISPATCH(lars_squares);
-  for_parts(t.parts, [&](int part) {
-    for_stretches(t.counts, part, t.parts, [&](size_t i, int64_t begin, int64_t end) {
-      add(as_float(clip), as_float(lars.decay), t.in(i), t.target(0, i), begin, end,
-          &squares[(static_cast<size_t>(part) * t.n + i) * 2]);
-    });
-  });
-  std::vector<float> factors(t.n, 1.0f);
-  for (size_t i = 0; i < t.n; ++i) {
-    double weight = 0;
-    double gradient = 0;
-    for (size_t part = 0; part < parts; ++part) {
-      weight += squares[(part * t.n + i) * 2];
-      gradient += squares[(part * t.n + i) * 2 + 1];
-    }
-    if (weight > 0 && gradient > 0) {
-      factors[i] = as_float(lars.trust * std::sqrt(weight) / std::sqrt(gradient));
-    }
-  }
-  return factors;
-}
-
 }  // namespace
 
 void sgd_update(const Call& call) {
@@ -179,16 +154,38 @@ void sgd_update(const Call& call) {
   });
 }
 
+void lars_norms(const Call& call) {
+  const auto decay = as_float(call.attributes.as<LarsNorms>().decay);
+  const Tensors t(call, call.in.size() / 2);
+  const auto clip = as_float(*call.in.back().as<double>());
+  const auto add = HWY_DYNAMIC_DISPATCH(lars_squares);
+  std::vector<double> squares(static_cast<size_t>(t.parts) * t.n * 2);
+  for_parts(t.parts, [&](int part) {
+    for_stretches(t.counts, part, t.parts, [&](size_t i, int64_t begin, int64_t end) {
+      add(clip, decay, t.in(i), t.in(t.n + i), begin, end,
+          &squares[(static_cast<size_t>(part) * t.n + i) * 2]);
+    });
+  });
+  auto* norms = call.out[0].as<double>();
+  std::fill_n(norms, 2 * t.n, 0.0);
+  for (size_t i = 0; i < squares.size(); ++i) norms[i % (2 * t.n)] += squares[i];
+}
+
 void lars_update(const Call& call) {
   const auto lars = call.attributes.as<Lars>();
-  const Tensors t(call, call.in.size() - 2);
+  const Tensors t(call, call.in.size() - 3);
   if (t.scalar(1) == 0) return;
-  const std::vector<float> trust =
-      lars.adapt ? trust_factors(t, lars, t.scalar(1)) : std::vector<float>(t.n, 1.0f);
+  const auto* norms = call.in.back().as<double>();
+  const auto trust = [&](size_t i) {
+    const double weight = norms[2 * i];
+    const double gradient = norms[2 * i + 1];
+    if (!(weight > 0 && gradient > 0)) return 1.0f;
+    return as_float(lars.trust * std::sqrt(weight) / std::sqrt(gradient));
+  };
   const auto update = HWY_DYNAMIC_DISPATCH(momentum_stretch);
   for_all(t, [&](size_t i, int64_t begin, int64_t end) {
     const MomentumStep step{as_float(t.scalar(1)), as_float(lars.decay), as_float(lars.momentum),
-                            as_float(t.scalar(0)), trust[i]};
+                            as_float(t.scalar(0)), trust(i)};
     update(step, t.in(i), t.target(0, i), t.target(1, i), begin, end);
   });
 }

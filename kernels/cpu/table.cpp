@@ -110,6 +110,7 @@ constexpr std::array table = {
     KernelEntry{"nt_xent", f32, cpu::nt_xent},
     KernelEntry{"nt_xent_gradient", f32, cpu::nt_xent_gradient},
     KernelEntry{"sgd_update", f32, cpu::sgd_update},
+    KernelEntry{"lars_norms", f32, cpu::lars_norms},
     KernelEntry{"lars_update", f32, cpu::lars_update},
     KernelEntry{"adamw_update", f32, cpu::adamw_update},
     KernelEntry{"ema_update", f32, cpu::ema_update},

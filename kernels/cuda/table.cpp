@@ -139,6 +139,7 @@ constexpr std::array table = {
     KernelEntry{"nt_xent", f32, cuda::nt_xent},
     KernelEntry{"nt_xent_gradient", f32, cuda::nt_xent_gradient},
     KernelEntry{"sgd_update", f32, cuda::sgd_update},
+    KernelEntry{"lars_norms", f32, cuda::lars_norms},
     KernelEntry{"lars_update", f32, cuda::lars_update},
     KernelEntry{"adamw_update", f32, cuda::adamw_update},
     KernelEntry{"ema_update", f32, cuda::ema_update},

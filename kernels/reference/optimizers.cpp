@@ -12,10 +12,10 @@ namespace {
 // Value i behind the n tensors of an update: the learning rate, a correction.
 double value(const Call& call, size_t n, size_t i) { return *call.in[n + i].as<double>(); }
 
-double norm(const View& x, const auto& element) {
+double squared_norm_of(const View& x, const auto& element) {
   double sum = 0;
   for (int64_t i = 0; i < x.count(); ++i) sum += element(i) * element(i);
-  return std::sqrt(sum);
+  return sum;
 }
 
 }  // namespace
@@ -37,6 +37,20 @@ void sgd_update(const Call& call) {
   }
 }
 
+void lars_norms(const Call& call) {
+  const double decay = call.attributes.as<LarsNorms>().decay;
+  const size_t n = call.in.size() / 2;
+  const double clip = value(call, 2 * n, 0);
+  double* norms = call.out[0].as<double>();
+  for (size_t t = 0; t < n; ++t) {
+    const double* g = call.in[t].as<double>();
+    const double* w = call.in[n + t].as<double>();
+    norms[2 * t] = squared_norm_of(call.in[t], [&](int64_t i) { return w[i]; });
+    norms[2 * t + 1] =
+        squared_norm_of(call.in[t], [&](int64_t i) { return clip * g[i] + decay * w[i]; });
+  }
+}
+
 void lars_update(const Call& call) {
   const auto p = call.attributes.as<Lars>();
   const size_t n = call.out.size() / 2;
@@ -47,13 +61,11 @@ void lars_update(const Call& call) {
     const double* g = call.in[t].as<double>();
     double* w = call.out[t].as<double>();
     double* v = call.out[n + t].as<double>();
-    const auto decayed = [&](int64_t i) { return clip * g[i] + p.decay * w[i]; };
-    const double gradient_norm = norm(call.out[t], decayed);
-    const double weight_norm = norm(call.out[t], [&](int64_t i) { return w[i]; });
-    const bool adapted = p.adapt && weight_norm > 0 && gradient_norm > 0;
-    const double local = adapted ? p.trust * weight_norm / gradient_norm : 1;
+    const double* norms = call.in[n + 2].as<double>() + 2 * t;
+    const bool adapted = norms[0] > 0 && norms[1] > 0;
+    const double local = adapted ? p.trust * std::sqrt(norms[0]) / std::sqrt(norms[1]) : 1;
     for (int64_t i = 0; i < call.out[t].count(); ++i) {
-      v[i] = p.momentum * v[i] + local * decayed(i);
+      v[i] = p.momentum * v[i] + local * (clip * g[i] + p.decay * w[i]);
       w[i] -= rate * v[i];
     }
   }

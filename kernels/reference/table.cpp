@@ -70,6 +70,7 @@ constexpr std::array table = {
     KernelEntry{"squared_error", DType::f64, reference::squared_error},
     KernelEntry{"squared_error_gradient", DType::f64, reference::squared_error_gradient},
     KernelEntry{"sgd_update", DType::f64, reference::sgd_update},
+    KernelEntry{"lars_norms", DType::f64, reference::lars_norms},
     KernelEntry{"lars_update", DType::f64, reference::lars_update},
     KernelEntry{"adamw_update", DType::f64, reference::adamw_update},
     KernelEntry{"ema_update", DType::f64, reference::ema_update},

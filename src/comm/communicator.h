@@ -61,6 +61,15 @@ class Request {
   std::unique_ptr<State> state_;
 };
 
+// A tensor may be dealt out to the ranks in slices: where that of `rank` begins, in elements, and for rank = ranks
+// where the last ends. Slices begin at multiples of 128 bytes (f32), so that kernels can take whole vectors.
+constexpr size_t slice_begin(size_t count, int rank, int ranks) {
+  constexpr size_t grain = 32;
+  const size_t grains = (count + grain - 1) / grain;
+  const size_t begin = grains * static_cast<size_t>(rank) / static_cast<size_t>(ranks) * grain;
+  return begin < count ? begin : count;
+}
+
 class Communicator {
  public:
   // A tensor of a sum: `to` becomes the sum over ranks of their `from`; both may be the same place.
@@ -90,6 +99,12 @@ class Communicator {
   // for rank q, one behind the other. `mine` holds parts[rank()] elements.
   virtual Request reduce_scatter_sum(const void* data, void* mine, std::span<const size_t> parts,
                                      DType dtype) = 0;
+
+  // Of tensors in slices, in one message like the above. scatter_sums: `from` holds `count` elements; `to`, elsewhere, this
+  // rank's slice of their sum. gather_slices: `from` holds `count` elements, of which this rank's slice counts; `to`,
+  // which may be the same place, becomes the tensor of all ranks' slices.
+  virtual Request scatter_sums(std::span<const Term> terms, DType dtype);
+  virtual Request gather_slices(std::span<const Term> terms, DType dtype);
 
   // data on every rank becomes root's.
   virtual Request broadcast(void* data, size_t bytes, int root) = 0;

@@ -1,6 +1,7 @@
 #include "data/block_reader.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,27 @@
 #include "data/hdf5_private.h"
 
 namespace lacuna {
+
+namespace {
+
+// What changes when a file is replaced, or written to.
+struct FileState {
+  dev_t device = 0;
+  ino_t inode = 0;
+  off_t bytes = 0;
+  int64_t seconds = 0, nanoseconds = 0;
+  friend bool operator==(const FileState&, const FileState&) = default;
+};
+
+FileState state_of(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0)
+    bad_input("cannot look at ", path, ": ", std::strerror(errno));
+  return {status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec,
+          status.st_mtim.tv_nsec};
+}
+
+}  // namespace
 
 class FileDescriptor {
  public:
@@ -48,8 +70,13 @@ class FileDescriptor {
   int fd_;
 };
 
+struct BlockReader::Origin {
+  FileState state;
+};
+
 struct BlockReader::OpenFile {
   int number = 0;
+  std::string path;
   hdf5::File file;
   std::vector<hdf5::Dataset> fields;
   std::shared_ptr<const FileDescriptor> descriptor;
@@ -139,8 +166,11 @@ void BlockReader::Task::run_piece(const Piece& piece, ReadScratch& scratch) cons
   if (!in_place) place_chunk(chunk, storage_->chunk, piece.origin, bytes_of(*to_), block, element);
 }
 
-BlockReader::BlockReader(const Dataset& dataset, int64_t cache_bytes)
-    : dataset_(dataset), cache_bytes_(cache_bytes) {
+BlockReader::BlockReader(const Dataset& dataset, int64_t cache_bytes, LocalCopies* copies)
+    : dataset_(dataset),
+      cache_bytes_(cache_bytes),
+      copies_(copies),
+      origins_(dataset.files().size()) {
   for (const DataFile& file : dataset.files()) {
     std::vector<Way>& ways = ways_.emplace_back();
     for (const FieldStorage& storage : file.fields) {
@@ -151,22 +181,37 @@ BlockReader::BlockReader(const Dataset& dataset, int64_t cache_bytes)
 
 BlockReader::~BlockReader() = default;
 
+// A run whose samples changed on the way would be nobody's: neither of the old data nor of the new.
+void BlockReader::check_unchanged(int number) {
+  const std::string& path = dataset_.files()[static_cast<size_t>(number)].path;
+  const FileState now = state_of(path);
+  std::unique_ptr<Origin>& origin = origins_[static_cast<size_t>(number)];
+  if (origin == nullptr) origin = std::make_unique<Origin>(Origin{now});
+  if (origin->state == now) return;
+  bad_input(path, " was replaced or written to while it was read (it had ", origin->state.bytes,
+            " bytes and has ", now.bytes, "): put the file back as it was and start the same ",
+            "command again, or start a new run");
+}
+
 BlockReader::Way BlockReader::way(int file, int field) const {
   return ways_[static_cast<size_t>(file)][static_cast<size_t>(field)];
 }
 
 BlockReader::OpenFile& BlockReader::open(int number) {
+  const DataFile& entry = dataset_.files()[static_cast<size_t>(number)];
+  const std::string& path = copies_ == nullptr ? entry.path : copies_->path(number);
   const auto found = std::find_if(open_.begin(), open_.end(),
                                   [&](const auto& file) { return file->number == number; });
   if (found != open_.end()) {
     std::rotate(found, found + 1, open_.end());
-    return *open_.back();
+    if (open_.back()->path == path) return *open_.back();
+    open_.pop_back();  // its copy has become whole
   }
   if (open_.size() >= most_open_files) open_.erase(open_.begin());
-  const DataFile& entry = dataset_.files()[static_cast<size_t>(number)];
   auto opened = std::make_unique<OpenFile>();
   opened->number = number;
-  opened->file = hdf5::File::open(entry.path);
+  opened->path = path;
+  opened->file = hdf5::File::open(path);
   const auto files = static_cast<int64_t>(std::min(most_open_files, dataset_.files().size()));
   const int64_t most = std::max<int64_t>(1 << 20, cache_bytes_ / files);
   for (const Field& field : dataset_.fields()) {
@@ -178,7 +223,7 @@ BlockReader::OpenFile& BlockReader::open(int number) {
                 field.shape.behind(entry.rows), " when the run began; the file was replaced");
     }
   }
-  opened->descriptor = std::make_shared<const FileDescriptor>(entry.path);
+  opened->descriptor = std::make_shared<const FileDescriptor>(path);
   open_.push_back(std::move(opened));
   return *open_.back();
 }
@@ -281,6 +326,7 @@ void BlockReader::verify(OpenFile& open, const Block& block, int field, const Ho
 std::vector<BlockReader::Task> BlockReader::start(int64_t number, BlockRows& to) {
   const Block block = dataset_.block(number);
   const DataFile& file = dataset_.files()[static_cast<size_t>(block.file)];
+  check_unchanged(block.file);
   OpenFile& open = this->open(block.file);
   std::vector<Task> all;
   to.fields.resize(dataset_.fields().size());

@@ -18,6 +18,7 @@
 #include "base/host_tensor.h"
 #include "data/dataset.h"
 #include "data/decode.h"
+#include "data/local_copies.h"
 
 namespace lacuna {
 
@@ -58,13 +59,16 @@ class BlockReader {
   };
 
   // cache_bytes: decoded chunks of small fields whose chunks are not the blocks, over all files.
-  explicit BlockReader(const Dataset& dataset, int64_t cache_bytes = 16 << 20);
+  // copies: where to read what has one; outlives the reader.
+  explicit BlockReader(const Dataset& dataset, int64_t cache_bytes = 16 << 20,
+                       LocalCopies* copies = nullptr);
   ~BlockReader();
   BlockReader(const BlockReader&) = delete;
   BlockReader& operator=(const BlockReader&) = delete;
 
   // Returns the tasks that fill `to`, which must stay where it is until they ran. Its memory is
-  // allocated, or used again where it has the shapes of this block (of the same data set).
+  // allocated, or used again where it has the shapes of this block (of the same data set). bad_input where a file was
+  // replaced or written to since its first block was read.
   std::vector<Task> start(int64_t block, BlockRows& to);
   // To be called when all tasks of a block have run: bad_values, with file and row, for a NaN or an
   // infinity. Thread-safe.
@@ -78,7 +82,9 @@ class BlockReader {
 
  private:
   struct OpenFile;
+  struct Origin;  // a file as it was found first
   OpenFile& open(int file);
+  void check_unchanged(int file);
   std::vector<Task> tasks_of(OpenFile& open, const Block& block, int field, uint64_t shift,
                              HostTensor& to, bool& possible);
   void read_by_library(OpenFile& open, const Block& block, int field, HostTensor& to);
@@ -86,8 +92,10 @@ class BlockReader {
 
   const Dataset& dataset_;
   int64_t cache_bytes_;
-  std::vector<std::vector<Way>> ways_;           // file, field
-  std::vector<std::unique_ptr<OpenFile>> open_;  // most recently used last
+  LocalCopies* copies_;
+  std::vector<std::vector<Way>> ways_;            // file, field
+  std::vector<std::unique_ptr<Origin>> origins_;  // by file
+  std::vector<std::unique_ptr<OpenFile>> open_;   // most recently used last
 };
 
 // Runs all tasks on `threads` threads; the first error is thrown when all have ended.

@@ -151,7 +151,7 @@ Loader::Engine::Engine(const Dataset& dataset, std::unique_ptr<Sampler> sampler,
       sampler_(std::move(sampler)),
       maker_(std::move(maker)),
       options_(options),
-      reader_(dataset, options.buffer / 16),
+      reader_(dataset, options.buffer / 16, options.copies),
       position_(options.position),
       end_(std::min(options.end, sampler_->end())),
       budget_(options.buffer / 4 * 3) {

@@ -14,6 +14,7 @@
 
 #include "data/batch.h"
 #include "data/dataset.h"
+#include "data/local_copies.h"
 #include "data/row_maker.h"
 #include "data/sampler.h"
 
@@ -27,8 +28,9 @@ struct LoaderOptions {
   uint64_t seed = 0;
   int64_t buffer = int64_t{1} << 30;  // bytes
   int workers = 0;
-  int threads = 1;   // of next(), without workers
-  int prefetch = 2;  // finished batches that wait
+  int threads = 1;                // of next(), without workers
+  int prefetch = 2;               // finished batches that wait
+  LocalCopies* copies = nullptr;  // of the files, read instead of them; outlives the loader
 };
 
 // Seconds summed over threads, since the loader began.

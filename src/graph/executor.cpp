@@ -134,10 +134,12 @@ void Executor::start() {
 
 // All that a run does happens on the device's memory.
 bool Executor::can_be_recorded(const Plan& plan) const {
+  const auto stays_there = [&](const auto& step) {
+    return step.kernel != nullptr || device_.communicator(*step.communicator) != nullptr;
+  };
   return !device_.reads_host_memory() &&
-         std::all_of(plan.steps.begin(), plan.steps.end(), [&](const Plan::Step& step) {
-           return step.kernel != nullptr || device_.communicator(*step.communicator) != nullptr;
-         });
+         std::all_of(plan.steps.begin(), plan.steps.end(), stays_there) &&
+         std::all_of(plan.changes.begin(), plan.changes.end(), stays_there);
 }
 
 // As a recording, once the first runs have made all that is made once (the library's plans, scratch). What
@@ -161,12 +163,12 @@ bool Executor::run_again(Kept& kept) {
 }
 
 // On the memory where the operands are, if there is something that reaches it, else by way of the host's.
-Request Executor::start_collective(const Plan::Step& step, const Call& call) {
-  if (device_.reads_host_memory())
-    return step.operation->start(*step.communicator, call, step.rows);
-  if (Communicator* there = device_.communicator(*step.communicator))
-    return step.operation->start(*there, call, step.rows);
-  return start_staged(*step.operation, *step.communicator, call, step.rows, device_);
+Request Executor::start_collective(const Operation& operation, Communicator& communicator,
+                                   std::span<const int64_t> rows, const Call& call) {
+  if (device_.reads_host_memory()) return operation.start(communicator, call, rows);
+  if (Communicator* there = device_.communicator(communicator))
+    return operation.start(*there, call, rows);
+  return start_staged(operation, communicator, call, rows, device_);
 }
 
 void Executor::run_steps(Plan& plan) {
@@ -191,7 +193,7 @@ void Executor::run_steps(Plan& plan) {
     if (step.kernel != nullptr) {
       step.kernel(call);
     } else {
-      requests_[s] = start_collective(step, call);
+      requests_[s] = start_collective(*step.operation, *step.communicator, step.rows, call);
     }
     const double t = now();
     step.seconds += t - last;
@@ -203,7 +205,17 @@ void Executor::run_steps(Plan& plan) {
 }
 
 void Executor::run_changes(const Plan& plan) {
-  const double start = now();
+  double last = now();
+  std::vector<Request> requests;
+  const auto wait = [&] {
+    if (requests.empty()) return;
+    times_.update += now() - last;
+    last = now();
+    for (Request& request : requests) request.wait();
+    requests.clear();
+    times_.communicate += now() - last;
+    last = now();
+  };
   std::vector<View> in;
   std::vector<View> out;
   for (const Plan::Change& change : plan.changes) {
@@ -212,9 +224,16 @@ void Executor::run_changes(const Plan& plan) {
     for (const size_t value : change.inputs) in.push_back(view(value));
     for (State* target : change.targets)
       out.push_back({target->data(), target->dtype(), target->shape()});
-    change.kernel({in, out, change.attributes, device_.context()});
+    const Call call{in, out, change.attributes, device_.context()};
+    if (change.kernel != nullptr) {
+      wait();
+      change.kernel(call);
+    } else {
+      requests.push_back(start_collective(*change.operation, *change.communicator, {}, call));
+    }
   }
-  times_.update += now() - start;
+  wait();
+  times_.update += now() - last;
 }
 
 HostTensor Executor::output(size_t i) const {

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 
@@ -65,7 +66,8 @@ class Executor {
   void upload_leaves(const std::vector<NodePointer>& order);
   void* address(const Plan::Value& value) const;
   View view(size_t value) const;
-  Request start_collective(const Plan::Step& step, const Call& call);
+  Request start_collective(const Operation& operation, Communicator& communicator,
+                           std::span<const int64_t> rows, const Call& call);
   bool can_be_recorded(const Plan& plan) const;
   bool run_again(Kept& kept);
   void run_steps(Plan& plan);

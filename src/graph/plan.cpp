@@ -226,10 +226,14 @@ class Planner {
   void add_changes(const std::vector<Update>& updates) {
     for (const Update& update : updates) {
       Plan::Change change;
-      const DType dtype = update.inputs.at(0).dtype();
-      change.kernel = device_.find(update.operation->name, dtype);
-      LACUNA_CHECK(change.kernel != nullptr, "no kernel for update \"", update.operation->name,
-                   "\" of ", name_of(dtype));
+      change.operation = update.operation;
+      change.communicator = update.communicator;
+      if (update.operation->kind != Operation::Kind::collective) {
+        const DType dtype = update.inputs.at(0).dtype();
+        change.kernel = device_.find(update.operation->name, dtype);
+        LACUNA_CHECK(change.kernel != nullptr, "no kernel for update \"", update.operation->name,
+                     "\" of ", name_of(dtype));
+      }
       change.attributes = update.attributes;
       change.targets = update.targets;
       for (const Tensor& input : update.inputs)
@@ -390,6 +394,7 @@ std::string signature(const std::vector<NodePointer>& order, const std::vector<T
   for (const Tensor& output : outputs) append_tensor(output);
   for (const Update& update : updates) {
     append(bytes, update.operation);
+    append(bytes, update.communicator);
     append(bytes, update.attributes.bytes().size());
     bytes += update.attributes.bytes();
     append(bytes, update.inputs.size());

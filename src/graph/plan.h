@@ -34,16 +34,18 @@ struct Plan {
     std::vector<size_t> outputs;
     Attributes attributes;
     Communicator* communicator = nullptr;
-    std::vector<int64_t> rows;  // of collectives: Node::rows
+    std::vector<int64_t> rows;     // of collectives: Node::rows
     std::vector<size_t> wait_for;  // steps whose collective must have arrived first
     bool forward = false;          // the first output depends on it
     double seconds = 0;            // spent here so far, for the accounting
   };
   struct Change {
-    Kernel kernel = nullptr;
+    const Operation* operation = nullptr;
+    Kernel kernel = nullptr;  // nullptr for collectives
     std::vector<size_t> inputs;
     std::vector<State*> targets;
     Attributes attributes;
+    Communicator* communicator = nullptr;
   };
 
   std::vector<Value> values;

@@ -15,12 +15,14 @@
 namespace lacuna {
 
 // A change of State, made after everything else of the step has been computed, in recorded order.
-// The kernel's outputs are the targets' memory; it may read it first (an optimizer does).
+// The kernel's outputs are the targets' memory; it may read it first (an optimizer does). A collective's too: it sees what
+// was changed before, and has arrived before the next change that is none.
 struct Update {
   const Operation* operation = nullptr;
   std::vector<Tensor> inputs;
   std::vector<State*> targets;
   Attributes attributes;
+  Communicator* communicator = nullptr;  // of collectives
 };
 
 struct Recording {

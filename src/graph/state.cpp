@@ -2,11 +2,44 @@
 
 namespace lacuna {
 
+Slice slice_of(const Shape& whole, const Communicator& communicator) {
+  const size_t first =
+      slice_begin(static_cast<size_t>(whole.count()), communicator.rank(), communicator.size());
+  return {whole, static_cast<int64_t>(first)};
+}
+
+int64_t slice_count(const Shape& whole, const Communicator& communicator) {
+  const size_t end =
+      slice_begin(static_cast<size_t>(whole.count()), communicator.rank() + 1, communicator.size());
+  return static_cast<int64_t>(end) - slice_of(whole, communicator).first;
+}
+
 State::State(Device& device, std::string name, DType dtype, const Shape& shape, Role role)
     : device_(device),
       name_(std::move(name)),
       role_(role),
-      memory_(device, std::max<size_t>(1, static_cast<size_t>(shape.count()) * size_of(dtype))) {
+      memory_(device, std::max<size_t>(1, static_cast<size_t>(shape.count()) * size_of(dtype))),
+      data_(memory_.data()) {
+  make_leaf(dtype, shape);
+}
+
+State::State(Device& device, std::string name, DType dtype, const Slice& slice, int64_t count,
+             Role role)
+    : State(device, std::move(name), dtype, Shape{count}, role) {
+  slice_ = slice;
+}
+
+State::State(State& whole, const Slice& slice, int64_t count)
+    : device_(whole.device_),
+      name_(whole.name_),
+      role_(whole.role_),
+      slice_(slice),
+      data_(static_cast<char*>(whole.data_) +
+            static_cast<size_t>(slice.first) * size_of(whole.dtype())) {
+  make_leaf(whole.dtype(), Shape{count});
+}
+
+void State::make_leaf(DType dtype, const Shape& shape) {
   auto node = std::make_shared<Node>();
   node->outputs = {{dtype, shape}};
   node->state = this;
@@ -65,6 +98,13 @@ std::vector<double> State::values() const {
 State& StateStore::create(const std::string& name, DType dtype, const Shape& shape, Role role) {
   LACUNA_CHECK(find(name) == nullptr, "state \"", name, "\" exists");
   return states_.emplace_back(device_, name, dtype, shape, role);
+}
+
+State& StateStore::create_slice(const std::string& name, DType dtype, const Shape& whole, Role role,
+                                const Communicator& communicator) {
+  LACUNA_CHECK(find(name) == nullptr, "state \"", name, "\" exists");
+  return states_.emplace_back(device_, name, dtype, slice_of(whole, communicator),
+                              slice_count(whole, communicator), role);
 }
 
 State* StateStore::find(const std::string& name) {

@@ -4,11 +4,13 @@
 
 #include <deque>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "backend/device.h"
 #include "base/host_tensor.h"
+#include "comm/communicator.h"
 #include "graph/tensor.h"
 
 namespace lacuna {
@@ -19,9 +21,23 @@ enum class Role {
   optimizer,  // momenta, changed with the parameter
 };
 
+// The part of a tensor that a rank holds where its ranks share it: elements from `first` on.
+struct Slice {
+  Shape whole;
+  int64_t first = 0;
+};
+// A rank's slice of a tensor of this shape (slice_begin), and how many elements it has.
+Slice slice_of(const Shape& whole, const Communicator& communicator);
+int64_t slice_count(const Shape& whole, const Communicator& communicator);
+
 class State {
  public:
   State(Device& device, std::string name, DType dtype, const Shape& shape, Role role);
+  // A slice [count], in memory of its own.
+  State(Device& device, std::string name, DType dtype, const Slice& slice, int64_t count,
+        Role role);
+  // A slice [count] of `whole`, which outlives it: the same memory.
+  State(State& whole, const Slice& slice, int64_t count);
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
@@ -29,8 +45,10 @@ class State {
   DType dtype() const { return leaf_.dtype(); }
   const Shape& shape() const { return leaf_.shape(); }
   Role role() const { return role_; }
+  // Of the tensor that it is a slice of; none: it is whole.
+  const std::optional<Slice>& slice() const { return slice_; }
   size_t bytes() const { return static_cast<size_t>(shape().count()) * size_of(dtype()); }
-  void* data() const { return memory_.data(); }
+  void* data() const { return data_; }
   Device& device() const { return device_; }
   // The tensor to record with: the same handle each time.
   const Tensor& tensor() const { return leaf_; }
@@ -52,7 +70,11 @@ class State {
   std::string name_;
   Role role_;
   bool exempt_ = false;
-  DeviceMemory memory_;
+  void make_leaf(DType dtype, const Shape& shape);
+
+  std::optional<Slice> slice_;
+  DeviceMemory memory_;  // none where it is another's
+  void* data_;
   Tensor leaf_;
 };
 
@@ -63,6 +85,9 @@ class StateStore {
   Device& device() { return device_; }
   // Zeroed. A name given twice is a broken rule.
   State& create(const std::string& name, DType dtype, const Shape& shape, Role role);
+  // This rank's slice of a tensor.
+  State& create_slice(const std::string& name, DType dtype, const Shape& whole, Role role,
+                      const Communicator& communicator);
   State* find(const std::string& name);
   std::deque<State>& all() { return states_; }
   const std::deque<State>& all() const { return states_; }

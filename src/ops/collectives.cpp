@@ -36,15 +36,28 @@ Request start_reduce_scatter_sum(Communicator& communicator, const Call& call,
   return communicator.reduce_scatter_sum(x.data, call.out[0].data, parts, x.dtype);
 }
 
-// Of one tensor or of a bucket of them.
-Request start_all_reduce_sum(Communicator& communicator, const Call& call,
-                             std::span<const int64_t>) {
+std::vector<Communicator::Term> terms_of(const Call& call) {
   std::vector<Communicator::Term> terms;
   for (size_t i = 0; i < call.in.size(); ++i) {
     const View& x = call.in[i];
     terms.push_back({x.data, call.out[i].data, static_cast<size_t>(x.count())});
   }
-  return communicator.all_reduce_sum(terms, call.in[0].dtype);
+  return terms;
+}
+
+// Of one tensor or of a bucket of them.
+Request start_all_reduce_sum(Communicator& communicator, const Call& call,
+                             std::span<const int64_t>) {
+  return communicator.all_reduce_sum(terms_of(call), call.in[0].dtype);
+}
+
+Request start_scatter_sums(Communicator& communicator, const Call& call, std::span<const int64_t>) {
+  return communicator.scatter_sums(terms_of(call), call.in[0].dtype);
+}
+
+Request start_gather_slices(Communicator& communicator, const Call& call,
+                            std::span<const int64_t>) {
+  return communicator.gather_slices(terms_of(call), call.in[0].dtype);
 }
 
 void check_rows(std::string_view operation, const Tensor& x, const Communicator& communicator,
@@ -68,6 +81,22 @@ bool can_be_summed(DType dtype) { return dtype == DType::f64 || dtype == DType::
 Tensor record_collective(const Operation& operation, const Tensor& x, const Shape& shape,
                          Communicator& communicator, const std::vector<int64_t>& rows = {}) {
   return {record(operation, {x}, {{x.dtype(), shape}}, {}, &communicator, rows), 0};
+}
+
+// A node with an output for each of x.
+template <typename OutputShape>
+Tensors record_bucket(const Operation& operation, const Tensors& x, Communicator& communicator,
+                      const OutputShape& output_shape) {
+  std::vector<Spec> specs;
+  for (const Tensor& part : x) {
+    LACUNA_CHECK(can_be_summed(part.dtype()) && part.dtype() == x[0].dtype(), operation.name,
+                 " of ", name_of(x[0].dtype()), " and ", name_of(part.dtype()));
+    specs.push_back({part.dtype(), output_shape(part.shape())});
+  }
+  const NodePointer node = record(operation, x, std::move(specs), {}, &communicator);
+  Tensors outputs;
+  for (size_t i = 0; i < x.size(); ++i) outputs.emplace_back(node, static_cast<int>(i));
+  return outputs;
 }
 
 Tensors all_gather_gradient(const NodePointer& node, const Tensors& dy) {
@@ -99,6 +128,10 @@ const Operation all_reduce_sum_operation = {.name = "all_reduce_sum",
                                             .kind = Operation::Kind::collective,
                                             .gradient = all_reduce_sum_gradient,
                                             .start = start_all_reduce_sum};
+const Operation scatter_sums_operation = {
+    .name = "scatter_sums", .kind = Operation::Kind::collective, .start = start_scatter_sums};
+const Operation gather_slices_operation = {
+    .name = "gather_slices", .kind = Operation::Kind::collective, .start = start_gather_slices};
 const Operation all_reduce_bucket_operation = {.name = "all_reduce_bucket",
                                                .kind = Operation::Kind::collective,
                                                .start = start_all_reduce_sum};
@@ -130,17 +163,25 @@ Tensor all_reduce_sum(const Tensor& x, Communicator& communicator) {
 
 Tensors all_reduce_bucket(const Tensors& x, Communicator& communicator) {
   if (communicator.size() == 1 || x.empty()) return x;
-  std::vector<Spec> specs;
-  for (const Tensor& part : x) {
-    LACUNA_CHECK(can_be_summed(part.dtype()) && part.dtype() == x[0].dtype(),
-                 "all_reduce_bucket of ", name_of(x[0].dtype()), " and ", name_of(part.dtype()));
-    specs.push_back({part.dtype(), part.shape()});
-  }
-  const NodePointer node =
-      record(all_reduce_bucket_operation, x, std::move(specs), {}, &communicator);
-  Tensors sums;
-  for (size_t i = 0; i < x.size(); ++i) sums.emplace_back(node, static_cast<int>(i));
-  return sums;
+  return record_bucket(all_reduce_bucket_operation, x, communicator,
+                       [](const Shape& shape) { return shape; });
+}
+
+Tensors scatter_sums(const Tensors& x, Communicator& communicator) {
+  LACUNA_CHECK(communicator.size() > 1 && !x.empty());
+  return record_bucket(scatter_sums_operation, x, communicator, [&](const Shape& shape) {
+    const auto count = static_cast<size_t>(shape.count());
+    const int rank = communicator.rank();
+    const int ranks = communicator.size();
+    return Shape{static_cast<int64_t>(slice_begin(count, rank + 1, ranks) -
+                                      slice_begin(count, rank, ranks))};
+  });
+}
+
+Update gather_slices(const std::vector<State*>& states, Communicator& communicator) {
+  Update update{&gather_slices_operation, {}, states, {}, &communicator};
+  for (const State* state : states) update.inputs.push_back(state->tensor());
+  return update;
 }
 
 }  // namespace lacuna

@@ -94,8 +94,11 @@ constexpr std::array all = {
     &reduce_scatter_sum_operation,
     &all_reduce_sum_operation,
     &all_reduce_bucket_operation,
+    &scatter_sums_operation,
+    &gather_slices_operation,
     // updates
     &sgd_update_operation,
+    &lars_norms_operation,
     &lars_update_operation,
     &adamw_update_operation,
     &ema_update_operation,

@@ -38,6 +38,7 @@ Update update(const Operation& operation, const Tensors& sources, std::vector<St
 }  // namespace
 
 const Operation sgd_update_operation = {.name = "sgd_update"};
+const Operation lars_norms_operation = {.name = "lars_norms"};
 const Operation lars_update_operation = {.name = "lars_update"};
 const Operation adamw_update_operation = {.name = "adamw_update"};
 const Operation ema_update_operation = {.name = "ema_update"};
@@ -48,9 +49,31 @@ Update sgd_update(const Tensors& gradients, const States& weights, const States&
   return update(sgd_update_operation, gradients, {weights, momenta}, {rate, clip}, parameters);
 }
 
+Tensor lars_norms(const Tensors& gradients, const Tensors& weights, const Tensor& clip,
+                  double decay) {
+  LACUNA_CHECK(weights.size() == gradients.size() && !weights.empty());
+  check_scalar(clip);
+  Tensors in = gradients;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    LACUNA_CHECK(weights[i].shape() == gradients[i].shape(), "lars_norms of ", weights[i].shape(),
+                 " by ", gradients[i].shape());
+    in.push_back(weights[i]);
+  }
+  in.push_back(clip);
+  const auto n = static_cast<int64_t>(gradients.size());
+  return record_one(lars_norms_operation, in, {DType::f64, Shape{n, 2}}, LarsNorms{decay});
+}
+
 Update lars_update(const Tensors& gradients, const States& weights, const States& momenta,
-                   const Tensor& rate, const Tensor& clip, const Lars& parameters) {
-  return update(lars_update_operation, gradients, {weights, momenta}, {rate, clip}, parameters);
+                   const Tensor& rate, const Tensor& clip, const Tensor& norms,
+                   const Lars& parameters) {
+  LACUNA_CHECK(norms.dtype() == DType::f64 &&
+                   norms.shape() == (Shape{static_cast<int64_t>(gradients.size()), 2}),
+               "lars_update by norms ", norms.shape());
+  Update made =
+      update(lars_update_operation, gradients, {weights, momenta}, {rate, clip}, parameters);
+  made.inputs.push_back(norms);
+  return made;
 }
 
 Update adamw_update(const Tensors& gradients, const States& weights, const States& m,

@@ -20,10 +20,12 @@ using States = std::vector<State*>;
 Update sgd_update(const std::vector<Tensor>& gradients, const States& weights,
                   const States& momenta, const Tensor& rate, const Tensor& clip,
                   const Sgd& parameters);
-// LARS: one trust ratio per tensor.
+// LARS: one trust ratio per tensor, from its norms. Of slices of tensors, the ranks' norms are summed between.
+Tensor lars_norms(const std::vector<Tensor>& gradients, const std::vector<Tensor>& weights,
+                  const Tensor& clip, double decay);
 Update lars_update(const std::vector<Tensor>& gradients, const States& weights,
                    const States& momenta, const Tensor& rate, const Tensor& clip,
-                   const Lars& parameters);
+                   const Tensor& norms, const Lars& parameters);
 // AdamW. correction1 = 1 - beta1^t, correction2 = 1 - beta2^t for step t = 1, 2, …: f64 [].
 Update adamw_update(const std::vector<Tensor>& gradients, const States& weights, const States& m,
                     const States& v, const Tensor& rate, const Tensor& clip,
@@ -38,6 +40,7 @@ Update ema_update(const std::vector<Tensor>& x, const States& targets, const Ten
 Tensor clip_factor(const Tensor& squared_norm, const Tensor& unscale, double limit);
 
 extern const Operation sgd_update_operation;
+extern const Operation lars_norms_operation;
 extern const Operation lars_update_operation;
 extern const Operation adamw_update_operation;
 extern const Operation ema_update_operation;

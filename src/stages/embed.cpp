@@ -14,6 +14,7 @@
 #include "stages/stopping.h"
 #include "train/durable_file.h"
 #include "train/loop.h"
+#include "train/stored_state.h"
 
 namespace lacuna {
 

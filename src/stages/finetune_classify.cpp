@@ -15,6 +15,7 @@
 #include "tasks/classify.h"
 #include "tasks/features.h"
 #include "train/loop.h"
+#include "train/stored_state.h"
 
 namespace lacuna {
 
@@ -67,6 +68,7 @@ class Trial {
                     make_optimizer(c),
                     {.compute = job_.compute.dtype,
                      .clip = c.number("optimizer.clip"),
+                     .shard_optimizer = options.shard_optimizer,
                      .seed = seed,
                      .plan = {}});
     const int64_t rows = std::max<int64_t>(1, plan.batch / communicator.size());

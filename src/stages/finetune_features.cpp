@@ -8,6 +8,7 @@
 #include "tasks/knn.h"
 #include "tasks/logistic_regression.h"
 #include "train/loop.h"
+#include "train/stored_state.h"
 
 namespace lacuna {
 

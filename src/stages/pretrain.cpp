@@ -9,6 +9,7 @@
 #include "stages/load_configuration.h"
 #include "stages/model.h"
 #include "stages/plan_file.h"
+#include "stages/roll_back.h"
 #include "stages/schema.h"
 #include "stages/source.h"
 #include "stages/stopping.h"
@@ -16,6 +17,7 @@
 #include "stages/watch.h"
 #include "train/loop.h"
 #include "train/run.h"
+#include "train/stored_state.h"
 
 namespace lacuna {
 
@@ -138,12 +140,12 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
     log.line(line);
   }
   Order counting(order);
+  const std::unique_ptr<LocalCopies> copies = source.local_copies(context);
   LoaderOptions loading = source.loading(communicator, compute.threads);
+  loading.copies = copies.get();
   loading.batch = options.batch / options.accumulate;
-  loading.position = plan.first_step * options.batch;
   loading.end = steps * options.batch;
   loading.seed = options.seed;
-  Loader loader(source.dataset(), std::make_unique<Order>(order), maker, loading);
 
   std::unique_ptr<Metrics> metrics;
   std::unique_ptr<CheckpointWriter> writer;
@@ -151,17 +153,13 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   agreed(communicator, [&] {
     if (communicator.rank() != 0) return;
     metrics = std::make_unique<Metrics>(folder / "metrics.jsonl", std::move(metrics_so_far));
-    writer = std::make_unique<CheckpointWriter>(
-        folder, CheckpointWriter::Keep{.last = options.keep, .best = true}, plan.first_step);
-    output = {.metrics = metrics.get(), .checkpoints = writer.get(), .info = {}};
+    output.metrics = metrics.get();
     output.info.seed = static_cast<int64_t>(options.seed);
     output.info.configuration = configuration.resolved();
     output.info.environment = compute.environment;
     output.info.data = {source.identity()};
   });
 
-  TrainingLoop loop(plan, loader, trainer, model.store(), early_stop, communicator, log,
-                    compute.dtype);
   const auto counts = [&](int64_t position, int64_t count) {
     return counting.counts(position, count, communicator.size());
   };
@@ -171,12 +169,35 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
                plans_taken(compute.engines, compute.device->library_plans()));
     watch.after_step(steps_done);
   };
-  const auto train = [&] {
-    watch.begin(folder, plan.first_step);
-    loop.run(counts, output, after_step);
+  // From a checkpoint, of step 0 for none, at this step.
+  const auto train_from = [&](int64_t checkpoint_step, int64_t first_step) {
+    agreed(communicator, [&] {
+      if (communicator.rank() != 0) return;
+      writer = std::make_unique<CheckpointWriter>(
+          folder, CheckpointWriter::Keep{.last = options.keep, .best = true}, checkpoint_step);
+      output.checkpoints = writer.get();
+    });
+    plan.first_step = first_step;
+    loading.position = first_step * options.batch;
+    Loader loader(source.dataset(), std::make_unique<Order>(order), maker, loading);
+    TrainingLoop loop(plan, loader, trainer, model.store(), early_stop, communicator, log,
+                      compute.dtype);
+    try {
+      loop.run(counts, output, after_step);
+    } catch (const BadLoss&) {
+      agreed(communicator, [&] {
+        if (writer) writer->wait();
+      });
+      throw;
+    }
     for (const std::string& line : accounting_lines(loop.accounting())) log.line(line);
     log.line("finished: ", steps, " steps, ", static_cast<int64_t>(loop.samples_per_second()),
              " samples/s; the run is ", folder.string());
+  };
+  const auto train = [&] {
+    watch.begin(folder, plan.first_step);
+    RollBack(folder, options.rolls_back, model.store(), trainer, context)
+        .run(plan.first_step, train_from);
     return ExitStatus::finished;
   };
   return hold.attempt(

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "comm/agree.h"
+#include "comm/mpi.h"
 #include "data/hdf5.h"
 
 namespace lacuna {
@@ -118,6 +119,15 @@ LoaderOptions Source::loading(const Communicator& communicator, int threads) con
           .buffer = options_.buffer,
           .workers = std::max(options_.workers, 0),
           .threads = threads};
+}
+
+std::unique_ptr<LocalCopies> Source::local_copies(StageContext& context) const {
+  if (options_.stage.empty()) return nullptr;
+  const int leader = context.session == nullptr ? 0 : context.session->node_leader();
+  const LocalCopies::Share share = LocalCopies::share_of(context.communicator, leader);
+  return std::make_unique<LocalCopies>(
+      dataset_, options_.stage, share,
+      [&log = context.log](const std::string& sentence) { log.warning(sentence); });
 }
 
 DataIdentity Source::identity() const {

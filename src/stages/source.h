@@ -12,6 +12,7 @@
 #include "data/row_maker.h"
 #include "graph/state.h"
 #include "objectives/objective.h"
+#include "stages/stage.h"
 #include "train/checkpoint.h"
 
 namespace lacuna {
@@ -52,6 +53,8 @@ class Source {
   // The order of training: all samples, or the ascending indices of `subset`.
   OrderSpec order(uint64_t seed, std::vector<int64_t> subset = {}) const;
   int64_t buffer() const { return options_.buffer; }
+  // Collective. Begins to copy the files to data.stage; null where none is given.
+  std::unique_ptr<LocalCopies> local_copies(StageContext& context) const;
   // How a rank loads: everything but batch, positions and seed. `threads` where there are no workers.
   LoaderOptions loading(const Communicator& communicator, int threads) const;
   const DataFacts& facts() const { return facts_; }

@@ -59,6 +59,7 @@ Trainer make_trainer(const Configuration& configuration, DType compute, bool eag
                  {.compute = compute,
                   .synchronise_statistics = options.synchronise_statistics,
                   .clip = configuration.number("optimizer.clip"),
+                  .shard_optimizer = options.shard_optimizer,
                   .bucket_bytes = static_cast<size_t>(options.bucket_bytes),
                   .parts = options.accumulate,
                   .seed = static_cast<uint64_t>(configuration.integer("seed")),

@@ -427,6 +427,12 @@ std::string newest_checkpoint_text(const fs::path& run) {
   return concat("step ", steps.empty() ? 0 : steps.back());
 }
 
+void set_aside_checkpoint(const fs::path& run, int64_t step) {
+  const fs::path folder = checkpoint_folder(run, step);
+  if (!rename_to_new(folder, folder.parent_path() / ("unusable-" + folder.filename().string())))
+    move_aside(folder);
+}
+
 StoredPart write_part(const fs::path& folder, int64_t index, const CheckpointInfo& info,
                       std::span<const NamedTensor> tensors) {
   check_names(tensors);
@@ -507,10 +513,8 @@ void CheckpointWriter::clear_behind(int64_t continued_from) {
     const fs::path folder = checkpoint_folder(run_, step);
     if (!fs::exists(folder / manifest_name))
       remove_checkpoint(folder);
-    else if (step > continued_from &&
-             !rename_to_new(folder,
-                            folder.parent_path() / ("unusable-" + folder.filename().string())))
-      move_aside(folder);
+    else if (step > continued_from)
+      set_aside_checkpoint(run_, step);
   }
 }
 
@@ -521,15 +525,20 @@ void CheckpointWriter::take_snapshot(std::span<const NamedTensor> tensors) {
   };
   size_t bytes = 0;
   for (const NamedTensor& each : tensors) bytes += place(each);
+  Device* device = nullptr;
+  for (const NamedTensor& each : tensors)
+    if (each.device != nullptr) device = each.device;
   if (snapshot_ == nullptr) {
-    Device* device = tensors.empty() ? nullptr : tensors[0].device;
     snapshot_ = device == nullptr ? immediate_downloads(nullptr) : device->make_downloads();
   }
   auto* at = static_cast<std::byte*>(snapshot_->memory(bytes));
   tensors_.assign(tensors.begin(), tensors.end());
   for (NamedTensor& each : tensors_) {
-    LACUNA_CHECK(each.device == tensors[0].device, each.name);
-    snapshot_->fetch(at, each.data, bytes_of(each));
+    LACUNA_CHECK(each.device == device || each.device == nullptr, each.name);
+    if (each.device != nullptr)
+      snapshot_->fetch(at, each.data, bytes_of(each));
+    else if (bytes_of(each) > 0)
+      std::memcpy(at, each.data, bytes_of(each));
     each.data = at;
     each.device = nullptr;
     at += place(each);
@@ -673,6 +682,26 @@ std::optional<Checkpoint> find_checkpoint(const fs::path& run, std::string_view 
   return std::nullopt;
 }
 
+namespace {
+
+// From the whole tensor's bytes what of it is wanted.
+void copy_wanted(const std::vector<std::byte>& whole, const TensorTarget& target) {
+  const size_t element = size_of(target.dtype);
+  const std::byte* from = whole.data();
+  size_t bytes = whole.size();
+  if (target.part) {
+    from += static_cast<size_t>(target.part->first) * element;
+    bytes = static_cast<size_t>(target.part->count) * element;
+  }
+  if (bytes == 0) return;
+  if (target.device != nullptr)
+    target.device->copy_in(target.data, from, bytes);
+  else
+    std::memcpy(target.data, from, bytes);
+}
+
+}  // namespace
+
 void load_tensors(const Checkpoint& checkpoint, std::span<const TensorTarget> targets,
                   Match match) {
   std::map<std::string_view, const StoredTensor*> stored;
@@ -714,14 +743,15 @@ void load_tensors(const Checkpoint& checkpoint, std::span<const TensorTarget> ta
       if (tensor->part != static_cast<int64_t>(i)) continue;
       const auto bytes = static_cast<size_t>(tensor->bytes);
       LACUNA_CHECK(bytes == static_cast<size_t>(target->shape.count()) * size_of(target->dtype));
-      const bool direct = target->device == nullptr || target->device->reads_host_memory();
+      const bool on_host = target->device == nullptr || target->device->reads_host_memory();
+      const bool direct = on_host && !target->part;
       if (!direct) copy.resize(bytes);
       void* to = direct ? target->data : copy.data();
       file.read(static_cast<uint64_t>(tensor->offset), to, bytes);
       if (crc32_of(to, bytes) != tensor->crc32)
         bad_input(path.string(), " is damaged: tensor ", tensor->name,
                   " disagrees with its checksum; use another checkpoint");
-      if (!direct) target->device->copy_in(target->data, to, bytes);
+      if (!direct) copy_wanted(copy, *target);
     }
   }
 }

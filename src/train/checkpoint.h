@@ -45,11 +45,16 @@ struct NamedTensor {
 
 // A tensor to be loaded.
 struct TensorTarget {
+  // Elements [first, first + count) of the tensor.
+  struct Part {
+    int64_t first = 0, count = 0;
+  };
   std::string name;
   DType dtype = DType::f32;
-  Shape shape;
+  Shape shape;  // of the whole tensor
   void* data = nullptr;
-  Device* device = nullptr;  // whose memory it is; null: the host's
+  Device* device = nullptr;                 // whose memory it is; null: the host's
+  std::optional<Part> part = std::nullopt;  // that is wanted; none: the whole tensor
 };
 
 // What a run reads, so that another file under the same name is noticed.
@@ -133,6 +138,9 @@ std::vector<int64_t> complete_checkpoints(const std::filesystem::path& run);
 // "step 120", of the newest.
 std::string newest_checkpoint_text(const std::filesystem::path& run);
 
+// Moves a checkpoint out of the way, as unusable-step-...
+void set_aside_checkpoint(const std::filesystem::path& run, int64_t step);
+
 // Writes part number `index` of a checkpoint: the tensors that this writer owns, whole, in memory that the host
 // reads. The folder exists. Error no_space or bad_input when it cannot be written; then the part is not there.
 StoredPart write_part(const std::filesystem::path& folder, int64_t index,
@@ -158,7 +166,7 @@ class CheckpointWriter {
   ~CheckpointWriter();  // waits; an error is lost here, so wait() before
 
   // Orders a copy of the tensors, as what was started before leaves them, and returns; it is written meanwhile.
-  // All tensors lie on one device, which outlives the writer. Waits for the write before it
+  // All tensors lie on one device, which outlives the writer, or in the host's memory. Waits for the write before it
   // and throws its error: no_space or bad_input, the checkpoints before intact, nothing
   // half-written left.
   void start(CheckpointInfo info, std::span<const NamedTensor> tensors);

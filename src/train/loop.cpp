@@ -8,7 +8,7 @@
 
 #include "comm/agree.h"
 #include "ops/elementwise.h"
-#include "train/loss_scale.h"
+#include "train/stored_state.h"
 
 namespace lacuna {
 
@@ -22,27 +22,6 @@ std::string duration_text(double seconds) {
   const auto s = static_cast<int64_t>(std::llround(seconds));
   const auto two = [](int64_t v) { return concat(v < 10 ? "0" : "", v); };
   return concat(s / 3600, ":", two(s / 60 % 60), ":", two(s % 60));
-}
-
-// PyTorch's order (docs/formats.md); an optimizer's quantity has the axes of its tensor.
-std::string axes_of(const State& state) {
-  const std::string& name = state.name();
-  if (name.starts_with("data.")) {
-    return name == "data.mean" || name == "data.std" ? "channel" : "";
-  }
-  if (name == loss_scaling) return "";
-  switch (state.shape().rank()) {
-    case 4:
-      return "out_channel, in_channel, row, column";
-    case 3:
-      return "one, token, feature";
-    case 2:
-      return "out_feature, in_feature";
-    case 1:
-      return "channel";
-    default:
-      return "";
-  }
 }
 
 }  // namespace
@@ -68,24 +47,26 @@ Fields empty_fields(const std::vector<OutputField>& outputs, int64_t count, DTyp
   return fields;
 }
 
-std::vector<NamedTensor> named_tensors(const StateStore& store) {
-  std::vector<NamedTensor> all;
-  for (const State& state : store.all()) {
-    all.push_back({state.name(), state.dtype(), state.shape(), state.data(), axes_of(state),
-                   &state.device()});
-  }
-  return all;
+BadLoss::BadLoss(int64_t step, const std::string& what)
+    : AgreedError(ExitStatus::bad_values,
+                  concat(what,
+                         ": lower optimizer.lr, set optimizer.clip, or let train.on_bad_loss roll "
+                         "back, and start again; the run continues from its last checkpoint"),
+                  0),
+      step_(step),
+      what_(what) {}
+
+namespace {
+
+// Every rank has the same result.
+void check(int64_t step, const StepResult& result) {
+  const bool has_loss = std::isfinite(result.loss);
+  if (has_loss && std::isfinite(result.gradient_norm)) return;
+  throw BadLoss(step, concat(has_loss ? "the gradient's norm" : "the loss", " of step ", step,
+                             " is ", has_loss ? result.gradient_norm : result.loss));
 }
 
-TensorTarget target_of(State& state) {
-  return {state.name(), state.dtype(), state.shape(), state.data(), &state.device()};
-}
-
-std::vector<TensorTarget> tensor_targets(StateStore& store) {
-  std::vector<TensorTarget> all;
-  for (State& state : store.all()) all.push_back(target_of(state));
-  return all;
-}
+}  // namespace
 
 std::vector<std::string> accounting_lines(const Accounting& a) {
   std::vector<std::string> lines;
@@ -135,9 +116,11 @@ bool TrainingLoop::checkpoint_due(int64_t steps) const {
   return now() - last_checkpoint_ > 60 * plan_.checkpoint_minutes;
 }
 
+// Collective where ranks share State.
 void TrainingLoop::save(Output& output, int64_t steps, bool finished) {
-  if (output.checkpoints == nullptr) return;
   const double start = now();
+  const StoredState stored(store_, communicator_, output.checkpoints != nullptr);
+  if (output.checkpoints == nullptr) return;
   CheckpointInfo info = output.info;
   info.step = steps;
   info.position = steps * plan_.batch;
@@ -148,7 +131,7 @@ void TrainingLoop::save(Output& output, int64_t steps, bool finished) {
     info.metrics = output.metrics->table();
     output.metrics->flush();
   }
-  output.checkpoints->start(std::move(info), named_tensors(store_));
+  output.checkpoints->start(std::move(info), stored.tensors());
   if (finished) output.checkpoints->wait();
   last_checkpoint_ = now();
   loss_sum_ = 0;
@@ -250,26 +233,18 @@ void TrainingLoop::compute(int64_t step, double rate, const Counts& counts,
   }
 }
 
-void TrainingLoop::check(int64_t step, const StepResult& result) {
-  const bool has_loss = std::isfinite(result.loss);
-  if (has_loss && std::isfinite(result.gradient_norm)) return;
-  const Error error(ExitStatus::bad_values,
-                    concat(has_loss ? "the gradient's norm" : "the loss", " of step ", step, " is ",
-                           has_loss ? result.gradient_norm : result.loss,
-                           ": lower optimizer.lr or set optimizer.clip, and start again; the run "
-                           "continues from its last checkpoint"));
-  agree(communicator_, &error);  // every rank has the same
-}
-
 void TrainingLoop::run(const Counts& counts, Output output, const AfterStep& after_step) {
   started_ = last_checkpoint_ = now();
   int64_t done = plan_.first_step;
   // Of the part that runs, if one does, and with its step's last all that comes after a step.
   const auto finish = [&] {
     if (!std::exchange(running_, false)) return;
-    const std::optional<StepResult> result =
-        trainer_.finish(early_stop_.votes(seconds_ahead(output)));
+    std::vector<double> votes = early_stop_.votes(seconds_ahead(output));
+    votes.push_back(communicator_.rank() == 0 && checkpoint_due(done + 1) ? 1 : 0);
+    std::optional<StepResult> result = trainer_.finish(std::move(votes));
     if (!result) return;
+    const bool due = result->votes.back() > 0;
+    result->votes.pop_back();
     const int64_t step = done++;
     check(step, *result);
     ++steps_here_;
@@ -281,7 +256,7 @@ void TrainingLoop::run(const Counts& counts, Output output, const AfterStep& aft
     record(output, step, *result, plan_.schedule.rate(step));
     const std::optional<EarlyStop::Why> why =
         step + 1 < plan_.steps ? early_stop_.decision(result->votes) : std::nullopt;
-    if (!why && checkpoint_due(step + 1)) save(output, step + 1, false);
+    if (!why && due) save(output, step + 1, false);
     if (after_step) after_step(step + 1);
     show_progress(step + 1, result->loss);
     if (why) stop(*why, output, step + 1);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "comm/agree.h"
 #include "comm/communicator.h"
 #include "data/loader.h"
 #include "graph/state.h"
@@ -42,6 +43,18 @@ struct LoopPlan {
   bool last_checkpoint = true;   // at the end
 };
 
+// Every rank's: the loss of a step, or its gradient's norm, is no number. Status bad_values.
+class BadLoss : public AgreedError {
+ public:
+  BadLoss(int64_t step, const std::string& what);
+  int64_t step() const { return step_; }
+  const std::string& what_is_bad() const { return what_; }  // "the loss of step 57 is nan"
+
+ private:
+  int64_t step_;
+  std::string what_;
+};
+
 // Seconds by what they were spent on, for the table at the end.
 struct Accounting {
   double read = 0, augment = 0;  // in the loader's threads, beside the rest where it has its own
@@ -73,8 +86,8 @@ class TrainingLoop {
   using AfterStep = std::function<void(int64_t steps)>;
 
   // Trains until plan.steps, writes the last checkpoint if the plan has one, and returns. Errors: requeue, the same on
-  // every rank, when it was asked to stop before, with a checkpoint of the last step; bad_values, likewise, when the
-  // loss is no number; those of loader, writer and communicator.
+  // every rank, when it was asked to stop before, with a checkpoint of the last step; BadLoss; those of loader, writer and
+  // communicator.
   void run(const Counts& counts, Output output, const AfterStep& after_step = {});
 
   const Accounting& accounting() const { return accounting_; }
@@ -83,7 +96,6 @@ class TrainingLoop {
  private:
   void compute(int64_t step, double rate, const Counts& counts,
                const std::function<void()>& finish);
-  void check(int64_t step, const StepResult& result);
   void record(const Output& output, int64_t step, const StepResult& result, double rate);
   void save(Output& output, int64_t steps, bool finished);
   [[noreturn]] void stop(const EarlyStop::Why& why, Output& output, int64_t steps);
@@ -110,10 +122,5 @@ class TrainingLoop {
   int64_t steps_here_ = 0;
   bool running_ = false;  // a part, started and not finished
 };
-
-// Every State tensor as a checkpoint names it.
-std::vector<NamedTensor> named_tensors(const StateStore& store);
-TensorTarget target_of(State& state);
-std::vector<TensorTarget> tensor_targets(StateStore& store);
 
 }  // namespace lacuna

@@ -1,7 +1,9 @@
 #include "train/optimizer.h"
 
 #include <cmath>
+#include <deque>
 
+#include "ops/collectives.h"
 #include "ops/updates.h"
 
 namespace lacuna {
@@ -28,12 +30,14 @@ struct Operands {
 
 class Grouped : public Optimizer {
  public:
-  void attach(StateStore& store, const std::vector<State*>& parameters) final {
+  void attach(StateStore& store, const std::vector<State*>& parameters,
+              Communicator* shared_by) final {
+    shared_by_ = shared_by;
     groups_[0].decayed = true;
     for (size_t i = 0; i < parameters.size(); ++i) {
       Group& group = groups_[parameters[i]->decays() ? 0 : 1];
       group.index.push_back(i);
-      group.parameters.push_back(parameters[i]);
+      group.parameters.push_back(&own_part(*parameters[i]));
       group.first.push_back(&make(store, first_name(), *parameters[i]));
       if (second_name() != nullptr)
         group.second.push_back(&make(store, second_name(), *parameters[i]));
@@ -54,12 +58,26 @@ class Grouped : public Optimizer {
   virtual const char* first_name() const { return "momentum"; }
   virtual const char* second_name() const { return nullptr; }
   virtual Update update(const Operands& operands) = 0;
+  // Of a whole tensor, from that of this rank's part.
+  Tensor summed(const Tensor& of_part) const {
+    return shared_by_ == nullptr ? of_part : all_reduce_sum(of_part, *shared_by_);
+  }
 
  private:
-  static State& make(StateStore& store, const char* what, const State& parameter) {
-    return store.create(concat("optimizer.", what, ".", parameter.name()), parameter.dtype(),
-                        parameter.shape(), Role::optimizer);
+  State& own_part(State& parameter) {
+    if (shared_by_ == nullptr) return parameter;
+    return slices_.emplace_back(parameter, slice_of(parameter.shape(), *shared_by_),
+                                slice_count(parameter.shape(), *shared_by_));
   }
+  State& make(StateStore& store, const char* what, const State& parameter) const {
+    const std::string name = concat("optimizer.", what, ".", parameter.name());
+    if (shared_by_ == nullptr)
+      return store.create(name, parameter.dtype(), parameter.shape(), Role::optimizer);
+    return store.create_slice(name, parameter.dtype(), parameter.shape(), Role::optimizer,
+                              *shared_by_);
+  }
+  Communicator* shared_by_ = nullptr;
+  std::deque<State> slices_;  // of the parameters, where ranks share
   Group groups_[2];
 };
 
@@ -85,12 +103,16 @@ class LarsOptimizer final : public Grouped {
         trust_(configuration.number("optimizer.trust")) {}
 
  private:
+  // Biases and normalisation as SGD has it.
   Update update(const Operands& o) override {
-    return lars_update(o.gradients, o.group.parameters, o.group.first, o.rate, o.clip,
-                       {.momentum = momentum_,
-                        .decay = o.group.decayed ? decay_ : 0,
-                        .trust = trust_,
-                        .adapt = o.group.decayed ? 1 : 0});
+    if (!o.group.decayed)
+      return sgd_update(o.gradients, o.group.parameters, o.group.first, o.rate, o.clip,
+                        {.momentum = momentum_, .decay = 0});
+    std::vector<Tensor> weights;
+    for (const State* weight : o.group.parameters) weights.push_back(weight->tensor());
+    const Tensor norms = summed(lars_norms(o.gradients, weights, o.clip, decay_));
+    return lars_update(o.gradients, o.group.parameters, o.group.first, o.rate, o.clip, norms,
+                       {.momentum = momentum_, .decay = decay_, .trust = trust_});
   }
   double momentum_, decay_, trust_;
 };

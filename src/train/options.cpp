@@ -57,6 +57,12 @@ std::vector<Key> train_keys() {
           .execution(),
       key::one_of("train.statistics", {"global", "local"}, "global",
                   "Batch normalisation over the global batch, or over each rank's part."),
+      key::boolean("train.shard_optimizer", "false",
+                   "Each rank keeps and updates its slice alone of the optimizer's state, which "
+                   "then takes a "
+                   "rank's share of the memory (ZeRO stage 1); what is sent over the network stays "
+                   "the same.")
+          .execution(),
       key::bytes("train.bucket", "4 MiB",
                  "Gradients that are summed over the ranks in one message.")
           .min(1)
@@ -74,6 +80,10 @@ std::vector<Key> train_keys() {
                    "How many of the last checkpoints stay; the best one stays too.")
           .min(1)
           .execution(),
+      key::one_of("train.on_bad_loss", {"stop", "roll_back"}, "stop",
+                  "What to do when the loss is no number: stop; or go back to the last checkpoint "
+                  "whose weights are "
+                  "numbers, and leave out the samples from there to the bad step."),
       key::texts("train.stop_signals", "[\"USR1\", \"TERM\"]",
                  concat("Signals that end a stage early, to be continued, when any rank gets one: ",
                         join(stop_signal_names()), "."))
@@ -109,10 +119,12 @@ TrainOptions train_options(const Configuration& c) {
           .instruction_set = c.text("train.instruction_set"),
           .threads = c.integer("train.threads"),
           .synchronise_statistics = c.is("train.statistics", "global"),
+          .shard_optimizer = c.boolean("train.shard_optimizer"),
           .bucket_bytes = c.bytes("train.bucket"),
           .checkpoint_minutes = c.number("train.checkpoint_minutes"),
           .checkpoint_steps = c.integer("train.checkpoint_steps"),
           .keep = c.integer("train.keep"),
+          .rolls_back = c.is("train.on_bad_loss", "roll_back"),
           .stop_signals = stop_signals(c),
           .log_interval = c.number("log.interval")};
 }

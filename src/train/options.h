@@ -24,10 +24,12 @@ struct TrainOptions {
   std::string instruction_set;  // "auto", or the most that kernels may use: isa_keys
   int64_t threads;              // 0: all that this rank may use
   bool synchronise_statistics;
+  bool shard_optimizer;
   int64_t bucket_bytes;
   double checkpoint_minutes;
   int64_t checkpoint_steps;  // 0: by time alone
   int64_t keep;
+  bool rolls_back;  // when the loss is no number
   std::vector<std::string> stop_signals;
   double log_interval;
 };

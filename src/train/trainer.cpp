@@ -61,7 +61,7 @@ void Trainer::prepare(const Fields& example, const std::vector<int64_t>& rows) {
   for (size_t i = 0; i < all.size(); ++i) {
     if (gradients[i].defined()) parameters_.push_back(all[i]);
   }
-  optimizer_->attach(store_, parameters_);
+  optimizer_->attach(store_, parameters_, sharded() ? &communicator_ : nullptr);
   if (options_.compute == DType::f16) loss_scale_.emplace(store_);
   if (options_.parts == 1) return;
   for (const State* parameter : parameters_) {
@@ -72,7 +72,7 @@ void Trainer::prepare(const Fields& example, const std::vector<int64_t>& rows) {
 
 // Gradients are ready from the last parameter to the first: buckets are filled in that order, so
 // that each is summed over ranks while the backward pass goes on.
-std::vector<Tensor> Trainer::reduced(std::vector<Tensor> gradients) const {
+std::vector<Tensor> Trainer::reduced(std::vector<Tensor> gradients, Sum sum) const {
   if (communicator_.size() == 1) return gradients;
   std::vector<Tensor> bucket;
   size_t bytes = 0;
@@ -81,7 +81,7 @@ std::vector<Tensor> Trainer::reduced(std::vector<Tensor> gradients) const {
     bucket.push_back(gradients[i]);
     bytes += static_cast<size_t>(gradients[i].shape().count()) * size_of(gradients[i].dtype());
     if (bytes < options_.bucket_bytes && i != 0) continue;
-    const std::vector<Tensor> sums = all_reduce_bucket(bucket, communicator_);
+    const std::vector<Tensor> sums = sum(bucket, communicator_);
     for (size_t k = 0; k < sums.size(); ++k) gradients[end - 1 - k] = sums[k];
     bucket.clear();
     bytes = 0;
@@ -132,11 +132,12 @@ std::vector<Tensor> Trainer::record_updates(const Tensor& loss, double rate, int
       gradients[i] = lacuna::accumulate({sum_of_[i]->tensor(), gradients[i]});
     }
   }
-  gradients = reduced(std::move(gradients));
+  gradients = reduced(std::move(gradients), sharded() ? scatter_sums : all_reduce_bucket);
   std::vector<Tensor> outputs(gradients.rbegin(), gradients.rend());
   Tensor clip = recording.value("unscale", 1 / scale_);
   if (options_.clip > 0 || loss_scale_) {
-    outputs.push_back(squared_norm(gradients));
+    const Tensor squares = squared_norm(gradients);
+    outputs.push_back(sharded() ? all_reduce_sum(squares, communicator_) : squares);
     recorded_.norm = outputs.size();
     const double none = std::numeric_limits<double>::infinity();
     clip = clip_factor(outputs.back(), clip, options_.clip > 0 ? options_.clip : none);
@@ -146,8 +147,23 @@ std::vector<Tensor> Trainer::record_updates(const Tensor& loss, double rate, int
   const std::vector<Update> after = std::move(recording.updates);
   recording.updates.clear();
   optimizer_->record(gradients, recording.value("learning_rate", rate), clip, step, recording);
+  if (sharded()) record_gather(recording);
   recording.updates.insert(recording.updates.end(), after.begin(), after.end());
   return outputs;
+}
+
+// Every rank's slices of the parameters to all ranks, in messages of the buckets' size.
+void Trainer::record_gather(Recording& recording) const {
+  std::vector<State*> bucket;
+  size_t bytes = 0;
+  for (State* parameter : parameters_) {
+    bucket.push_back(parameter);
+    bytes += parameter->bytes();
+    if (bytes < options_.bucket_bytes && parameter != parameters_.back()) continue;
+    recording.updates.push_back(gather_slices(bucket, communicator_));
+    bucket.clear();
+    bytes = 0;
+  }
 }
 
 void Trainer::start() {
@@ -160,6 +176,12 @@ std::optional<StepResult> Trainer::finish(std::vector<double> votes) {
   if (started_.norm > 0) follow(std::sqrt(executor_.scalar(started_.norm)));
   if (!started_.last) return std::nullopt;
   return std::exchange(result_, {});
+}
+
+void Trainer::abandon() {
+  recorded_ = started_ = {};
+  parts_recorded_ = 0;
+  result_ = {};
 }
 
 // Loss and metrics of a part, over all ranks, as their mean over the parts.
@@ -211,7 +233,7 @@ std::map<std::string, HostTensor> Trainer::gradients(const Fields& fields,
                                                      const std::vector<int64_t>& rows) {
   Recording recording = this->recording(rows, 0, 0);
   const Tensor loss = loss_(fields, recording);
-  const std::vector<Tensor> sums = reduced(differentiate_all(loss, parameters_));
+  const std::vector<Tensor> sums = reduced(differentiate_all(loss, parameters_), all_reduce_bucket);
   std::vector<Tensor> outputs = {loss};
   outputs.insert(outputs.end(), sums.begin(), sums.end());
   executor_.run(outputs);

@@ -21,6 +21,7 @@ struct TrainerOptions {
   DType compute = DType::f32;  // dtype of activations
   bool synchronise_statistics = true;
   double clip = 0;                        // largest norm of the gradient; 0: none
+  bool shard_optimizer = false;           // its State dealt out to the ranks (train/optimizer.h)
   size_t bucket_bytes = size_t{4} << 20;  // of gradients per collective
   // Parts that a step's batch is taken in, one after the other; their gradients are averaged.
   int64_t parts = 1;
@@ -58,6 +59,8 @@ class Trainer {
   // Waits for what was started last; the step's result after its last part. `votes` of this rank are summed with it, of a
   // step's last part.
   std::optional<StepResult> finish(std::vector<double> votes = {});
+  // After a step that is not to count: what was recorded behind it is forgotten, and a step begins anew.
+  void abandon();
   // The loss scale follows the gradients of the step before.
   bool records_ahead() const { return !loss_scale_; }
 
@@ -85,7 +88,10 @@ class Trainer {
   std::vector<Tensor> record_sums(const Tensor& loss);
   std::vector<Tensor> record_updates(const Tensor& loss, double rate, int64_t step);
   std::vector<Tensor> differentiate_all(const Tensor& loss, const std::vector<State*>& by);
-  std::vector<Tensor> reduced(std::vector<Tensor> gradients) const;
+  bool sharded() const { return options_.shard_optimizer && communicator_.size() > 1; }
+  using Sum = std::vector<Tensor> (*)(const std::vector<Tensor>&, Communicator&);
+  std::vector<Tensor> reduced(std::vector<Tensor> gradients, Sum sum) const;
+  void record_gather(Recording& recording) const;
   void add_results(const Part& part, std::vector<double> votes);
   void follow(double norm);
 

@@ -71,7 +71,7 @@ Results trajectory(const Case& c, const Setting& setting) {
     weights.push_back(&state);
   }
   const auto optimizer = make_optimizer(configuration(c));
-  optimizer->attach(store, weights);
+  optimizer->attach(store, weights, nullptr);
   const Schedule schedule = schedule_of(c, "steps");
   Executor executor(*device, {.eager = setting.eager});
   Results results;

@@ -518,8 +518,13 @@ TEST_CASE("CPU updates agree with the reference") {
   const std::vector<Operand> g = with(tensors(44, 1, 0), {scalar(0.3), scalar(0.8)});
   const std::vector<Operand> state = with(tensors(50, 1, 0), tensors(60, 1, 0));
   compare({"sgd_update", g, state, Sgd{0.9, 1e-2}}, 2e-6, false);
-  compare({"lars_update", g, state, Lars{0.9, 1e-2, 1e-1, 1}}, 2e-6, false);
-  compare({"lars_update", g, state, Lars{0.9, 1e-2, 1e-1, 0}}, 2e-6, false);
+  compare({"lars_norms",
+           with(with(tensors(44, 1, 0), tensors(50, 1, 0)), {scalar(0.8)}),
+           {{Kind::f64, {3, 2}, {}}},
+           LarsNorms{1e-2}},
+          1e-6, false);
+  const Operand norms{Kind::f64, {3, 2}, {36864, 41000, 7, 0, 387, 500}};
+  compare({"lars_update", with(g, {norms}), state, Lars{0.9, 1e-2, 1e-1}}, 2e-6, false);
   compare({"adamw_update", with(g, {scalar(0.271), scalar(0.003)}),
            with(state, tensors(70, 0.5, 0.5)), AdamW{0.9, 0.999, 1e-8, 0.1}},
           2e-6, false);

@@ -71,7 +71,7 @@ std::vector<Case> all_cases() {
   for (const auto& family :
        {elementwise_cases, shape_cases, matrix_product_cases, convolution_cases, batch_norm_cases,
         pooling_cases, tokens_cases, attention_cases, layer_norm_cases, normalize_cases,
-        nt_xent_cases, cross_entropy_cases, squared_error_cases, clip_factor_cases}) {
+        nt_xent_cases, cross_entropy_cases, squared_error_cases, update_scalar_cases}) {
     const std::vector<Case> cases = family();
     all.insert(all.end(), cases.begin(), cases.end());
   }

@@ -77,7 +77,7 @@ std::vector<Case> normalize_cases();
 std::vector<Case> nt_xent_cases();
 std::vector<Case> cross_entropy_cases();
 std::vector<Case> squared_error_cases();
-std::vector<Case> clip_factor_cases();
+std::vector<Case> update_scalar_cases();
 std::vector<UpdateCase> update_cases();
 
 // The elements of a tensor as double.

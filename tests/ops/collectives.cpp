@@ -96,6 +96,35 @@ TEST_CASE("buckets sum every tensor and may be under way together", "[ops][ranks
   }
 }
 
+// 70 elements over three ranks are three vectors of 32, the last not whole.
+TEST_CASE("sums are dealt out in slices, and slices gathered by a change of State",
+          "[ops][ranks]") {
+  constexpr int64_t count = 70;
+  std::vector<std::vector<double>> states(3);
+  const auto sums = on_each_rank(3, [&](Communicator& communicator, Leaves& leaf) {
+    const double r = communicator.rank();
+    std::vector<double> values;
+    for (int64_t i = 0; i < count; ++i) values.push_back(r * static_cast<double>(i));
+    const std::unique_ptr<Device> device = make_device("reference", 1);
+    StateStore store(*device);
+    State& state = store.create("w", DType::f64, Shape{7, 10}, Role::parameter);
+    state.fill([&](int64_t i) { return 100 * r + static_cast<double>(i); });
+    State own(state, slice_of(state.shape(), communicator),
+              slice_count(state.shape(), communicator));
+    own.fill([&](int64_t i) { return -static_cast<double>(own.slice()->first + i); });
+    Executor(*device).run({}, {gather_slices({&state}, communicator)});
+    states[static_cast<size_t>(communicator.rank())] = state.values();
+    return scatter_sums({leaf(Shape{7, 10}, values), leaf(Shape{1}, {1})}, communicator);
+  });
+  std::vector<double> dealt_out;
+  for (const auto& rank : sums) dealt_out.insert(dealt_out.end(), rank[0].begin(), rank[0].end());
+  for (size_t i = 0; i < count; ++i) {
+    CHECK(dealt_out.at(i) == 3 * static_cast<double>(i));
+    for (const auto& state : states) CHECK(state.at(i) == -static_cast<double>(i));
+  }
+  CHECK(sums[0][1].size() + sums[1][1].size() + sums[2][1].size() == 1);
+}
+
 TEST_CASE("collectives of one rank record nothing", "[ops]") {
   Leaves leaf;
   const Tensor x = leaf(Shape{2}, {1, 2});

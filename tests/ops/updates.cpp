@@ -10,8 +10,24 @@
 
 namespace lacuna::test::ops {
 
-std::vector<Case> clip_factor_cases() {
+namespace {
+
+std::vector<Tensor> tensors_of(const std::vector<State*>& states) {
+  std::vector<Tensor> tensors;
+  for (const State* state : states) tensors.push_back(state->tensor());
+  return tensors;
+}
+
+}  // namespace
+
+std::vector<Case> update_scalar_cases() {
   return {
+      {"lars_norms of two tensors",
+       {parameter(Shape{5, 7}), parameter(Shape{1}), parameter(Shape{5, 7}), parameter(Shape{1})},
+       [](const auto& x) {
+         return lars_norms({x[0], x[1]}, {x[2], x[3]}, squared_norm({x[0]}), 0.3);
+       },
+       false},
       {"clip_factor that clips",
        {activation(Shape{5, 7})},
        [](const auto& x) { return clip_factor(squared_norm({x[0]}), squared_norm({x[0]}), 0.7); },
@@ -27,11 +43,6 @@ std::vector<UpdateCase> update_cases() {
   using Sources = const std::vector<Tensor>&;
   using Targets = const std::vector<std::vector<State*>>&;
   const std::vector<Shape> shapes = {Shape{3, 5, 7}, Shape{1}, Shape{129}};
-  const auto lars = [](int64_t adapt) {
-    return [=](Sources g, Targets t, Sources v) {
-      return lars_update(g, t[0], t[1], v[0], v[1], Lars{0.9, 0.01, 0.02, adapt});
-    };
-  };
   return {
       {"sgd_update",
        shapes,
@@ -40,8 +51,14 @@ std::vector<UpdateCase> update_cases() {
        [](Sources g, Targets t, Sources v) {
          return sgd_update(g, t[0], t[1], v[0], v[1], Sgd{0.9, 0.01});
        }},
-      {"lars_update", shapes, 2, {0.1, 0.5}, lars(1)},
-      {"lars_update without adaptation", shapes, 2, {0.1, 0.5}, lars(0)},
+      {"lars_update",
+       shapes,
+       2,
+       {0.1, 0.5},
+       [](Sources g, Targets t, Sources v) {
+         const Tensor norms = lars_norms(g, tensors_of(t[0]), v[1], 0.01);
+         return lars_update(g, t[0], t[1], v[0], v[1], norms, Lars{0.9, 0.01, 0.02});
+       }},
       {"adamw_update",
        shapes,
        3,
@@ -94,8 +111,12 @@ TEST_CASE("lars_update has the values of the definition", "[ops]") {
   State& zero = f.state("zero", {0, 0});
   State& zero_v = f.state("zero_v", {0, 0});
   const Tensor g = f.leaf(Shape{2}, {1, 0});
-  apply(lars_update({g, g}, {&w, &zero}, {&v, &zero_v}, f.leaf.scalar(2), f.leaf.scalar(1),
-                    Lars{0.9, 0, 0.001, 1}));
+  const Tensor one = f.leaf.scalar(1);
+  const Tensor norms = lars_norms({g, g}, {w.tensor(), zero.tensor()}, one, 0);
+  CHECK_CLOSE(compute(norms), {25, 1, 0, 1});
+  CHECK_CLOSE(compute(lars_norms({g}, {w.tensor()}, f.leaf.scalar(2), 0.5)), {25, 12.25 + 4});
+  apply(lars_update({g, g}, {&w, &zero}, {&v, &zero_v}, f.leaf.scalar(2), one, norms,
+                    Lars{0.9, 0, 0.001}));
   CHECK_CLOSE(v.values(), {0.005, 0});  // 0.001 |w| / |g| = 0.005
   CHECK_CLOSE(w.values(), {2.99, 4});
   CHECK_CLOSE(zero.values(), {-2, 0});  // no ratio where the weights are zero
@@ -164,7 +185,8 @@ TEST_CASE("updates with a factor of 0 change nothing", "[ops]") {
     Executor executor(device);
     for (const Update& update :
          {sgd_update({g}, {w}, {m}, rate, zero, Sgd{0.9, 0.1}),
-          lars_update({g}, {w}, {m}, rate, zero, Lars{0.9, 0.1, 0.001, 1}),
+          lars_update({g}, {w}, {m}, rate, zero, lars_norms({g}, {w->tensor()}, zero, 0.1),
+                      Lars{0.9, 0.1, 0.001}),
           adamw_update({g}, {w}, {m}, {v}, rate, zero, c, c, AdamW{0.9, 0.99, 1e-8, 0.1})}) {
       INFO(device.name() << ", " << update.operation->name);
       executor.run({}, {update});

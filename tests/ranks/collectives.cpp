@@ -84,6 +84,35 @@ void check_all_gather(Communicator& communicator, size_t scale) {
   CHECK(same_bits(all, expected));
 }
 
+// Tensors of several sizes in one message: sums dealt out in slices, which then come together on every rank.
+template <typename T>
+void check_slices(Communicator& communicator) {
+  const std::vector<size_t> counts = {0, 1, 31, 64, 1000, 70001};
+  const int rank = communicator.rank();
+  const int ranks = communicator.size();
+  std::vector<std::vector<T>> whole;
+  std::vector<std::vector<T>> slices;
+  std::vector<Communicator::Term> sums;
+  for (const size_t count : counts) {
+    whole.push_back(contribution<T>(rank, count, count));
+    slices.emplace_back(slice_begin(count, rank + 1, ranks) - slice_begin(count, rank, ranks));
+    sums.push_back({whole.back().data(), slices.back().data(), count});
+  }
+  communicator.scatter_sums(sums, dtype_of<T>).wait();
+  std::vector<Communicator::Term> gathered;
+  for (size_t i = 0; i < counts.size(); ++i) {
+    const std::vector<T> sum = sum_in_rank_order<T>(counts[i], counts[i]);
+    const auto first = static_cast<ptrdiff_t>(slice_begin(counts[i], rank, ranks));
+    const auto n = static_cast<ptrdiff_t>(slices[i].size());
+    CHECK(same_bits(slices[i], std::vector<T>(sum.begin() + first, sum.begin() + first + n)));
+    std::copy(slices[i].begin(), slices[i].end(), whole[i].begin() + first);
+    gathered.push_back({whole[i].data(), whole[i].data(), counts[i]});
+  }
+  communicator.gather_slices(gathered, dtype_of<T>).wait();
+  for (size_t i = 0; i < counts.size(); ++i)
+    CHECK(same_bits(whole[i], sum_in_rank_order<T>(counts[i], counts[i])));
+}
+
 void check_broadcast(Communicator& communicator, size_t count) {
   for (int root = 0; root < communicator.size(); ++root) {
     auto data = contribution<float>(communicator.rank(), count, 5);
@@ -127,6 +156,27 @@ TEST_CASE("all_gather from its own place") {
   mine = 100 + world().rank();
   world().all_gather(&mine, all.data(), std::vector<size_t>(all.size(), sizeof(mine))).wait();
   for (size_t r = 0; r < all.size(); ++r) CHECK(all[r] == 100 + static_cast<int64_t>(r));
+}
+
+TEST_CASE("sums of several tensors are dealt out in slices, and slices gathered") {
+  check_slices<double>(world());
+  check_slices<float>(world());
+}
+
+TEST_CASE("slices cover a tensor, in whole vectors, evenly") {
+  for (const size_t count : {0, 1, 31, 32, 33, 1000, 100000})
+    for (const int ranks : {1, 2, 3, 7, 64}) {
+      CAPTURE(count, ranks);
+      CHECK(slice_begin(count, 0, ranks) == 0);
+      CHECK(slice_begin(count, ranks, ranks) == count);
+      for (int r = 0; r < ranks; ++r) {
+        const size_t begin = slice_begin(count, r, ranks);
+        const size_t end = slice_begin(count, r + 1, ranks);
+        CHECK((begin % 32 == 0 || begin == count));
+        CHECK(begin <= end);
+        CHECK(end - begin <= count / static_cast<size_t>(ranks) + 64);
+      }
+    }
 }
 
 TEST_CASE("broadcast from every root") {

@@ -5,7 +5,7 @@
 
 #include "support/experiment.h"
 #include "train/checkpoint.h"
-#include "train/loop.h"
+#include "train/stored_state.h"
 
 namespace lacuna::testing {
 
@@ -13,7 +13,8 @@ inline void save(SmallExperiment& from, const std::filesystem::path& run, int64_
   CheckpointWriter writer(run, {}, 0);
   CheckpointInfo info;
   info.step = step;
-  writer.start(info, named_tensors(from.store()));
+  const auto self = self_communicator();
+  writer.start(info, StoredState(from.store(), *self, true).tensors());
   writer.wait();
 }
 

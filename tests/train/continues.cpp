@@ -7,7 +7,7 @@
 #include "support/experiment.h"
 #include "temporary_folder.h"
 #include "train/checkpoint.h"
-#include "train/loop.h"
+#include "train/stored_state.h"
 
 using namespace lacuna;
 using namespace lacuna::testing;
@@ -36,8 +36,8 @@ class Life {
   void save(const std::filesystem::path& folder) {
     std::filesystem::create_directories(folder);
     const CheckpointInfo info;
-    const std::vector<NamedTensor> tensors = named_tensors(experiment_.store());
-    const StoredPart part = write_part(folder, 0, info, tensors);
+    const StoredState stored(experiment_.store(), *self_, true);
+    const StoredPart part = write_part(folder, 0, info, stored.tensors());
     write_manifest(folder, info, {&part, 1});
   }
   void load(const std::filesystem::path& folder) {
@@ -46,7 +46,8 @@ class Life {
   StateStore& store() { return experiment_.store(); }
   std::map<std::string, std::string> bytes() {
     std::map<std::string, std::string> all;
-    for (const NamedTensor& tensor : named_tensors(experiment_.store())) {
+    const StoredState stored(experiment_.store(), *self_, true);
+    for (const NamedTensor& tensor : stored.tensors()) {
       const auto count = static_cast<size_t>(tensor.shape.count()) * size_of(tensor.dtype);
       all[tensor.name] = {static_cast<const char*>(tensor.data), count};
     }

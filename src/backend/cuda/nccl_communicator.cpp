@@ -126,6 +126,25 @@ class DeviceCommunicator final : public NcclCommunicator {
       }
     });
   }
+  Request scatter_sums(std::span<const Term> terms, DType dtype) override {
+    return run("scatter_sums", [&] {
+      for_slices(terms, dtype, [&](const Term& term, size_t first, size_t count, int rank) {
+        check(ncclReduce(static_cast<const char*>(term.from) + first, term.to, count,
+                         type_of(dtype), ncclSum, rank, comm_, stream_.get()),
+              "scatter_sums");
+      });
+    });
+  }
+  Request gather_slices(std::span<const Term> terms, DType dtype) override {
+    return run("gather_slices", [&] {
+      for_slices(terms, dtype, [&](const Term& term, size_t first, size_t count, int rank) {
+        check(ncclBroadcast(static_cast<const char*>(term.from) + first,
+                            static_cast<char*>(term.to) + first, count, type_of(dtype), rank, comm_,
+                            stream_.get()),
+              "gather_slices");
+      });
+    });
+  }
   Request broadcast(void* data, size_t bytes, int root) override {
     return run("broadcast", [&] {
       check(ncclBroadcast(data, data, bytes, ncclInt8, root, comm_, stream_.get()), "broadcast");
@@ -167,6 +186,18 @@ class DeviceCommunicator final : public NcclCommunicator {
     check(ncclGroupEnd(), name);
     event->record(stream_);
     return Request(std::make_unique<Done>(*this, std::move(event)));
+  }
+  // f(term, byte at which a rank's slice begins, its elements, rank). A reduction and a broadcast for each, in one group, for
+  // slices may differ in length, and ncclReduceScatter's and ncclAllGather's may not.
+  template <typename F>
+  void for_slices(std::span<const Term> terms, DType dtype, const F& f) const {
+    for (const Term& term : terms) {
+      for (int r = 0; r < size(); ++r) {
+        const size_t begin = slice_begin(term.count, r, size());
+        const size_t count = slice_begin(term.count, r + 1, size()) - begin;
+        if (count > 0) f(term, begin * size_of(dtype), count, r);
+      }
+    }
   }
   std::unique_ptr<cuda::Event> take_event() {
     if (spare_.empty()) return std::make_unique<cuda::Event>();

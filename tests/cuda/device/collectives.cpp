@@ -41,6 +41,24 @@ void check_collectives(Communicator& host, const std::vector<size_t>& rows) {
   nccl->reduce_scatter_sum(terms_of_all.memory.data(), mine.memory.data(), rows, DType::f64).wait();
   CHECK(mine.read() == counting(rows[rank], n * (1 + static_cast<double>(before)), n));
 
+  constexpr size_t in_slices = 150;
+  const size_t begin = slice_begin(in_slices, host.rank(), host.size());
+  const size_t own = slice_begin(in_slices, host.rank() + 1, host.size()) - begin;
+  OnDevice summands(*device, in_slices, static_cast<double>(rank));
+  OnDevice slice(*device, own, 0);
+  const Communicator::Term dealt_out{summands.memory.data(), slice.memory.data(), in_slices};
+  nccl->scatter_sums({&dealt_out, 1}, DType::f64).wait();
+  const double first_sum = n * (n - 1) / 2 + n * static_cast<double>(begin);
+  CHECK(slice.read() == counting(own, first_sum, n));
+  OnDevice together(*device, in_slices, 1000 * static_cast<double>(rank));
+  const Communicator::Term parts{together.memory.data(), together.memory.data(), in_slices};
+  nccl->gather_slices({&parts, 1}, DType::f64).wait();
+  std::vector<double> of_all;
+  for (int r = 0; r < host.size(); ++r)
+    while (of_all.size() < slice_begin(in_slices, r + 1, host.size()))
+      of_all.push_back(1000.0 * r + static_cast<double>(of_all.size()));
+  CHECK(together.read() == of_all);
+
   OnDevice told(*device, 4, static_cast<double>(rank));
   nccl->broadcast(told.memory.data(), told.memory.bytes(), host.size() - 1).wait();
   CHECK(told.read() == counting(4, host.size() - 1));

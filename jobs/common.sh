@@ -45,11 +45,12 @@ run_ranks() {
   return $status
 }
 
-# end_job STATUS: requeues what can go on (docs/exit-status.md: 75, stopped early; 5, a rank was lost; 137, one was
-# killed), ends the job with anything else. Lacuna counts: after two restarts without progress it ends with 7.
+# end_job STATUS: requeues what can go on (docs/exit-status.md: 75, stopped early; 5, a rank was lost; 137, or of
+# MPICH's mpiexec 9, one was killed), ends the job with anything else. Lacuna counts: after two restarts without
+# progress it ends with 7.
 end_job() {
   case $1 in
-    5 | 75 | 137)
+    5 | 9 | 75 | 137)
       # Not where a user has cancelled the job, or SLURM requeues it by itself.
       if scontrol show job -o "$job" | grep -q "JobState=RUNNING"; then
         echo "$(date +%T) status $1: job $job goes back to the queue and goes on from there"

@@ -65,6 +65,8 @@ class Device {
   virtual std::string_view name() const = 0;
   // For people, and for the environment that a checkpoint stores: what the bits of a result depend on.
   virtual std::string description() const { return concat(name(), " device"); }
+  // Where it is on its machine, of a device that one rank must have for itself; otherwise "".
+  virtual std::string address() const { return ""; }
   // Memory of the device, 64-byte aligned, zeroed. Throws std::bad_alloc.
   virtual void* allocate(size_t bytes) = 0;
   virtual void release(void* memory) = 0;

@@ -21,15 +21,15 @@
 namespace lacuna {
 
 // A collective under way. Destroying it without waiting waits — except while an exception passes:
-// then other ranks may never join, so the collective is given up, its communicator is broken, and
-// the process can only end (comm/mpi.h: end_after).
+// then other ranks may never join, so after two seconds the collective is given up, its communicator
+// is broken, and the process can only end (comm/mpi.h: end_after).
 class Request {
  public:
   class State {
    public:
     virtual ~State() = default;
     virtual void wait() = 0;
-    // From now on nobody may touch the buffers of this collective.
+    // When it returns nobody may touch the buffers of this collective any more.
     virtual void abandon() noexcept {}
   };
   Request() = default;  // already complete

@@ -1,8 +1,11 @@
 #include "comm/mpi.h"
 
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -21,6 +24,15 @@ std::string mpi_error_text(int code) {
   return {text, static_cast<size_t>(length)};
 }
 
+// The first line or sentence of what the library says.
+std::string mpi_version() {
+  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
+  int length = 0;
+  MPI_Get_library_version(text.data(), &length);  // allowed before MPI_Init
+  const std::string all(text.data());
+  return all.substr(0, all.find_first_of(",\n"));
+}
+
 void check_mpi(int code, const char* call) {
   if (code != MPI_SUCCESS) {
     throw Error(ExitStatus::failed, concat(call, " failed: ", mpi_error_text(code)));
@@ -29,14 +41,19 @@ void check_mpi(int code, const char* call) {
 
 namespace {
 
-// What launchers tell their processes; only a hint: how many processes were started together, 0
-// when nothing says that there was a launcher.
+int number_in(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value == nullptr ? 0 : std::atoi(value);
+}
+
+// What launchers tell their processes; only a hint: how many processes were started together, 0 when nothing says that
+// there was a launcher. Under mpirun SLURM's number is that of the step in which it started its daemons.
 int ranks_by_launcher() {
   int most = 0;
-  for (const char* name :
-       {"PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS", "SLURM_STEP_NUM_TASKS"}) {
-    if (const char* value = std::getenv(name)) most = std::max(most, std::atoi(value));
+  for (const char* name : {"PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS"}) {
+    most = std::max(most, number_in(name));
   }
+  if (most == 0) most = number_in("SLURM_STEP_NUM_TASKS");
   if (most == 0 && std::getenv("PMIX_RANK") != nullptr) most = 1;
   return most;
 }
@@ -91,9 +108,26 @@ int MpiSession::node_leader() const { return impl_->node_leader; }
 bool MpiSession::launched() const { return impl_->launched; }
 bool MpiSession::broken() const { return impl_->broken; }
 
+namespace {
+
+// A launcher that hears of an abort may end before it has passed on what its ranks wrote last (MPICH's does): what is
+// in the pipe to it must have been read.
+void wait_until_read(int descriptor) {
+  struct stat status {};
+  if (fstat(descriptor, &status) != 0 || !S_ISFIFO(status.st_mode)) return;
+  int unread = 0;
+  for (int tries = 0; tries < 2000; ++tries) {
+    if (ioctl(descriptor, FIONREAD, &unread) != 0 || unread == 0) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+}  // namespace
+
 void MpiSession::abort_all(ExitStatus status) noexcept {
   std::fflush(nullptr);
   alarm(10);  // whatever MPI does, this process ends
+  wait_until_read(STDERR_FILENO);
   // The communication thread never stays in MPI for long; if it does, MPI is lost anyway.
   (void)impl_->calls.try_lock_for(std::chrono::seconds(1));
   MPI_Abort(MPI_COMM_WORLD, static_cast<int>(status));

@@ -23,11 +23,15 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "base/error.h"
 #include "comm/communicator.h"
 
 namespace lacuna {
+
+// "Open MPI v4.1.4"; may be asked before MPI starts.
+std::string mpi_version();
 
 // MPI from its initialisation (MPI_THREAD_SERIALIZED) to its end. One per process.
 class MpiSession {

@@ -408,16 +408,7 @@ class Engine {
   }
 
   void wait(Operation& operation) {
-    if (operation.done.load(std::memory_order_acquire)) return;
-    ++waiters_;
-    const Patience all;
-    Patience patience(20e-6, 300e-6);
-    while (!operation.done.load(std::memory_order_acquire) && !failed_ &&
-           all.waited() < deadline_) {
-      progress() ? patience.reset() : patience.pause();
-    }
-    --waiters_;
-    if (operation.done.load(std::memory_order_acquire)) return;
+    if (is_done_within(deadline_, operation)) return;
     if (!failed_) {
       fail(ExitStatus::lost_rank,
            concat("rank ", session_.rank, " waited ", deadline_, " s for ", operation.text(), ": ",
@@ -427,14 +418,30 @@ class Engine {
     throw_if_failed();
   }
 
-  // The buffers of something under way are going to disappear: nothing may be progressed any more.
-  void abandon(const Operation& operation) noexcept {
-    if (operation.done.load(std::memory_order_acquire)) return;
+  // The buffers of something under way are going to disappear: nothing may be progressed any more. Ranks that have
+  // joined it may be reading them from here, which would end those (UCX: "process_vm_readv returned -1"), so it gets
+  // a while.
+  void abandon(Operation& operation) noexcept {
+    constexpr double seconds = 2;
+    if (is_done_within(std::min(seconds, deadline_), operation)) return;
     fail(ExitStatus::lost_rank, "a collective was given up because of another error");
     leave_buffers();
   }
 
  private:
+  bool is_done_within(double seconds, Operation& operation) {
+    const auto done = [&] { return operation.done.load(std::memory_order_acquire); };
+    if (done()) return true;
+    ++waiters_;
+    const Patience all;
+    Patience patience(20e-6, 300e-6);
+    while (!done() && !failed_ && all.waited() < seconds) {
+      progress() ? patience.reset() : patience.pause();
+    }
+    --waiters_;
+    return done();
+  }
+
   // After a failure nobody enters MPI or a sum again; returns when whoever is there has left.
   void leave_buffers() {
     if (session_.calls.try_lock_for(std::chrono::seconds(1))) session_.calls.unlock();

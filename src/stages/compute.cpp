@@ -82,9 +82,10 @@ DType activation_dtype(const TrainOptions& options, const std::string& before, c
 Compute make_compute(const TrainOptions& options, StageContext& context, const std::string& before,
                      bool time_plans) {
   const int leader = context.session != nullptr ? context.session->node_leader() : 0;
-  const Placement placement = find_placement(context.communicator, view_of_this_rank(leader));
+  const Placement placement = find_placement(context.communicator, view_of_this_rank(leader),
+                                             static_cast<int>(options.threads));
   Compute compute;
-  compute.threads = options.threads > 0 ? static_cast<int>(options.threads) : placement.threads;
+  compute.threads = placement.threads;
   const std::string device = chosen_device(options, context);
   const Isa isa = most_used(options, placement.isa);
   compute.engines = read_plan_file(options.plans, context.communicator);
@@ -96,9 +97,12 @@ Compute make_compute(const TrainOptions& options, StageContext& context, const s
                        .time_plans = time_plans};
   compute.device =
       agreed(context.communicator, [&] { return make_device(device, compute.threads, isa, gpu); });
+  const std::string address = compute.device->address();
+  refuse_shared_devices(context.communicator, address);
   compute.dtype = activation_dtype(options, before, *compute.device, isa, placement.bf16_from);
   context.log.line(placement_line(placement), "; ", compute.device->description(),
-                   compute.device->reads_host_memory() ? concat(", ", name_of(isa)) : "", ", ",
+                   compute.device->reads_host_memory() ? concat(", ", name_of(isa)) : "",
+                   address.empty() || placement.ranks == 1 ? "" : " each", ", ",
                    name_of(compute.dtype), " activations");
   for (const std::string& warning : placement.warnings) context.log.warning(warning);
   const BuildInfo build = build_info();

@@ -1,16 +1,12 @@
 #include <dnnl.h>
 #include <hwy/targets.h>
-#define OMPI_SKIP_MPICXX 1
-#define MPICH_SKIP_MPICXX 1
-#include <mpi.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
 
-#include <array>
-
 #include "base/build_info.h"
 #include "base/text.h"
+#include "comm/mpi.h"
 #include "data/hdf5.h"
 #include "stages/invocation.h"
 #include "stages/versions.h"
@@ -44,15 +40,6 @@ std::string instruction_sets() {
 }
 
 }  // namespace
-
-// The first line or sentence of what the library says.
-std::string mpi_version() {
-  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
-  int length = 0;
-  MPI_Get_library_version(text.data(), &length);  // allowed before MPI_Init
-  const std::string all(text.data());
-  return all.substr(0, all.find_first_of(",\n"));
-}
 
 std::string onednn_version() {
   const dnnl_version_t* version = dnnl_version();

@@ -5,8 +5,6 @@
 
 namespace lacuna {
 
-// "Open MPI v4.1.4"; may be asked before MPI starts.
-std::string mpi_version();
 // "2.6.3"
 std::string onednn_version();
 

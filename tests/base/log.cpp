@@ -1,10 +1,13 @@
 #include "base/log.h"
 
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <catch2/catch.hpp>
+#include <sstream>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -87,6 +90,32 @@ TEST_CASE("log: lines of several threads stay whole") {
   std::string whole;
   for (int i = 0; i < 400; ++i) whole += "0123456789\n";
   CHECK(text == whole);
+}
+
+// As the ranks of a run that are given one file or pipe.
+TEST_CASE("log: lines of several processes stay whole") {
+  constexpr int processes = 4, lines = 200;
+  constexpr size_t width = 300;
+  std::array<int, 2> ends{};
+  REQUIRE(pipe(ends.data()) == 0);
+  for (int p = 0; p < processes; ++p) {
+    if (fork() != 0) continue;
+    Log log(ends[1], true, false, 0);
+    for (int i = 0; i < lines; ++i) log.warning(std::string(width, static_cast<char>('a' + p)));
+    _exit(0);
+  }
+  close(ends[1]);
+  std::string text;
+  std::array<char, 65536> buffer{};
+  for (ssize_t n; (n = read(ends[0], buffer.data(), buffer.size())) > 0;)
+    text.append(buffer.data(), static_cast<size_t>(n));
+  close(ends[0]);
+  while (wait(nullptr) > 0) continue;
+  std::istringstream told(text);
+  int whole = 0;
+  for (std::string line; std::getline(told, line); ++whole)
+    if (line != "warning: " + std::string(width, line.back())) break;
+  CHECK(whole == processes * lines);
 }
 
 TEST_CASE("log: a pipe is no terminal") {

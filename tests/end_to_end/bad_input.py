@@ -131,7 +131,7 @@ class BadInput(support.EndToEndTest):
             more = self.nan_file() + ["--run", f"run-{ranks}"]
             self.fails("pretrain", "a.toml", *more, ranks=ranks, status=BAD_VALUES,
                        says=["nan.h5", "row 21"])
-            with h5py.File(self.path("nan.h5"), "a") as file:
+            with support.writable(self.path("nan.h5")) as file:
                 file["images"][21, 3, 3] = 0
             self.succeeds("pretrain", "a.toml", *more, ranks=ranks)
             self.assertEqual(support.checkpoints(self.path(f"run-{ranks}"))[-1], 8)

@@ -3,6 +3,7 @@
  *
  *   FAULT_RANK           the rank that has the faults; otherwise all
  *   FAULT_UNREADABLE     opening a path that ends so fails with EACCES
+ *   FAULT_OPENED         a file that gets a line for each path that is opened
  *   FAULT_FULL_BELOW     writing to files whose path holds this fails with ENOSPC ...
  *   FAULT_FULL_AFTER     ... after so many bytes of all of them together
  *   FAULT_NO_LOCKS       flock fails with ENOLCK
@@ -25,8 +26,8 @@
 
 static const char* fault(const char* name) {
   const char* rank = getenv("FAULT_RANK");
-  const char* mine = getenv("OMPI_COMM_WORLD_RANK");
-  if (mine == NULL) mine = getenv("PMI_RANK");
+  const char* mine = getenv("PMIX_RANK");              /* Open MPI, srun --mpi=pmix */
+  if (mine == NULL) mine = getenv("PMI_RANK");         /* MPICH, srun --mpi=pmi2 */
   if (rank != NULL && (mine == NULL || strcmp(rank, mine) != 0)) return NULL;
   return getenv(name);
 }
@@ -39,6 +40,15 @@ static int ends_with(const char* path, const char* end) {
 static int unreadable(const char* path) {
   const char* end = fault("FAULT_UNREADABLE");
   return end != NULL && ends_with(path, end);
+}
+
+static void tell_opened(const char* path, int (*open_file)(const char*, int, ...)) {
+  const char* told = fault("FAULT_OPENED");
+  if (told == NULL) return;
+  const int file = open_file(told, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+  if (file < 0) return;
+  dprintf(file, "%s\n", path);
+  close(file);
 }
 
 static int full(int file, size_t bytes) {
@@ -66,6 +76,7 @@ static int full(int file, size_t bytes) {
       errno = EACCES;                                           \
       return -1;                                                \
     }                                                           \
+    tell_opened(path, NEXT(name));                              \
     return NEXT(name)(path, flags, mode);                       \
   }
 OPEN(open)

@@ -132,6 +132,18 @@ def finish(process, timeout):
     return Result(process.args, process.returncode, stdout, stderr)
 
 
+def writable(path, seconds=10):
+    """The HDF5 file, opened to be changed: MPICH's launcher ends before the ranks that it kills have let go of files."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return h5py.File(path, "r+")
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
 def write_images(path, samples=64, size=(8, 8), channels=None, channels_first=False, classes=4,
                  dtype="uint8", dataset="images", labels="labels", chunk=None, gzip=None, seed=1,
                  **options):

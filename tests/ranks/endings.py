@@ -1,6 +1,10 @@
 """How a run of several ranks ends: its exit status, one line of ours, in bounded time."""
+import array
+import fcntl
 import os
 import subprocess
+import tempfile
+import termios
 import time
 import unittest
 
@@ -43,6 +47,25 @@ class Endings(unittest.TestCase):
         self.assertEqual(len(lines), 1)
         self.assertRegex(lines[0], "^lacuna: rank [01] waited 1 s for barrier number 2: "
                                    "rank 2 has not come further than number 1$")
+
+    def test_an_error_is_read_before_the_launcher_hears_of_an_abort(self):
+        """MPICH's ends at once then, with what it has not passed on."""
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkfifo(f"{folder}/errors")
+            pipe = os.open(f"{folder}/errors", os.O_RDONLY | os.O_NONBLOCK)
+            self.addCleanup(os.close, pipe)
+            run = subprocess.Popen([os.environ["LACUNA_LAUNCHER"], "-n", "3", "sh", "-c", 'exec "$0" alone 2> "$1"',
+                                    PROGRAM, f"{folder}/errors"], stderr=subprocess.DEVNULL)
+            self.addCleanup(run.kill)
+            deadline = time.time() + 20
+            unread = array.array("i", [0])
+            while unread[0] == 0 and time.time() < deadline:
+                fcntl.ioctl(pipe, termios.FIONREAD, unread)
+                time.sleep(0.01)
+            time.sleep(0.7)
+            self.assertIsNone(run.poll())
+            self.assertTrue(os.read(pipe, 65536).startswith(b"lacuna: the last rank cannot\n"))
+            self.assertEqual(run.wait(20), 2)
 
 
 if __name__ == "__main__":

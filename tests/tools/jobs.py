@@ -40,7 +40,7 @@ esac
 
     def test_what_can_go_on_goes_back_to_the_queue(self):
         for stage in STAGES:
-            for status in (75, 5, 137):
+            for status in (75, 5, 9, 137):
                 result, requeued = self.submit(stage, status, "x.toml")
                 self.assertEqual(result.status, status, result)
                 self.assertEqual(requeued, ["requeue", "41"])

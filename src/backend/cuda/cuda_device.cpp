@@ -1,5 +1,6 @@
 #include "backend/cuda/cuda_device.h"
 
+#include <array>
 #include <chrono>
 #include <thread>
 
@@ -98,6 +99,14 @@ std::string CudaDevice::description() const {
                 engines.empty() ? "" : concat(", plans ", std::hex, hash), ")");
 }
 
+// "0000:3B:00.0" on the bus.
+std::string CudaDevice::address() const {
+  std::array<char, 24> bus{};
+  cuda::check(cudaDeviceGetPCIBusId(bus.data(), static_cast<int>(bus.size()), number_),
+              "asking for the GPU's address");
+  return bus.data();
+}
+
 CudaDevice::~CudaDevice() { context_.reset(); }
 
 void* CudaDevice::allocate(size_t bytes) {
@@ -191,7 +200,7 @@ std::unique_ptr<Replay> CudaDevice::record(const std::function<void()>& work) {
 Communicator* CudaDevice::communicator(Communicator& host) {
   const auto known = communicators_.find(&host);
   if (known != communicators_.end()) return known->second.get();
-  return communicators_.emplace(&host, nccl_communicator(host, stream_, collectives_, number_))
+  return communicators_.emplace(&host, nccl_communicator(host, stream_, collectives_))
       .first->second.get();
 }
 

@@ -21,6 +21,7 @@ class CudaDevice final : public Device {
 
   std::string_view name() const override { return "cuda"; }
   std::string description() const override;
+  std::string address() const override;
   void* allocate(size_t bytes) override;
   void release(void* memory) override;
   // In the order of kernels. The host's memory is its own again when they return.

@@ -2,11 +2,8 @@
 
 #ifdef LACUNA_HAVE_NCCL
 #include <nccl.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 #include <functional>
 #include <vector>
 
@@ -35,36 +32,6 @@ ncclDataType_t type_of(DType dtype) {
   }
   LACUNA_CHECK(false, "a sum of ", name_of(dtype));
   return ncclFloat32;
-}
-
-// Host and bus address of a GPU.
-using Place = std::array<char, 128>;
-
-Place place_of(int device) {
-  Place place{};
-  gethostname(place.data(), 96);
-  place[95] = '\0';
-  std::array<char, 24> bus{};
-  cuda::check(cudaDeviceGetPCIBusId(bus.data(), static_cast<int>(bus.size()), device),
-              "asking for the GPU's address");
-  const std::string text = concat(" ", bus.data());
-  const size_t length = std::strlen(place.data());
-  std::memcpy(place.data() + length, text.data(), text.size());
-  return place;
-}
-
-void refuse_shared_devices(Communicator& host, int device) {
-  const auto ranks = static_cast<size_t>(host.size());
-  const Place mine = place_of(device);
-  std::vector<Place> all(ranks);
-  host.all_gather(mine.data(), all.data(), std::vector(ranks, sizeof(Place))).wait();
-  for (size_t a = 0; a < ranks; ++a) {
-    for (size_t b = a + 1; b < ranks; ++b) {
-      if (all[a] != all[b]) continue;
-      bad_input("ranks ", a, " and ", b, " have the same GPU (", all[a].data(),
-                "): start as many ranks on a node as it has GPUs, and let each see its own or all");
-    }
-  }
 }
 
 class DeviceCommunicator final : public NcclCommunicator {
@@ -227,9 +194,7 @@ class DeviceCommunicator final : public NcclCommunicator {
 }  // namespace
 
 std::unique_ptr<NcclCommunicator> nccl_communicator(Communicator& host, const cuda::Stream& kernels,
-                                                    const cuda::Stream& stream, int device,
-                                                    double deadline) {
-  refuse_shared_devices(host, device);
+                                                    const cuda::Stream& stream, double deadline) {
   return std::make_unique<DeviceCommunicator>(host, kernels, stream, deadline);
 }
 
@@ -238,7 +203,7 @@ std::unique_ptr<NcclCommunicator> nccl_communicator(Communicator& host, const cu
 namespace lacuna {
 
 std::unique_ptr<NcclCommunicator> nccl_communicator(Communicator&, const cuda::Stream&,
-                                                    const cuda::Stream&, int, double) {
+                                                    const cuda::Stream&, double) {
   return nullptr;
 }
 

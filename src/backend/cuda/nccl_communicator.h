@@ -15,12 +15,11 @@ class NcclCommunicator : public Communicator {
   virtual void look_after(double seconds) = 0;
 };
 
-// Collective over the ranks of `host`, each of which must have a GPU of its own (else an Error that names two
-// that share one). Sums are NCCL's: the same bits in every run of as many ranks in the same places, not in rank
+// Collective over the ranks of `host`, each of which has a GPU of its own (refuse_shared_devices). Sums are NCCL's: the same bits in every run of as many ranks in the same places, not in rank
 // order. Everything runs on `stream`, after what was on `kernels` at the call; a request that is waited for
 // holds `kernels` back. nullptr where there is no NCCL.
 std::unique_ptr<NcclCommunicator> nccl_communicator(Communicator& host, const cuda::Stream& kernels,
-                                                    const cuda::Stream& stream, int device,
+                                                    const cuda::Stream& stream,
                                                     double deadline = 600);
 
 }  // namespace lacuna

@@ -1,4 +1,4 @@
-// What the doubles show of collectives: the order of lazy streams, and ranks that are lost or misplaced.
+// What the doubles show of collectives: the order of lazy streams, and ranks that are lost.
 #include <nccl.h>
 
 #include <atomic>
@@ -122,12 +122,4 @@ TEST_CASE("nccl: a communicator that ends before what was recorded with it is ca
   CHECK_THROWS_WITH(ncclCommDestroy(communicator), Catch::Contains("a recorded step holds it"));
   cudaGraphDestroy(graph);
   CHECK(ncclCommDestroy(communicator) == ncclSuccess);
-}
-
-TEST_CASE("nccl: two ranks on one GPU are refused by name") {
-  const auto start = [] {
-    on_ranks(2, [](Communicator& host) { cuda_device(0)->communicator(host); });
-  };
-  CHECK_THROWS_WITH(
-      start(), Catch::Contains("ranks 0 and 1 have the same GPU") && Catch::Contains("01:00.0"));
 }

@@ -27,11 +27,7 @@ void check_mpi(int code, const char* call) {
   }
 }
 
-namespace {
-
-// What launchers tell their processes; only a hint: how many processes were started together, 0
-// when nothing says that there was a launcher.
-int ranks_by_launcher() {
+int processes_launched() {
   int most = 0;
   for (const char* name :
        {"PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS", "SLURM_STEP_NUM_TASKS"}) {
@@ -40,6 +36,8 @@ int ranks_by_launcher() {
   if (most == 0 && std::getenv("PMIX_RANK") != nullptr) most = 1;
   return most;
 }
+
+namespace {
 
 int lowest_rank_on_node(int rank) {
   MPI_Comm node = MPI_COMM_NULL;
@@ -54,7 +52,7 @@ int lowest_rank_on_node(int rank) {
 }  // namespace
 
 MpiSession::MpiSession() : impl_(std::make_unique<Impl>()) {
-  const int started = ranks_by_launcher();  // before MPI sets variables of its own
+  const int started = processes_launched();  // before MPI sets variables of its own
   int level = 0;
   check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &level), "MPI_Init_thread");
   if (level < MPI_THREAD_SERIALIZED) {

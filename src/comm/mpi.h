@@ -29,6 +29,9 @@
 
 namespace lacuna {
 
+// How many processes a launcher says that it started together; 0 when nothing says that there was one. Only a hint.
+int processes_launched();
+
 // MPI from its initialisation (MPI_THREAD_SERIALIZED) to its end. One per process.
 class MpiSession {
  public:

@@ -1,8 +1,10 @@
 #include "stages/rehearsal.h"
 
+#include <chrono>
 #include <cstring>
 
 #include "augment/drawn_views.h"
+#include "data/block_reader.h"
 #include "graph/executor.h"
 #include "stages/training.h"
 #include "train/loop.h"
@@ -49,6 +51,33 @@ Needs Rehearsal::needs() const {
   needs.arena = trainer_.executor().plan().arena_bytes;
   for (const auto& [name, host] : batch_) needs.upload += host.bytes();
   return needs;
+}
+
+double seconds_of_row(const Dataset& dataset, const RowMaker& maker) {
+  using Clock = std::chrono::steady_clock;
+  BlockReader reader(dataset);
+  BlockRows block;
+  run_tasks(reader.start(0, block), 1);
+  std::vector<HostTensor> row;
+  std::vector<void*> to;
+  for (const OutputField& output : maker.outputs())
+    to.push_back(row.emplace_back(output.dtype, output.shape.behind(1)).data());
+  std::vector<const void*> stored(dataset.fields().size());
+  Scratch scratch;
+  constexpr double most_seconds = 0.2;
+  const auto begin = Clock::now();
+  double seconds = 0;
+  uint64_t rows = 0;
+  while (rows < 10 || seconds < most_seconds) {
+    const auto at = static_cast<int64_t>(rows) % dataset.block(0).rows;
+    for (size_t f = 0; f < stored.size(); ++f) {
+      stored[f] = static_cast<const std::byte*>(block.fields[f].data()) +
+                  at * dataset.fields()[f].sample_bytes();
+    }
+    maker.make(stored, {0, 0, rows++}, to, scratch);
+    seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  }
+  return seconds / static_cast<double>(rows);
 }
 
 }  // namespace lacuna

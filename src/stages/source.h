@@ -26,6 +26,7 @@ struct SourceOptions {
   const Checkpoint* like = nullptr;
   const class Source* as = nullptr;  // the source whose range, statistics and lanes hold
   int threads = 1;                   // for reading
+  bool planned = false;              // only the index is read (planned_facts)
 };
 
 class Source {
@@ -52,6 +53,8 @@ class Source {
   // The order of training: all samples, or the ascending indices of `subset`.
   OrderSpec order(uint64_t seed, std::vector<int64_t> subset = {}) const;
   int64_t buffer() const { return options_.buffer; }
+  const DataOptions& options() const { return options_; }
+  Channels channels() const;  // as given, or as usual for the shape
   // How a rank loads: everything but batch, positions and seed. `threads` where there are no workers.
   LoaderOptions loading(const Communicator& communicator, int threads) const;
   const DataFacts& facts() const { return facts_; }

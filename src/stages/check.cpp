@@ -194,8 +194,9 @@ JobRequest check_here(const Job& job, const std::string& plan_file, StageContext
   request.threads = compute.threads;
   request.gpus = !on_host;
   // A checkpoint is a copy of the state while it is written.
+  constexpr double mpi = 32 << 20;  // buffers of the library and of the communicator
   request.memory =
-      resident_bytes() + bytes_for_loading(job, needs) + static_cast<double>(needs.state());
+      resident_bytes() + bytes_for_loading(job, needs) + static_cast<double>(needs.state()) + mpi;
   return request;
 }
 
@@ -261,10 +262,9 @@ JobRequest check_on_gpu(const Job& job, const Board& board, bool every_plan, Sta
 void report_launcher(const Job& job, const std::string& file, Report& report) {
   const LauncherFacts facts = find_launcher_facts();
   const Launcher launcher = choose_launcher(facts);
-  report.row("ranks are started by", launcher.command, ": ", launcher.why);
-  const std::string line =
-      launch_line(facts, launcher, job.ranks, concat("lacuna pretrain ", file));
-  if (!line.empty()) report.row("by hand", line);
+  report.row(facts.slurm || facts.in_allocation ? "in a job ranks start by" : "ranks start by",
+             launch_line(facts, launcher, job.ranks, concat("lacuna pretrain ", file)));
+  report.row("because of", launcher.why);
   for (const std::string& warning : launcher.warnings) report.warning(warning);
 }
 

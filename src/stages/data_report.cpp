@@ -11,7 +11,10 @@ namespace {
 // "0.12 %", in two digits.
 std::string percent(double share) { return concat(std::setprecision(2), 100 * share, " %"); }
 
+// In so many digits, and never as a power of ten.
 std::string number(double value, int digits = 3) {
+  if (std::abs(value) >= std::pow(10, digits - 1))
+    return concat(std::fixed, std::setprecision(0), value);
   return concat(std::setprecision(digits), value);
 }
 
@@ -69,7 +72,7 @@ void warn_of_values(const Dataset& dataset, const Survey& survey, const DataOpti
   if (survey.outside > 0.05) {
     report.warning(percent(survey.outside),
                    " of the values lie outside data.range and are clamped: ", "they span ",
-                   number(survey.low, 6), " to ", number(survey.high, 6));
+                   concat(survey.low), " to ", concat(survey.high));
   }
 }
 
@@ -158,7 +161,7 @@ void report_survey(const Dataset& dataset, const Survey& survey, const DataOptio
                                           : concat(survey.samples, " of ", dataset.samples(),
                                                    " samples, drawn by the seed"));
   report.row(
-      "values", number(survey.low, 6), " to ", number(survey.high, 6),
+      "values", concat(survey.low), " to ", concat(survey.high),
       survey.not_finite > 0 ? concat("; NaN or infinity in ", survey.not_finite, " samples") : "");
   report.row("samples of one value", survey.constant == 0 ? "none" : concat(survey.constant));
   report.row("samples equal to another", twins_text(survey.equal, survey.all));

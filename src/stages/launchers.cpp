@@ -83,8 +83,8 @@ LauncherFacts find_launcher_facts() {
   facts.slurm = in_path("srun");
   if (facts.slurm) {
     const Answer list = ask("srun --mpi=list");
-    facts.asked = list.status != 124 && !list.text.empty();  // 124: it has not ended
-    if (facts.asked) facts.offers = list.text;
+    facts.asked = list.status == 0;
+    facts.offers = list.text;
   }
   if (const Answer version = ask("mpirun --version"); version.status == 0)
     facts.mpirun = version.text;
@@ -102,6 +102,8 @@ Launcher choose_launcher(const LauncherFacts& facts) {
   } else if (has_word(facts.offers, "pmix")) {
     launcher = {
         "srun --mpi=pmix --kill-on-bad-exit=1", concat(facts.mpi, ", and this SLURM has PMIx"), {}};
+  } else if (!facts.slurm && !facts.in_allocation) {
+    launcher = {"mpirun", concat(facts.mpi, ", without SLURM"), {}};
   } else {
     launcher = {"mpirun --map-by slot:PE=$SLURM_CPUS_PER_TASK", facts.mpi, {}};
     if (facts.asked) {
@@ -128,10 +130,8 @@ Launcher choose_launcher(const LauncherFacts& facts) {
 std::string launch_line(const LauncherFacts& facts, const Launcher& launcher, int ranks,
                         const std::string& command) {
   // SLURM tells both srun and mpirun how many.
-  if (facts.in_allocation) return concat(launcher.command, " ", command);
-  if (facts.slurm) return "";
-  const std::string program = launcher.command.substr(0, launcher.command.find(' '));
-  return concat(program, " -n ", ranks, " ", command);
+  if (facts.slurm || facts.in_allocation) return concat(launcher.command, " ", command);
+  return concat(launcher.command, " -n ", ranks, " ", command);
 }
 
 }  // namespace lacuna

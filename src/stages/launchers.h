@@ -29,7 +29,7 @@ struct Launcher {
 
 Launcher choose_launcher(const LauncherFacts& facts);
 
-// The words to start so many ranks by hand, where they can be started: in an allocation, or without SLURM.
+// The words that start so many ranks: in a job, or anywhere without SLURM.
 std::string launch_line(const LauncherFacts& facts, const Launcher& launcher, int ranks,
                         const std::string& command);
 

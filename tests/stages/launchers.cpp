@@ -65,13 +65,14 @@ TEST_CASE("LACUNA_LAUNCHER overrules") {
   CHECK(choose_launcher(facts).command == "srun --mpi=pmi2");
 }
 
-TEST_CASE("ranks are started by hand in an allocation, or without SLURM") {
+TEST_CASE("the line that starts ranks says how many where SLURM does not") {
   LauncherFacts facts = open_mpi(with_pmix);
-  CHECK(launch_line(facts, choose_launcher(facts), 8, "lacuna x").empty());
-  facts.in_allocation = true;
   CHECK(launch_line(facts, choose_launcher(facts), 8, "lacuna x") ==
         "srun --mpi=pmix --kill-on-bad-exit=1 lacuna x");
   facts = open_mpi("");
   facts.slurm = false;
   CHECK(launch_line(facts, choose_launcher(facts), 8, "lacuna x") == "mpirun -n 8 lacuna x");
+  facts.in_allocation = true;
+  CHECK(launch_line(facts, choose_launcher(facts), 8, "lacuna x") ==
+        "mpirun --map-by slot:PE=$SLURM_CPUS_PER_TASK lacuna x");
 }

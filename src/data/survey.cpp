@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 #include <string_view>
+#include <tuple>
 
 #include "base/random.h"
 #include "data/block_reader.h"
@@ -21,7 +22,7 @@ constexpr int64_t fewest_cells = 16;    // of a thumbnail that says something
 // What is kept of a sample that was looked at.
 struct Seen {
   int64_t block = 0;
-  int64_t row = 0;  // in its file
+  int64_t sample = 0;  // of the data set
   uint64_t hash = 0;
   double label = 0;
   double low = 0, high = 0;  // of the finite values
@@ -136,6 +137,7 @@ class Thumbnails {
 struct Compared {
   std::vector<float> thumbnails;  // one behind the other
   std::vector<int64_t> blocks;
+  std::vector<int64_t> samples;
 };
 
 // The blocks in the order in which they are looked at, drawn by the seed; no more than most_bytes of them, but two.
@@ -161,16 +163,23 @@ std::vector<int64_t> drawn_blocks(const Dataset& dataset, const SurveyOptions& o
 double ordered_pairs(int64_t n) { return static_cast<double>(n) * static_cast<double>(n - 1); }
 
 struct Pairs {
-  int64_t found = 0;    // samples that have a twin
-  int64_t near = 0;     // in their own block
-  double far = 0;       // ordered pairs of twins in different blocks
-  double possible = 0;  // ordered pairs in different blocks
+  int64_t found = 0;                               // samples that have a twin
+  int64_t near = 0;                                // in their own block
+  double far = 0;                                  // ordered pairs of twins in different blocks
+  double possible = 0;                             // ordered pairs in different blocks
+  std::pair<int64_t, int64_t> example = {-1, -1};  // the first
+
+  void show(int64_t a, int64_t b) {
+    const std::pair pair(std::min(a, b), std::max(a, b));
+    if (example.first < 0 || pair < example) example = pair;
+  }
 };
 
 Twins twins_of(int64_t looked_at, const Pairs& pairs, int64_t all) {
   Twins twins;
   twins.looked_at = looked_at;
   twins.found = pairs.found;
+  twins.example = pairs.example;
   if (looked_at == 0) return twins;
   const auto n = static_cast<double>(looked_at);
   twins.least = static_cast<double>(pairs.found) / n;
@@ -205,7 +214,7 @@ void find_equal(const std::vector<Seen>& all_seen, int64_t samples, Survey& surv
   std::copy_if(all_seen.begin(), all_seen.end(), std::back_inserter(seen),
                [](const Seen& s) { return !s.constant(); });
   std::sort(seen.begin(), seen.end(), [](const Seen& a, const Seen& b) {
-    return std::pair(a.hash, a.block) < std::pair(b.hash, b.block);
+    return std::tuple(a.hash, a.block, a.sample) < std::tuple(b.hash, b.block, b.sample);
   });
   Pairs pairs;
   for (auto begin = seen.begin(); begin != seen.end();) {
@@ -213,6 +222,7 @@ void find_equal(const std::vector<Seen>& all_seen, int64_t samples, Survey& surv
         std::find_if(begin, seen.end(), [&](const Seen& s) { return s.hash != begin->hash; });
     if (end - begin > 1) {
       pairs.found += end - begin;
+      pairs.show(begin->sample, (begin + 1)->sample);
       pairs.far += ordered_pairs(end - begin);
       const auto [low, high] = std::minmax_element(
           begin, end, [](const Seen& a, const Seen& b) { return a.label < b.label; });
@@ -239,6 +249,7 @@ void find_alike(const Compared& compared, size_t cells, int64_t left_out, int64_
                 int threads, Survey& survey) {
   const auto n = static_cast<int64_t>(compared.blocks.size());
   if (n < 2) return;
+  Pairs pairs;
   std::vector<char> near(static_cast<size_t>(n), 0), found(static_cast<size_t>(n), 0);
   double squares = 0, far = 0;
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 16) reduction(+ : squares, far)
@@ -255,13 +266,16 @@ void find_alike(const Compared& compared, size_t cells, int64_t left_out, int64_
           compared.blocks[static_cast<size_t>(i)] == compared.blocks[static_cast<size_t>(j)];
       far += same_block ? 0 : 2;
 #pragma omp critical(lacuna_survey)
-      for (const int64_t k : {i, j}) {
-        found[static_cast<size_t>(k)] = 1;
-        if (same_block) near[static_cast<size_t>(k)] = 1;
+      {
+        pairs.show(compared.samples[static_cast<size_t>(i)],
+                   compared.samples[static_cast<size_t>(j)]);
+        for (const int64_t k : {i, j}) {
+          found[static_cast<size_t>(k)] = 1;
+          if (same_block) near[static_cast<size_t>(k)] = 1;
+        }
       }
     }
   }
-  Pairs pairs;
   pairs.found = std::count(found.begin(), found.end(), 1);
   pairs.near = std::count(near.begin(), near.end(), 1);
   pairs.far = far;
@@ -271,9 +285,8 @@ void find_alike(const Compared& compared, size_t cells, int64_t left_out, int64_
 }
 
 std::string place_of(const Dataset& dataset, const Field& field, const Seen& seen) {
-  const Block block = dataset.block(seen.block);
-  return concat("row ", seen.row, " of ", field.path, " in ",
-                dataset.files()[static_cast<size_t>(block.file)].path);
+  const DataFile& file = dataset.file_of(seen.sample);
+  return concat("row ", seen.sample - file.first, " of ", field.path, " in ", file.path);
 }
 
 void add_up(const Dataset& dataset, const Field& field, const std::vector<Seen>& seen,
@@ -288,9 +301,7 @@ void add_up(const Dataset& dataset, const Field& field, const std::vector<Seen>&
     outside += static_cast<double>(s.outside);
     survey.constant += s.constant() ? 1 : 0;
     survey.not_finite += s.finite ? 0 : 1;
-    const bool earlier =
-        first == nullptr || std::pair(s.block, s.row) < std::pair(first->block, first->row);
-    if (!s.finite && earlier) first = &s;
+    if (!s.finite && (first == nullptr || s.sample < first->sample)) first = &s;
   }
   if (first != nullptr) survey.where = place_of(dataset, field, *first);
   survey.outside = outside / static_cast<double>(std::max<size_t>(1, seen.size())) /
@@ -341,7 +352,7 @@ Survey survey_samples(const Dataset& dataset, Channels channels, const SurveyOpt
     for (int64_t row = 0; row < block.rows; ++row) {
       Seen& s = seen[first_seen + static_cast<size_t>(row)];
       s.block = number;
-      s.row = block.row + row;
+      s.sample = block.first + row;
       s.hash = std::hash<std::string_view>{}({sample(row), bytes});
       look_at(sample(row), field.shape.count(), field.dtype, options.range, s);
       if (label >= 0) {
@@ -362,6 +373,7 @@ Survey survey_samples(const Dataset& dataset, Channels channels, const SurveyOpt
       compared.thumbnails.resize(place + cells);
       if (s.finite && thumbnails.make(sample(row), compared.thumbnails.data() + place)) {
         compared.blocks.push_back(number);
+        compared.samples.push_back(s.sample);
       } else {
         compared.thumbnails.resize(place);
         ++flat;

@@ -31,6 +31,7 @@ struct Twins {
   double least = 0,
          most = 0;  // share of all samples, 95 %; where all were looked at both are what was found
   double expected = 0;
+  std::pair<int64_t, int64_t> example = {-1, -1};  // two samples of the data set
 };
 
 struct Survey {

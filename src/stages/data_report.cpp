@@ -27,11 +27,17 @@ std::string twins_text(const Twins& twins, bool all) {
                 percent(twins.most));
 }
 
+// ", such as samples 7 and 42"
+std::string example_text(const Twins& twins) {
+  return concat(", such as samples ", twins.example.first, " and ", twins.example.second);
+}
+
 void warn_of_twins(const Survey& survey, Report& report) {
   if (survey.equal.found > 0 && survey.equal.expected >= 0.005) {
-    report.warning("about ", percent(survey.equal.expected),
-                   " of the samples equal another one: keep one of each, or the same sample counts "
-                   "several times and as its own negative");
+    report.warning(
+        "about ", percent(survey.equal.expected), " of the samples equal another one",
+        example_text(survey.equal),
+        ": keep one of each, or the same sample counts several times and as its own negative");
   }
   if (survey.contradictions > 0) {
     report.warning(survey.contradictions,
@@ -41,8 +47,8 @@ void warn_of_twins(const Survey& survey, Report& report) {
       survey.alike.expected > 1.5 * survey.equal.expected) {
     report.warning(
         "about ", percent(survey.alike.expected),
-        " of the samples look like another one but for brightness, contrast and slight noise: "
-        "thin them out, and keep them out of what you test on");
+        " of the samples look like another one but for brightness, contrast and slight noise",
+        example_text(survey.alike), ": thin them out, and keep them out of what you test on");
   }
   const bool many = survey.alike.looked_at >= 100;
   if (many && survey.directions > 0 && survey.directions < 2) {
@@ -126,11 +132,10 @@ void warn_of_classes(const Field& label, const LabelScan& scan, const Balance& c
 void warn_of_mixing(double mixing, const std::string& what, const OrderSpec& order,
                     Report& report) {
   if (mixing >= 0.8) return;
-  report.warning(
-      "the data are sorted by ", what, ", and only ", order.lanes,
-      " places of them are mixed: a batch is ", percent(mixing),
-      " as diverse as one drawn at random; write them in random order, or in smaller chunks, or "
-      "raise data.buffer");
+  report.warning("the data are sorted by ", what, ", and a batch draws from ", order.lanes,
+                 (order.lanes == 1 ? " place" : " places"), " of them: it is ", percent(mixing),
+                 " as diverse as one drawn at random; write them in random order, or in smaller "
+                 "chunks, or raise data.buffer");
 }
 
 }  // namespace

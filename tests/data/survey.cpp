@@ -121,6 +121,7 @@ TEST_CASE("a survey tells equal samples, constant ones and ones that look alike 
   CHECK(survey.constant == 7);
   CHECK(survey.equal.looked_at == 393);
   CHECK(survey.equal.found == 5);
+  CHECK(survey.equal.example == std::pair<int64_t, int64_t>(1, 301));
   CHECK(survey.contradictions == 2);
   CHECK(survey.alike.looked_at == 393);
   CHECK(survey.alike.found == 7);  // the equal ones too

@@ -165,9 +165,9 @@ class Data(support.EndToEndTest):
             images[:] = images[0] + 0.2 * images
 
         for change, sentences in ((constant, ["20 of 1000 samples hold one value throughout"]),
-                                  (equal, ["about 10 % of the samples equal another one"]),
+                                  (equal, ["about 10 % of the samples equal another one, such as samples 0 and 500: "]),
                                   (contradicting, ["about 10 % of the samples equal", "2 samples equal one that has another label"]),
-                                  (alike, ["about 10 % of the samples look like another one"]),
+                                  (alike, ["about 10 % of the samples look like another one but for brightness, contrast and slight noise, such as samples 0 and 500: "]),
                                   (same, ["all samples look much the same"])):
             self.write(change)
             told = self.warnings()
@@ -218,7 +218,7 @@ class Data(support.EndToEndTest):
         self.assertEqual(self.warnings("--set", "data.lanes=50"), [])
         told = self.warnings("--set", "data.lanes=1", "data.window=1", "train.batch=50")
         self.assertEqual(len(told), 1, told)
-        self.assertIn("sorted by label, and only 1 places of them are mixed: a batch is", told[0])
+        self.assertIn("sorted by label, and a batch draws from 1 place of them: it is", told[0])
 
     def test_files_of_unlike_size_are_named(self):
         self.write()

@@ -41,27 +41,28 @@ Balance balance_of(std::span<const int64_t> groups) {
 
 LabelScan scan_labels(const Dataset& dataset, int64_t most) {
   constexpr int64_t most_runs = 64;
-  Labels{dataset};  // refuses other shapes
+  constexpr size_t most_files = 500;  // opening one takes milliseconds
+  Labels{dataset};                    // refuses other shapes
   const Field& label = dataset.fields()[static_cast<size_t>(dataset.field(label_field))];
   LabelScan scan;
-  scan.all = dataset.samples() <= most;
+  scan.all = dataset.samples() <= most && dataset.files().size() <= most_files;
   const int64_t runs = scan.all ? 1 : most_runs;
-  const int64_t length = scan.all ? dataset.samples() : most / most_runs;
-  std::vector<double> values;
-  for (const DataFile& file : dataset.files()) {
-    const hdf5::Dataset stored = hdf5::File::open(file.path).dataset(label.path);
-    for (int64_t run = 0; run < runs; ++run) {
-      const int64_t begin = dataset.samples() / runs * run;
-      const int64_t first = std::max(begin, file.first);
+  const int64_t length = std::min(most, dataset.samples()) / runs;
+  for (int64_t run = 0; run < runs; ++run) {
+    const int64_t begin = dataset.samples() / runs * run;
+    for (int64_t first = begin; first < begin + length;) {
+      const DataFile& file = dataset.file_of(first);
       const int64_t last = std::min(begin + length, file.first + file.rows);
-      if (first >= last) continue;
-      values.resize(static_cast<size_t>(last - first));
-      stored.read_rows(first - file.first, last - first, values.data(), DType::f64);
+      std::vector<double> values(static_cast<size_t>(last - first));
+      hdf5::File::open(file.path)
+          .dataset(label.path)
+          .read_rows(first - file.first, last - first, values.data(), DType::f64);
       for (const double value : values) {
         const bool whole = std::isfinite(value) && std::trunc(value) == value;
         scan.broken += whole ? 0 : 1;
         scan.labels.push_back(std::isfinite(value) ? static_cast<int64_t>(value) : 0);
       }
+      first = last;
     }
   }
   return scan;

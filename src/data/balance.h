@@ -21,7 +21,8 @@ struct Balance {
 
 Balance balance_of(std::span<const int64_t> groups);
 
-// The field "label" in the order of the data set; where there are more than `most`, some runs of them, evenly spaced.
+// The field "label" in the order of the data set; where there are more than `most`, or files beyond number, some runs of
+// them, evenly spaced.
 // bad_input where labels are not one number for each sample.
 struct LabelScan {
   std::vector<int64_t> labels;  // rounded towards zero

@@ -139,9 +139,7 @@ std::string seconds_text(double seconds) { return concat(std::setprecision(3), s
 
 // Returns the seconds of the run.
 double report_time(const Job& job, const Measured& measured, const Needs& needs, Report& report) {
-  const Network network{.ranks = job.ranks,
-                        .bytes = static_cast<double>(needs.gradients),
-                        .bytes_per_second = job.bandwidth};
+  const Network network{.traffic = needs.traffic, .bytes_per_second = job.bandwidth};
   const StepForecast step = forecast_step(measured, network);
   const double run = step.seconds() * static_cast<double>(job.steps);
   report.row("computing", seconds_text(step.compute), ", measured here");
@@ -151,8 +149,9 @@ double report_time(const Job& job, const Measured& measured, const Needs& needs,
              " us to augment, on each of ", measured.threads,
              (measured.threads == 1 ? " thread" : " threads"));
   if (job.ranks > 1) {
-    report.row("summing over ranks", seconds_text(step.sums), " at ", job.bandwidth / 1e9,
-               " GB/s for each (--bandwidth), without latencies");
+    report.row("sums over ranks", seconds_text(step.sums), ": ", bytes_text(needs.traffic.bytes),
+               " at ", job.bandwidth / 1e9, " GB/s for each rank (--bandwidth), ",
+               needs.traffic.messages, " messages of ", 1e6 * network.latency, " us");
   }
   report.row("a step", seconds_text(step.seconds()), ", so the run ", duration_text(run));
   return run;
@@ -181,6 +180,11 @@ JobRequest check_here(const Job& job, const std::string& plan_file, StageContext
       (compute.threads == 1 ? " thread; " : " threads; "), compute.device->description(),
       on_host ? concat(", ", compute.environment.instruction_set) : "", ", ",
       name_of(compute.dtype), " activations");
+  if (job.ranks / job.nodes > threads_available()) {
+    report.warning("this machine has fewer processors than a node has ranks (", threads_available(),
+                   " and ", job.ranks / job.nodes,
+                   "): time is told as if each rank had one; give --nodes, or ask on such a node");
+  }
   report_memory(needs, report);
   report_loading(job, needs, report);
   report_disk(job, needs, report);

@@ -18,9 +18,10 @@ StepForecast forecast_step(const Measured& measured, const Network& network) {
   step.load = static_cast<double>(measured.samples) *
               (measured.read_seconds + measured.make_seconds) / std::max(1, measured.threads);
   step.beside = measured.beside;
-  // A ring passes every byte on to all other ranks twice: to be summed, and as the sum.
-  const double ranks = network.ranks;
-  step.sums = 2 * (ranks - 1) / ranks * network.bytes / network.bytes_per_second;
+  if (network.traffic.bytes > 0) {
+    step.sums = network.traffic.bytes / network.bytes_per_second +
+                static_cast<double>(network.traffic.messages) * network.latency;
+  }
   return step;
 }
 

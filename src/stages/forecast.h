@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "comm/communicator.h"
+
 namespace lacuna {
 
 // Of a rank, on a machine like this one.
@@ -20,12 +22,12 @@ struct Measured {
 };
 
 struct Network {
-  int ranks = 1;
-  double bytes = 0;                // summed over ranks in a step
+  Traffic traffic;                 // of a step
   double bytes_per_second = 1e10;  // of a rank
+  double latency = 50e-6;          // seconds of a message
 };
 
-// Of a step. Sums count in full, though most of them travel while a step is computed; latencies do not count.
+// Of a step. Sums over ranks count in full, though most of them travel while a step is computed.
 struct StepForecast {
   double compute = 0;
   double load = 0;

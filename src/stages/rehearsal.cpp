@@ -13,7 +13,7 @@ namespace lacuna {
 
 Rehearsal::Rehearsal(const Configuration& configuration, const ViewOptions& views, DType compute,
                      int ranks, Device& device)
-    : ranks_(absent_ranks(ranks)),
+    : ranks_(absent_ranks(ranks, &traffic_)),
       options_(train_options(configuration)),
       model_(configuration, views, device),
       recipe_(model_.objective().recipe()),
@@ -34,6 +34,7 @@ Rehearsal::Rehearsal(const Configuration& configuration, const ViewOptions& view
 }
 
 void Rehearsal::step() {
+  traffic_ = {};
   for (int64_t part = 1; part < options_.accumulate; ++part)
     trainer_.accumulate(fields_, rows_, 0, 0);
   trainer_.step(fields_, rows_, 0, 0, 0);
@@ -42,6 +43,7 @@ void Rehearsal::step() {
 Needs Rehearsal::needs() const {
   Needs needs;
   needs.rows = rows_[0];
+  needs.traffic = traffic_;
   for (const State& state : model_.store().all()) {
     (state.role() == Role::parameter   ? needs.parameters
      : state.role() == Role::optimizer ? needs.optimizer

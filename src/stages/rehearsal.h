@@ -23,6 +23,7 @@ struct Needs {
   size_t arena = 0;      // activations and gradients
   size_t upload = 0;     // fields of a batch, once
   size_t gradients = 0;  // summed over ranks in every step
+  Traffic traffic;       // of a step
   size_t state() const { return parameters + optimizer + buffers; }  // what a checkpoint holds
 };
 
@@ -39,6 +40,7 @@ class Rehearsal {
   bool views_on_device() const { return !on_device_.empty(); }
 
  private:
+  Traffic traffic_;  // of the last step
   std::unique_ptr<Communicator> ranks_;
   TrainOptions options_;
   Model model_;

@@ -12,7 +12,7 @@ TEST_CASE("a step is computing, loading beside it or between, and sums over rank
                           .make_seconds = 3e-3,
                           .samples = 64,
                           .threads = 4};
-  const Network network{.ranks = 4, .bytes = 1e8, .bytes_per_second = 1e9};
+  const Network network{.traffic = {100, 1.4e8}, .bytes_per_second = 1e9, .latency = 1e-4};
   const StepForecast between = forecast_step(measured, network);
   CHECK(between.load == Approx(0.064));
   CHECK(between.sums == Approx(0.15));
@@ -22,7 +22,7 @@ TEST_CASE("a step is computing, loading beside it or between, and sums over rank
   CHECK(forecast_step(beside, network).seconds() == Approx(0.25));
   beside.threads = 1;
   CHECK(forecast_step(beside, network).seconds() == Approx(0.256 + 0.15));
-  CHECK(forecast_step(measured, {.ranks = 1, .bytes = 1e8}).sums == 0);
+  CHECK(forecast_step(measured, {.traffic = {100, 0}}).sums == 0);
 }
 
 TEST_CASE("sbatch is told in the words of the job scripts") {

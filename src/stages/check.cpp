@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <iomanip>
 #include <iostream>
@@ -70,11 +71,19 @@ void report_job(const Job& job, const Needs& needs, Report& report) {
 
 void report_disk(const Job& job, const Needs& needs, Report& report) {
   const auto checkpoint = static_cast<double>(needs.state());
-  report.row("summed over ranks, a step", job.ranks == 1 ? "nothing" : bytes_of(needs.gradients));
   // While one is written those before it are still there, and the best.
-  report.row("a checkpoint", bytes_text(checkpoint), "; on disk up to ",
-             bytes_text(checkpoint * static_cast<double>(job.options.keep + 2)),
-             " with train.keep = ", job.options.keep);
+  const double all = checkpoint * static_cast<double>(job.options.keep + 2);
+  std::error_code failed;
+  const auto left = static_cast<double>(std::filesystem::space(".", failed).available);
+  report.row("summed over ranks, a step", job.ranks == 1 ? "nothing" : bytes_of(needs.gradients));
+  report.row("a checkpoint", bytes_text(checkpoint), "; on disk up to ", bytes_text(all),
+             " with train.keep = ", job.options.keep,
+             failed ? "" : concat(", of ", bytes_text(left), " free here"));
+  if (!failed && all > left) {
+    report.warning("checkpoints need ", bytes_text(all),
+                   ", and the file system of this folder has ", bytes_text(left),
+                   " left: lower train.keep, or give pretrain another --run");
+  }
 }
 
 void report_memory(const Needs& needs, Report& report) {

@@ -232,6 +232,14 @@ class Data(support.EndToEndTest):
         self.assertEqual(len(told), 1, told)
         self.assertIn("sorted by label, and a batch draws from 1 place of them: it is", told[0])
 
+    def test_ranks_that_share_what_they_read_are_told_better_numbers(self):
+        self.write()
+        lanes = ("--set", "data.lanes=4", "train.batch=8")
+        self.assertEqual(self.warnings(*lanes, "--ranks", "2"), [])
+        told = self.warnings(*lanes, "--ranks", "3")
+        self.assertEqual(len(told), 1, told)
+        self.assertIn("1.5 times the data are read: take a number of ranks that divides 4", told[0])
+
     def test_files_of_unlike_size_are_named(self):
         self.write()
         shutil.copy(self.path("data.h5"), self.path("data-big.h5"))

@@ -185,15 +185,16 @@ Twins twins_of(int64_t looked_at, const Pairs& pairs, int64_t all) {
   twins.least = static_cast<double>(pairs.found) / n;
   twins.expected = twins.most = twins.least;
   if (looked_at == all) return twins;
+  twins.most = 1;
+  if (pairs.possible == 0) return twins;
   // If the samples of all the data with a twin elsewhere are a share s, each having one, the pairs in the sample are
   // Poisson of mean s * possible / (all - 1); n of it at 95 %: up to n + 2 sqrt(n) + 3.
   const double near = static_cast<double>(pairs.near) / n;
   const auto share = [&](double far) {
-    if (pairs.possible == 0) return 1.0;
-    return std::min(1.0, near + far * static_cast<double>(all - 1) / pairs.possible);
+    return std::clamp(near + far * static_cast<double>(all - 1) / pairs.possible, twins.least, 1.0);
   };
-  twins.expected = std::max(twins.least, share(pairs.far));
-  twins.most = std::max(twins.least, share(pairs.far + 2 * 2 * std::sqrt(pairs.far / 2) + 2 * 3));
+  twins.expected = share(pairs.far);
+  twins.most = share(pairs.far + 2 * 2 * std::sqrt(pairs.far / 2) + 2 * 3);
   return twins;
 }
 
@@ -209,6 +210,25 @@ double pairs_in_different_blocks(std::span<const int64_t> blocks) {
   return pairs;
 }
 
+// Samples of one hash, by block.
+void add_equal(std::span<const Seen> group, Pairs& pairs, int64_t& contradictions) {
+  const auto count = static_cast<int64_t>(group.size());
+  if (count < 2) return;
+  pairs.found += count;
+  pairs.far += ordered_pairs(count);
+  pairs.show(group[0].sample, group[1].sample);
+  for (auto first = group.begin(); first != group.end();) {
+    const auto last =
+        std::find_if(first, group.end(), [&](const Seen& s) { return s.block != first->block; });
+    if (last - first > 1) pairs.near += last - first;
+    pairs.far -= ordered_pairs(last - first);
+    first = last;
+  }
+  const bool one_label = std::all_of(group.begin(), group.end(),
+                                     [&](const Seen& s) { return s.label == group[0].label; });
+  if (!one_label) contradictions += count;
+}
+
 void find_equal(const std::vector<Seen>& all_seen, int64_t samples, Survey& survey) {
   std::vector<Seen> seen;  // a constant sample is counted as such
   std::copy_if(all_seen.begin(), all_seen.end(), std::back_inserter(seen),
@@ -217,28 +237,13 @@ void find_equal(const std::vector<Seen>& all_seen, int64_t samples, Survey& surv
     return std::tuple(a.hash, a.block, a.sample) < std::tuple(b.hash, b.block, b.sample);
   });
   Pairs pairs;
+  std::vector<int64_t> blocks;
   for (auto begin = seen.begin(); begin != seen.end();) {
     const auto end =
         std::find_if(begin, seen.end(), [&](const Seen& s) { return s.hash != begin->hash; });
-    if (end - begin > 1) {
-      pairs.found += end - begin;
-      pairs.show(begin->sample, (begin + 1)->sample);
-      pairs.far += ordered_pairs(end - begin);
-      const auto [low, high] = std::minmax_element(
-          begin, end, [](const Seen& a, const Seen& b) { return a.label < b.label; });
-      if (low->label != high->label) survey.contradictions += end - begin;
-      for (auto first = begin; first != end;) {
-        const auto last =
-            std::find_if(first, end, [&](const Seen& s) { return s.block != first->block; });
-        if (last - first > 1) pairs.near += last - first;
-        pairs.far -= ordered_pairs(last - first);
-        first = last;
-      }
-    }
-    begin = end;
+    add_equal({begin, end}, pairs, survey.contradictions);
+    for (; begin != end; ++begin) blocks.push_back(begin->block);
   }
-  std::vector<int64_t> blocks;
-  for (const Seen& s : seen) blocks.push_back(s.block);
   pairs.possible = pairs_in_different_blocks(blocks);
   const auto constant = static_cast<int64_t>(all_seen.size() - seen.size());
   survey.equal = twins_of(static_cast<int64_t>(seen.size()), pairs, samples - constant);
@@ -309,70 +314,48 @@ void add_up(const Dataset& dataset, const Field& field, const std::vector<Seen>&
   survey.samples = static_cast<int64_t>(seen.size());
 }
 
-}  // namespace
+// What has been looked at so far, block by block.
+class Looking {
+ public:
+  Looking(const Dataset& dataset, Channels channels, const SurveyOptions& options)
+      : dataset_(dataset),
+        options_(options),
+        number_(static_cast<size_t>(dataset.field(sample_field))),
+        label_(dataset.has_field(label_field) ? dataset.field(label_field) : -1),
+        thumbnails_(dataset.fields()[number_], channels) {}
 
-Survey survey_samples(const Dataset& dataset, Channels channels, const SurveyOptions& options) {
-  using Clock = std::chrono::steady_clock;
-  const auto field_number = static_cast<size_t>(dataset.field(sample_field));
-  const Field& field = dataset.fields()[field_number];
-  const int label = dataset.has_field(label_field) ? dataset.field(label_field) : -1;
-  const Thumbnails thumbnails(field, channels);
-  const auto cells = static_cast<size_t>(thumbnails.cells());
-  const std::vector<int64_t> blocks = drawn_blocks(dataset, options);
-  int64_t rows_in_all = 0;
-  for (const int64_t block : blocks) rows_in_all += dataset.block(block).rows;
-  // Of each block a run of neighbours is compared, or all of it.
-  const int64_t run =
-      rows_in_all <= options.most_compared
-          ? rows_in_all
-          : std::max<int64_t>(1, options.most_compared / static_cast<int64_t>(blocks.size()));
-  BlockReader reader(dataset);
-  Survey survey;
-  std::vector<Seen> seen;
-  Compared compared;
-  int64_t flat = 0;  // samples without a thumbnail
-  double reading = 0;
-  size_t done = 0;
-  for (const int64_t number : blocks) {
-    if (done > 0 && reading > options.most_seconds) break;
-    const auto begin = Clock::now();
-    BlockRows rows;
-    run_tasks(reader.start(number, rows), options.threads);
-    reading += std::chrono::duration<double>(Clock::now() - begin).count();
-    ++done;
-    const Block block = dataset.block(number);
-    const HostTensor& values = rows.fields[field_number];
-    const auto bytes = static_cast<size_t>(field.sample_bytes());
-    const size_t first_seen = seen.size();
-    seen.resize(first_seen + static_cast<size_t>(block.rows));
-    const auto sample = [&](int64_t row) {
-      return static_cast<const char*>(values.data()) + static_cast<size_t>(row) * bytes;
-    };
-#pragma omp parallel for num_threads(options.threads) if (options.threads > 1)
+  void look(int64_t number, const BlockRows& rows) {
+    const Block block = dataset_.block(number);
+    const Field& field = dataset_.fields()[number_];
+    const size_t first = seen.size();
+    seen.resize(first + static_cast<size_t>(block.rows));
+#pragma omp parallel for num_threads(options_.threads) if (options_.threads > 1)
     for (int64_t row = 0; row < block.rows; ++row) {
-      Seen& s = seen[first_seen + static_cast<size_t>(row)];
+      Seen& s = seen[first + static_cast<size_t>(row)];
+      const char* sample = sample_of(rows, row);
       s.block = number;
       s.sample = block.first + row;
-      s.hash = std::hash<std::string_view>{}({sample(row), bytes});
-      look_at(sample(row), field.shape.count(), field.dtype, options.range, s);
-      if (label >= 0) {
-        const HostTensor& labels = rows.fields[static_cast<size_t>(label)];
-        s.label = element_value(labels.data(), row * (labels.shape().count() / block.rows),
-                                labels.dtype());
-      }
+      s.hash = std::hash<std::string_view>{}({sample, static_cast<size_t>(field.sample_bytes())});
+      s.label = label_of(rows, row);
+      look_at(sample, field.shape.count(), field.dtype, options_.range, s);
     }
-    if (thumbnails.cells() < fewest_cells) continue;
-    const int64_t length = std::min(run, block.rows);
-    const Draws draws(options.seed, Purpose::survey, 1);
-    const auto from = static_cast<int64_t>(
-        draws.below(static_cast<uint32_t>(done), static_cast<uint64_t>(block.rows - length + 1)));
+  }
+
+  // Of the block looked at last, a run of `length` neighbours.
+  void compare(const BlockRows& rows, int64_t length) {
+    if (thumbnails_.cells() < fewest_cells) return;
+    const Block block = dataset_.block(seen.back().block);
+    length = std::min(length, block.rows);
+    const Draws draws(options_.seed, Purpose::survey, 1);
+    const auto from =
+        static_cast<int64_t>(draws.below(draws_++, static_cast<uint64_t>(block.rows - length + 1)));
     for (int64_t row = from; row < from + length; ++row) {
-      if (static_cast<int64_t>(compared.blocks.size()) >= options.most_compared) break;
-      const Seen& s = seen[first_seen + static_cast<size_t>(row)];
+      if (static_cast<int64_t>(compared.blocks.size()) >= options_.most_compared) break;
+      const Seen& s = seen[seen.size() - static_cast<size_t>(block.rows - row)];
       const size_t place = compared.thumbnails.size();
-      compared.thumbnails.resize(place + cells);
-      if (s.finite && thumbnails.make(sample(row), compared.thumbnails.data() + place)) {
-        compared.blocks.push_back(number);
+      compared.thumbnails.resize(place + cells());
+      if (s.finite && thumbnails_.make(sample_of(rows, row), compared.thumbnails.data() + place)) {
+        compared.blocks.push_back(s.block);
         compared.samples.push_back(s.sample);
       } else {
         compared.thumbnails.resize(place);
@@ -380,12 +363,63 @@ Survey survey_samples(const Dataset& dataset, Channels channels, const SurveyOpt
       }
     }
   }
-  add_up(dataset, field, seen, survey);
+
+  size_t cells() const { return static_cast<size_t>(thumbnails_.cells()); }
+  std::vector<Seen> seen;
+  Compared compared;
+  int64_t flat = 0;  // samples that have no thumbnail
+
+ private:
+  const char* sample_of(const BlockRows& rows, int64_t row) const {
+    return static_cast<const char*>(rows.fields[number_].data()) +
+           row * dataset_.fields()[number_].sample_bytes();
+  }
+  // 0 where there are none; the first value of one that has several.
+  double label_of(const BlockRows& rows, int64_t row) const {
+    if (label_ < 0) return 0;
+    const HostTensor& labels = rows.fields[static_cast<size_t>(label_)];
+    return element_value(labels.data(), row * labels.shape().from(1).count(), labels.dtype());
+  }
+
+  const Dataset& dataset_;
+  const SurveyOptions& options_;
+  size_t number_;  // of the field
+  int label_;
+  Thumbnails thumbnails_;
+  uint32_t draws_ = 0;
+};
+
+}  // namespace
+
+Survey survey_samples(const Dataset& dataset, Channels channels, const SurveyOptions& options) {
+  using Clock = std::chrono::steady_clock;
+  const std::vector<int64_t> blocks = drawn_blocks(dataset, options);
+  int64_t rows_in_all = 0;
+  for (const int64_t block : blocks) rows_in_all += dataset.block(block).rows;
+  // Of each block a run of neighbours is compared, or all of it.
+  const int64_t each = options.most_compared / static_cast<int64_t>(blocks.size());
+  const int64_t run =
+      rows_in_all <= options.most_compared ? rows_in_all : std::max<int64_t>(1, each);
+  BlockReader reader(dataset);
+  Looking looking(dataset, channels, options);
+  double reading = 0;
+  for (const int64_t number : blocks) {
+    if (reading > options.most_seconds) break;
+    const auto begin = Clock::now();
+    BlockRows rows;
+    run_tasks(reader.start(number, rows), options.threads);
+    reading += std::chrono::duration<double>(Clock::now() - begin).count();
+    looking.look(number, rows);
+    looking.compare(rows, run);
+  }
+  Survey survey;
+  add_up(dataset, dataset.fields()[static_cast<size_t>(dataset.field(sample_field))], looking.seen,
+         survey);
   survey.all = survey.samples == dataset.samples();
-  survey.read_seconds =
-      reading * options.threads / static_cast<double>(std::max<int64_t>(1, survey.samples));
-  find_equal(seen, dataset.samples(), survey);
-  find_alike(compared, cells, flat, dataset.samples(), options.threads, survey);
+  survey.read_seconds = reading * options.threads / static_cast<double>(survey.samples);
+  find_equal(looking.seen, dataset.samples(), survey);
+  find_alike(looking.compared, looking.cells(), looking.flat, dataset.samples(), options.threads,
+             survey);
   return survey;
 }
 

@@ -8,15 +8,15 @@ namespace lacuna {
 
 namespace {
 
-// "0.12 %", in two digits.
-std::string percent(double share) { return concat(std::setprecision(2), 100 * share, " %"); }
-
-// In so many digits, and never as a power of ten.
+// In so many digits; large ones not as a power of ten.
 std::string number(double value, int digits = 3) {
   if (std::abs(value) >= std::pow(10, digits - 1))
     return concat(std::fixed, std::setprecision(0), value);
   return concat(std::setprecision(digits), value);
 }
+
+// "0.12 %", in two digits.
+std::string percent(double share) { return number(100 * share, 2) + " %"; }
 
 std::string twins_text(const Twins& twins, bool all) {
   if (all && twins.found == 0) return "none";

@@ -23,6 +23,7 @@ enum class Purpose : uint32_t {
   mask = 8,
   plot = 9,
   stochastic_depth = 10,
+  survey = 11,
   test = 1000,
 };
 

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <span>
@@ -116,8 +117,14 @@ class Communicator {
 // A communicator of one rank: every collective is a copy.
 std::unique_ptr<Communicator> self_communicator();
 
+// What a rank would send: in rings, where a sum passes every byte on twice, to be summed and as the sum.
+struct Traffic {
+  int64_t messages = 0;  // collectives
+  double bytes = 0;
+};
+
 // Rank 0 of `size` ranks of which the others are not there: collectives end at once and leave their buffers as they
-// are. For what a rank would need, where results do not matter.
-std::unique_ptr<Communicator> absent_ranks(int size);
+// are. For what a rank would need, where results do not matter; `traffic` is counted up.
+std::unique_ptr<Communicator> absent_ranks(int size, Traffic* traffic = nullptr);
 
 }  // namespace lacuna

@@ -46,9 +46,9 @@ int number_in(const char* variable) {
   return value == nullptr ? 0 : std::atoi(value);
 }
 
-// What launchers tell their processes; only a hint: how many processes were started together, 0 when nothing says that
-// there was a launcher. Under mpirun SLURM's number is that of the step in which it started its daemons.
-int ranks_by_launcher() {
+}  // namespace
+
+int processes_launched() {
   int most = 0;
   for (const char* name : {"PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS"}) {
     most = std::max(most, number_in(name));
@@ -57,6 +57,8 @@ int ranks_by_launcher() {
   if (most == 0 && std::getenv("PMIX_RANK") != nullptr) most = 1;
   return most;
 }
+
+namespace {
 
 int lowest_rank_on_node(int rank) {
   MPI_Comm node = MPI_COMM_NULL;
@@ -71,7 +73,7 @@ int lowest_rank_on_node(int rank) {
 }  // namespace
 
 MpiSession::MpiSession() : impl_(std::make_unique<Impl>()) {
-  const int started = ranks_by_launcher();  // before MPI sets variables of its own
+  const int started = processes_launched();  // before MPI sets variables of its own
   int level = 0;
   check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &level), "MPI_Init_thread");
   if (level < MPI_THREAD_SERIALIZED) {

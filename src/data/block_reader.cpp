@@ -212,10 +212,8 @@ BlockReader::OpenFile& BlockReader::open(int number) {
   opened->number = number;
   opened->path = path;
   opened->file = hdf5::File::open(path);
-  const auto files = static_cast<int64_t>(std::min(most_open_files, dataset_.files().size()));
-  const int64_t most = std::max<int64_t>(1 << 20, cache_bytes_ / files);
   for (const Field& field : dataset_.fields()) {
-    const int64_t cache = std::clamp<int64_t>(field.sample_bytes() * entry.rows, 1 << 20, most);
+    const int64_t cache = chunk_cache_bytes(dataset_, entry, field, cache_bytes_);
     opened->fields.push_back(opened->file.dataset(field.path, cache));
     const Shape& shape = opened->fields.back().shape();
     if (shape != field.shape.behind(entry.rows)) {
@@ -368,6 +366,13 @@ void BlockReader::finish(int64_t number, const BlockRows& rows) const {
                        " holds a NaN or infinity in row ", block.row + bad / field.shape.count(),
                        "; mend or remove that row, then start the same command again"));
   }
+}
+
+int64_t chunk_cache_bytes(const Dataset& dataset, const DataFile& file, const Field& field,
+                          int64_t cache_bytes) {
+  const auto files = static_cast<int64_t>(std::min(most_open_files, dataset.files().size()));
+  const int64_t most = std::max<int64_t>(1 << 20, cache_bytes / files);
+  return std::clamp<int64_t>(field.sample_bytes() * file.rows, 1 << 20, most);
 }
 
 void run_tasks(const std::vector<BlockReader::Task>& tasks, int threads) {

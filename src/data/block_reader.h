@@ -98,6 +98,10 @@ class BlockReader {
   std::vector<std::unique_ptr<OpenFile>> open_;   // most recently used last
 };
 
+// Bytes of decoded chunks that the library keeps of a field of one file, where it reads it: its share of the reader's.
+int64_t chunk_cache_bytes(const Dataset& dataset, const DataFile& file, const Field& field,
+                          int64_t cache_bytes);
+
 // Runs all tasks on `threads` threads; the first error is thrown when all have ended.
 void run_tasks(const std::vector<BlockReader::Task>& tasks, int threads);
 

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <set>
 
@@ -13,7 +12,6 @@
 #include "base/random.h"
 #include "comm/agree.h"
 #include "data/hdf5.h"
-#include "data/order.h"
 
 namespace lacuna {
 
@@ -324,49 +322,6 @@ uint64_t Dataset::fingerprint() const {
         concat(file.path.substr(file.path.rfind('/') + 1), ' ', file.bytes, ' ', file.rows, '\n');
   }
   return hash_name(text);
-}
-
-namespace {
-
-// "1 file", "2 files"
-std::string counted(int64_t n, const char* what) { return concat(n, " ", what, n == 1 ? "" : "s"); }
-
-double rounded(double value, double parts) { return std::floor(value * parts + 0.5) / parts; }
-
-}  // namespace
-
-std::vector<std::string> reading_lines(const Dataset& dataset, const OrderSpec& order,
-                                       int64_t batch, int ranks, int64_t buffer) {
-  const OrderCost cost = order_cost(order, batch, ranks);
-  const int64_t block_bytes = dataset.largest_block_bytes();
-  std::vector<std::string> lines;
-  const auto files = static_cast<int64_t>(dataset.files().size());
-  lines.push_back(concat("reading: ", counted(dataset.samples(), "sample"), " in ",
-                         counted(files, "file"), ", ", counted(dataset.blocks(), "block"),
-                         " of up to ", bytes_text(static_cast<double>(block_bytes)), ", ",
-                         counted(order.lanes, "lane"), ", windows of ",
-                         counted(order.window, "block"), "; on ", counted(ranks, "rank"),
-                         ": bytes read x ", rounded(cost.read_amplification, 100), ", imbalance ",
-                         rounded(100 * cost.imbalance, 10), " %"));
-  // Unfit: so large that few lanes fit, or so few that lanes are few for another reason than the
-  // batch and the size of the data.
-  const DataFile& file = dataset.files()[0];
-  const Field& field = dataset.fields()[static_cast<size_t>(dataset.main_field())];
-  const FieldStorage& storage = file.fields[static_cast<size_t>(dataset.main_field())];
-  const bool large = 2 * block_bytes * std::min<int64_t>(24, batch) > buffer;
-  const bool few = dataset.blocks() < std::min<int64_t>(24, batch) && block_bytes > (4 << 20);
-  if (storage.chunk.rank() > 0 && (large || few)) {
-    // Chunks of at most 1 MiB of which 24 lanes hold two within half of the buffer.
-    const int64_t bytes = std::min<int64_t>(1 << 20, buffer / (2 * 2 * 24));
-    const int64_t rows =
-        std::clamp<int64_t>(bytes / std::max<int64_t>(1, field.sample_bytes()), 1, file.rows);
-    std::string chunk = concat(rows);
-    for (const int64_t size : field.shape.sizes()) chunk += concat("x", size);
-    lines.push_back(concat("chunks of ", storage.chunk,
-                           " are too large to be shuffled well; better: ", "h5repack -l ",
-                           field.path, ":CHUNK=", chunk, " ", file.path, " NEW.h5"));
-  }
-  return lines;
 }
 
 }  // namespace lacuna

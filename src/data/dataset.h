@@ -104,10 +104,4 @@ class Dataset {
 // bad_input.
 std::vector<std::string> expand_files(const std::vector<std::string>& patterns);
 
-// What to know about reading before the first step: lanes, window, read amplification and imbalance
-// for this number of ranks, and the h5repack line where chunks are unfit. Lines without newline.
-struct OrderSpec;
-std::vector<std::string> reading_lines(const Dataset& dataset, const OrderSpec& order,
-                                       int64_t batch, int ranks, int64_t buffer);
-
 }  // namespace lacuna

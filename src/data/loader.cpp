@@ -151,10 +151,10 @@ Loader::Engine::Engine(const Dataset& dataset, std::unique_ptr<Sampler> sampler,
       sampler_(std::move(sampler)),
       maker_(std::move(maker)),
       options_(options),
-      reader_(dataset, options.buffer / 16, options.copies),
+      reader_(dataset, chunk_cache_of(options.buffer), options.copies),
       position_(options.position),
       end_(std::min(options.end, sampler_->end())),
-      budget_(options.buffer / 4 * 3) {
+      budget_(blocks_of(options.buffer)) {
   LACUNA_CHECK(options.batch > 0 && options.threads > 0 && options.prefetch > 0);
   if (options_.workers == 0) return;
   threads_.emplace_back([this] { plan_and_read(); });

@@ -33,6 +33,11 @@ struct LoaderOptions {
   LocalCopies* copies = nullptr;  // of the files, read instead of them; outlives the loader
 };
 
+// Of the buffer: decoded chunks that HDF5 keeps for small fields.
+inline int64_t chunk_cache_of(int64_t buffer) { return buffer / 16; }
+// Of the buffer: decoded blocks.
+inline int64_t blocks_of(int64_t buffer) { return buffer / 4 * 3; }
+
 // Seconds summed over threads, since the loader began.
 struct LoaderTimes {
   double read = 0;  // from the file system, decompression included

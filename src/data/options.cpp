@@ -123,13 +123,12 @@ Dataset open_dataset(const DataOptions& options, Communicator& communicator,
 
 namespace {
 
-Range find_range(const Dataset& dataset, int field, const DataOptions& options,
-                 const ScanOptions& scan, Communicator& communicator) {
-  const DType dtype = dataset.fields()[static_cast<size_t>(field)].dtype;
+// The range, where it needs no look at the values.
+std::optional<Range> known_range(const DataOptions& options, DType dtype) {
   if (options.range_from == DataOptions::RangeFrom::given) return options.range;
   const bool is_unsigned = dtype == DType::u8 || dtype == DType::u16;
   if (options.range_from == DataOptions::RangeFrom::type && is_unsigned) return type_range(dtype);
-  return percentile_range(dataset, field, options.percentiles, scan, communicator);
+  return std::nullopt;
 }
 
 void check_given(const std::vector<double>& values, const char* name, int64_t channels,
@@ -148,6 +147,27 @@ Interpretation interpretation_of(const Dataset& dataset, const DataOptions& opti
   return Interpretation(field, channels, range.low, range.high);
 }
 
+DataFacts planned_facts(const Dataset& dataset, const DataOptions& options, int64_t batch) {
+  DataFacts facts;
+  const Field& samples = dataset.fields()[static_cast<size_t>(dataset.field(sample_field))];
+  facts.range = known_range(options, samples.dtype).value_or(Range{});
+  const int64_t channels = interpretation_of(dataset, options, facts.range).channels();
+  facts.mean.assign(static_cast<size_t>(channels), 0);
+  facts.std.assign(static_cast<size_t>(channels), 1);
+  if (options.statistics_from == DataOptions::StatisticsFrom::given) {
+    check_given(options.mean, "data.mean", channels, samples);
+    check_given(options.std, "data.std", channels, samples);
+    facts.mean = options.mean;
+    facts.std = options.std;
+  }
+  const LanePlan plan = plan_lanes(batch, dataset.blocks(), dataset.largest_block_bytes(),
+                                   options.buffer, options.lanes, options.window);
+  facts.lanes = plan.lanes;
+  facts.window = plan.window;
+  facts.fingerprint = dataset.fingerprint();
+  return facts;
+}
+
 DataFacts find_facts(const Dataset& dataset, const DataOptions& options, int64_t batch,
                      uint64_t seed, int threads, Communicator& communicator) {
   const int field = dataset.field(sample_field);
@@ -155,27 +175,16 @@ DataFacts find_facts(const Dataset& dataset, const DataOptions& options, int64_t
   scan.seed = seed;
   scan.threads = threads;
   scan.buffer = std::min<int64_t>(options.buffer, scan.buffer);
-  DataFacts facts;
-  facts.range = find_range(dataset, field, options, scan, communicator);
-  const Interpretation interpretation = interpretation_of(dataset, options, facts.range);
-  if (options.statistics_from == DataOptions::StatisticsFrom::given) {
-    const Field& samples = dataset.fields()[static_cast<size_t>(field)];
-    check_given(options.mean, "data.mean", interpretation.channels(), samples);
-    check_given(options.std, "data.std", interpretation.channels(), samples);
-    facts.mean = options.mean;
-    facts.std = options.std;
-  } else {
+  DataFacts facts = planned_facts(dataset, options, batch);
+  if (!known_range(options, dataset.fields()[static_cast<size_t>(field)].dtype))
+    facts.range = percentile_range(dataset, field, options.percentiles, scan, communicator);
+  if (options.statistics_from != DataOptions::StatisticsFrom::given) {
     if (options.statistics_from == DataOptions::StatisticsFrom::all) scan.most_bytes = 0;
-    ChannelStatistics found =
-        channel_statistics(dataset, field, interpretation, scan, communicator);
+    ChannelStatistics found = channel_statistics(
+        dataset, field, interpretation_of(dataset, options, facts.range), scan, communicator);
     facts.mean = std::move(found.mean);
     facts.std = std::move(found.std);
   }
-  const LanePlan plan = plan_lanes(batch, dataset.blocks(), dataset.largest_block_bytes(),
-                                   options.buffer, options.lanes, options.window);
-  facts.lanes = plan.lanes;
-  facts.window = plan.window;
-  facts.fingerprint = dataset.fingerprint();
   return facts;
 }
 

@@ -60,6 +60,10 @@ struct DataFacts {
 DataFacts find_facts(const Dataset& dataset, const DataOptions& options, int64_t batch,
                      uint64_t seed, int threads, Communicator& communicator);
 
+// The same, of the index alone: range and statistics that the options do not give are 0, 1 and mean nothing. For
+// planning.
+DataFacts planned_facts(const Dataset& dataset, const DataOptions& options, int64_t batch);
+
 // How the samples are to be read as floats.
 Interpretation interpretation_of(const Dataset& dataset, const DataOptions& options,
                                  const Range& range);

@@ -32,7 +32,9 @@ Syntax check_syntax() {
       .stage = "check",
       .argument = "CONFIG.toml",
       .argument_doc = "The experiment, as pretrain takes it.",
-      .summary = "Tells before a job is submitted what it will take: memory, disk, time.",
+      .summary =
+          "Tells before a job is submitted what is in the data, and what it will take: memory, "
+          "disk, time, launcher.",
       .options = {
           settings(),
           {.name = "device",
@@ -41,6 +43,17 @@ Syntax check_syntax() {
            .default_value = "cpu",
            .choices = devices},
           {.name = "ranks", .argument = "P", .doc = "Ranks of the job.", .default_value = "1"},
+          {.name = "nodes",
+           .argument = "N",
+           .doc = "Nodes that the ranks are divided over.",
+           .default_value = "1"},
+          {.name = "bandwidth",
+           .argument = "GB/s",
+           .doc = "What each rank sends to another in a second, for the forecast of time.",
+           .default_value = "10"},
+          {.name = "sbatch",
+           .argument = "",
+           .doc = "Prints nothing but what the job asks for, as words for sbatch."},
           {.name = "time-plans",
            .argument = "FILE",
            .doc = "With --device cuda, finds the fastest plans of cuDNN and writes them, for "

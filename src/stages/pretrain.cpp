@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "comm/agree.h"
+#include "data/access_pattern.h"
 #include "data/loader.h"
 #include "data/order.h"
 #include "stages/compute.h"
@@ -135,8 +136,10 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   if (checkpoint) log.line("continuing ", folder.string(), " at step ", plan.first_step);
 
   const OrderSpec order = source.order(options.seed);
-  for (const std::string& line : reading_lines(source.dataset(), order, options.batch,
-                                               communicator.size(), source.buffer())) {
+  const AccessPattern pattern =
+      access_pattern(source.dataset(), order, options.batch, communicator.size(), source.buffer());
+  for (const std::string& line :
+       reading_lines(source.dataset(), order, pattern, communicator.size())) {
     log.line(line);
   }
   Order counting(order);

@@ -1,8 +1,10 @@
 #include "stages/rehearsal.h"
 
+#include <chrono>
 #include <cstring>
 
 #include "augment/drawn_views.h"
+#include "data/block_reader.h"
 #include "graph/executor.h"
 #include "stages/training.h"
 #include "train/loop.h"
@@ -11,7 +13,7 @@ namespace lacuna {
 
 Rehearsal::Rehearsal(const Configuration& configuration, const ViewOptions& views, DType compute,
                      int ranks, Device& device)
-    : ranks_(absent_ranks(ranks)),
+    : ranks_(absent_ranks(ranks, &traffic_)),
       options_(train_options(configuration)),
       model_(configuration, views, device),
       recipe_(model_.objective().recipe()),
@@ -32,6 +34,7 @@ Rehearsal::Rehearsal(const Configuration& configuration, const ViewOptions& view
 }
 
 void Rehearsal::step() {
+  traffic_ = {};
   for (int64_t part = 1; part < options_.accumulate; ++part)
     trainer_.accumulate(fields_, rows_, 0, 0);
   trainer_.step(fields_, rows_, 0, 0, 0);
@@ -40,6 +43,7 @@ void Rehearsal::step() {
 Needs Rehearsal::needs() const {
   Needs needs;
   needs.rows = rows_[0];
+  needs.traffic = traffic_;
   for (const State& state : model_.store().all()) {
     (state.role() == Role::parameter   ? needs.parameters
      : state.role() == Role::optimizer ? needs.optimizer
@@ -49,6 +53,33 @@ Needs Rehearsal::needs() const {
   needs.arena = trainer_.executor().plan().arena_bytes;
   for (const auto& [name, host] : batch_) needs.upload += host.bytes();
   return needs;
+}
+
+double seconds_of_row(const Dataset& dataset, const RowMaker& maker) {
+  using Clock = std::chrono::steady_clock;
+  BlockReader reader(dataset);
+  BlockRows block;
+  run_tasks(reader.start(0, block), 1);
+  std::vector<HostTensor> row;
+  std::vector<void*> to;
+  for (const OutputField& output : maker.outputs())
+    to.push_back(row.emplace_back(output.dtype, output.shape.behind(1)).data());
+  std::vector<const void*> stored(dataset.fields().size());
+  Scratch scratch;
+  constexpr double most_seconds = 0.2;
+  const auto begin = Clock::now();
+  double seconds = 0;
+  uint64_t rows = 0;
+  while (rows < 10 || seconds < most_seconds) {
+    const auto at = static_cast<int64_t>(rows) % dataset.block(0).rows;
+    for (size_t f = 0; f < stored.size(); ++f) {
+      stored[f] = static_cast<const std::byte*>(block.fields[f].data()) +
+                  at * dataset.fields()[f].sample_bytes();
+    }
+    maker.make(stored, {0, 0, rows++}, to, scratch);
+    seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  }
+  return seconds / static_cast<double>(rows);
 }
 
 }  // namespace lacuna

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "augment/drawn_views.h"
+#include "data/row_maker.h"
 #include "stages/model.h"
 #include "train/trainer.h"
 
@@ -22,6 +23,7 @@ struct Needs {
   size_t arena = 0;      // activations and gradients
   size_t upload = 0;     // fields of a batch, once
   size_t gradients = 0;  // summed over ranks in every step
+  Traffic traffic;       // of a step
   size_t state() const { return parameters + optimizer + buffers; }  // what a checkpoint holds
 };
 
@@ -34,17 +36,23 @@ class Rehearsal {
   void step();
   // Behind the first step.
   Needs needs() const;
+  const std::shared_ptr<const Recipe>& recipe() const { return recipe_; }
+  bool views_on_device() const { return !on_device_.empty(); }
 
  private:
+  Traffic traffic_;  // of the last step
   std::unique_ptr<Communicator> ranks_;
   TrainOptions options_;
   Model model_;
-  std::unique_ptr<const Recipe> recipe_;
+  std::shared_ptr<const Recipe> recipe_;
   std::vector<DrawnViews::View> on_device_;
   Trainer trainer_;
   std::vector<int64_t> rows_;
   std::map<std::string, HostTensor> batch_;
   Fields fields_;
 };
+
+// Seconds in which one thread makes a row of a batch, from samples of the first block.
+double seconds_of_row(const Dataset& dataset, const RowMaker& maker);
 
 }  // namespace lacuna

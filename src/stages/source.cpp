@@ -48,9 +48,10 @@ DataFacts facts_for(const Dataset& dataset, const DataOptions& options,
   if (instead.like != nullptr) {
     return agreed(communicator, [&] { return stored_facts(*instead.like); });
   }
-  return find_facts(dataset, options, configuration.integer("train.batch"),
-                    static_cast<uint64_t>(configuration.integer("seed")), instead.threads,
-                    communicator);
+  const int64_t batch = configuration.integer("train.batch");
+  if (instead.planned) return planned_facts(dataset, options, batch);
+  return find_facts(dataset, options, batch, static_cast<uint64_t>(configuration.integer("seed")),
+                    instead.threads, communicator);
 }
 
 void keep(StateStore& store, const std::string& name, DType dtype, const void* values,
@@ -81,6 +82,11 @@ Source::Source(const Configuration& configuration, Communicator& communicator, L
               " channels, but the statistics are of ", facts_.mean.size(),
               ": use data like that of the run, or give data.mean and data.std for each channel");
   }
+}
+
+Channels Source::channels() const {
+  const Field& field = dataset_.fields()[static_cast<size_t>(dataset_.field(sample_field))];
+  return options_.channels.value_or(usual_channels(field.shape));
 }
 
 std::vector<int64_t> Source::labels(Communicator& communicator) const {

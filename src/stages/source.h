@@ -27,6 +27,7 @@ struct SourceOptions {
   const Checkpoint* like = nullptr;
   const class Source* as = nullptr;  // the source whose range, statistics and lanes hold
   int threads = 1;                   // for reading
+  bool planned = false;              // only the index is read (planned_facts)
 };
 
 class Source {
@@ -55,6 +56,8 @@ class Source {
   int64_t buffer() const { return options_.buffer; }
   // Collective. Begins to copy the files to data.stage; null where none is given.
   std::unique_ptr<LocalCopies> local_copies(StageContext& context) const;
+  const DataOptions& options() const { return options_; }
+  Channels channels() const;  // as given, or as usual for the shape
   // How a rank loads: everything but batch, positions and seed. `threads` where there are no workers.
   LoaderOptions loading(const Communicator& communicator, int threads) const;
   const DataFacts& facts() const { return facts_; }

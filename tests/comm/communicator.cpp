@@ -57,3 +57,20 @@ TEST_CASE("a rank that stays away ends the wait of the others") {
   const auto communicators = thread_communicators(2, 0.05);
   CHECK_THROWS_AS(communicators[0]->barrier(), Error);
 }
+
+TEST_CASE("ranks that are absent count what a rank would send") {
+  Traffic traffic;
+  const auto ranks = absent_ranks(4, &traffic);
+  CHECK(ranks->size() == 4);
+  std::vector<float> values(100);
+  ranks->all_reduce_sum(values.data(), 100, DType::f32).wait();
+  CHECK(traffic.bytes == 2 * 400 * 0.75);
+  const std::vector<size_t> parts = {40, 40, 40, 40};
+  ranks->all_gather(values.data(), values.data(), parts).wait();
+  CHECK(traffic.bytes == 600 + 120);
+  const Communicator::Term terms[] = {{values.data(), values.data(), 10},
+                                      {values.data(), values.data(), 20}};
+  ranks->all_reduce_sum(terms, DType::f32).wait();
+  CHECK(traffic.bytes == 720 + 180);
+  CHECK(traffic.messages == 3);
+}

@@ -110,32 +110,3 @@ TEST_CASE("labels of more than one number are refused") {
       RecipeRows(dataset, "sample", interpretation, std::make_shared<Echo>(interpretation.shape())),
       Contains("/y have the shape [2]") && Contains("data.label"));
 }
-
-TEST_CASE("lines at the start tell lanes and cost and how chunks are mended") {
-  const TemporaryFolder folder;
-  const std::vector<uint8_t> values(512 * 4096, 1);
-  written::DataFile(folder / "a.h5")
-      .add("x", H5T_STD_U8LE, H5T_NATIVE_UINT8, {512, 4096}, values.data(), {.chunk = {256, 4096}});
-  const auto alone = self_communicator();
-  const Dataset dataset({folder / "a.h5"}, {{"sample", "x"}}, *alone);
-  OrderSpec spec;
-  spec.block_samples = dataset.block_samples();
-  spec.lanes = 2;
-  const std::vector<std::string> lines = reading_lines(dataset, spec, 64, 4, 4 << 20);
-  REQUIRE(lines.size() == 2);
-  CHECK_THAT(lines[0], Contains("512 samples in 1 file, 2 blocks of up to 1 MiB, 2 lanes") &&
-                           Contains("on 4 ranks: bytes read x 2,"));
-  CHECK_THAT(lines[1], Contains("h5repack -l /x:CHUNK=10x4096 ") && Contains("a.h5 NEW.h5"));
-  // The line does what it says.
-  const size_t at = lines[1].find("h5repack");
-  const std::string repaired = folder / "NEW.h5";
-  const std::string command = lines[1].substr(at, lines[1].rfind(' ') - at) + " " + repaired;
-  if (std::system("command -v h5repack > /dev/null") == 0) {
-    REQUIRE(std::system(command.c_str()) == 0);
-    const Dataset better({repaired}, {{"sample", "x"}}, *alone);
-    CHECK(better.blocks() == 52);
-    spec.block_samples = better.block_samples();
-    spec.lanes = 24;
-    CHECK(reading_lines(better, spec, 64, 4, 4 << 20).size() == 1);
-  }
-}

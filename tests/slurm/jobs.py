@@ -47,6 +47,17 @@ batch = 8
         self.assertIn('"task":"knn"', self.path("runs/x-task/result.json").read_text())
         self.assertIn("2 ranks on 1 node", self.log(jobs[0]))
 
+    def test_check_tells_what_a_job_asks_for_and_how_it_starts(self):
+        self.experiment("x", 2)
+        asked = (support.LACUNA, "check", "x.toml", "--ranks", "4", "--nodes", "2")
+        words = self.command(*asked, "--sbatch").split()
+        job = self.submit("pretrain", "x.toml", options=words)
+        self.wait_for_end(job)
+        self.assertIn("4 ranks on 2 nodes", self.log(job))
+        self.assertIn(f"--time={self.field(job, 'TimeLimit')}", words)
+        self.assertIn(f"--mem={self.field(job, 'MinMemoryNode')}", words)
+        self.assertIn("  srun --mpi=pmix --kill-on-bad-exit=1 lacuna pretrain x.toml\n", self.command(*asked))
+
     def test_a_chain_ends_with_its_first_job(self):
         self.write_task()
         told = self.command(support.SOURCE / "jobs/pipeline", "task.toml", "task.toml")

@@ -560,11 +560,8 @@ void CheckpointWriter::wait() {
 
 void CheckpointWriter::write(const CheckpointInfo& info) {
   const fs::path folder = checkpoint_folder(run_, info.step);
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) throw_file_error("make the folder", folder, error.value());
+  make_folders(folder);
   try {
-    sync_folder(folder.parent_path());
     const StoredPart part = write_part(folder, 0, info, tensors_);
     write_manifest(folder, info, std::span(&part, 1));
   } catch (...) {

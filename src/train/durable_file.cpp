@@ -61,6 +61,20 @@ void throw_file_error(std::string_view action, const fs::path& path, int error_n
                      full ? "; make room there, then start the same command again" : ""));
 }
 
+fs::path parent_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
+
+void make_folders(const fs::path& folder) {
+  std::error_code error;
+  if (fs::is_directory(folder, error)) return;
+  if (folder.has_parent_path()) make_folders(folder.parent_path());
+  if (!folder.has_filename()) return;  // "runs/x/", whose parent is "runs/x"
+  fs::create_directory(folder, error);
+  if (error) throw_file_error("make the folder", folder, error.value());
+  sync_folder(parent_of(folder));
+}
+
 void sync_folder(const fs::path& folder) {
   const Descriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (descriptor.value() < 0) throw_file_error("open", folder, errno);
@@ -136,7 +150,7 @@ void DurableFile::publish() {
     ::unlink(temporary_.c_str());
     throw_file_error("rename to", path_, error_number);
   }
-  sync_folder(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
+  sync_folder(parent_of(path_));
 }
 
 void write_durably(const fs::path& path, std::string_view text) {

@@ -90,6 +90,12 @@ void remove_checkpoint(const fs::path& folder) {
   fs::remove_all(folder, ignored);
 }
 
+// As unusable-step-...; what has that name already gets a number.
+void set_aside(const fs::path& folder) {
+  const fs::path aside = folder.parent_path() / ("unusable-" + folder.filename().string());
+  while (!rename_to_new(folder, aside)) move_aside(aside);
+}
+
 DType dtype_of_name(const std::string& name, const std::string& file) {
   for (const DType dtype : {DType::f64, DType::f32, DType::bf16, DType::f16, DType::i64, DType::i32,
                             DType::u16, DType::i16, DType::u8})
@@ -507,10 +513,8 @@ void CheckpointWriter::clear_behind(int64_t continued_from) {
     const fs::path folder = checkpoint_folder(run_, step);
     if (!fs::exists(folder / manifest_name))
       remove_checkpoint(folder);
-    else if (step > continued_from &&
-             !rename_to_new(folder,
-                            folder.parent_path() / ("unusable-" + folder.filename().string())))
-      move_aside(folder);
+    else if (step > continued_from)
+      set_aside(folder);
   }
 }
 

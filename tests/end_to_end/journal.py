@@ -164,7 +164,7 @@ class Disk:
                     raise ValueError(f"{call} goes to another folder, for which there is no rule here")
                 node = folder.entries()[name]
                 folder.changes.append({name: None, new: node})
-                if call.result is not None and not is_lease(call.other):
+                if call.result is not None and not promises_nothing(call.other):
                     self.renamed.update(files_below(call.other, node))
             else:
                 made = {"create": File, "mkdir": Folder}.get(call.kind)
@@ -206,12 +206,12 @@ class Disk:
         broken = [path for path, content in self.promised.items() if files.get(path) != content]
         for path in broken:
             del self.promised[path]
-        return broken
+        return [str(pathlib.Path(path).relative_to(self.folder)) for path in broken]
 
 
-def is_lease(path):
-    """Leases are not flushed: after a power cut nobody holds them."""
-    return ".lease" in pathlib.Path(path).name
+def promises_nothing(path):
+    """A lease is not flushed, for after a power cut nobody holds it; and nobody reads a checkpoint set aside."""
+    return ".lease" in pathlib.Path(path).name or "/unusable-" in path
 
 
 def is_below(path, folder):

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 
@@ -67,12 +68,12 @@ fs::path parent_of(const fs::path& path) {
 
 void make_folders(const fs::path& folder) {
   std::error_code error;
-  if (fs::is_directory(folder, error)) return;
-  if (folder.has_parent_path()) make_folders(folder.parent_path());
-  if (!folder.has_filename()) return;  // "runs/x/", whose parent is "runs/x"
-  fs::create_directory(folder, error);
+  std::vector<fs::path> missing;
+  for (fs::path each = folder; !each.empty() && !fs::exists(each, error); each = each.parent_path())
+    missing.push_back(each);
+  fs::create_directories(folder, error);
   if (error) throw_file_error("make the folder", folder, error.value());
-  sync_folder(parent_of(folder));
+  for (const fs::path& each : missing) sync_folder(parent_of(each));
 }
 
 void sync_folder(const fs::path& folder) {

@@ -12,7 +12,7 @@
  *
  * The file `calls` holds for each call a line  B kind number bytes path other  (tabs between) before it is made,
  * `bytes` bytes of data behind the line, and a line  E result  when it has returned: what the call returned, or
- * -errno. The call of the kill has K instead of B. tests/end_to_end/journal.py reads it. One call at a time is made over all ranks.
+ * -errno. The call of the kill has K instead of B. One call at a time is made over all ranks. journal.py reads it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -95,7 +95,8 @@ static int is_inside(const char* path) {
   static const char removed[] = " (deleted)";
   const size_t n = strlen(path), m = sizeof removed - 1;
   return folder != NULL && strncmp(path, folder, strlen(folder)) == 0 &&
-         (path[strlen(folder)] == '/' || path[strlen(folder)] == 0) && !(n > m && strcmp(path + n - m, removed) == 0);
+         (path[strlen(folder)] == '/' || path[strlen(folder)] == 0) &&
+         !(n > m && strcmp(path + n - m, removed) == 0);
 }
 
 // ---- A call ------------------------------------------------------------------------------------
@@ -127,7 +128,8 @@ static int is_fatal(const char* kind, const char* path) {
   const char* victim = getenv("JOURNAL_VICTIM");
   if (victim == NULL || victim[0] == 0) return 0;
   const int call = atomic_fetch_add(&state->calls, 1) + 1;
-  const int matches = strcmp(kind, getenv("JOURNAL_KIND")) == 0 && fnmatch(getenv("JOURNAL_PATH"), path, 0) == 0;
+  const int matches =
+      strcmp(kind, getenv("JOURNAL_KIND")) == 0 && fnmatch(getenv("JOURNAL_PATH"), path, 0) == 0;
   const int matching = atomic_fetch_add(&state->matching, matches) + matches;
   const int latest = atoi(getenv("JOURNAL_LATEST")), nth = atoi(getenv("JOURNAL_NTH"));
   return (matches && matching == nth && call <= latest) || (call == latest && matching < nth);
@@ -143,11 +145,12 @@ static void strike(void) {
   }
 }
 
-static void record(const char* kind, long number, const char* path, const char* other, const void* data, size_t bytes) {
+static void record(const char* kind, long number, const char* path, const char* other,
+                   const void* data, size_t bytes) {
   const int fatal = is_fatal(kind, path);
   char line[2 * PATH_MAX + 100];
-  const int n =
-      snprintf(line, sizeof line, "%c\t%s\t%ld\t%zu\t%s\t%s\n", fatal ? 'K' : 'B', kind, number, bytes, path, other);
+  const int n = snprintf(line, sizeof line, "%c\t%s\t%ld\t%zu\t%s\t%s\n", fatal ? 'K' : 'B', kind,
+                         number, bytes, path, other);
   const struct iovec parts[2] = {{line, (size_t)n}, {(void*)data, bytes}};
   if (NEXT(writev)(journal, parts, 2) != n + (ssize_t)bytes) abort();
   if (fatal) strike();
@@ -196,28 +199,28 @@ static int note_opening(const char* path, int flags) {
   return 1;
 }
 
-#define OPEN(name)                                                            \
-  int name(const char* path, int flags, ...) {                                \
-    va_list more;                                                             \
-    va_start(more, flags);                                                    \
-    const mode_t mode = va_arg(more, mode_t);                                 \
-    va_end(more);                                                             \
-    char full[PATH_MAX];                                                      \
-    const int noted = note_opening(absolute(AT_FDCWD, path, full), flags);    \
-    const int file = NEXT(name)(path, flags, mode);                           \
-    return noted ? (int)leave(file) : file;                                   \
+#define OPEN(name)                                                         \
+  int name(const char* path, int flags, ...) {                             \
+    va_list more;                                                          \
+    va_start(more, flags);                                                 \
+    const mode_t mode = va_arg(more, mode_t);                              \
+    va_end(more);                                                          \
+    char full[PATH_MAX];                                                   \
+    const int noted = note_opening(absolute(AT_FDCWD, path, full), flags); \
+    const int file = NEXT(name)(path, flags, mode);                        \
+    return noted ? (int)leave(file) : file;                                \
   }
 OPEN(open)
 OPEN(open64)
 
-#define FOPEN(name)                                                                       \
-  FILE* name(const char* path, const char* mode) {                                        \
-    char full[PATH_MAX];                                                                  \
-    const int flags = mode[0] == 'w' ? O_CREAT | O_TRUNC : mode[0] == 'a' ? O_CREAT : 0;  \
-    const int noted = note_opening(absolute(AT_FDCWD, path, full), flags);                \
-    FILE* file = NEXT(name)(path, mode);                                                  \
-    if (noted) leave(file == NULL ? -1 : 0);                                              \
-    return file;                                                                          \
+#define FOPEN(name)                                                                      \
+  FILE* name(const char* path, const char* mode) {                                       \
+    char full[PATH_MAX];                                                                 \
+    const int flags = mode[0] == 'w' ? O_CREAT | O_TRUNC : mode[0] == 'a' ? O_CREAT : 0; \
+    const int noted = note_opening(absolute(AT_FDCWD, path, full), flags);               \
+    FILE* file = NEXT(name)(path, mode);                                                 \
+    if (noted) leave(file == NULL ? -1 : 0);                                             \
+    return file;                                                                         \
   }
 FOPEN(fopen)
 FOPEN(fopen64)
@@ -248,11 +251,11 @@ ssize_t writev(int file, const struct iovec* parts, int count) {
   return n;
 }
 
-#define PWRITE(name, offset_type)                                                        \
-  ssize_t name(int file, const void* data, size_t bytes, offset_type at) {               \
-    char path[PATH_MAX];                                                                 \
-    if (!enter(path_of(file, path))) return NEXT(name)(file, data, bytes, at);           \
-    return leave(NEXT(name)(file, data, note_write(path, at, data, bytes), at));         \
+#define PWRITE(name, offset_type)                                                \
+  ssize_t name(int file, const void* data, size_t bytes, offset_type at) {       \
+    char path[PATH_MAX];                                                         \
+    if (!enter(path_of(file, path))) return NEXT(name)(file, data, bytes, at);   \
+    return leave(NEXT(name)(file, data, note_write(path, at, data, bytes), at)); \
   }
 PWRITE(pwrite, off_t)
 PWRITE(pwrite64, off64_t)
@@ -269,12 +272,12 @@ ON_FILE(ftruncate64, "size", bytes, (int file, off64_t bytes), (file, bytes))
 ON_FILE(fsync, "flush", 0, (int file), (file))
 ON_FILE(fdatasync, "flush", 0, (int file), (file))
 
-#define ON_PATH(name, kind, at, parameters, arguments)                         \
-  int name parameters {                                                        \
-    char full[PATH_MAX];                                                       \
-    if (!enter(absolute(at, path, full))) return NEXT(name) arguments;         \
-    note(kind, 0, full, "");                                                   \
-    return (int)leave(NEXT(name) arguments);                                   \
+#define ON_PATH(name, kind, at, parameters, arguments)                 \
+  int name parameters {                                                \
+    char full[PATH_MAX];                                               \
+    if (!enter(absolute(at, path, full))) return NEXT(name) arguments; \
+    note(kind, 0, full, "");                                           \
+    return (int)leave(NEXT(name) arguments);                           \
   }
 ON_PATH(mkdir, "mkdir", AT_FDCWD, (const char* path, mode_t mode), (path, mode))
 ON_PATH(unlink, "remove", AT_FDCWD, (const char* path), (path))

@@ -36,7 +36,7 @@ class Chaos(support.EndToEndTest):
         self.assertIn("10 power cuts in one run", self.chaos("--power-cuts", "10"))
 
     def test_a_disk_that_does_not_flush_checkpoints_is_noticed_and_they_are_passed_over(self):
-        told = self.chaos("--power-cuts", "6", "--plant", "manifest", status=1)
+        told = self.chaos("--power-cuts", "2", "--plant", "manifest", status=1)
         self.assertRegex(told, r"chaos: start \d+: lost runs/run/checkpoints/step-\d+/checkpoint.h5, which was flushed")
         self.assertRegex(told, r"broken checkpoints: [1-9]")
 

@@ -70,7 +70,7 @@ void report_job(const Job& job, const Needs& needs, Report& report) {
 }
 
 void report_disk(const Job& job, const Needs& needs, Report& report) {
-  const auto checkpoint = static_cast<double>(needs.state());
+  const auto checkpoint = static_cast<double>(needs.state);
   // While one is written those before it are still there, and the best.
   const double all = checkpoint * static_cast<double>(job.options.keep + 2);
   std::error_code failed;
@@ -209,7 +209,7 @@ JobRequest check_here(const Job& job, const std::string& plan_file, StageContext
   // A checkpoint is a copy of the state while it is written.
   constexpr double mpi = 32 << 20;  // buffers of the library and of the communicator
   request.memory =
-      resident_bytes() + bytes_for_loading(job, needs) + static_cast<double>(needs.state()) + mpi;
+      resident_bytes() + bytes_for_loading(job, needs) + static_cast<double>(needs.state) + mpi;
   return request;
 }
 
@@ -266,7 +266,7 @@ JobRequest check_on_gpu(const Job& job, const Board& board, bool every_plan, Sta
   JobRequest request;
   request.gpus = true;
   request.memory =
-      taken_by_others + bytes_for_loading(job, needs) + 2 * static_cast<double>(needs.state());
+      taken_by_others + bytes_for_loading(job, needs) + 2 * static_cast<double>(needs.state);
   return request;
 }
 

@@ -84,7 +84,9 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   const bool old = continues(folder, arguments, configuration, communicator);
   const auto checkpoint = old ? find_on_all_ranks(folder, "last", context) : std::nullopt;
   Source source(configuration, communicator, log, {.like = checkpoint ? &*checkpoint : nullptr});
-  if (checkpoint) source.require_same_data(*checkpoint);
+  agreed(communicator, [&] {
+    if (checkpoint) source.require_same_data(*checkpoint);
+  });
   const int64_t steps = steps_to_do(options, source.dataset().samples());
   agreed(communicator,
          [&] { check_sizes(options, steps, source.dataset().samples(), communicator.size()); });

@@ -48,6 +48,8 @@ Needs Rehearsal::needs() const {
     (state.role() == Role::parameter   ? needs.parameters
      : state.role() == Role::optimizer ? needs.optimizer
                                        : needs.buffers) += state.bytes();
+    const Shape& whole = state.slice() ? state.slice()->whole : state.shape();
+    needs.state += static_cast<size_t>(whole.count()) * size_of(state.dtype());
   }
   for (const State* parameter : trainer_.parameters()) needs.gradients += parameter->bytes();
   needs.arena = trainer_.executor().plan().arena_bytes;

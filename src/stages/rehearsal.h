@@ -24,7 +24,7 @@ struct Needs {
   size_t upload = 0;     // fields of a batch, once
   size_t gradients = 0;  // summed over ranks in every step
   Traffic traffic;       // of a step
-  size_t state() const { return parameters + optimizer + buffers; }  // what a checkpoint holds
+  size_t state = 0;      // what a checkpoint holds, of all ranks
 };
 
 class Rehearsal {

@@ -66,7 +66,8 @@ Source::Source(const Configuration& configuration, Communicator& communicator, L
     : options_(with(data_options(configuration), instead)),
       dataset_(open_dataset(options_, communicator)),
       facts_(facts_for(dataset_, options_, configuration, communicator, instead)),
-      interpretation_(interpretation_of(dataset_, options_, facts_.range)) {
+      interpretation_(agreed(communicator,
+                             [&] { return interpretation_of(dataset_, options_, facts_.range); })) {
   for (const std::string& warning : dataset_.warnings()) log.warning(warning);
   views_.sample = interpretation_.shape();
   views_.augment = augment_options(configuration);
@@ -77,11 +78,13 @@ Source::Source(const Configuration& configuration, Communicator& communicator, L
   }
   views_.normalisation.mean.assign(facts_.mean.begin(), facts_.mean.end());
   views_.normalisation.std.assign(facts_.std.begin(), facts_.std.end());
-  if (static_cast<int64_t>(facts_.mean.size()) != interpretation_.channels()) {
-    bad_input("samples of ", options_.dataset, " have ", interpretation_.channels(),
-              " channels, but the statistics are of ", facts_.mean.size(),
-              ": use data like that of the run, or give data.mean and data.std for each channel");
-  }
+  agreed(communicator, [&] {
+    if (static_cast<int64_t>(facts_.mean.size()) != interpretation_.channels()) {
+      bad_input("samples of ", options_.dataset, " have ", interpretation_.channels(),
+                " channels, but the statistics are of ", facts_.mean.size(),
+                ": use data like that of the run, or give data.mean and data.std for each channel");
+    }
+  });
 }
 
 Channels Source::channels() const {

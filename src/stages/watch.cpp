@@ -147,9 +147,7 @@ bool Watch::is_there(const fs::path& file) {
   agreed(context_.communicator, [&] {
     if (context_.communicator.rank() != 0) return;
     there = fs::exists(file) ? 1 : 0;
-    std::error_code error;
-    fs::create_directories(file.parent_path(), error);
-    if (error) throw_file_error("make the folder", file.parent_path(), error.value());
+    make_folders(file.parent_path());
   });
   context_.communicator.broadcast(&there, sizeof there, 0).wait();
   return there != 0;

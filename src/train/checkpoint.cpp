@@ -429,8 +429,8 @@ std::string newest_checkpoint_text(const fs::path& run) {
 
 void set_aside_checkpoint(const fs::path& run, int64_t step) {
   const fs::path folder = checkpoint_folder(run, step);
-  if (!rename_to_new(folder, folder.parent_path() / ("unusable-" + folder.filename().string())))
-    move_aside(folder);
+  const fs::path aside = folder.parent_path() / ("unusable-" + folder.filename().string());
+  while (!rename_to_new(folder, aside)) move_aside(aside);
 }
 
 StoredPart write_part(const fs::path& folder, int64_t index, const CheckpointInfo& info,
@@ -569,11 +569,8 @@ void CheckpointWriter::wait() {
 
 void CheckpointWriter::write(const CheckpointInfo& info) {
   const fs::path folder = checkpoint_folder(run_, info.step);
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) throw_file_error("make the folder", folder, error.value());
+  make_folders(folder);
   try {
-    sync_folder(folder.parent_path());
     const StoredPart part = write_part(folder, 0, info, tensors_);
     write_manifest(folder, info, std::span(&part, 1));
   } catch (...) {

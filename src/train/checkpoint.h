@@ -138,7 +138,7 @@ std::vector<int64_t> complete_checkpoints(const std::filesystem::path& run);
 // "step 120", of the newest.
 std::string newest_checkpoint_text(const std::filesystem::path& run);
 
-// Moves a checkpoint out of the way, as unusable-step-...
+// Moves a checkpoint out of the way, as unusable-step-...; what has that name already gets a number.
 void set_aside_checkpoint(const std::filesystem::path& run, int64_t step);
 
 // Writes part number `index` of a checkpoint: the tensors that this writer owns, whole, in memory that the host

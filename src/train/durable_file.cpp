@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 
@@ -59,6 +60,20 @@ void throw_file_error(std::string_view action, const fs::path& path, int error_n
   throw Error(full ? ExitStatus::no_space : ExitStatus::bad_input,
               concat("cannot ", action, " ", path.string(), ": ", std::strerror(error_number),
                      full ? "; make room there, then start the same command again" : ""));
+}
+
+fs::path parent_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
+
+void make_folders(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> missing;
+  for (fs::path each = folder; !each.empty() && !fs::exists(each, error); each = each.parent_path())
+    missing.push_back(each);
+  fs::create_directories(folder, error);
+  if (error) throw_file_error("make the folder", folder, error.value());
+  for (const fs::path& each : missing) sync_folder(parent_of(each));
 }
 
 void sync_folder(const fs::path& folder) {
@@ -136,7 +151,7 @@ void DurableFile::publish() {
     ::unlink(temporary_.c_str());
     throw_file_error("rename to", path_, error_number);
   }
-  sync_folder(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
+  sync_folder(parent_of(path_));
 }
 
 void write_durably(const fs::path& path, std::string_view text) {

@@ -20,6 +20,12 @@ uint32_t crc32_joined(uint32_t a, uint32_t b, uint64_t bytes_of_b);
 [[noreturn]] void throw_file_error(std::string_view action, const std::filesystem::path& path,
                                    int error_number);
 
+// The folder that a path lies in; "." where the path does not tell.
+std::filesystem::path parent_of(const std::filesystem::path& path);
+
+// Makes a folder and those above it that are missing, and flushes each into the one above.
+void make_folders(const std::filesystem::path& folder);
+
 // Flushes the entries of a folder to the disk, so that renames in it survive a power cut.
 void sync_folder(const std::filesystem::path& folder);
 

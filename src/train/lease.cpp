@@ -1,7 +1,6 @@
 #include "train/lease.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,6 +11,7 @@
 
 #include "base/toml_library.h"
 #include "train/durable_file.h"
+#include "train/leftovers.h"
 
 namespace lacuna {
 namespace fs = std::filesystem;
@@ -32,21 +32,6 @@ fs::path outermost_missing(fs::path folder) {
     folder = folder.parent_path();
   }
   return missing;
-}
-
-// A process that has ended stays in the table, as a zombie, until its parent has asked for it.
-bool is_zombie(int64_t process) {
-  std::ostringstream text;
-  text << std::ifstream(concat("/proc/", process, "/stat")).rdbuf();  // "12 (a name) Z 1 ..."
-  const std::string stat = text.str();
-  const size_t state = stat.rfind(')');
-  return state != std::string::npos && state + 2 < stat.size() &&
-         (stat[state + 2] == 'Z' || stat[state + 2] == 'X');
-}
-
-bool is_alive(int64_t process) {
-  const bool listed = ::kill(static_cast<pid_t>(process), 0) == 0 || errno != ESRCH;
-  return listed && !is_zombie(process);
 }
 
 }  // namespace
@@ -87,11 +72,10 @@ Lease::Lease(fs::path what, bool make_folders, const Say& say,
       runner_(this_runner()) {
   if (make_folders && file_.has_parent_path()) {
     made_ = outermost_missing(file_.parent_path());
-    std::error_code error;
-    fs::create_directories(file_.parent_path(), error);
-    if (error) throw_file_error("make the folder", file_.parent_path(), error.value());
+    lacuna::make_folders(file_.parent_path());
   }
   take(say);
+  remove_leftovers(beats_prefix());
   thread_ = std::thread([this] { beat(); });
 }
 
@@ -162,7 +146,7 @@ bool Lease::create() const {
 
 // Readers see the old text or the new one. Not flushed: after a power cut nobody holds it.
 void Lease::overwrite() const {
-  const std::string temporary = concat(file_.string(), ".", runner_.host, "-", runner_.process);
+  const fs::path temporary = own_name(beats_prefix());
   {
     std::ofstream out(temporary);
     out << text();
@@ -171,6 +155,8 @@ void Lease::overwrite() const {
   std::error_code ignored;
   fs::rename(temporary, file_, ignored);
 }
+
+fs::path Lease::beats_prefix() const { return file_.string() + "."; }
 
 bool Lease::is_mine() const {
   const std::optional<LeaseHolder> holder = read_lease(what_);

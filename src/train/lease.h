@@ -53,6 +53,8 @@ class Lease {
   bool watch(const LeaseHolder& holder, const Say& say) const;
   bool create() const;
   void overwrite() const;
+  // What a text is called until it is whole, with this process behind it.
+  std::filesystem::path beats_prefix() const;
   bool is_mine() const;
   void beat();
   std::string text() const;

@@ -129,7 +129,10 @@ void TrainingLoop::save(Output& output, int64_t steps, bool finished) {
   if (loss_count_ > 0) info.score = loss_sum_ / static_cast<double>(loss_count_);
   if (output.metrics != nullptr) {
     info.metrics = output.metrics->table();
-    output.metrics->flush();
+    if (finished)
+      output.metrics->finish();
+    else
+      output.metrics->flush();
   }
   output.checkpoints->start(std::move(info), stored.tensors());
   if (finished) output.checkpoints->wait();

@@ -80,6 +80,11 @@ void Metrics::record(int64_t step, std::span<const Scalar> scalars) {
   if (std::chrono::steady_clock::now() - flushed_ >= longest_delay) flush();
 }
 
+void Metrics::finish() {
+  flush();
+  if (::fsync(descriptor_) != 0) throw_file_error("write", file_, errno);
+}
+
 void Metrics::flush() {
   flushed_ = std::chrono::steady_clock::now();
   // One call for whole lines: a killed process leaves no half line.

@@ -60,6 +60,8 @@ class Metrics {
   }
   // Writes what is still in memory.
   void flush();
+  // And brings the file to the disk: no start writes it anew once the run has ended.
+  void finish();
 
   const MetricsTable& table() const { return table_; }
 

@@ -1,13 +1,12 @@
 #include "train/run.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <optional>
 #include <system_error>
 
 #include "train/durable_file.h"
+#include "train/leftovers.h"
 
 namespace lacuna {
 namespace fs = std::filesystem;
@@ -16,29 +15,19 @@ namespace {
 
 constexpr const char* configuration_name = "config.toml";
 
-// The folder above, where "x" means the one in the working directory.
-fs::path parent_of(const fs::path& folder) {
-  return folder.has_parent_path() ? folder.parent_path() : fs::path(".");
-}
-
 // "runs/x/" has no filename, which would make its parent "runs/x".
 fs::path without_trailing_slash(const fs::path& folder) {
   return folder.has_filename() || !folder.has_parent_path() ? folder : folder.parent_path();
 }
 
-void make_folders(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) throw_file_error("make the folder", folder, error.value());
-}
-
 // False when another process was quicker.
 bool create(const fs::path& folder, const Configuration& configuration) {
   make_folders(parent_of(folder));
-  const fs::path temporary =
-      parent_of(folder) / concat(".", folder.filename().string(), ".creating-", ::getpid());
+  const fs::path prefix = parent_of(folder) / concat(".", folder.filename().string(), ".creating-");
+  const fs::path temporary = own_name(prefix);
   std::error_code ignored;
   fs::remove_all(temporary, ignored);
+  remove_leftovers(prefix);
   make_folders(temporary / "checkpoints");
   try {
     write_durably(temporary / configuration_name, configuration.resolved());

@@ -2,8 +2,6 @@
 uninterrupted run's, bit for bit, for every objective, on one rank and on two. And faults, planted
 into the checkpoint between kill and start, that the same comparison must find."""
 
-import itertools
-import json
 import re
 import shutil
 import zlib
@@ -20,18 +18,6 @@ STEPS = EPOCHS * SAMPLES // BATCH
 CHECKPOINT_STEPS = 4
 LAST_BATCH = 5  # steps done when killed: the batch under way holds the end of the first epoch
 MID_EPOCH = 10
-
-
-def same_bits(a, b):
-    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-
-
-def curve(run):
-    """metrics.jsonl without what the clock says."""
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    for row in rows:
-        row.pop("samples_per_s")
-    return rows
 
 
 def change_tensors(folder, change):
@@ -87,16 +73,7 @@ class ContinuesTest(support.EndToEndTest):
         return self.path(run)
 
     def differences(self, run, whole):
-        """What differs between two finished runs: the first step of the curve, names of tensors."""
-        found = []
-        for a, b in itertools.zip_longest(curve(run), curve(whole)):
-            if a != b:
-                found.append(f"{a} instead of {b}")
-                break
-        ours, theirs = (support.checkpoint_tensors(support.checkpoint_folder(each, STEPS))
-                        for each in (run, whole))
-        self.assertEqual(sorted(ours), sorted(theirs))
-        return found + [name for name in theirs if not same_bits(ours[name], theirs[name])]
+        return support.differences(run, whole, STEPS)
 
 
 class Continues(ContinuesTest):
@@ -104,7 +81,7 @@ class Continues(ContinuesTest):
         for ranks in (None, 2):
             self.succeeds(*self.arguments(objective, f"whole-{ranks}"), ranks=ranks)
             whole = self.path(f"whole-{ranks}")
-            self.assertEqual([row["step"] for row in curve(whole)], list(range(STEPS)))
+            self.assertEqual([row["step"] for row in support.curve(whole)], list(range(STEPS)))
             for steps in (LAST_BATCH, MID_EPOCH):
                 run = self.killed(objective, f"run-{ranks}-{steps}", steps, ranks)
                 result = self.succeeds(*self.arguments(objective, run), ranks=ranks)

@@ -10,7 +10,6 @@
  *   FAULT_HALT_AFTER     the thread that has written this to its standard output waits for ever
  */
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -24,10 +23,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "preloaded.h"
+
 static const char* fault(const char* name) {
   const char* rank = getenv("FAULT_RANK");
-  const char* mine = getenv("PMIX_RANK");              /* Open MPI, srun --mpi=pmix */
-  if (mine == NULL) mine = getenv("PMI_RANK");         /* MPICH, srun --mpi=pmi2 */
+  const char* mine = own_rank();
   if (rank != NULL && (mine == NULL || strcmp(rank, mine) != 0)) return NULL;
   return getenv(name);
 }
@@ -65,7 +65,6 @@ static int full(int file, size_t bytes) {
   return atomic_fetch_add(&written, (long)bytes) + (long)bytes > (after ? atol(after) : 0);
 }
 
-#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 #define OPEN(name)                                              \
   int name(const char* path, int flags, ...) {                  \
     va_list more;                                               \

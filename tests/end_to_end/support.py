@@ -11,6 +11,8 @@ By hand, from the project's root: PYTHONPATH=tests/end_to_end python3 -m unittes
 """
 
 import dataclasses
+import itertools
+import json
 import os
 import pathlib
 import select
@@ -20,6 +22,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+import zlib
 
 import h5py
 import numpy
@@ -196,14 +199,14 @@ threads = 1
 {more}""")
 
 
-def faulty_system(folder):
-    """faulty_system.c as a library to preload, made in the folder."""
-    library = pathlib.Path(folder) / "faulty_system.so"
+def preload(folder, name="faulty_system"):
+    """The environment in which a library is preloaded: NAME.c of this folder, made in `folder`."""
+    library = pathlib.Path(folder) / f"{name}.so"
     if not library.exists():
-        source = SOURCE / "tests" / "end_to_end" / "faulty_system.c"
+        source = SOURCE / "tests" / "end_to_end" / f"{name}.c"
         subprocess.run([os.environ.get("LACUNA_C", "cc"), "-shared", "-fPIC", "-o", library, source,
                         "-ldl"], check=True)
-    return str(library)
+    return {"LD_PRELOAD": str(library), "ASAN_OPTIONS": "verify_asan_link_order=0"}
 
 
 def snapshot(folder):
@@ -231,6 +234,43 @@ def checkpoints(run):
 
 def checkpoint_folder(run, step):
     return pathlib.Path(run) / "checkpoints" / f"step-{step:09d}"
+
+
+def is_whole(folder):
+    """Whether a checkpoint's manifest and parts agree with their checksums (docs/formats.md)."""
+    manifest = (folder / "checkpoint.h5").read_bytes()
+    front, rest = manifest[:512], manifest[512:]
+    if not front.rstrip(b"\0").endswith(f"\nbytes {len(rest)}\ncrc32 {zlib.crc32(rest):08x}\n".encode()):
+        return False
+    with h5py.File(folder / "checkpoint.h5") as file:
+        parts = zip(file["parts/file"].asstr(), file["parts/bytes"], file["parts/crc32"])
+        contents = [((folder / name).read_bytes() if (folder / name).exists() else b"", size, crc)
+                    for name, size, crc in parts]
+    return all(len(content) == size and zlib.crc32(content) == crc for content, size, crc in contents)
+
+
+def same_bits(a, b):
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def curve(run):
+    """metrics.jsonl without what the clock says."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    for row in rows:
+        row.pop("samples_per_s")
+    return rows
+
+
+def differences(run, whole, steps):
+    """What differs between two finished runs: the first step of the curve, names of tensors."""
+    found = []
+    for a, b in itertools.zip_longest(curve(run), curve(whole)):
+        if a != b:
+            found.append(f"{a} instead of {b}")
+            break
+    ours, theirs = (checkpoint_tensors(checkpoint_folder(each, steps)) for each in (run, whole))
+    return found + [name for name in sorted({*ours, *theirs})
+                    if name not in ours or name not in theirs or not same_bits(ours[name], theirs[name])]
 
 
 class Halted:
@@ -286,8 +326,7 @@ class EndToEndTest(unittest.TestCase):
         if not folder.exists():
             folder.mkdir()
             self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
-        return {"LD_PRELOAD": faulty_system(folder), "ASAN_OPTIONS": "verify_asan_link_order=0",
-                **{f"FAULT_{name.upper()}": str(value) for name, value in faults.items()}}
+        return {**preload(folder), **{f"FAULT_{name.upper()}": str(value) for name, value in faults.items()}}
 
     def succeeds(self, *arguments, **options):
         """Runs the program, which must end with status 0; returns its Result."""

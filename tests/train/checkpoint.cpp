@@ -311,6 +311,12 @@ TEST_CASE("checkpoint: a continued run clears what lies behind and what is incom
   writer.wait();
   CHECK(continue_run(run.path()).step == 30);
   CHECK(continue_run(run.path()).warnings.empty());
+  // The same once more.
+  fs::resize_file(checkpoint_folder(run.path(), 30) / "part-000.h5", 6000);
+  CheckpointWriter(run.path(), {}, 20);
+  CHECK(names_in(run / "checkpoints") == std::vector<std::string>{"step-000000020",
+                                                                  "unusable-step-000000030",
+                                                                  "unusable-step-000000030.1"});
 }
 
 TEST_CASE("checkpoint: the last ones and the best one are kept") {

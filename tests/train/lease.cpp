@@ -121,6 +121,7 @@ TEST_CASE(
   if (child == 0) ::_exit(0);
   siginfo_t ended{};
   REQUIRE(::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT) == 0);
+  write(lease_file(run).string() + "." + this_runner().host + "-" + std::to_string(child), "host");
   write(lease_file(run), "host = '" + this_runner().host + "'\nprocess = " + std::to_string(child) +
                              "\nbeats = 1\n");
   std::string told;
@@ -129,5 +130,6 @@ TEST_CASE(
         run, true, [&](const std::string& line) { told += line; }, nothing, quick);
     CHECK(told.empty());
   }
+  CHECK(fs::is_empty(folder.path()));  // nor is there what it wrote of its lease
   ::waitpid(child, nullptr, 0);
 }

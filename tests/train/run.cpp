@@ -7,6 +7,8 @@
 #include <catch2/catch.hpp>
 
 #include "temporary_folder.h"
+#include "train/attempts.h"
+#include "train/leftovers.h"
 
 using namespace lacuna;
 
@@ -116,6 +118,24 @@ TEST_CASE("run: what is no run folder is not touched") {
   CHECK_THROWS_WITH(stored_configuration(folder / "absent"), Catch::Contains("there is no run"));
   std::filesystem::create_directories(folder / "empty");
   CHECK(open(folder / "empty", {}).is_new);
+}
+
+TEST_CASE("run: what a process left that was killed as it made the folder goes") {
+  const TemporaryFolder folder;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    std::filesystem::create_directories(own_name(folder / ".x.creating-") / "checkpoints");
+    ::_exit(0);
+  }
+  REQUIRE(::waitpid(child, nullptr, 0) == child);
+  const std::string alive = ".x.creating-" + this_runner().host + "-" + std::to_string(::getppid());
+  const std::string elsewhere = ".x.creating-elsewhere-" + std::to_string(child);
+  for (const std::string& name : {alive, elsewhere}) overwrite(folder / name, "");
+  REQUIRE(names_in(folder.path()).size() == 3);
+  open(folder / "x", {});
+  std::vector<std::string> left{alive, elsewhere, "x"};
+  std::sort(left.begin(), left.end());
+  CHECK(names_in(folder.path()) == left);
 }
 
 TEST_CASE("run: of several starts at once one makes the folder and the others continue it") {

@@ -5,6 +5,7 @@
 #include <execinfo.h>
 #include <fcntl.h>
 #include <link.h>
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -41,7 +42,7 @@ double since(Clock::time_point then) {
 
 constexpr uint64_t batch_size = 200;  // inputs of one child: HDF5 leaks what it cannot close
 constexpr uint64_t most_memory = uint64_t{3} << 30;
-constexpr double most_seconds_in_hdf5 = 0.1;
+constexpr double most_seconds_in_hdf5 = 0.3;
 constexpr int status_of_hang = 97;
 
 // ---- Hangs, by the processor time of one input, which other programs do not change
@@ -66,6 +67,7 @@ bool interrupted_in_hdf5() {
 }
 
 void look_at_clock(int) {
+  if (__asan_report_present() != 0) return;  // it dies of something else
   seconds_of_input += most_seconds_in_hdf5;
   if (!interrupted_in_hdf5() && seconds_of_input < most_seconds) return;
   std::fputs("Sanitizer: hang \n", stderr);
@@ -256,8 +258,15 @@ Tally read_all(const Target& target, const std::vector<Input>& seeds, const Opti
     workers.push_back(
         std::make_unique<Worker>(target, seeds, options, scratch.path() / std::to_string(i)));
   Tally tally;
+  auto told = begun;
   for (bool busy = true; busy;) {
     busy = false;
+    if (since(told) > 60) {
+      told = Clock::now();
+      const uint64_t left = to_do.empty() ? end : to_do.front().first;
+      std::fprintf(stderr, "%s: at input %llu after %.0f s\n", target.name.data(),
+                   static_cast<unsigned long long>(left), since(begun));
+    }
     for (const auto& worker : workers) {
       if (worker->busy()) {
         const std::optional<Range> left = worker->look(tally);

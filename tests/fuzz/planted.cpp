@@ -13,7 +13,9 @@ namespace {
 
 std::vector<Input> seeds(const fs::path&) { return {one_file("word", "good")}; }
 
-// Out of line, so that the reports name it.
+}  // namespace
+
+// With a name that reports can tell.
 [[gnu::noinline]] void misbehave(uint64_t how) {
   volatile int64_t large = INT64_MAX;
   const std::vector<char> some(8);
@@ -45,6 +47,8 @@ std::vector<Input> seeds(const fs::path&) { return {one_file("word", "good")}; }
       break;
   }
 }
+
+namespace {
 
 // One mutation of eight misbehaves.
 void read_word(const fs::path& folder) {

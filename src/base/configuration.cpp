@@ -330,11 +330,11 @@ toml::table parse_override(const std::string& text, const Key* key) {
   const bool textual = key != nullptr && (item_type(key->type) == KeyType::text ||
                                           item_type(key->type) == KeyType::path);
   try {
-    toml::table table = toml::parse(concat("value = ", text));
+    toml::table table = parse_toml(concat("value = ", text));
     const toml::node* node = table.get("value");
     const bool usable = table.size() == 1 && node != nullptr && !node->is_table();
     if (usable && (!textual || node->is_string() || node->is_array())) return table;
-  } catch (const toml::parse_error&) {
+  } catch (const TomlError&) {
     // a bare word
   }
   const size_t first = text.find_first_not_of(' ');
@@ -343,27 +343,6 @@ toml::table parse_override(const std::string& text, const Key* key) {
   table.insert("value", first == std::string::npos ? "" : text.substr(first, last - first + 1));
   return table;
 }
-
-// How many bytes at the beginning are UTF-8: all of them, or up to the first character that is not.
-size_t utf8_bytes(std::string_view text) {
-  size_t i = 0;
-  while (i < text.size()) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const size_t length = lead < 0x80    ? 1
-                          : lead >= 0xf0 ? 4
-                          : lead >= 0xe0 ? 3
-                          : lead >= 0xc2 ? 2
-                                         : 0;
-    if (length == 0 || lead > 0xf4 || i + length > text.size()) return i;
-    for (size_t k = 1; k < length; ++k) {
-      if ((static_cast<unsigned char>(text[i + k]) & 0xc0) != 0x80) return i;
-    }
-    i += length;
-  }
-  return i;
-}
-
-bool is_utf8(std::string_view text) { return utf8_bytes(text) == text.size(); }
 
 std::string section_of(const std::string& name) {
   const size_t dot = name.rfind('.');
@@ -548,20 +527,11 @@ struct Loading {
   }
 
   void read_text(std::string_view text, const std::string& source, const std::string& folder) {
-    // Before parsing: toml++ 3.3 reads past what it decoded where such bytes stand outside of texts.
-    if (const size_t good = utf8_bytes(text); good < text.size()) {
-      const auto line = static_cast<uint32_t>(
-          1 + std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(good), '\n'));
-      problem(line, concat(source, ", line ", line), "not valid TOML: a byte that is not UTF-8");
-      return;
-    }
     try {
-      parsed.push_back(std::make_unique<toml::table>(toml::parse(text)));
-    } catch (const toml::parse_error& error) {
-      std::string what(error.description());
-      std::replace(what.begin(), what.end(), '\n', ' ');
-      const uint32_t line = error.source().begin.line;
-      problem(line, concat(source, ", line ", line), concat("not valid TOML: ", what));
+      parsed.push_back(std::make_unique<toml::table>(parse_toml(text)));
+    } catch (const TomlError& error) {
+      problem(error.line(), concat(source, ", line ", error.line()),
+              concat("not valid TOML: ", error.what()));
       return;
     }
     flatten(*parsed.back(), "", source, folder);

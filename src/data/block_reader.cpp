@@ -85,6 +85,7 @@ struct BlockReader::OpenFile {
 namespace {
 
 constexpr size_t most_open_files = 128;
+constexpr uint64_t most_packed = 1032;     // by deflate
 constexpr int64_t task_bytes = 256 << 10;  // small chunks are read several by one task
 
 // Copies the part of a chunk that lies inside the block: `chunk` [c0, c1, ...] with its corner at
@@ -270,6 +271,9 @@ std::vector<BlockReader::Task> BlockReader::tasks_of(OpenFile& open, const Block
     piece.offset = place->offset + shift;
     piece.stored = place->bytes;
     piece.origin = origin;
+    if (piece.stored > file.bytes ||
+        static_cast<uint64_t>(chunk_bytes) / most_packed > piece.stored)
+      return {};  // damaged: the library says how
     if (storage.filters.empty() && piece.stored != static_cast<uint64_t>(chunk_bytes)) return {};
     if (tasks.empty() || tasks.back().pieces_.size() >= per_task) tasks.push_back(model);
     tasks.back().pieces_.push_back(piece);

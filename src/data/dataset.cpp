@@ -169,6 +169,11 @@ void Dataset::index_file(const std::string& path, const std::vector<FieldSpec>& 
     }
     const Field field{specs[f].name, dataset.path(), dataset.dtype(), dataset.shape().from(1)};
     dataset.check_filters();
+    dataset.check_size();
+    if (field.shape.count() == 0) {
+      bad_input(field.path, " in ", path, " has samples of the shape ", field.shape,
+                ", which hold no values");
+    }
     if (f == 0) {
       entry.rows = dataset.rows();
     } else if (dataset.rows() != entry.rows) {

@@ -55,6 +55,12 @@ std::string failure_stack() {
                           : "; check the folder and its permissions"));
 }
 
+// What is copied has types that only its own file knows.
+[[noreturn]] void cannot_copy(const Dataset& from, const std::string& why) {
+  bad_input("cannot copy ", from.path(), " in ", from.file(), ": ", why,
+            "; the file may be damaged: copy it again");
+}
+
 void check_write(herr_t status, const std::string& file, const std::string& what) {
   if (status < 0) cannot_write(file, what);
 }
@@ -97,13 +103,37 @@ std::vector<hsize_t> sizes_of(const Shape& shape) {
   return {shape.sizes().begin(), shape.sizes().end()};
 }
 
-Shape shape_of_space(hid_t space) {
+std::optional<Shape> shape_of_dims(const std::vector<hsize_t>& dims) {
+  const std::vector<int64_t> sizes(dims.begin(), dims.end());  // beyond 2^63: negative
+  return shape_of(sizes);
+}
+
+std::optional<Shape> shape_of_space(hid_t space) {
   const int rank = H5Sget_simple_extent_ndims(space);
-  if (rank < 0) return {};
+  if (rank < 0) return std::nullopt;
   std::vector<hsize_t> dims(static_cast<size_t>(rank));
-  if (rank > 0) H5Sget_simple_extent_dims(space, dims.data(), nullptr);
-  const std::vector<int64_t> sizes(dims.begin(), dims.end());
-  return Shape(std::span<const int64_t>(sizes));
+  if (rank > 0 && H5Sget_simple_extent_dims(space, dims.data(), nullptr) < 0) return std::nullopt;
+  return shape_of_dims(dims);
+}
+
+// Bytes of the file, or image of one, that an object is in.
+uint64_t file_bytes(hid_t object) {
+  const Handle file = own<H5Fclose>(H5Iget_file_id(object));
+  hsize_t bytes = 0;
+  return file && H5Fget_filesize(file.id(), &bytes) >= 0 ? bytes : 0;
+}
+
+// Of the elements of an attribute, which its file holds as they are; bad_input when it cannot.
+size_t attribute_count(const Node& node, const std::string& name, hid_t attribute) {
+  const Handle space = own<H5Sclose>(H5Aget_space(attribute));
+  const Handle type = own<H5Tclose>(H5Aget_type(attribute));
+  const auto count = static_cast<uint64_t>(H5Sget_simple_extent_npoints(space.id()));
+  const uint64_t size = std::max<size_t>(1, H5Tget_size(type.id()));
+  if (count > file_bytes(node.id()) / size) {
+    bad_input("attribute ", name, " of ", node.path(), " in ", node.file(),
+              " has more values than the file can hold: the file is damaged, copy it again");
+  }
+  return count;
 }
 
 Handle new_space(const Shape& shape, bool growing = false) {
@@ -394,6 +424,17 @@ Handle memory_type(DType dtype) { return file_type(dtype, host_is_big_endian); }
 
 std::string version() { return concat(H5_VERS_MAJOR, ".", H5_VERS_MINOR, ".", H5_VERS_RELEASE); }
 
+std::optional<Shape> shape_of(std::span<const int64_t> sizes) {
+  constexpr int64_t most_values = int64_t{1} << 59;
+  if (sizes.size() > Shape::max_rank) return std::nullopt;
+  int64_t product = 1;  // of the axes that are not empty: what a part of the shape may hold
+  for (const int64_t size : sizes) {
+    if (size < 0 || size > most_values / product) return std::nullopt;
+    product *= std::max<int64_t>(1, size);
+  }
+  return Shape(sizes);
+}
+
 // ---- attributes
 
 std::vector<std::string> Node::attributes() const {
@@ -432,9 +473,7 @@ template <typename T>
 std::vector<T> attribute_values(const Node& node, const std::string& name) {
   const Lock lock;
   const Handle attribute = open_attribute(node, name);
-  const Handle space = own<H5Sclose>(H5Aget_space(attribute.id()));
-  std::vector<T> values(
-      static_cast<size_t>(std::max<hssize_t>(0, H5Sget_simple_extent_npoints(space.id()))));
+  std::vector<T> values(attribute_count(node, name, attribute.id()));
   if (!values.empty() &&
       H5Aread(attribute.id(), memory_type(dtype_of<T>).id(), values.data()) < 0) {
     bad_input("attribute ", name, " of ", node.path(), " in ", node.file(), " is no number");
@@ -509,7 +548,7 @@ std::vector<std::string> Node::texts(const std::string& name) const {
     bad_input("attribute ", name, " of ", path_, " in ", file_, " is no text");
   }
   const Handle space = own<H5Sclose>(H5Aget_space(attribute.id()));
-  const auto count = static_cast<size_t>(H5Sget_simple_extent_npoints(space.id()));
+  const size_t count = attribute_count(*this, name, attribute.id());
   return collect_texts(type.id(), space.id(), count, [&](hid_t memory, void* to) {
     return H5Aread(attribute.id(), memory, to) >= 0;
   });
@@ -534,7 +573,38 @@ Dataset::Dataset(Handle handle, std::string file, std::string path)
   if (H5Sget_simple_extent_ndims(space.id()) > Shape::max_rank) {
     bad_input(path_, " in ", file_, " has more than ", Shape::max_rank, " axes");
   }
-  shape_ = shape_of_space(space.id());
+  const std::optional<Shape> shape = shape_of_space(space.id());
+  if (!shape) bad_input(path_, " in ", file_, " has no shape: the file is damaged, copy it again");
+  shape_ = *shape;
+}
+
+// HDF5 lays nothing denser than deflate's 1 : 1032; of filters that are not its own a guess.
+void Dataset::check_size() const {
+  constexpr uint64_t by_deflate = 1032, by_others = uint64_t{1} << 20;
+  const Lock lock;
+  const Handle plist = own<H5Pclose>(H5Dget_create_plist(id()));
+  const H5D_layout_t layout = H5Pget_layout(plist.id());
+  if (layout == H5D_VIRTUAL || H5Pget_external_count(plist.id()) > 0) return;  // in other files
+  uint64_t most = 1;
+  if (layout == H5D_CHUNKED) {
+    most = by_deflate;  // also without: chunks may be absent
+    for (const Filter& filter : filters())
+      most = filter.id > H5Z_FILTER_FLETCHER32 ? by_others : most;
+  }
+  const Handle type = own<H5Tclose>(H5Dget_type(id()));
+  const auto size = static_cast<int64_t>(std::max<size_t>(1, H5Tget_size(type.id())));
+  const uint64_t file = file_bytes(id());
+  if (static_cast<uint64_t>(shape_.count()) / most > file / static_cast<uint64_t>(size)) {
+    bad_input(path_, " in ", file_, " has the shape ", shape_, ", which a file of ", file,
+              " bytes cannot hold: it is damaged, copy it again");
+  }
+}
+
+std::string Dataset::only_text() const {
+  if (shape_.count() != 1) {
+    bad_input(path_, " in ", file_, " has the shape ", shape_, " instead of one text");
+  }
+  return texts()[0];
 }
 
 Element Dataset::element() const {
@@ -578,6 +648,7 @@ void Dataset::read_rows(int64_t first, int64_t count, void* to, DType as) const 
 }
 
 HostTensor Dataset::read() const {
+  check_size();
   HostTensor values(dtype(), shape_);
   if (shape_.count() > 0) read(values.data(), values.dtype());
   return values;
@@ -587,6 +658,7 @@ std::vector<std::string> Dataset::read_texts(int64_t first, int64_t count) const
   const Lock lock;
   const Handle type = own<H5Tclose>(H5Dget_type(id()));
   if (H5Tget_class(type.id()) != H5T_STRING) bad_input(path_, " in ", file_, " holds no texts");
+  check_size();
   const Handle from_space = select_rows(id(), shape_, first, count);
   const Handle to_space = new_space(with_rows(shape_, count));
   const auto points = static_cast<size_t>(with_rows(shape_, count).count());
@@ -617,6 +689,7 @@ void Dataset::grow(int64_t rows) {
 
 void Dataset::copy_rows(const Dataset& from, int64_t first, int64_t count, int64_t at) {
   if (count == 0) return;
+  from.check_size();
   const Lock lock;
   const Handle type = own<H5Tclose>(H5Dget_type(from.id()));
   const Handle memory = own<H5Tclose>(H5Tget_native_type(type.id(), H5T_DIR_ASCEND));
@@ -627,13 +700,15 @@ void Dataset::copy_rows(const Dataset& from, int64_t first, int64_t count, int64
   std::vector<std::byte> values(points * H5Tget_size(memory.id()));
   if (H5Dread(from.id(), memory.id(), space.id(), from_space.id(), H5P_DEFAULT, values.data()) <
       0) {
-    bad_input("cannot read ", from.path_, " in ", from.file_, ": ", last_failure().text);
+    cannot_copy(from, last_failure().text);
   }
   const herr_t written =
       H5Dwrite(id(), memory.id(), space.id(), to_space.id(), H5P_DEFAULT, values.data());
+  const Failure failure = written < 0 ? last_failure() : Failure{};
   if (H5Tdetect_class(memory.id(), H5T_VLEN) > 0 || H5Tis_variable_str(memory.id()) > 0) {
     H5Dvlen_reclaim(memory.id(), space.id(), H5P_DEFAULT, values.data());
   }
+  if (written < 0 && failure.error_number == 0) cannot_copy(from, failure.text);
   check_write(written, file_, path_);
 }
 
@@ -642,9 +717,14 @@ Shape Dataset::chunk() const {
   const Handle plist = own<H5Pclose>(H5Dget_create_plist(id()));
   if (H5Pget_layout(plist.id()) != H5D_CHUNKED) return {};
   std::vector<hsize_t> dims(static_cast<size_t>(shape_.rank()));
-  H5Pget_chunk(plist.id(), shape_.rank(), dims.data());
-  const std::vector<int64_t> sizes(dims.begin(), dims.end());
-  return Shape(std::span<const int64_t>(sizes));
+  const bool fits = H5Pget_chunk(plist.id(), shape_.rank(), dims.data()) == shape_.rank() &&
+                    std::count(dims.begin(), dims.end(), 0) == 0;
+  const std::optional<Shape> chunk = shape_of_dims(dims);
+  if (!fits || !chunk) {
+    bad_input(path_, " in ", file_,
+              " has chunks that do not go with its shape: the file is damaged, copy it again");
+  }
+  return *chunk;
 }
 
 bool Dataset::contiguous() const {
@@ -673,10 +753,11 @@ std::vector<Filter> Dataset::filters() const {
 void Dataset::check_filters() const {
   for (const Filter& filter : filters()) {
     if (!filter.available) {
-      bad_input(path_, " in ", file_, " is compressed with the filter ", filter.name, " (number ",
-                filter.id,
-                "), which this HDF5 library does not have: set HDF5_PLUGIN_PATH to the "
-                "folder of its plugin, or rewrite the file where it can be read: h5repack -f GZIP=4");
+      bad_input(
+          path_, " in ", file_, " is compressed with the filter ", filter.name, " (number ",
+          filter.id,
+          "), which this HDF5 library does not have: set HDF5_PLUGIN_PATH to the "
+          "folder of its plugin, or rewrite the file where it can be read: h5repack -f GZIP=4");
     }
   }
 }
@@ -818,7 +899,7 @@ Dataset Group::create_like(const std::string& path, const Dataset& model, int64_
   const Handle space = new_space(with_rows(model.shape(), rows));
   Handle dataset = own<H5Dclose>(H5Dcreate2(id(), full.c_str(), type.id(), space.id(),
                                             link_properties().id(), plist.id(), H5P_DEFAULT));
-  if (!dataset) cannot_write(file_, full);
+  if (!dataset) cannot_copy(model, last_failure().text);
   return Dataset(std::move(dataset), file_, full);
 }
 
@@ -828,8 +909,8 @@ void Group::create_texts(const std::string& path, std::span<const std::string> t
   const Handle type = text_type();
   const Handle plist = creation_properties({});
   const Handle space = new_space({static_cast<int64_t>(texts.size())});
-  const Handle dataset = own<H5Dclose>(H5Dcreate2(
-      id(), full.c_str(), type.id(), space.id(), link_properties().id(), plist.id(), H5P_DEFAULT));
+  const Handle dataset = own<H5Dclose>(H5Dcreate2(id(), full.c_str(), type.id(), space.id(),
+                                                  link_properties().id(), plist.id(), H5P_DEFAULT));
   if (!dataset) cannot_write(file_, full);
   std::vector<const char*> pointers;
   for (const std::string& text : texts) pointers.push_back(text.c_str());

@@ -60,6 +60,10 @@ struct Element {
   bool direct = true;
 };
 
+// Sizes of axes that a file tells as a shape; none when no array can have them: too many axes, a negative size, or more
+// values than can be counted in bytes.
+std::optional<Shape> shape_of(std::span<const int64_t> sizes);
+
 // How a new dataset is stored. Contiguous unless `chunk` has axes.
 struct Storage {
   Shape chunk = {};
@@ -129,7 +133,21 @@ class Dataset : public Node {
   void read(void* to, DType as) const;
   void read_rows(int64_t first, int64_t count, void* to, DType as) const;
   HostTensor read() const;  // in dtype()
+  template <typename T>
+  std::vector<T> values() const {
+    check_size();
+    std::vector<T> all(static_cast<size_t>(shape_.count()));
+    if (!all.empty()) read(all.data(), dtype_of<T>);
+    return all;
+  }
   std::vector<std::string> read_texts(int64_t first, int64_t count) const;
+  std::vector<std::string> texts() const { return read_texts(0, rows()); }
+  using Node::texts;
+  // bad_input when there is not one text.
+  std::string only_text() const;
+  // bad_input when its shape holds more values than its file can: of a damaged one somebody would ask for any amount of
+  // memory. To be called before memory is taken for all of it; the functions above that return values do.
+  void check_size() const;
 
   // no_space when the values cannot be written.
   void write(const void* from, DType as);

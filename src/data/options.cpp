@@ -49,7 +49,7 @@ std::vector<Key> data_keys() {
                    "48, 24, 12, 6, 4, 2, 1 as batch, chunks and data.buffer allow. Stored in the "
                    "run.")
           .min(0)
-          .max(1 << 20),
+          .max(static_cast<double>(most_lanes)),
       key::integer("data.window", "0",
                    "Chunks of a lane that are shuffled with each other; 0: as many as fit into "
                    "data.buffer. Stored in the run.")

@@ -23,6 +23,8 @@ class Configuration;
 inline constexpr const char* sample_field = "sample";
 inline constexpr const char* label_field = "label";
 
+inline constexpr int64_t most_lanes = 1 << 20;
+
 struct DataOptions {
   std::vector<std::string> files;    // paths or patterns
   std::string dataset;               // path of the samples in the files

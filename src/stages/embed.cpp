@@ -1,10 +1,10 @@
 // embed: writes the representations of a data set.
 #include <chrono>
 #include <filesystem>
-#include <sstream>
 
 #include "comm/agree.h"
 #include "stages/compute.h"
+#include "stages/embed_progress.h"
 #include "stages/embedded_file.h"
 #include "stages/hold.h"
 #include "stages/load_configuration.h"
@@ -37,28 +37,17 @@ std::string identity_of(const Checkpoint& checkpoint, const Source& source,
   return std::to_string(crc32_of(text.data(), text.size()));
 }
 
-// How far a pass has come, as one line, and back.
-std::string progress_text(const EmbedPass& pass, int64_t position, int ranks) {
-  std::string text = concat("ranks ", ranks, " position ", position, " samples");
-  for (const SampleRange& range : pass.ranges) text += concat(" ", range.first, " ", range.end);
-  return text;
-}
-
 struct Begun {
   EmbedPass pass;
   int64_t written = 0;  // samples
-  int64_t ranks = 0;    // that wrote them
+  int ranks = 0;        // that wrote them
 };
 
-Begun begun(const std::string& progress, const Dataset& dataset, int ranks) {
-  std::istringstream text(progress);
-  std::string word;
-  Begun before;
-  text >> word >> before.ranks >> word >> before.pass.position >> word;
-  for (SampleRange range; text >> range.first >> range.end;) before.pass.ranges.push_back(range);
-  const Sequential pass(dataset.block_samples(), before.pass.ranges);
-  const std::vector<SampleRange> rest =
-      pass.rest(before.pass.position, static_cast<int>(before.ranks));
+Begun begun(const EmbedProgress& progress, const Dataset& dataset, int ranks) {
+  Begun before{.pass = {.ranges = progress.ranges, .position = progress.position},
+               .ranks = progress.ranks};
+  const Sequential pass(dataset.block_samples(), progress.ranges);
+  const std::vector<SampleRange> rest = pass.rest(progress.position, progress.ranks);
   before.written = dataset.samples();
   for (const SampleRange& range : rest) before.written -= range.end - range.first;
   // The same ranks go on in the same batches, and so to the same bits.
@@ -99,10 +88,11 @@ Begun begin(RepresentationsWriter& writer, const Source& source, const std::stri
   }
   if (!left.progress) return {};
   const int ranks = context.communicator.size();
-  const Begun before = begun(*left.progress, source.dataset(), ranks);
+  const Dataset& dataset = source.dataset();
+  const Begun before = begun(read_progress(*left.progress, dataset.samples(), out), dataset, ranks);
   writer.count_written(before.written);
-  context.log.line("continuing ", out, " after ", before.written, " of ",
-                   source.dataset().samples(), " samples");
+  context.log.line("continuing ", out, " after ", before.written, " of ", dataset.samples(),
+                   " samples");
   if (before.ranks != ranks) {
     context.log.line("they were written by ", before.ranks, " ranks and the rest is by ", ranks,
                      ": equal within rounding to what either would write alone");
@@ -167,7 +157,8 @@ ExitStatus embed(const Arguments& arguments, StageContext& context) {
   double saved = now();
   const auto save = [&](int64_t done, int64_t position) {
     if (!output) return;
-    output->writer().save_progress(progress_text(pass, position, communicator.size()));
+    output->writer().save_progress(text_of(
+        EmbedProgress{.ranks = communicator.size(), .position = position, .ranges = pass.ranges}));
     kept = done;
     saved = now();
   };

@@ -126,6 +126,11 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
     load_state(*checkpoint, tensor_targets(model.store()), Match::all, communicator);
     plan.first_step = checkpoint->info.step;
     metrics_so_far = checkpoint->info.metrics;
+    agreed(communicator, [&] {
+      if (!metrics_so_far.step.empty() && metrics_so_far.step.back() >= plan.first_step)
+        bad_input(checkpoint->folder.string(), " holds metrics of a step that is not done: use ",
+                  "another checkpoint");
+    });
     const std::string differ =
         environment_differences(checkpoint->info.environment, compute.environment);
     if (!differ.empty())

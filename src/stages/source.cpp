@@ -1,6 +1,7 @@
 #include "stages/source.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "comm/agree.h"
 #include "comm/mpi.h"
@@ -34,6 +35,11 @@ std::vector<T> stored(const Checkpoint& checkpoint, const std::string& name) {
 DataFacts stored_facts(const Checkpoint& checkpoint) {
   const auto range = stored<double>(checkpoint, "data.range");
   const auto order = stored<int64_t>(checkpoint, "data.lanes");
+  if (range.size() != 2 || !(range[0] < range[1] && std::isfinite(range[1] - range[0])) ||
+      order.size() != 2 || order[0] < 1 || order[0] > most_lanes || order[1] < 1) {
+    bad_input(checkpoint.folder.string(),
+              " holds a range or lanes of its data that none can have: use another checkpoint");
+  }
   return {.range = {range[0], range[1]},
           .mean = stored<double>(checkpoint, "data.mean"),
           .std = stored<double>(checkpoint, "data.std"),

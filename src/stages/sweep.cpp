@@ -20,6 +20,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr size_t most_runs = 100000;  // beyond what SLURM lets an array have
+
 struct Axis {
   std::string key;                  // "optimizer.lr"
   std::vector<std::string> values;  // as TOML
@@ -82,7 +84,7 @@ void add_axes(const toml::table& table, const std::string& prefix, Grid& grid) {
 Grid read_grid(const std::string& file) {
   Grid grid{.file = file, .pretrain = {}, .finetune = {}, .axes = {}};
   try {
-    const toml::table root = toml::parse(Configuration::read(file), file);
+    const toml::table root = parse_toml(Configuration::read(file));
     for (const auto& [key, value] : root)
       if (key != "pretrain" && key != "finetune" && key != "grid")
         bad_input(file, ", line ", value.source().begin.line, ": there is no key ",
@@ -94,22 +96,28 @@ Grid read_grid(const std::string& file) {
     grid.pretrain = path("pretrain");
     grid.finetune = path("finetune");
     if (const toml::table* axes = root["grid"].as_table()) add_axes(*axes, "", grid);
-  } catch (const toml::parse_error& error) {
-    bad_input(file, ", line ", error.source().begin.line, ": ", error.description());
+  } catch (const TomlError& error) {
+    bad_input(file, ", line ", error.line(), ": ", error.what());
   }
   if (grid.pretrain.empty() || grid.axes.empty())
     bad_input(
         file,
         " is no sweep: it must have pretrain = \"CONFIG.toml\" and [grid] with lists of values");
+  size_t runs = 1;
+  for (const Axis& axis : grid.axes) {
+    if (axis.values.size() > most_runs / runs)
+      bad_input(file, " has more than ", most_runs, " runs: give fewer values in [grid]");
+    runs *= axis.values.size();
+  }
   return grid;
 }
 
 // Every run's configuration, before any is queued.
 void check_all(const Grid& grid) {
   const std::string text = Configuration::read(grid.pretrain.string());
+  const Schema schema = schema_of("pretrain");
   for (size_t run = 0; run < grid.count(); ++run)
-    Configuration::from_text(text, schema_of("pretrain"), grid.pretrain.string(),
-                             grid.settings(run));
+    Configuration::from_text(text, schema, grid.pretrain.string(), grid.settings(run));
   if (!grid.finetune.empty())
     Configuration::from_text(Configuration::read(grid.finetune.string()), schema_of("finetune"),
                              grid.finetune.string());

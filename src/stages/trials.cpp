@@ -19,13 +19,6 @@ constexpr const char* format = "lacuna trials";
 
 fs::path file_in(const fs::path& folder) { return folder / "trials.h5"; }
 
-std::vector<double> numbers_of(const hdf5::Group& root, const std::string& path) {
-  const hdf5::Dataset dataset = root.dataset(path);
-  std::vector<double> values(static_cast<size_t>(dataset.shape().count()));
-  dataset.read(values.data(), DType::f64);
-  return values;
-}
-
 void require_same(const fs::path& folder, const TrialsOrigin& there, const TrialsOrigin& here) {
   if (there.step != here.step || there.checkpoint != here.checkpoint) {
     bad_input("run folder ", folder.string(), " is of step ", there.step, " of ", there.run,
@@ -60,11 +53,10 @@ Trials::Stored Trials::read(const fs::path& file) {
                  .test_data = root.text("test_data_hash"),
                  .environment = root.text("environment")},
                 {}};
-  const hdf5::Dataset names = root.dataset("/trial");
-  const std::vector<std::string> name = names.read_texts(0, names.rows());
-  const std::vector<double> test = numbers_of(root, "/test_accuracy"),
-                            held_out = numbers_of(root, "/held_out_accuracy"),
-                            chosen = numbers_of(root, "/chosen");
+  const auto column = [&](const char* path) { return root.dataset(path).values<double>(); };
+  const std::vector<std::string> name = root.dataset("/trial").texts();
+  const std::vector<double> test = column("/test_accuracy"),
+                            held_out = column("/held_out_accuracy"), chosen = column("/chosen");
   if (test.size() != name.size() || held_out.size() != name.size() ||
       chosen.size() != name.size()) {
     bad_input(file.string(), " is damaged: its columns have different lengths; give another ",

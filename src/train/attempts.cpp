@@ -84,14 +84,14 @@ std::vector<Attempt> read_attempts(const fs::path& file) {
   std::vector<Attempt> attempts;
   if (!fs::exists(file)) return attempts;
   try {
-    const toml::table root = toml::parse(read_text(file), file.string());
+    const toml::table root = parse_toml(read_text(file));
     const toml::array* list = root["attempt"].as_array();
     if (list == nullptr) return attempts;
     for (const toml::node& each : *list)
       if (const toml::table* table = each.as_table()) attempts.push_back(attempt_of(*table));
-  } catch (const toml::parse_error& error) {
-    bad_input(file.string(), " is damaged (line ", error.source().begin.line, ": ",
-              error.description(), "): remove it; only the record of earlier starts is lost");
+  } catch (const TomlError& error) {
+    bad_input(file.string(), " is damaged (line ", error.line(), ": ", error.what(),
+              "): remove it; only the record of earlier starts is lost");
   }
   return attempts;
 }

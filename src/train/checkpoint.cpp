@@ -137,7 +137,8 @@ CheckpointInfo read_info(const hdf5::Group& root) {
   if (root.has_attribute("device")) info.environment.device = root.text("device");
   info.environment.instruction_set = root.text("instruction_set");
   info.environment.precision = root.text("precision");
-  info.configuration = root.dataset("/configuration").read_texts(0, 1).at(0);
+  info.configuration = root.dataset("/configuration").only_text();
+  if (info.step < 0 || info.epoch < 0 || info.position < 0) throw std::out_of_range("counts");
   return info;
 }
 
@@ -152,15 +153,11 @@ void write_column(hdf5::Group& root, const std::string& path, const std::vector<
 
 template <typename T>
 std::vector<T> read_column(const hdf5::Group& root, const std::string& path) {
-  const hdf5::Dataset dataset = root.dataset(path);
-  std::vector<T> values(static_cast<size_t>(dataset.shape().count()));
-  dataset.read(values.data(), dtype_of<T>);
-  return values;
+  return root.dataset(path).values<T>();
 }
 
 std::vector<std::string> read_text_column(const hdf5::Group& root, const std::string& path) {
-  const hdf5::Dataset dataset = root.dataset(path);
-  return dataset.read_texts(0, dataset.rows());
+  return root.dataset(path).texts();
 }
 
 void write_data_identity(hdf5::Group& root, const DataIdentity& data) {
@@ -211,6 +208,11 @@ MetricsTable read_metrics(const hdf5::Group& root) {
   if (group.has_attribute("columns"))
     for (const std::string& name : group.texts("columns"))
       metrics.columns.push_back({name, read_column<double>(root, "/metrics/" + name)});
+  const std::vector<int64_t>& step = metrics.step;
+  for (size_t i = 1; i < step.size(); ++i)
+    if (step[i] <= step[i - 1]) throw std::out_of_range("steps");
+  for (const MetricsTable::Column& column : metrics.columns)
+    if (column.value.size() != step.size()) throw std::out_of_range("metrics");
   return metrics;
 }
 
@@ -261,6 +263,8 @@ std::vector<StoredPart> read_tables(const hdf5::Group& root) {
   const auto part_crc32 = read_column<int64_t>(root, "/parts/crc32");
   for (size_t i = 0; i < files.size(); ++i)
     parts.push_back({files[i], part_bytes.at(i), static_cast<uint32_t>(part_crc32.at(i)), {}});
+  for (const StoredPart& each : parts)
+    if (each.bytes < 0) throw std::out_of_range("bytes of parts");
   const auto names = read_text_column(root, "/tensors/name");
   const auto dtypes = read_text_column(root, "/tensors/dtype");
   const auto sizes = read_column<int64_t>(root, "/tensors/shape");
@@ -274,16 +278,17 @@ std::vector<StoredPart> read_tables(const hdf5::Group& root) {
         sizes.begin() + static_cast<std::ptrdiff_t>(i * Shape::max_rank),
         sizes.begin() + static_cast<std::ptrdiff_t>((i + 1) * Shape::max_rank));
     axes.erase(std::find(axes.begin(), axes.end(), -1), axes.end());
-    const StoredTensor tensor{names[i],
-                              dtype_of_name(dtypes.at(i), root.file()),
-                              Shape(std::span<const int64_t>(axes)),
-                              part.at(i),
-                              offset.at(i),
-                              bytes.at(i),
-                              static_cast<uint32_t>(crc32.at(i))};
+    const std::optional<Shape> shape = hdf5::shape_of(axes);
+    if (!shape) throw std::out_of_range("shape");
+    const StoredTensor tensor{
+        names[i],    dtype_of_name(dtypes.at(i), root.file()), *shape, part.at(i), offset.at(i),
+        bytes.at(i), static_cast<uint32_t>(crc32.at(i))};
     if (tensor.bytes != tensor.shape.count() * static_cast<int64_t>(size_of(tensor.dtype)))
       throw std::out_of_range("bytes");
-    parts.at(static_cast<size_t>(tensor.part)).tensors.push_back(tensor);
+    StoredPart& holder = parts.at(static_cast<size_t>(tensor.part));
+    if (tensor.offset < 0 || tensor.bytes > holder.bytes - tensor.offset)
+      throw std::out_of_range("offset");
+    holder.tensors.push_back(tensor);
   }
   return parts;
 }
@@ -613,6 +618,9 @@ Checkpoint read_checkpoint(const fs::path& folder) {
     for (const auto& entry : root.group("/data").entries())
       checkpoint.info.data.push_back(read_data_identity(root, entry.name));
     checkpoint.info.metrics = read_metrics(root);
+    const std::vector<int64_t>& steps = checkpoint.info.metrics.step;
+    if (!steps.empty() && (steps.front() < 0 || steps.back() > checkpoint.info.step))
+      throw std::out_of_range("steps of metrics");
     return checkpoint;
   } catch (const std::out_of_range&) {
     bad_input(path.string(), " is damaged: its tables do not fit together");

@@ -45,14 +45,14 @@ std::optional<LeaseHolder> read_lease(const fs::path& what) {
   std::ostringstream text;
   text << std::ifstream(lease_file(what)).rdbuf();
   try {
-    const toml::table table = toml::parse(text.str());
+    const toml::table table = parse_toml(text.str());
     if (!table.contains("host")) return std::nullopt;
     return LeaseHolder{{.job = table["job"].value_or(std::string()),
                         .restart = table["restart"].value_or(int64_t{0}),
                         .host = table["host"].value_or(std::string()),
                         .process = table["process"].value_or(int64_t{0})},
                        table["beats"].value_or(int64_t{0})};
-  } catch (const toml::parse_error&) {
+  } catch (const TomlError&) {
     return std::nullopt;
   }
 }

@@ -41,7 +41,7 @@ RepresentationsOrigin read_origin(const hdf5::Group& root) {
   return {root.text("run"),          root.integer("step"),
           root.text("weights"),      root.text("layer"),
           root.text("dataset"),      root.text("data_hash"),
-          root.text("code_version"), root.dataset("/configuration").read_texts(0, 1).at(0)};
+          root.text("code_version"), root.dataset("/configuration").only_text()};
 }
 
 void describe(hdf5::Dataset& dataset, const std::string& name) {
@@ -210,23 +210,22 @@ Representations read_representations(const fs::path& path) {
   if (z.shape().rank() != 2)
     bad_input("/z in ", path.string(), " has the shape ", z.shape(),
               ": representations have two axes, sample and feature");
+  z.check_size();
   Representations all;
   all.z = HostTensor(DType::f32, z.shape());
   z.read(all.z.data(), DType::f32);
-  const auto column = [&](const std::string& name, auto& values, DType dtype) {
+  const auto column = [&]<typename T>(const std::string& name, std::vector<T>& values) {
     const hdf5::Dataset dataset = file.dataset(name);
     if (dataset.shape() != Shape{z.rows()})
       bad_input(name, " in ", path.string(), " has the shape ", dataset.shape(), " beside ",
                 z.rows(), " rows of /z");
-    values.resize(static_cast<size_t>(z.rows()));
-    dataset.read(values.data(), dtype);
+    values = dataset.values<T>();
   };
-  if (file.has("/label")) column("/label", all.label.emplace(), DType::i64);
+  if (file.has("/label")) column("/label", all.label.emplace());
   if (file.has("/files") && file.has("/file") && file.has("/row")) {
-    const hdf5::Dataset files = file.dataset("/files");
-    all.files = files.read_texts(0, files.rows());
-    column("/file", all.file, DType::i32);
-    column("/row", all.row, DType::i64);
+    all.files = file.dataset("/files").texts();
+    column("/file", all.file);
+    column("/row", all.row);
     const auto known = [&](int32_t index) {
       return index >= 0 && static_cast<size_t>(index) < all.files.size();
     };

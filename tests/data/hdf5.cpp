@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "data/temporary_folder.h"
+#include "data/write_hdf5.h"
 
 using namespace lacuna;
 using Catch::Contains;
@@ -165,4 +166,27 @@ TEST_CASE("hdf5 file whose lock is refused is read without") {
   CHECK(file.unlocked());
   CHECK(file.dataset("x").read().as<int32_t>()[0] == 42);
   ::close(other);
+}
+
+TEST_CASE("hdf5 shapes that no file can hold are refused before memory is taken") {
+  CHECK(hdf5::shape_of(std::vector<int64_t>{3, 0, 4}) == Shape{3, 0, 4});
+  CHECK_FALSE(hdf5::shape_of(std::vector<int64_t>(9, 1)));
+  CHECK_FALSE(hdf5::shape_of(std::vector<int64_t>{2, -1}));
+  CHECK_FALSE(hdf5::shape_of(std::vector<int64_t>{0, int64_t{1} << 40, int64_t{1} << 40}));
+
+  const TemporaryFolder folder;
+  const hsize_t far = hsize_t{1} << 40;
+  {
+    written::DataFile file(folder / "a.h5");
+    file.add("/absent", H5T_STD_I64LE, H5T_NATIVE_INT64, {far}, nullptr, {.chunk = {1024}});
+    file.add("/texts", H5T_C_S1, H5T_C_S1, {far}, nullptr, {.chunk = {1024}});
+    file.add("/beyond", H5T_STD_I64LE, H5T_NATIVE_INT64, {far, far}, nullptr, {.chunk = {8, 8}});
+  }
+  const hdf5::File file = hdf5::File::open(folder / "a.h5");
+  CHECK_THROWS_WITH(file.dataset("absent").values<int64_t>(),
+                    Contains("cannot hold: it is damaged"));
+  CHECK_THROWS_WITH(file.dataset("absent").read(), Contains("cannot hold: it is damaged"));
+  CHECK_THROWS_WITH(file.dataset("texts").texts(), Contains("cannot hold: it is damaged"));
+  CHECK_THROWS_WITH(file.dataset("texts").only_text(), Contains("instead of one text"));
+  CHECK_THROWS_WITH(file.dataset("beyond"), Contains("has no shape"));
 }

@@ -9,7 +9,6 @@
 
 using namespace lacuna;
 
-
 namespace {
 
 // As SLURM starts a job.
@@ -64,4 +63,6 @@ TEST_CASE("attempts: a damaged record says what to do") {
   std::ofstream(file) << "[[attempt]\n";
   CHECK_THROWS_WITH(read_attempts(file),
                     Catch::Contains("damaged") && Catch::Contains("remove it"));
+  std::ofstream(file) << "a = 1\n\xff = 2\n";
+  CHECK_THROWS_WITH(read_attempts(file), Catch::Contains("line 2: a byte that is not UTF-8"));
 }

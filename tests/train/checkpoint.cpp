@@ -508,6 +508,42 @@ TEST_CASE("checkpoint: several parts make one checkpoint") {
   CHECK(continue_run(run.path()).step == 0);
 }
 
+TEST_CASE("checkpoint: numbers that cannot be are refused under a right checksum") {
+  const TemporaryFolder run;
+  const fs::path folder = checkpoint_folder(run.path(), 10);
+  fs::create_directories(folder);
+  const SmallState state(10);
+  const StoredPart part = write_part(folder, 0, info_of(10), state.named());
+  // Whether such a manifest is read.
+  const auto read = [&](const auto& change) {
+    CheckpointInfo info = info_of(10);
+    StoredPart changed = part;
+    change(info, changed);
+    write_manifest(folder, info, {&changed, 1});
+    try {
+      read_checkpoint(folder);
+      return true;
+    } catch (const Error& error) {
+      CHECK(error.status() == ExitStatus::bad_input);
+      return false;
+    }
+  };
+  using Info = CheckpointInfo;
+  constexpr int64_t far = int64_t{1} << 40;
+  CHECK(read([](Info&, StoredPart&) {}));
+  CHECK_FALSE(read([](Info& info, StoredPart&) { info.step = -1; }));
+  CHECK_FALSE(read([](Info& info, StoredPart&) { info.position = -1; }));
+  CHECK_FALSE(read([](Info& info, StoredPart&) { info.metrics.step.back() = far; }));
+  CHECK_FALSE(read([](Info& info, StoredPart&) { info.metrics.step.front() = 10; }));
+  CHECK_FALSE(read([](Info& info, StoredPart&) { info.metrics.columns[0].value.pop_back(); }));
+  CHECK_FALSE(read([](Info&, StoredPart& one) { one.bytes = -1; }));
+  CHECK_FALSE(read([](Info&, StoredPart& one) { one.tensors[0].offset = -1; }));
+  CHECK_FALSE(read([](Info&, StoredPart& one) { one.tensors[0].offset = one.bytes; }));
+  CHECK_FALSE(read([](Info&, StoredPart& one) { one.tensors[0].part = 7; }));
+  CHECK_FALSE(read([](Info&, StoredPart& one) { one.tensors[0].shape = {far, far}; }));
+  CHECK_FALSE(read([](Info&, StoredPart& one) { one.tensors[0].shape = {-2, -72}; }));
+}
+
 TEST_CASE("durable file: checksums are those of zlib and join") {
   CHECK(crc32_of("123456789", 9) == 0xcbf43926u);  // the published check value of CRC-32
   CHECK(crc32_joined(crc32_of("12345", 5), crc32_of("6789", 4), 4) == 0xcbf43926u);

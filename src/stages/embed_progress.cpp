@@ -1,0 +1,45 @@
+#include "stages/embed_progress.h"
+
+#include <sstream>
+
+#include "base/error.h"
+
+namespace lacuna {
+
+namespace {
+
+constexpr int most_ranks = 1 << 20;
+
+bool fits(const EmbedProgress& progress, int64_t samples) {
+  int64_t left = progress.ranges.empty() ? samples : 0, last = 0;
+  for (const SampleRange& range : progress.ranges) {
+    if (range.first < last || range.end <= range.first || range.end > samples) return false;
+    left += range.end - range.first;
+    last = range.end;
+  }
+  return progress.ranks >= 1 && progress.ranks <= most_ranks && progress.position >= 0 &&
+         progress.position <= left;
+}
+
+}  // namespace
+
+std::string text_of(const EmbedProgress& progress) {
+  std::string text = concat("ranks ", progress.ranks, " position ", progress.position, " samples");
+  for (const SampleRange& range : progress.ranges) text += concat(" ", range.first, " ", range.end);
+  return text;
+}
+
+EmbedProgress read_progress(const std::string& line, int64_t samples, const std::string& out) {
+  std::istringstream text(line);
+  std::string word;
+  EmbedProgress progress{.ranks = 0};
+  text >> word >> progress.ranks >> word >> progress.position >> word;
+  const bool whole = static_cast<bool>(text);
+  for (SampleRange range; text >> range.first >> range.end;) progress.ranges.push_back(range);
+  if (!whole || !fits(progress, samples))
+    bad_input(out, ".progress says what cannot be of ", samples,
+              " samples: remove it, then the same command starts anew");
+  return progress;
+}
+
+}  // namespace lacuna

@@ -137,6 +137,7 @@ bool Lease::create() const {
   const std::string content = text();
   const ssize_t n = ::write(descriptor, content.data(), content.size());
   const int error = errno;
+  ::fsync(descriptor);  // a torn one, after a power cut, would have to be waited for
   ::close(descriptor);
   if (n == static_cast<ssize_t>(content.size())) return true;
   ::unlink(file_.c_str());

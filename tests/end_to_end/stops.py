@@ -54,7 +54,7 @@ interval = 0
 """)
 
     def long(self, objective, run):
-        return [*self.arguments(objective, run), "--set", "train.epochs=4000", "train.checkpoint_steps=0"]
+        return [*self.arguments(objective, run), "--set", "train.epochs=40000", "train.checkpoint_steps=0"]
 
 
 class Stops(Stopping):
@@ -112,24 +112,24 @@ class Stops(Stopping):
 
     def test_embed_stops_and_continues(self):
         self.succeeds(*self.arguments("simclr", "run"), "--set", "train.epochs=1")
-        support.write_images(self.path("many.h5"), samples=20000, size=(16, 16), chunk=64)
+        support.write_images(self.path("many.h5"), samples=80000, size=(16, 16), chunk=64)
         embed = ["embed", "run", "--data", "many.h5", "--set", "log.interval=0", "--out"]
         self.succeeds(*embed, "whole.h5", ranks=2)
         result = self.signalled("embedded 2048 of", *embed, "z.h5", ranks=2, to=1)
         self.assertEqual(result.status, 75, result)
-        self.assertRegex(result.complaint(), "stopped early after [0-9]+ of 20000 samples for SIGUSR1 to rank 1: ")
+        self.assertRegex(result.complaint(), "stopped early after [0-9]+ of 80000 samples for SIGUSR1 to rank 1: ")
         done = int(re.search("after ([0-9]+) of", result.complaint())[1])
-        self.assertLess(done, 20000)
+        self.assertLess(done, 80000)
         self.assertEqual(starts(self.path("z.h5.attempts"))[-1]["status"], 75)
         result = self.succeeds(*embed, "z.h5", ranks=2)
-        self.assertIn(f"continuing z.h5 after {done} of 20000 samples", result.stdout)
+        self.assertIn(f"continuing z.h5 after {done} of 80000 samples", result.stdout)
         self.assertFalse(self.path("z.h5.attempts").exists())
         with h5py.File(self.path("z.h5")) as ours, h5py.File(self.path("whole.h5")) as theirs:
             numpy.testing.assert_array_equal(ours["z"][()], theirs["z"][()])
 
     def test_finetune_stops_and_continues(self):
         self.succeeds(*self.arguments("simclr", "run"), "--set", "train.epochs=1")
-        self.write_task("classify", "steps = 60\nrates = [1e-3, 3e-3]\n")
+        self.write_task("classify", "steps = 300\nrates = [1e-3, 3e-3]\n")
         finetune = ["finetune", "task.toml", "--from", "run", "--run"]
         whole = self.succeeds(*finetune, "whole", ranks=2)
         result = self.signalled("step 20 of", *finetune, "tuned", ranks=2, to=1)
@@ -155,7 +155,7 @@ class Attempts(Stopping):
                                                  r"let it end, or stop it \(kill\), then start the same")
         told = self.lacuna("status", "run").stdout
         self.assertIn("run: in use by", told)
-        self.assertRegex(told, r"step [0-9]+ of 22000 \([0-9.]+ %\), epoch [0-9.]+ of 4000, loss")
+        self.assertRegex(told, r"step [0-9]+ of 220000 \([0-9.]+ %\), epoch [0-9.]+ of 40000, loss")
         self.assertIn("from step 0: running", told)
 
     def test_after_a_kill_it_starts_at_once(self):

@@ -179,6 +179,12 @@ TEST_CASE("configuration: text that is not TOML is named with its line") {
              Catch::StartsWith("inputs/a.toml, line 3: not valid TOML: "));
   CHECK(refusal("\x89HDF\r\n\x1a\n") ==
         "inputs/a.toml, line 1: not valid TOML: a byte that is not UTF-8");
+  // Letters that toml++ 3.3 takes to be impossible where it looks for blanks.
+  for (const char* text : {"gr\u00f6\u00dfe = 1\n", "seed = \u03bc\n", "seed = [1,\u0364]\n",
+                           "\u2ea6\n", "\u00e9", "seed = 1 \u00e9\n"}) {
+    INFO(text);
+    CHECK_THAT(refusal(text), Catch::StartsWith("inputs/a.toml, line 1: not valid TOML: "));
+  }
   CHECK(refusal("seed = 1\ns\xf0\x9f = 2\n") ==
         "inputs/a.toml, line 2: not valid TOML: a byte that is not UTF-8");
 }

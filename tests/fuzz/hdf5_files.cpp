@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "comm/communicator.h"
+#include "data/access_pattern.h"
 #include "data/loader.h"
 #include "data/write_hdf5.h"
 #include "fuzz/target.h"

@@ -139,7 +139,11 @@ void read_data_set(const fs::path& folder) {
   const auto train = [&] {
     const Source source(configuration, *communicator, log);
     each_of([&] { source.labels(*communicator); },
-            [&] { reading_lines(source.dataset(), source.order(1), 4, 1, source.buffer()); },
+            [&] {
+              const OrderSpec order = source.order(1);
+              reading_lines(source.dataset(), order,
+                            access_pattern(source.dataset(), order, 4, 1, source.buffer()), 1);
+            },
             [&] { load_batches(source, *communicator, 0); },
             [&] {
               EmbeddedWhat what;

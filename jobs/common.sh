@@ -23,8 +23,12 @@ launcher() {
   fi
 }
 
-# A warning before the ranks run: nothing is lost. SLURM may send it a minute early.
-trap 'end_job 75' USR1 USR2
+# A warning while no ranks run: nothing is lost. SLURM may send it a minute early.
+no_ranks() {
+  trap 'end_job 75' USR1 USR2
+  trap - TERM
+}
+no_ranks
 
 # run_ranks STAGE ARGUMENT...: runs lacuna on all tasks of the job; returns its status. bash looks at signals only
 # between commands, and while it waits.
@@ -42,6 +46,7 @@ run_ranks() {
     wait $ranks
     status=$?
   done
+  no_ranks
   return $status
 }
 

@@ -15,27 +15,6 @@
 
 namespace lacuna {
 
-namespace {
-
-// What changes when a file is replaced, or written to.
-struct FileState {
-  dev_t device = 0;
-  ino_t inode = 0;
-  off_t bytes = 0;
-  int64_t seconds = 0, nanoseconds = 0;
-  friend bool operator==(const FileState&, const FileState&) = default;
-};
-
-FileState state_of(const std::string& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0)
-    bad_input("cannot look at ", path, ": ", std::strerror(errno));
-  return {status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec,
-          status.st_mtim.tv_nsec};
-}
-
-}  // namespace
-
 class FileDescriptor {
  public:
   explicit FileDescriptor(const std::string& path)
@@ -68,10 +47,6 @@ class FileDescriptor {
 
  private:
   int fd_;
-};
-
-struct BlockReader::Origin {
-  FileState state;
 };
 
 struct BlockReader::OpenFile {
@@ -168,10 +143,7 @@ void BlockReader::Task::run_piece(const Piece& piece, ReadScratch& scratch) cons
 }
 
 BlockReader::BlockReader(const Dataset& dataset, int64_t cache_bytes, LocalCopies* copies)
-    : dataset_(dataset),
-      cache_bytes_(cache_bytes),
-      copies_(copies),
-      origins_(dataset.files().size()) {
+    : dataset_(dataset), cache_bytes_(cache_bytes), copies_(copies) {
   for (const DataFile& file : dataset.files()) {
     std::vector<Way>& ways = ways_.emplace_back();
     for (const FieldStorage& storage : file.fields) {
@@ -183,14 +155,15 @@ BlockReader::BlockReader(const Dataset& dataset, int64_t cache_bytes, LocalCopie
 BlockReader::~BlockReader() = default;
 
 // A run whose samples changed on the way would be nobody's: neither of the old data nor of the new.
-void BlockReader::check_unchanged(int number) {
-  const std::string& path = dataset_.files()[static_cast<size_t>(number)].path;
-  const FileState now = state_of(path);
-  std::unique_ptr<Origin>& origin = origins_[static_cast<size_t>(number)];
-  if (origin == nullptr) origin = std::make_unique<Origin>(Origin{now});
-  if (origin->state == now) return;
-  bad_input(path, " was replaced or written to while it was read (it had ", origin->state.bytes,
-            " bytes and has ", now.bytes, "): put the file back as it was and start the same ",
+void BlockReader::check_unchanged(int number) const {
+  const DataFile& file = dataset_.files()[static_cast<size_t>(number)];
+  struct stat now {};
+  if (::stat(file.path.c_str(), &now) != 0)
+    bad_input("cannot look at ", file.path, ": ", std::strerror(errno));
+  const auto bytes = static_cast<uint64_t>(now.st_size);
+  if (bytes == file.bytes && time_of_change(now) == file.modified) return;
+  bad_input(file.path, " was replaced or written to while it was read (it had ", file.bytes,
+            " bytes and has ", bytes, "): put the file back as it was and start the same ",
             "command again, or start a new run");
 }
 

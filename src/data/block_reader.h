@@ -68,7 +68,7 @@ class BlockReader {
 
   // Returns the tasks that fill `to`, which must stay where it is until they ran. Its memory is
   // allocated, or used again where it has the shapes of this block (of the same data set). bad_input where a file was
-  // replaced or written to since its first block was read.
+  // replaced or written to since it was indexed.
   std::vector<Task> start(int64_t block, BlockRows& to);
   // To be called when all tasks of a block have run: bad_values, with file and row, for a NaN or an
   // infinity. Thread-safe.
@@ -82,9 +82,8 @@ class BlockReader {
 
  private:
   struct OpenFile;
-  struct Origin;  // a file as it was found first
   OpenFile& open(int file);
-  void check_unchanged(int file);
+  void check_unchanged(int file) const;
   std::vector<Task> tasks_of(OpenFile& open, const Block& block, int field, uint64_t shift,
                              HostTensor& to, bool& possible);
   void read_by_library(OpenFile& open, const Block& block, int field, HostTensor& to);
@@ -93,9 +92,8 @@ class BlockReader {
   const Dataset& dataset_;
   int64_t cache_bytes_;
   LocalCopies* copies_;
-  std::vector<std::vector<Way>> ways_;            // file, field
-  std::vector<std::unique_ptr<Origin>> origins_;  // by file
-  std::vector<std::unique_ptr<OpenFile>> open_;   // most recently used last
+  std::vector<std::vector<Way>> ways_;           // file, field
+  std::vector<std::unique_ptr<OpenFile>> open_;  // most recently used last
 };
 
 // Bytes of decoded chunks that the library keeps of a field of one file, where it reads it: its share of the reader's.

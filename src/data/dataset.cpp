@@ -148,6 +148,10 @@ void Dataset::index(const std::vector<std::string>& patterns, const std::vector<
   }
 }
 
+int64_t time_of_change(const struct stat& status) {
+  return int64_t{1'000'000'000} * status.st_mtim.tv_sec + status.st_mtim.tv_nsec;
+}
+
 void Dataset::index_file(const std::string& path, const std::vector<FieldSpec>& specs) {
   const hdf5::File file = hdf5::File::open(path);
   if (file.unlocked() && warnings_.empty()) {
@@ -160,7 +164,10 @@ void Dataset::index_file(const std::string& path, const std::vector<FieldSpec>& 
   entry.first = samples_;
   entry.user_block = file.user_block();
   struct stat status {};
-  if (stat(path.c_str(), &status) == 0) entry.bytes = static_cast<uint64_t>(status.st_size);
+  if (stat(path.c_str(), &status) == 0) {
+    entry.bytes = static_cast<uint64_t>(status.st_size);
+    entry.modified = time_of_change(status);
+  }
   for (size_t f = 0; f < specs.size(); ++f) {
     const hdf5::Dataset dataset = file.dataset(specs[f].path);
     if (dataset.shape().rank() == 0) {
@@ -208,7 +215,7 @@ std::string Dataset::packed() const {
     pack.text(file.path);
     for (const int64_t value :
          {file.first, file.rows, file.first_block, file.block_rows,
-          static_cast<int64_t>(file.user_block), static_cast<int64_t>(file.bytes)}) {
+          static_cast<int64_t>(file.user_block), static_cast<int64_t>(file.bytes), file.modified}) {
       pack.number(value);
     }
     for (const FieldStorage& storage : file.fields) {
@@ -247,6 +254,7 @@ void Dataset::unpack(const std::string& text) {
     file.block_rows = unpack.number();
     file.user_block = static_cast<uint64_t>(unpack.number());
     file.bytes = static_cast<uint64_t>(unpack.number());
+    file.modified = unpack.number();
     file.fields.resize(fields_.size());
     for (FieldStorage& storage : file.fields) {
       storage.chunk = unpack.shape();

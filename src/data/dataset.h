@@ -14,6 +14,8 @@
 #include "base/shape.h"
 #include "comm/communicator.h"
 
+struct stat;
+
 namespace lacuna {
 
 struct FieldSpec {
@@ -38,6 +40,9 @@ struct FieldStorage {
   bool compressed = false;   // other filters than shuffle and fletcher32
 };
 
+// Of a file's status: DataFile::modified.
+int64_t time_of_change(const struct stat& status);
+
 struct DataFile {
   std::string path;
   int64_t first = 0;  // sample
@@ -45,7 +50,8 @@ struct DataFile {
   int64_t first_block = 0;
   int64_t block_rows = 1;
   uint64_t user_block = 0;
-  uint64_t bytes = 0;  // of the file
+  uint64_t bytes = 0;    // of the file
+  int64_t modified = 0;  // when it was written to last: nanoseconds since 1970
   std::vector<FieldStorage> fields;
 };
 

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/random.h"
 
 namespace lacuna {
 namespace fs = std::filesystem;
@@ -88,9 +89,10 @@ LocalCopies::Share LocalCopies::share_of(Communicator& communicator, int node_le
           .ranks = static_cast<int>(std::count(leaders.begin(), leaders.end(), node_leader))};
 }
 
-LocalCopies::LocalCopies(const Dataset& dataset, const fs::path& folder, Share share, Warn warn)
+LocalCopies::LocalCopies(const Dataset& dataset, const fs::path& folder, const std::string& run,
+                         Share share, Warn warn)
     : dataset_(dataset),
-      folder_(folder / concat("lacuna-", std::hex, dataset.fingerprint())),
+      folder_(folder / concat("lacuna-", std::hex, hash_name(run), "-", dataset.fingerprint())),
       share_(share),
       warn_(std::move(warn)),
       there_(dataset.files().size()) {
@@ -150,14 +152,17 @@ bool LocalCopies::copy(size_t file) {
     const OpenedFile from(original, O_RDONLY);
     const OpenedFile to(unfinished, O_WRONLY | O_CREAT | O_TRUNC);
     const struct stat before = from.status();
+    off_t copied = 0;
     while (const size_t bytes = from.read(buffer.get(), piece)) {
       to.write(buffer.get(), bytes);
+      copied += static_cast<off_t>(bytes);
       if (!stop_) continue;
       give_up();
       return false;
     }
     // Written to meanwhile: the copy is of no state that it ever had.
-    if (!same_time(before, from.status())) bad_input(original, " is being written to");
+    if (!same_time(before, from.status()) || copied != before.st_size)
+      bad_input(original, " is being written to");
     to.set_time_of(before);
   } catch (...) {
     give_up();

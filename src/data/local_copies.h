@@ -1,7 +1,7 @@
 // Copies of a data set's files on a disk of this node (data.stage), made in the background by the node's ranks together,
 // while they read the originals; each file is read from its copy once that is whole.
 //
-//   FOLDER/lacuna-<fingerprint of the data>/<number of the file>.h5
+//   FOLDER/lacuna-<of the run>-<fingerprint of the data>/<number of the file>.h5
 #pragma once
 
 #include <atomic>
@@ -26,9 +26,10 @@ class LocalCopies {
   static Share share_of(Communicator& communicator, int node_leader);
 
   using Warn = std::function<void(const std::string&)>;
-  // Begins to copy. The data set must outlive it. `warn` is called, by another thread, when the folder takes no more: then
+  // Begins to copy. The data set must outlive it. `run`: a name of its own, since another run may use the folder too. `warn` is called, by another thread, when the folder takes no more: then
   // what is not copied is read from where it is.
-  LocalCopies(const Dataset& dataset, const std::filesystem::path& folder, Share share, Warn warn);
+  LocalCopies(const Dataset& dataset, const std::filesystem::path& folder, const std::string& run,
+              Share share, Warn warn);
   // Stops, and removes this rank's copies.
   ~LocalCopies();
   LocalCopies(const LocalCopies&) = delete;

@@ -26,6 +26,15 @@ bool Hold::end(ExitStatus status, const std::string& why, const At& at) {
   return log_ && log_->end(status, why, at());
 }
 
+// Beside an error that is on its way, and counts.
+void Hold::note_end(ExitStatus status, const std::string& why, const At& at) noexcept {
+  try {
+    end(status, why, at);
+  } catch (const std::exception&) {
+    // On a full disk the record is not written; what filled it is told.
+  }
+}
+
 ExitStatus Hold::attempt(const std::filesystem::path& record, const At& at,
                          const std::function<ExitStatus()>& work) {
   Communicator& communicator = context_.communicator;
@@ -39,7 +48,7 @@ ExitStatus Hold::attempt(const std::filesystem::path& record, const At& at,
     return status;
   } catch (const AgreedError& error) {
     if (error.status() != ExitStatus::requeue) {  // nothing more may be agreed on
-      end(error.status(), error.what(), at);
+      note_end(error.status(), error.what(), at);
       throw;
     }
     agreed(communicator, [&] {
@@ -51,10 +60,10 @@ ExitStatus Hold::attempt(const std::filesystem::path& record, const At& at,
     });
     throw;
   } catch (const Error& error) {  // of this rank alone, which ends the others
-    end(error.status(), error.what(), at);
+    note_end(error.status(), error.what(), at);
     throw;
   } catch (const std::exception& error) {
-    end(ExitStatus::failed, error.what(), at);
+    note_end(ExitStatus::failed, error.what(), at);
     throw;
   }
 }

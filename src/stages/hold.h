@@ -26,6 +26,7 @@ class Hold {
 
  private:
   bool end(ExitStatus status, const std::string& why, const At& at);
+  void note_end(ExitStatus status, const std::string& why, const At& at) noexcept;
 
   StageContext& context_;
   std::unique_ptr<Lease> lease_;  // on rank 0, as all here

@@ -8,12 +8,12 @@
 namespace lacuna {
 
 struct LauncherFacts {
-  std::string mpi = {};             // of this program: "Open MPI v4.1.4"
-  std::string overruled = {};       // LACUNA_LAUNCHER
+  std::string mpi = {};        // of this program: "Open MPI v4.1.4"
+  std::string overruled = {};  // LACUNA_LAUNCHER
   bool slurm = false;          // srun is in PATH
   bool asked = false;          // srun has answered
-  std::string offers = {};          // what srun --mpi=list says
-  std::string mpirun = {};          // what the mpirun in PATH says of itself; "" for none
+  std::string offers = {};     // what srun --mpi=list says
+  std::string mpirun = {};     // what the mpirun in PATH says of itself; "" for none
   bool in_allocation = false;  // of SLURM
 };
 

@@ -150,7 +150,7 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
     log.line(line);
   }
   Order counting(order);
-  const std::unique_ptr<LocalCopies> copies = source.local_copies(context);
+  const std::unique_ptr<LocalCopies> copies = source.local_copies(folder, context);
   LoaderOptions loading = source.loading(communicator, compute.threads);
   loading.copies = copies.get();
   loading.batch = options.batch / options.accumulate;
@@ -200,6 +200,11 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
       });
       throw;
     }
+    agreed(communicator, [&] {
+      if (communicator.rank() != 0 || run_exists(folder / "config.toml")) return;
+      bad_input(folder.string(), " was removed while the run went on, and what is there now is no ",
+                "run: put its config.toml back if the checkpoints are wanted, or start again");
+    });
     for (const std::string& line : accounting_lines(loop.accounting())) log.line(line);
     log.line("finished: ", steps, " steps, ", static_cast<int64_t>(loop.samples_per_second()),
              " samples/s; the run is ", folder.string());

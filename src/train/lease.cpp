@@ -9,6 +9,7 @@
 #include <sstream>
 #include <utility>
 
+#include "base/stop_signals.h"
 #include "base/toml_library.h"
 #include "train/durable_file.h"
 #include "train/leftovers.h"
@@ -102,7 +103,8 @@ void Lease::take(const Say& say) {
       std::this_thread::sleep_for(Seconds(times_.beat));
       if (read_lease(what_)) continue;
     }
-    overwrite();
+    if (!overwrite())
+      throw_file_error(concat("take over the lease of ", what_.string(), ","), file_, errno);
     // Two that take over at once: the later one has it.
     std::this_thread::sleep_for(Seconds(0.04 * times_.beat));
     if (is_mine()) return;
@@ -116,6 +118,10 @@ bool Lease::watch(const LeaseHolder& holder, const Say& say) const {
   const auto begun = Clock::now();
   while (Seconds(Clock::now() - begun).count() < times_.expiry) {
     std::this_thread::sleep_for(Seconds(times_.beat / 10));
+    if (const auto signal = noted_signal())
+      throw Error(ExitStatus::requeue,
+                  concat("stopped early by ", signal_name(signal->number), " while waiting for ",
+                         what_.string(), ": start the same command again to go on"));
     const std::optional<LeaseHolder> now = read_lease(what_);
     if (!now || !same(now->runner, holder.runner)) return false;
     if (now->beats != holder.beats)
@@ -146,15 +152,18 @@ bool Lease::create() const {
 }
 
 // Readers see the old text or the new one. Not flushed: after a power cut nobody holds it.
-void Lease::overwrite() const {
+// False, with errno, where the file system takes nothing.
+bool Lease::overwrite() const {
   const fs::path temporary = own_name(beats_prefix());
-  {
-    std::ofstream out(temporary);
-    out << text();
-    if (!out.flush()) return;  // a full disk: beats are missed, which a reader takes for a death
-  }
-  std::error_code ignored;
-  fs::rename(temporary, file_, ignored);
+  errno = 0;
+  std::ofstream out(temporary);
+  out << text();
+  out.close();
+  if (out && ::rename(temporary.c_str(), file_.c_str()) == 0) return true;
+  const int error = errno == 0 ? EIO : errno;
+  ::unlink(temporary.c_str());
+  errno = error;
+  return false;
 }
 
 fs::path Lease::beats_prefix() const { return file_.string() + "."; }
@@ -174,7 +183,7 @@ void Lease::beat() {
       return;
     }
     ++beats_;
-    overwrite();
+    overwrite();  // a full disk: beats are missed, which a reader takes for a death
   }
 }
 

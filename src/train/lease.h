@@ -52,7 +52,7 @@ class Lease {
   void take(const Say& say);
   bool watch(const LeaseHolder& holder, const Say& say) const;
   bool create() const;
-  void overwrite() const;
+  bool overwrite() const;
   // What a text is called until it is whole, with this process behind it.
   std::filesystem::path beats_prefix() const;
   bool is_mine() const;

@@ -50,8 +50,9 @@ Fields empty_fields(const std::vector<OutputField>& outputs, int64_t count, DTyp
 BadLoss::BadLoss(int64_t step, const std::string& what)
     : AgreedError(ExitStatus::bad_values,
                   concat(what,
-                         ": lower optimizer.lr, set optimizer.clip, or let train.on_bad_loss roll "
-                         "back, and start again; the run continues from its last checkpoint"),
+                         ": start again with train.on_bad_loss = \"roll_back\" if there is a "
+                         "checkpoint to go back to, or begin a new run with a lower optimizer.lr "
+                         "or with optimizer.clip"),
                   0),
       step_(step),
       what_(what) {}

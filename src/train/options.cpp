@@ -83,7 +83,9 @@ std::vector<Key> train_keys() {
       key::one_of("train.on_bad_loss", {"stop", "roll_back"}, "stop",
                   "What to do when the loss is no number: stop; or go back to the last checkpoint "
                   "whose weights are "
-                  "numbers, and leave out the samples from there to the bad step."),
+                  "numbers, and leave out the samples from there to the bad step. Before the first "
+                  "checkpoint it stops.")
+          .execution(),
       key::texts("train.stop_signals", "[\"USR1\", \"TERM\"]",
                  concat("Signals that end a stage early, to be continued, when any rank gets one: ",
                         join(stop_signal_names()), "."))

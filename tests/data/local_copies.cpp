@@ -61,13 +61,13 @@ TEST_CASE("local copies: of the node's ranks together, read once they are whole,
   Files files;
   const Dataset dataset = files.dataset();
   {
-    LocalCopies second(dataset, files.stage, {.rank = 1, .ranks = 2}, files.warn());
+    LocalCopies second(dataset, files.stage, "run", {.rank = 1, .ranks = 2}, files.warn());
     CHECK(comes([&] { return second.path(1) != files.path(1); }));
     CHECK(!second.is_complete());  // files 0 and 2 are the other rank's
     CHECK(second.path(0) == files.path(0));
     auto reader = std::make_unique<BlockReader>(dataset, 1 << 20, &second);
     CHECK(first_value(*reader, dataset, 0) == 0);
-    LocalCopies first(dataset, files.stage, {.rank = 0, .ranks = 2}, files.warn());
+    LocalCopies first(dataset, files.stage, "run", {.rank = 0, .ranks = 2}, files.warn());
     CHECK(comes([&] { return second.is_complete(); }));
     CHECK(comes([&] { return first.is_complete(); }));
     for (int file = 0; file < 3; ++file)
@@ -91,7 +91,7 @@ TEST_CASE(
   const Dataset dataset = files.dataset();
   fs::path left;
   {
-    LocalCopies copies(dataset, files.stage, {}, files.warn());
+    LocalCopies copies(dataset, files.stage, "run", {}, files.warn());
     CHECK(comes([&] { return copies.is_complete(); }));
     left = fs::path(copies.path(0)).parent_path();
     fs::copy(left, files.folder.path() / "left");
@@ -102,7 +102,7 @@ TEST_CASE(
   fs::last_write_time(left / "1.h5", fs::last_write_time(files.path(1)));
   Files::write((left / "0.h5").string(), 55);
   std::ofstream(left / "2.h5.part") << "half";
-  LocalCopies copies(dataset, files.stage, {}, files.warn());
+  LocalCopies copies(dataset, files.stage, "run", {}, files.warn());
   CHECK(comes([&] { return copies.is_complete(); }));
   BlockReader reader(dataset, 1 << 20, &copies);
   for (int file = 0; file < 3; ++file)
@@ -113,7 +113,7 @@ TEST_CASE("local copies: a folder that cannot be used is told, and the originals
   Files files;
   const Dataset dataset = files.dataset();
   std::ofstream(files.stage) << "a file";
-  LocalCopies copies(dataset, files.stage, {}, files.warn());
+  LocalCopies copies(dataset, files.stage, "run", {}, files.warn());
   CHECK(comes([&] { return !files.warnings.empty(); }));
   CHECK_THAT(files.warnings.at(0), Catch::Contains("data.stage: cannot make the folder"));
   BlockReader reader(dataset, 1 << 20, &copies);

@@ -8,7 +8,7 @@ import shutil
 import numpy
 
 import support
-from continues import BATCH, SAMPLES, ContinuesTest, change_tensors, curve
+from continues import BATCH, SAMPLES, ContinuesTest, change_tensors
 
 CTEST_TIMEOUT = 600
 
@@ -43,7 +43,7 @@ class RestartRanks(ContinuesTest):
         return run
 
     def losses(self, run):
-        return [row["loss"] for row in curve(self.path(run))][FIRST:]
+        return [row["loss"] for row in support.curve(self.path(run))][FIRST:]
 
     def check_in_double(self, *settings):
         settings = ("train.device=reference", *settings)

@@ -24,10 +24,7 @@ launcher() {
 }
 
 # A warning while no ranks run: nothing is lost. SLURM may send it a minute early.
-no_ranks() {
-  trap 'end_job 75' USR1 USR2
-  trap - TERM
-}
+no_ranks() { trap 'end_job 75' USR1 USR2; }
 no_ranks
 
 # run_ranks STAGE ARGUMENT...: runs lacuna on all tasks of the job; returns its status. bash looks at signals only
@@ -46,7 +43,7 @@ run_ranks() {
     wait $ranks
     status=$?
   done
-  no_ranks
+  no_ranks # TERM stays trapped: a requeue sends it to this script, which has to end with its own status
   return $status
 }
 

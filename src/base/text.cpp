@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <iomanip>
 
 namespace lacuna {
@@ -47,6 +48,16 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
     }
   }
   return best;
+}
+
+std::string counted(int64_t n, std::string_view thing) {
+  return concat(n, " ", thing, n == 1 ? "" : "s");
+}
+
+std::string duration_text(double seconds) {
+  const auto s = static_cast<int64_t>(std::llround(seconds));
+  const auto two = [](int64_t v) { return concat(v < 10 ? "0" : "", v); };
+  return concat(s / 3600, ":", two(s / 60 % 60), ":", two(s % 60));
 }
 
 std::string bytes_text(double bytes) {

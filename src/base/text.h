@@ -1,6 +1,7 @@
 // Text made from pieces; the one way in which messages are put together.
 #pragma once
 
+#include <cstdint>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -22,6 +23,12 @@ std::string join(const std::vector<std::string>& words, std::string_view separat
 // The candidate nearest to `word` by edit distance (insert, delete, replace, swap of neighbours),
 // or "" when none is near enough to be a likely typing error.
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
+
+// "1 rank", "2 ranks"
+std::string counted(int64_t n, std::string_view thing);
+
+// "0:12:05", "123:00:00": seconds as hours, minutes and seconds.
+std::string duration_text(double seconds);
 
 // "1.5 GiB": bytes with a binary unit.
 std::string bytes_text(double bytes);

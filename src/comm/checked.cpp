@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "comm/forwarding.h"
 
 namespace lacuna {
 namespace {
@@ -31,11 +32,9 @@ std::string sizes_text(std::span<const size_t> sizes) {
                 " parts (", std::hex, hash, ")");
 }
 
-class CheckedCommunicator : public Communicator {
+class CheckedCommunicator : public ForwardingCommunicator {
  public:
-  explicit CheckedCommunicator(Communicator& inner) : inner_(inner) {}
-  int rank() const override { return inner_.rank(); }
-  int size() const override { return inner_.size(); }
+  using ForwardingCommunicator::ForwardingCommunicator;
   Request all_gather(const void* mine, void* all, std::span<const size_t> bytes) override {
     compare(describe("all_gather of bytes ", sizes_text(bytes)));
     return inner_.all_gather(mine, all, bytes);
@@ -73,7 +72,6 @@ class CheckedCommunicator : public Communicator {
                          "; this is a defect of Lacuna, please report it"));
     }
   }
-  Communicator& inner_;
   uint64_t number_ = 0;
 };
 

@@ -5,6 +5,8 @@
 #include <numeric>
 #include <thread>
 
+#include "comm/forwarding.h"
+
 namespace lacuna {
 namespace {
 
@@ -23,17 +25,12 @@ class DelayedState : public Request::State {
   Clock::time_point due_;
 };
 
-class DelayedCommunicator : public Communicator {
+class DelayedCommunicator : public ForwardingCommunicator {
  public:
   DelayedCommunicator(Communicator& inner, double seconds, size_t from_bytes)
-      : inner_(inner),
+      : ForwardingCommunicator(inner),
         delay_(std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds))),
         from_bytes_(from_bytes) {}
-  int rank() const override { return inner_.rank(); }
-  int size() const override { return inner_.size(); }
-  Request all_gather(const void* mine, void* all, std::span<const size_t> bytes) override {
-    return inner_.all_gather(mine, all, bytes);
-  }
   using Communicator::all_reduce_sum;
   Request all_reduce_sum(void* data, size_t count, DType dtype) override {
     return delayed(inner_.all_reduce_sum(data, count, dtype), count * size_of(dtype));
@@ -43,10 +40,6 @@ class DelayedCommunicator : public Communicator {
     const size_t count = std::accumulate(parts.begin(), parts.end(), size_t{0});
     return delayed(inner_.reduce_scatter_sum(data, mine, parts, dtype), count * size_of(dtype));
   }
-  Request broadcast(void* data, size_t bytes, int root) override {
-    return inner_.broadcast(data, bytes, root);
-  }
-  void barrier() override { inner_.barrier(); }
 
  private:
   Request delayed(Request request, size_t bytes) {
@@ -54,7 +47,6 @@ class DelayedCommunicator : public Communicator {
     link_free_ = std::max(link_free_, Clock::now()) + delay_;
     return Request(std::make_unique<DelayedState>(std::move(request), link_free_));
   }
-  Communicator& inner_;
   Clock::duration delay_;
   size_t from_bytes_;
   Clock::time_point link_free_{};

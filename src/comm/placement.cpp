@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "base/threads.h"
 #include "comm/agree.h"
 
@@ -32,9 +33,6 @@ std::string host_name() {
   gethostname(name, sizeof(name) - 1);
   return name;
 }
-
-// A number of things: "1 core", "2 cores".
-std::string counted(int n, const char* thing) { return concat(n, " ", thing, n == 1 ? "" : "s"); }
 
 // The ranks on one machine, which compete for its processors.
 struct Machine {
@@ -355,6 +353,7 @@ Placement placement_of(std::span<const RankView> ranks, int rank, int threads_wa
   placement.local_rank = static_cast<int>(
       std::count_if(ranks.begin(), ranks.begin() + rank,
                     [&](const RankView& view) { return view.node_leader == mine.node_leader; }));
+  placement.local_ranks = placement.nodes[places.at(mine.node_leader)].ranks;
   std::vector<int> threads;
   double cores = 0;
   for (const double share : shares) {

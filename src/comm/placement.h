@@ -33,6 +33,7 @@ struct Placement {
   int ranks = 1;
   std::vector<Node> nodes;  // in the order of their first ranks
   int local_rank = 0;       // this rank's place among those of its node
+  int local_ranks = 1;      // that there are on its node
   int threads = 1;          // for this rank, all its work together: compute, loading, communication
   int fewest_threads = 1;   // of any rank
   int most_threads = 1;

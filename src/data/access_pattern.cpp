@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/text.h"
 #include "data/block_reader.h"
 #include "data/loader.h"
 
@@ -128,9 +129,6 @@ std::vector<UnfitChunks> unfit_chunks(const Dataset& dataset, int64_t batch, int
   }
   return found;
 }
-
-// "1 file", "2 files"
-std::string counted(int64_t n, const char* what) { return concat(n, " ", what, n == 1 ? "" : "s"); }
 
 double rounded(double value, double parts) { return std::floor(value * parts + 0.5) / parts; }
 

@@ -79,16 +79,6 @@ bool is_copy(const std::string& copy, const std::string& original) {
 
 }  // namespace
 
-LocalCopies::Share LocalCopies::share_of(Communicator& communicator, int node_leader) {
-  std::vector<int> leaders(static_cast<size_t>(communicator.size()));
-  communicator
-      .all_gather(&node_leader, leaders.data(), std::vector(leaders.size(), sizeof(node_leader)))
-      .wait();
-  const auto mine = leaders.begin() + communicator.rank();
-  return {.rank = static_cast<int>(std::count(leaders.begin(), mine, node_leader)),
-          .ranks = static_cast<int>(std::count(leaders.begin(), leaders.end(), node_leader))};
-}
-
 LocalCopies::LocalCopies(const Dataset& dataset, const fs::path& folder, const std::string& run,
                          Share share, Warn warn)
     : dataset_(dataset),

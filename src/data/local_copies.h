@@ -11,7 +11,6 @@
 #include <thread>
 #include <vector>
 
-#include "comm/communicator.h"
 #include "data/dataset.h"
 
 namespace lacuna {
@@ -22,8 +21,6 @@ class LocalCopies {
   struct Share {
     int rank = 0, ranks = 1;
   };
-  // Collective. `node_leader`: the lowest rank on this rank's node.
-  static Share share_of(Communicator& communicator, int node_leader);
 
   using Warn = std::function<void(const std::string&)>;
   // Begins to copy. The data set must outlive it. `run`: a name of its own, since another run may use the folder too. `warn` is called, by another thread, when the folder takes no more: then

@@ -62,11 +62,6 @@ std::vector<Key> data_keys() {
           .max(1024)
           .or_word("auto")
           .execution(),
-      key::path("data.stage", "",
-                "Folder on a disk of the node (in a job script: --set data.stage=$TMPDIR). pretrain copies the files "
-                "there in the background, a node's ranks together, reads the copies, and removes them at the end. "
-                "Empty: none.")
-          .execution(),
   };
 }
 
@@ -106,7 +101,6 @@ DataOptions data_options(const Configuration& configuration) {
   options.buffer = configuration.bytes("data.buffer");
   options.lanes = configuration.integer("data.lanes");
   options.window = configuration.integer("data.window");
-  options.stage = configuration.path("data.stage");
   if (!configuration.is("data.workers", "auto")) {
     options.workers = static_cast<int>(configuration.integer("data.workers"));
   }

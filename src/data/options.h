@@ -38,7 +38,6 @@ struct DataOptions {
   int64_t buffer = int64_t{1} << 30;
   int64_t lanes = 0, window = 0;  // 0: follows from the data
   int workers = -1;               // -1: the stage decides
-  std::string stage;              // folder of a disk of the node for copies; empty: none
 };
 
 std::vector<Key> data_keys();

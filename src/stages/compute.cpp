@@ -86,6 +86,8 @@ Compute make_compute(const TrainOptions& options, StageContext& context, const s
                                              static_cast<int>(options.threads));
   Compute compute;
   compute.threads = placement.threads;
+  compute.local_rank = placement.local_rank;
+  compute.local_ranks = placement.local_ranks;
   const std::string device = chosen_device(options, context);
   const Isa isa = most_used(options, placement.isa);
   compute.engines = read_plan_file(options.plans, context.communicator);

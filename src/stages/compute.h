@@ -17,6 +17,7 @@ struct Compute {
   std::unique_ptr<Device> device;
   DType dtype = DType::f32;                    // of activations
   int threads = 1;                             // of this rank
+  int local_rank = 0, local_ranks = 1;         // of the ranks on its node
   std::map<std::string, std::string> engines;  // of train.plans, by problem
   Environment environment;  // what the bits of a result depend on; stored with checkpoints
 };

@@ -52,10 +52,4 @@ std::vector<std::string> sbatch_words(const JobRequest& request) {
   return words;
 }
 
-std::string duration_text(double seconds) {
-  const auto s = static_cast<int64_t>(seconds + 0.5);
-  return concat(s / 3600, ":", std::setfill('0'), std::setw(2), s / 60 % 60, ":", std::setw(2),
-                s % 60);
-}
-
 }  // namespace lacuna

@@ -56,7 +56,4 @@ std::string slurm_time(int64_t seconds);
 // "--nodes=2", "--ntasks-per-node=4", ...: as they stand in the job scripts behind #SBATCH.
 std::vector<std::string> sbatch_words(const JobRequest& request);
 
-// "0:12:05"
-std::string duration_text(double seconds);
-
 }  // namespace lacuna

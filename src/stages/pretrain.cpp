@@ -67,6 +67,18 @@ void start_from(const std::filesystem::path& other, Model& model, StageContext& 
                    targets.size(), " tensors taken over");
 }
 
+// Of the data on a disk of this node, begun; null where none are wanted.
+std::unique_ptr<LocalCopies> local_copies(const Configuration& configuration,
+                                          const std::filesystem::path& run, const Dataset& dataset,
+                                          const Compute& compute, Log& log) {
+  const std::string& folder = configuration.path("data.stage");
+  if (folder.empty()) return nullptr;
+  return std::make_unique<LocalCopies>(
+      dataset, folder, std::filesystem::absolute(run).string(),
+      LocalCopies::Share{.rank = compute.local_rank, .ranks = compute.local_ranks},
+      [&log](const std::string& sentence) { log.warning(sentence); });
+}
+
 }  // namespace
 
 ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
@@ -150,7 +162,8 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
     log.line(line);
   }
   Order counting(order);
-  const std::unique_ptr<LocalCopies> copies = source.local_copies(folder, context);
+  const std::unique_ptr<LocalCopies> copies =
+      local_copies(configuration, folder, source.dataset(), compute, log);
   LoaderOptions loading = source.loading(communicator, compute.threads);
   loading.copies = copies.get();
   loading.batch = options.batch / options.accumulate;
@@ -211,7 +224,8 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   };
   const auto train = [&] {
     watch.begin(folder, plan.first_step);
-    RollBack(folder, options.rolls_back, model.store(), trainer, context)
+    RollBack(folder, configuration.is("train.on_bad_loss", "roll_back"), model.store(), trainer,
+             context)
         .run(plan.first_step, train_from);
     return ExitStatus::finished;
   };

@@ -9,6 +9,7 @@
 #include "objectives/list.h"
 #include "stages/finetune.h"
 #include "stages/stage.h"
+#include "stages/training.h"
 #include "stages/watch.h"
 #include "train/optimizer.h"
 #include "train/options.h"
@@ -44,6 +45,7 @@ std::vector<Contribution> contributions() {
       {listed<stage_keys>, {"pretrain", "embed", "finetune"}},
       {listed<finetune_keys>, {"finetune"}},
       {listed<data_keys>, {"pretrain", "finetune"}},
+      {listed<pretrain_keys>, {"pretrain"}},
       {listed<augment_keys>, {"pretrain", "finetune"}},
       {listed<embed_keys>, {"pretrain"}},
       {listed<watch_keys>, {"pretrain"}},

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "comm/agree.h"
-#include "comm/mpi.h"
 #include "data/hdf5.h"
 
 namespace lacuna {
@@ -134,16 +133,6 @@ LoaderOptions Source::loading(const Communicator& communicator, int threads) con
           .buffer = options_.buffer,
           .workers = std::max(options_.workers, 0),
           .threads = threads};
-}
-
-std::unique_ptr<LocalCopies> Source::local_copies(const std::filesystem::path& run,
-                                                  StageContext& context) const {
-  if (options_.stage.empty()) return nullptr;
-  const int leader = context.session == nullptr ? 0 : context.session->node_leader();
-  const LocalCopies::Share share = LocalCopies::share_of(context.communicator, leader);
-  return std::make_unique<LocalCopies>(
-      dataset_, options_.stage, std::filesystem::absolute(run).string(), share,
-      [&log = context.log](const std::string& sentence) { log.warning(sentence); });
 }
 
 DataIdentity Source::identity() const {

@@ -12,7 +12,6 @@
 #include "data/row_maker.h"
 #include "graph/state.h"
 #include "objectives/objective.h"
-#include "stages/stage.h"
 #include "train/checkpoint.h"
 
 namespace lacuna {
@@ -54,9 +53,6 @@ class Source {
   // The order of training: all samples, or the ascending indices of `subset`.
   OrderSpec order(uint64_t seed, std::vector<int64_t> subset = {}) const;
   int64_t buffer() const { return options_.buffer; }
-  // Collective. Begins to copy the files of a run to data.stage; null where none is given.
-  std::unique_ptr<LocalCopies> local_copies(const std::filesystem::path& run,
-                                            StageContext& context) const;
   const DataOptions& options() const { return options_; }
   Channels channels() const;  // as given, or as usual for the shape
   // How a rank loads: everything but batch, positions and seed. `threads` where there are no workers.

@@ -36,14 +36,6 @@ std::string age_text(const fs::path& file) {
   return concat(std::llround(seconds_since_change(file)), " s ago");
 }
 
-std::string duration_text(double seconds) {
-  const auto s = static_cast<int64_t>(std::llround(seconds));
-  std::ostringstream text;
-  text << s / 3600 << ":" << std::setfill('0') << std::setw(2) << s / 60 % 60 << ":" << std::setw(2)
-       << s % 60;
-  return text.str();
-}
-
 struct Progress {
   double step = 0, steps = 0, epoch = 0, loss = 0, rate = 0;
 };

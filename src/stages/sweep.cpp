@@ -14,6 +14,7 @@
 #include "stages/schema.h"
 #include "stages/stage.h"
 #include "train/durable_file.h"
+#include "train/run.h"
 
 namespace lacuna {
 namespace fs = std::filesystem;
@@ -112,12 +113,39 @@ Grid read_grid(const std::string& file) {
   return grid;
 }
 
+// The configurations of a grid's runs.
+class Configurations {
+ public:
+  explicit Configurations(const Grid& grid)
+      : grid_(grid), text_(Configuration::read(grid.pretrain.string())) {}
+  Configuration of(size_t run) const {
+    return Configuration::from_text(text_, schema_, grid_.pretrain.string(), grid_.settings(run));
+  }
+  // Whether what lies in the run's folder is that run; after a change of the grid it may be another.
+  bool is_there(size_t run) const {
+    const fs::path folder = grid_.run_folder(run);
+    if (!run_exists(folder)) return false;
+    const Configuration configuration = of(run);
+    try {
+      check_run(folder, configuration, schema_);
+      return true;
+    } catch (const Error&) {
+      std::cerr << "warning: " << folder.string()
+                << " holds a run of other settings: move it aside, or give the grid another name\n";
+      return false;
+    }
+  }
+
+ private:
+  const Grid& grid_;
+  std::string text_;
+  Schema schema_ = schema_of("pretrain");
+};
+
 // Every run's configuration, before any is queued.
 void check_all(const Grid& grid) {
-  const std::string text = Configuration::read(grid.pretrain.string());
-  const Schema schema = schema_of("pretrain");
-  for (size_t run = 0; run < grid.count(); ++run)
-    Configuration::from_text(text, schema, grid.pretrain.string(), grid.settings(run));
+  const Configurations configurations(grid);
+  for (size_t run = 0; run < grid.count(); ++run) configurations.of(run);
   if (!grid.finetune.empty())
     Configuration::from_text(Configuration::read(grid.finetune.string()), schema_of("finetune"),
                              grid.finetune.string());
@@ -152,18 +180,20 @@ void print_table(const Grid& grid) {
   for (const Axis& axis : grid.axes) std::cout << "\t" << axis.key;
   std::cout << "\tstep\tloss" << (grid.finetune.empty() ? "" : "\taccuracy") << "\n";
   const auto cell = [](const std::optional<double>& value) { return value ? concat(*value) : "-"; };
+  const Configurations configurations(grid);
   for (size_t run = 0; run < grid.count(); ++run) {
+    const bool there = configurations.is_there(run);
     std::cout << run;
     for (const std::string& value : grid.values(run)) std::cout << "\t" << value;
-    const std::string line = last_metrics(grid.run_folder(run));
+    const std::string line = there ? last_metrics(grid.run_folder(run)) : "";
     const auto step = number_in(line, "step");
     std::cout << "\t" << (step ? concat(static_cast<int64_t>(*step) + 1) : "-") << "\t"
               << cell(number_in(line, "loss"));
     if (!grid.finetune.empty()) {
       const fs::path result = grid.finetuned_folder(run) / "result.json";
       std::cout << "\t"
-                << cell(fs::exists(result) ? number_in(read_text(result), "accuracy")
-                                           : std::nullopt);
+                << cell(there && fs::exists(result) ? number_in(read_text(result), "accuracy")
+                                                    : std::nullopt);
     }
     std::cout << "\n";
   }

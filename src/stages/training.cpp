@@ -6,6 +6,24 @@
 
 namespace lacuna {
 
+std::vector<Key> pretrain_keys() {
+  return {
+      key::path("data.stage", "",
+                "Folder on a disk of the node (in a job script: --set data.stage=$TMPDIR). The "
+                "files are copied "
+                "there in the background, by a node's ranks together, the copies are read, and "
+                "removed at the end. "
+                "Empty: none.")
+          .execution(),
+      key::one_of("train.on_bad_loss", {"stop", "roll_back"}, "stop",
+                  "What to do when the loss is no number: stop; or go back to the last checkpoint "
+                  "whose weights are "
+                  "numbers, and leave out the samples from there to the bad step. Before the first "
+                  "checkpoint it stops.")
+          .execution(),
+  };
+}
+
 int64_t steps_to_do(const TrainOptions& options, int64_t samples) {
   const int64_t steps = options.epochs * samples / options.batch;
   return options.max_steps > 0 ? std::min(options.max_steps, steps) : steps;

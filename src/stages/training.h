@@ -8,6 +8,9 @@
 
 namespace lacuna {
 
+// Keys that pretrain reads itself.
+std::vector<Key> pretrain_keys();
+
 // Steps of the whole run over a data set of `samples`.
 int64_t steps_to_do(const TrainOptions& options, int64_t samples);
 

@@ -18,12 +18,6 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-std::string duration_text(double seconds) {
-  const auto s = static_cast<int64_t>(std::llround(seconds));
-  const auto two = [](int64_t v) { return concat(v < 10 ? "0" : "", v); };
-  return concat(s / 3600, ":", two(s / 60 % 60), ":", two(s % 60));
-}
-
 }  // namespace
 
 void add_field(Fields& fields, const std::string& name, const Tensor& leaf, DType compute) {

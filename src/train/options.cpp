@@ -80,12 +80,6 @@ std::vector<Key> train_keys() {
                    "How many of the last checkpoints stay; the best one stays too.")
           .min(1)
           .execution(),
-      key::one_of("train.on_bad_loss", {"stop", "roll_back"}, "stop",
-                  "What to do when the loss is no number: stop; or go back to the last checkpoint "
-                  "whose weights are "
-                  "numbers, and leave out the samples from there to the bad step. Before the first "
-                  "checkpoint it stops.")
-          .execution(),
       key::texts("train.stop_signals", "[\"USR1\", \"TERM\"]",
                  concat("Signals that end a stage early, to be continued, when any rank gets one: ",
                         join(stop_signal_names()), "."))
@@ -126,7 +120,6 @@ TrainOptions train_options(const Configuration& c) {
           .checkpoint_minutes = c.number("train.checkpoint_minutes"),
           .checkpoint_steps = c.integer("train.checkpoint_steps"),
           .keep = c.integer("train.keep"),
-          .rolls_back = c.is("train.on_bad_loss", "roll_back"),
           .stop_signals = stop_signals(c),
           .log_interval = c.number("log.interval")};
 }

@@ -29,7 +29,6 @@ struct TrainOptions {
   double checkpoint_minutes;
   int64_t checkpoint_steps;  // 0: by time alone
   int64_t keep;
-  bool rolls_back;  // when the loss is no number
   std::vector<std::string> stop_signals;
   double log_interval;
 };

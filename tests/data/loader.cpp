@@ -454,6 +454,11 @@ TEST_CASE("damaged and replaced files are found while they are read") {
     written::DataFile(path).add("x", H5T_STD_I32LE, H5T_NATIVE_INT, {40, 64}, values.data());
     return open_x({path});
   }();
+  CHECK_NOTHROW(BlockReader(dataset).read(0));
+  // Also before it was first read, and where it looks the same from the outside.
+  std::filesystem::last_write_time(
+      path, std::filesystem::last_write_time(path) + std::chrono::seconds(1));
+  CHECK_THROWS_WITH(BlockReader(dataset).read(0), Contains(path) && Contains("was replaced"));
   written::DataFile(path).add("x", H5T_STD_I32LE, H5T_NATIVE_INT, {39, 64}, values.data());
   CHECK_THROWS_WITH(BlockReader(dataset).read(0), Contains(path) && Contains("was replaced"));
 }

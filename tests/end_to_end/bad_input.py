@@ -257,18 +257,7 @@ class BadInput(support.EndToEndTest):
 
     def task(self, label="labels"):
         """A linear probe on the data it is tested with."""
-        self.path("task.toml").write_text(f"""
-[task]
-name = "linear"
-[data]
-files = "data.h5"
-dataset = "images"
-label = "{label}"
-[test]
-files = "data.h5"
-dataset = "images"
-label = "labels"
-""")
+        support.write_task(self.path("task.toml"), "linear", label=label)
         return "task.toml"
 
     def test_fine_tuning_from_what_is_no_run(self):

@@ -55,12 +55,8 @@ static int full(int file, size_t bytes) {
   static atomic_long written;
   const char* below = fault("FAULT_FULL_BELOW");
   if (below == NULL) return 0;
-  char link[64], path[PATH_MAX];
-  snprintf(link, sizeof link, "/proc/self/fd/%d", file);
-  const ssize_t n = readlink(link, path, sizeof path - 1);
-  if (n < 0) return 0;
-  path[n] = 0;
-  if (strstr(path, below) == NULL) return 0;
+  char path[PATH_MAX];
+  if (strstr(path_of(file, path), below) == NULL) return 0;
   const char* after = getenv("FAULT_FULL_AFTER");
   return atomic_fetch_add(&written, (long)bytes) + (long)bytes > (after ? atol(after) : 0);
 }

@@ -17,23 +17,7 @@ class FinetuneContinues(support.EndToEndTest):
         self.succeeds("pretrain", "a.toml", "--run", "run")
 
     def task(self, name, more="", training=""):
-        self.path(f"{name}.toml").write_text(f"""
-[task]
-name = "{name}"
-labels = 0.5
-draws = 3
-{more}
-[data]
-files = "data.h5"
-dataset = "images"
-label = "labels"
-[test]
-dataset = "images"
-label = "labels"
-[train]
-batch = 8
-threads = 1
-{training}""")
+        support.write_task(self.path(f"{name}.toml"), name, f"labels = 0.5\ndraws = 3\n{more}", training=training)
 
     def arguments(self, name, run):
         return ["finetune", f"{name}.toml", "--from", "run", "--run", run]

@@ -67,14 +67,6 @@ __attribute__((constructor)) static void begin_journal(void) {
 
 // ---- Paths -------------------------------------------------------------------------------------
 
-static char* path_of(int file, char* path) {
-  char link[64];
-  snprintf(link, sizeof link, "/proc/self/fd/%d", file);
-  const ssize_t n = readlink(link, path, PATH_MAX - 1);
-  path[n < 0 ? 0 : n] = 0;
-  return path;
-}
-
 static char* absolute(int at, const char* name, char* path) {
   if (name[0] == '/') {
     snprintf(path, PATH_MAX, "%s", name);

@@ -3,6 +3,7 @@ done; started again it ends with what it would have ended with. And what runs tw
 
 import os
 import re
+import shutil
 import signal
 import time
 import tomllib
@@ -34,24 +35,7 @@ class Stopping(ContinuesTest):
         return result
 
     def write_task(self, name, keys=""):
-        self.path("task.toml").write_text(f"""
-seed = 1
-[task]
-name = "{name}"
-{keys}
-[data]
-files = "data.h5"
-dataset = "images"
-label = "labels"
-[test]
-dataset = "images"
-label = "labels"
-[train]
-batch = 8
-threads = 1
-[log]
-interval = 0
-""")
+        support.write_task(self.path("task.toml"), name, keys, training="[log]\ninterval = 0\n")
 
     def long(self, objective, run):
         return [*self.arguments(objective, run), "--set", "train.epochs=40000", "train.checkpoint_steps=0"]
@@ -182,6 +166,26 @@ class Attempts(Stopping):
         result = self.succeeds(*self.arguments("simclr", "run"), env={"SLURM_JOB_ID": "13"})
         self.assertIn("run is in use by job 12 on lost (process 1): waiting up to 30 s", result.stdout)
         self.assertIn("taking run over", result.stdout)
+
+    def test_a_signal_ends_the_wait_for_a_lease(self):
+        self.path("run.lease").write_text('host = "lost"\nprocess = 1\nbeats = 7\n')
+        for ranks in (None, 2):
+            began = time.monotonic()
+            result = self.signalled("waiting up to 30 s", *self.arguments("simclr", "run"), ranks=ranks)
+            self.assertEqual(result.status, 75, result)
+            self.assertIn("stopped early by SIGUSR1 while waiting for run", result.complaint())
+            self.assertLess(time.monotonic() - began, 20)
+            self.assertIn("lost", self.path("run.lease").read_text())
+
+    def test_a_run_that_is_removed_under_way_does_not_end_as_if_it_were_there(self):
+        arguments = [*self.arguments("simclr", "run"), "--set", "train.epochs=400"]
+        process = support.start(support.command_line(*arguments, ranks=2), cwd=self.folder)
+        self.addCleanup(support.kill, process)
+        support.Halted(process, 2).wait_for("step 5 of")
+        shutil.rmtree(self.path("run"))
+        result = support.finish(process, 100)
+        self.assertNotEqual(result.status, 0, result)
+        self.assertIn("run", result.complaint())
 
     def comes_to_say(self, text, *arguments):
         """Ranks of a killed launcher end a moment after it."""

@@ -199,6 +199,26 @@ threads = 1
 {more}""")
 
 
+def write_task(path, name, keys="", label="labels", training=""):
+    """Writes the TOML of a task on the data set of write_experiment, which is also tested with. `keys` are the task's own,
+    `training` goes to the end."""
+    pathlib.Path(path).write_text(f"""
+[task]
+name = "{name}"
+{keys}
+[data]
+files = "data.h5"
+dataset = "images"
+label = "{label}"
+[test]
+dataset = "images"
+label = "labels"
+[train]
+batch = 8
+threads = 1
+{training}""")
+
+
 def preload(folder, name="faulty_system"):
     """The environment in which a library is preloaded: NAME.c of this folder, made in `folder`."""
     library = pathlib.Path(folder) / f"{name}.so"

@@ -23,23 +23,8 @@ class VisionTransformer(support.EndToEndTest):
             self.assertEqual(one["z"].shape, (80, 192))
             self.assertLess(numpy.abs(one["z"][:] - two["z"][:]).max(), 1e-4)
             self.assertEqual(len({tuple(row) for row in one["z"][:]}), 80)
-        self.path("probe.toml").write_text("""
-[task]
-name = "classify"
-labels = 1.0
-draws = 1
-steps = 4
-rates = [1e-3, 1e-2]
-[data]
-files = "data.h5"
-dataset = "images"
-label = "labels"
-[test]
-dataset = "images"
-label = "labels"
-[train]
-batch = 8
-""")
+        support.write_task(self.path("probe.toml"), "classify",
+                           "labels = 1.0\ndraws = 1\nsteps = 4\nrates = [1e-3, 1e-2]")
         self.succeeds("finetune", "probe.toml", "--from", "run", "--run", "probe", ranks=2)
         names = support.checkpoint_tensors(support.checkpoint_folder(self.path("run"), 20))
         self.assertEqual(names["encoder.pos_embed"].shape, (1, 7, 192))

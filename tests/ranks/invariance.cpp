@@ -7,6 +7,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "comm/forwarding.h"
 #include "data/loader.h"
 #include "data/order.h"
 #include "data/temporary_folder.h"
@@ -59,18 +60,9 @@ std::vector<int64_t> rows_of(const Division& first) {
 }
 
 // Drops from a gather's gradient what the other ranks' shares contribute to it.
-class GatherWithoutGradient : public Communicator {
+class GatherWithoutGradient : public ForwardingCommunicator {
  public:
-  explicit GatherWithoutGradient(Communicator& inner) : inner_(inner) {}
-  int rank() const override { return inner_.rank(); }
-  int size() const override { return inner_.size(); }
-  Request all_gather(const void* mine, void* all, std::span<const size_t> bytes) override {
-    return inner_.all_gather(mine, all, bytes);
-  }
-  using Communicator::all_reduce_sum;
-  Request all_reduce_sum(void* data, size_t count, DType dtype) override {
-    return inner_.all_reduce_sum(data, count, dtype);
-  }
+  using ForwardingCommunicator::ForwardingCommunicator;
   Request reduce_scatter_sum(const void* data, void* mine, std::span<const size_t> parts,
                              DType dtype) override {
     used_ = true;
@@ -80,14 +72,9 @@ class GatherWithoutGradient : public Communicator {
                 parts[me] * size_of(dtype));
     return {};
   }
-  Request broadcast(void* data, size_t bytes, int root) override {
-    return inner_.broadcast(data, bytes, root);
-  }
-  void barrier() override { inner_.barrier(); }
   bool used() const { return used_; }
 
  private:
-  Communicator& inner_;
   bool used_ = false;
 };
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "comm/forwarding.h"
 #include "data/temporary_folder.h"
 #include "ranks/world.h"
 #include "support/experiment.h"
@@ -101,30 +102,27 @@ double largest_difference(const std::map<std::string, std::string>& a,
 }
 
 // The slices of the other ranks never come.
-class WithoutGather final : public Communicator {
+class WithoutGather final : public ForwardingCommunicator {
  public:
-  explicit WithoutGather(Communicator& inner) : inner_(inner) {}
-  int rank() const override { return inner_.rank(); }
-  int size() const override { return inner_.size(); }
-  Request all_gather(const void* mine, void* all, std::span<const size_t> bytes) override {
-    return inner_.all_gather(mine, all, bytes);
-  }
-  using Communicator::all_reduce_sum;
-  Request all_reduce_sum(void* data, size_t count, DType dtype) override {
-    return inner_.all_reduce_sum(data, count, dtype);
-  }
-  Request reduce_scatter_sum(const void* data, void* mine, std::span<const size_t> parts,
-                             DType dtype) override {
-    return inner_.reduce_scatter_sum(data, mine, parts, dtype);
-  }
+  using ForwardingCommunicator::ForwardingCommunicator;
   Request gather_slices(std::span<const Term>, DType) override { return {}; }
-  Request broadcast(void* data, size_t bytes, int root) override {
-    return inner_.broadcast(data, bytes, root);
-  }
-  void barrier() override { inner_.barrier(); }
+};
 
- private:
-  Communicator& inner_;
+}  // namespace
+
+namespace {
+
+// The same training with the optimizer's State in slices, and whole on every rank.
+struct Both {
+  explicit Both(const Setup& setup) : sharded(setup, world()), whole(unsharded(setup), world()) {
+    sharded.train(0, steps);
+    whole.train(0, steps);
+  }
+  static Setup unsharded(Setup setup) {
+    setup.shard = false;
+    return setup;
+  }
+  Training sharded, whole;
 };
 
 }  // namespace
@@ -133,13 +131,8 @@ TEST_CASE("a sharded optimizer gives the weights and momenta of a whole one, bit
   for (const Setup& setup : {Setup{.optimizer = "sgd"}, Setup{.optimizer = "adamw"},
                              Setup{.optimizer = "adamw", .parts = 2}}) {
     CAPTURE(setup.optimizer, setup.parts);
-    Setup unsharded = setup;
-    unsharded.shard = false;
-    Training sharded(setup, world());
-    Training whole(unsharded, world());
-    sharded.train(0, steps);
-    whole.train(0, steps);
-    CHECK(sharded.whole() == whole.whole());
+    Both both(setup);
+    CHECK(both.sharded.whole() == both.whole.whole());
   }
 }
 
@@ -149,14 +142,9 @@ TEST_CASE("in double a sharded optimizer that needs norms gives the weights of a
                              Setup{.optimizer = "lars", .device = "reference", .clip = 0.1},
                              Setup{.optimizer = "adamw", .device = "reference", .clip = 0.1}}) {
     CAPTURE(setup.optimizer, setup.clip);
-    Setup unsharded = setup;
-    unsharded.shard = false;
-    Training sharded(setup, world());
-    Training whole(unsharded, world());
-    sharded.train(0, steps);
-    whole.train(0, steps);
-    CHECK(std::abs(sharded.norm() - whole.norm()) <= 1e-12 * whole.norm());
-    CHECK(largest_difference(sharded.whole(), whole.whole()) < 1e-12);
+    Both both(setup);
+    CHECK(std::abs(both.sharded.norm() - both.whole.norm()) <= 1e-12 * both.whole.norm());
+    CHECK(largest_difference(both.sharded.whole(), both.whole.whole()) < 1e-12);
   }
 }
 

@@ -20,20 +20,7 @@ class Jobs(SlurmTest):
         return epochs * 44 // 8
 
     def write_task(self):
-        self.path("task.toml").write_text("""
-[task]
-name = "knn"
-k = [1, 3]
-[data]
-files = "data.h5"
-dataset = "images"
-label = "labels"
-[test]
-dataset = "images"
-label = "labels"
-[train]
-batch = 8
-""")
+        support.write_task(self.path("task.toml"), "knn", "k = [1, 3]")
 
     def test_a_chain(self):
         self.experiment("x", 2)
@@ -88,6 +75,11 @@ objective.temperature = [0.2, 0.5]
                          [["0", "0.2", "0.01"], ["1", "0.2", "0.1"], ["2", "0.5", "0.01"], ["3", "0.5", "0.1"]])
         self.assertEqual(len({row[4] for row in rows[1:]}), 4)
         self.assertIn("finished", self.path(f"lacuna-sweep-{job}-3.log").read_text())
+        # Results stand beside the settings that they are of: after a change of the grid some are of none of its runs.
+        grid = self.path("grid.toml")
+        grid.write_text(grid.read_text().replace("[0.01, 0.1]", "[0.01, 0.3]"))
+        rows = [line.split("\t") for line in self.command(support.LACUNA, "sweep", "grid.toml").splitlines()[1:]]
+        self.assertEqual([(row[2], row[3]) for row in rows], [("0.01", "11"), ("0.3", "-"), ("0.01", "11"), ("0.3", "-")])
 
     def test_wall_clock(self):
         """SLURM's own warning: it comes up to half a minute before its time, so after 20 to 50 s of these 120."""

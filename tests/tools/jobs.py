@@ -69,6 +69,23 @@ while :; do sleep 0.05; done
             self.assertEqual((result.status, requeued), (75, ["requeue", "41"]), result)
             self.assertIn(f"got {name}", result.stdout)
 
+    def test_a_warning_after_the_ranks_have_ended_goes_back_to_the_queue(self):
+        """As between the two stages of a sweep: nobody is there to pass the signal on to."""
+        script = self.stand_in("script", f"""
+. {support.SOURCE}/jobs/common.sh
+run_ranks pretrain x.toml
+kill -USR1 $$
+echo not reached
+""")
+        scontrol = f'case $1 in show) echo JobState=RUNNING ;; *) echo "$@" > {self.path("scontrol.log")} ;; esac\n'
+        self.stand_in("scontrol", scontrol)
+        env = {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", "LACUNA": "true", "LACUNA_LAUNCHER": "env",
+               "SLURM_JOB_ID": "41", "SLURM_CPUS_PER_TASK": "1"}
+        done = subprocess.run(["bash", str(script)], env=env, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 75, done)
+        self.assertNotIn("not reached", done.stdout)
+        self.assertEqual(self.path("scontrol.log").read_text().split(), ["requeue", "41"])
+
     def test_without_arguments_says_how(self):
         for stage in STAGES:
             result, requeued = self.submit(stage, 0)

@@ -133,3 +133,17 @@ TEST_CASE(
   CHECK(fs::is_empty(folder.path()));  // nor is there what it wrote of its lease
   ::waitpid(child, nullptr, 0);
 }
+
+// As on a full disk, or one that became read-only: the name for the new text cannot be written to.
+TEST_CASE(
+    "lease: of a dead program that cannot be taken over is an error, and nothing stays behind") {
+  const TemporaryFolder folder;
+  const fs::path run = folder.path() / "x";
+  write(lease_file(run), "host = '" + this_runner().host + "'\nprocess = 999999999\nbeats = 1\n");
+  const fs::path taken = lease_file(run).string() + "." + this_runner().host + "-" +
+                         std::to_string(this_runner().process);
+  fs::create_directory(taken);
+  CHECK_THROWS_WITH(Lease(run, true, nothing, nothing, quick),
+                    Catch::Contains("cannot take over the lease of " + run.string()));
+  CHECK(read_lease(run)->runner.process == 999999999);
+}

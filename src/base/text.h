@@ -1,7 +1,9 @@
 // Text made from pieces; the one way in which messages are put together.
 #pragma once
 
+#include <charconv>
 #include <cstdint>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -23,6 +25,15 @@ std::string join(const std::vector<std::string>& words, std::string_view separat
 // The candidate nearest to `word` by edit distance (insert, delete, replace, swap of neighbours),
 // or "" when none is near enough to be a likely typing error.
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
+
+// The number that the whole text is; none for anything else.
+template <typename Number>
+std::optional<Number> number_of(std::string_view text) {
+  Number number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
 
 // "1 rank", "2 ranks"
 std::string counted(int64_t n, std::string_view thing);

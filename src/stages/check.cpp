@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -45,17 +44,15 @@ struct Job {
 };
 
 template <typename Number>
-Number number_of(const Arguments& arguments, const char* option, const char* what) {
+Number number_for(const Arguments& arguments, const char* option, const char* what) {
   const std::string& text = arguments.value(option);
-  Number value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !(value > 0))
-    bad_input("--", option, " is ", text, "; it must be ", what);
-  return value;
+  const auto value = number_of<Number>(text);
+  if (!value || !(*value > 0)) bad_input("--", option, " is ", text, "; it must be ", what);
+  return *value;
 }
 
 int count_of(const Arguments& arguments, const char* option) {
-  return number_of<int>(arguments, option, "a whole number from 1 on");
+  return number_for<int>(arguments, option, "a whole number from 1 on");
 }
 
 // ---- of the job
@@ -64,9 +61,8 @@ std::string bytes_of(size_t bytes) { return bytes_text(static_cast<double>(bytes
 
 void report_job(const Job& job, const Needs& needs, Report& report) {
   report.line(job.steps, " steps of ", job.options.batch, " samples, ", job.samples,
-              " samples in the data set; ", job.ranks, (job.ranks == 1 ? " rank" : " ranks"),
-              " with up to ", needs.rows, " samples",
-              (job.options.accumulate > 1 ? " at a time" : ""));
+              " samples in the data set; ", counted(job.ranks, "rank"), " with up to ", needs.rows,
+              " samples", (job.options.accumulate > 1 ? " at a time" : ""));
 }
 
 void report_disk(const Job& job, const Needs& needs, Report& report) {
@@ -155,8 +151,7 @@ double report_time(const Job& job, const Measured& measured, const Needs& needs,
   report.row("loading", seconds_text(step.load), step.beside ? " beside it" : "",
              ": a sample takes ", static_cast<int64_t>(1e6 * measured.read_seconds + 0.5),
              " us to read and ", static_cast<int64_t>(1e6 * measured.make_seconds + 0.5),
-             " us to augment, on each of ", measured.threads,
-             (measured.threads == 1 ? " thread" : " threads"));
+             " us to augment, on each of ", counted(measured.threads, "thread"));
   if (job.ranks > 1) {
     report.row("sums over ranks", seconds_text(step.sums), ": ", bytes_text(needs.traffic.bytes),
                " at ", job.bandwidth / 1e9, " GB/s for each rank (--bandwidth), ",
@@ -185,8 +180,8 @@ JobRequest check_here(const Job& job, const std::string& plan_file, StageContext
   report_job(job, needs, report);
   report.line(
       job.ranks == job.nodes ? "a rank" : concat("one of ", job.ranks / job.nodes, " ranks"),
-      " on a node like this one: ", compute.threads,
-      (compute.threads == 1 ? " thread; " : " threads; "), compute.device->description(),
+      " on a node like this one: ", counted(compute.threads, "thread"), "; ",
+      compute.device->description(),
       on_host ? concat(", ", compute.environment.instruction_set) : "", ", ",
       name_of(compute.dtype), " activations");
   if (job.ranks / job.nodes > threads_available()) {
@@ -317,7 +312,7 @@ struct Asked {
 
 Asked asked_of(const Arguments& arguments) {
   Asked asked{count_of(arguments, "ranks"), count_of(arguments, "nodes"),
-              1e9 * number_of<double>(arguments, "bandwidth", "a number above 0, in GB/s"),
+              1e9 * number_for<double>(arguments, "bandwidth", "a number above 0, in GB/s"),
               find_board(arguments.value("device")), arguments.given("sbatch")};
   if (asked.ranks % asked.nodes != 0)
     bad_input("--ranks is ", asked.ranks, ", which --nodes, ", asked.nodes,

@@ -132,8 +132,8 @@ void warn_of_classes(const Field& label, const LabelScan& scan, const Balance& c
 void warn_of_mixing(double mixing, const std::string& what, const OrderSpec& order,
                     Report& report) {
   if (mixing >= 0.8) return;
-  report.warning("the data are sorted by ", what, ", and a batch draws from ", order.lanes,
-                 (order.lanes == 1 ? " place" : " places"), " of them: it is ", percent(mixing),
+  report.warning("the data are sorted by ", what, ", and a batch draws from ",
+                 counted(order.lanes, "place"), " of them: it is ", percent(mixing),
                  " as diverse as one drawn at random; write them in random order, or in smaller "
                  "chunks, or raise data.buffer");
 }

@@ -109,8 +109,8 @@ void print_attempts(const std::vector<Attempt>& attempts,
     const Attempt& each = attempts[i];
     const bool running =
         i + 1 == attempts.size() && holder && same_process(holder->runner, each.runner);
-    std::cout << "    " << each.started << "  " << text_of(each.runner) << ", " << each.ranks
-              << (each.ranks == 1 ? " rank" : " ranks") << ", from " << each.at << ": "
+    std::cout << "    " << each.started << "  " << text_of(each.runner) << ", "
+              << counted(each.ranks, "rank") << ", from " << each.at << ": "
               << end_of(each, running) << "\n";
   }
 }

@@ -1,7 +1,5 @@
 #include "stages/stopping.h"
 
-#include <charconv>
-
 #include "base/text.h"
 
 namespace lacuna {
@@ -19,11 +17,9 @@ namespace {
 double max_hours(const Arguments& arguments) {
   if (!arguments.given("max-hours")) return 0;
   const std::string& text = arguments.value("max-hours");
-  double hours = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), hours);
-  if (error != std::errc() || end != text.data() + text.size() || !(hours > 0))
-    bad_input("--max-hours is ", text, "; it must be a number above 0");
-  return hours;
+  const auto hours = number_of<double>(text);
+  if (!hours || !(*hours > 0)) bad_input("--max-hours is ", text, "; it must be a number above 0");
+  return *hours;
 }
 
 }  // namespace

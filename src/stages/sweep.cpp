@@ -1,5 +1,4 @@
 // sweep: the runs of a grid of settings: how many, how each is started, and how they stand, as a table.
-#include <charconv>
 #include <filesystem>
 #include <iostream>
 #include <optional>
@@ -152,11 +151,10 @@ void check_all(const Grid& grid) {
 }
 
 size_t run_number(const std::string& text, const Grid& grid) {
-  size_t run = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), run);
-  if (error != std::errc() || end != text.data() + text.size() || run >= grid.count())
+  const auto run = number_of<size_t>(text);
+  if (!run || *run >= grid.count())
     bad_input("--task is ", text, "; ", grid.file, " has the runs 0 to ", grid.count() - 1);
-  return run;
+  return *run;
 }
 
 // The words behind `lacuna pretrain` or `lacuna finetune`, one a line.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdio>
 #include <set>
 #include <system_error>
@@ -26,12 +25,9 @@ constexpr const char* suffix = ".h5";
 std::optional<int64_t> epoch_of(const fs::path& file) {
   const std::string name = file.filename().string();
   if (!name.starts_with(prefix) || !name.ends_with(suffix)) return std::nullopt;
-  const char* begin = name.data() + std::char_traits<char>::length(prefix);
-  const char* end = name.data() + name.size() - std::char_traits<char>::length(suffix);
-  int64_t epoch = 0;
-  const auto [stop, error] = std::from_chars(begin, end, epoch);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  return epoch;
+  const size_t begin = std::char_traits<char>::length(prefix);
+  const size_t end = name.size() - std::char_traits<char>::length(suffix);
+  return number_of<int64_t>(std::string_view(name).substr(begin, end - begin));
 }
 
 void remove_behind(const fs::path& folder, const EpochEnds& ends, int64_t steps) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
@@ -57,18 +56,17 @@ void check_names(std::span<const NamedTensor> tensors) {
   }
 }
 
-std::optional<int64_t> integer_of(std::string_view text) {
-  int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
-  return value;
+// A step, as files and users name it.
+std::optional<int64_t> step_from(std::string_view text) {
+  const auto step = number_of<int64_t>(text);
+  return step && *step >= 0 ? step : std::nullopt;
 }
 
 // The step of "step-000012000".
 std::optional<int64_t> step_of(const fs::path& folder) {
   const std::string name = folder.filename().string();
   if (!name.starts_with(folder_prefix)) return std::nullopt;
-  return integer_of(std::string_view(name).substr(std::strlen(folder_prefix)));
+  return step_from(std::string_view(name).substr(std::strlen(folder_prefix)));
 }
 
 // The steps for which there is a folder, ascending.
@@ -674,7 +672,7 @@ Checkpoint given_step(const fs::path& run, int64_t step) {
 
 std::optional<Checkpoint> find_checkpoint(const fs::path& run, std::string_view which,
                                           const Warn& warn) {
-  if (const auto step = integer_of(which)) return given_step(run, *step);
+  if (const auto step = step_from(which)) return given_step(run, *step);
   if (which != "last" && which != "best")
     bad_input("a checkpoint is chosen by last, best or a step, not by '", which, "'");
   for (const int64_t step : candidates(run, which == "best")) {

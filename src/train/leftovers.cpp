@@ -3,7 +3,6 @@
 #include <signal.h>
 
 #include <cerrno>
-#include <charconv>
 #include <fstream>
 #include <optional>
 #include <sstream>
@@ -11,6 +10,7 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "train/attempts.h"
 #include "train/durable_file.h"
 
@@ -32,13 +32,6 @@ bool is_zombie(int64_t process) {
          (stat[state + 2] == 'Z' || stat[state + 2] == 'X');
 }
 
-std::optional<int64_t> number_of(std::string_view text) {
-  int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || number <= 0) return std::nullopt;
-  return number;
-}
-
 }  // namespace
 
 bool is_alive(int64_t process) {
@@ -57,9 +50,9 @@ void remove_leftovers(const fs::path& prefix) {
        i.increment(error)) {
     const std::string name = i->path().filename().string();
     if (!name.starts_with(begin)) continue;
-    const std::optional<int64_t> process = number_of(std::string_view(name).substr(begin.size()));
+    const auto process = number_of<int64_t>(std::string_view(name).substr(begin.size()));
     std::error_code ignored;
-    if (process && !is_alive(*process)) fs::remove_all(i->path(), ignored);
+    if (process && *process > 0 && !is_alive(*process)) fs::remove_all(i->path(), ignored);
   }
 }
 

@@ -1,7 +1,6 @@
 #include "train/run.h"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <system_error>
 
@@ -42,16 +41,9 @@ bool create(const fs::path& folder, const Configuration& configuration) {
   }
 }
 
-std::optional<int64_t> as_integer(const std::string& text) {
-  int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
 bool grows(const Difference& difference, const std::vector<std::string>& may_grow) {
   if (std::find(may_grow.begin(), may_grow.end(), difference.key) == may_grow.end()) return false;
-  const auto before = as_integer(difference.a), now = as_integer(difference.b);
+  const auto before = number_of<int64_t>(difference.a), now = number_of<int64_t>(difference.b);
   return before && now && *now > *before;
 }
 

@@ -165,6 +165,7 @@ std::vector<Input> metrics(const fs::path& folder) {
   std::vector<Input> seeds;
   for (const std::string& content : {content_of(folder / "metrics.jsonl"), result + "\n"}) {
     Input seed = run_folder({.name = "run/metrics.jsonl", .content = content});
+    seed.push_back({.name = "a.toml", .content = small_experiment(), .fixed = true});
     seed.push_back({.name = "sweep.toml",
                     .content = "pretrain = \"a.toml\"\nfinetune = \"b.toml\"\n[grid]\nseed = [1]\n",
                     .fixed = true});
@@ -179,8 +180,8 @@ void read_metrics(const fs::path& folder) {
   const fs::path results = folder / "runs/sweep/0-finetuned", run = folder / "runs/sweep/0";
   fs::create_directories(results);
   fs::create_directories(run);
-  fs::copy_file(folder / "run/metrics.jsonl", run / "metrics.jsonl",
-                fs::copy_options::overwrite_existing);
+  for (const char* file : {"metrics.jsonl", "config.toml"})
+    fs::copy_file(folder / "run" / file, run / file, fs::copy_options::overwrite_existing);
   fs::copy_file(folder / "run/metrics.jsonl", results / "result.json",
                 fs::copy_options::overwrite_existing);
   const fs::path before = fs::current_path();

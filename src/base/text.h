@@ -28,7 +28,7 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
 
 // The number that the whole text is; none for anything else.
 template <typename Number>
-std::optional<Number> number_of(std::string_view text) {
+std::optional<Number> as_number(std::string_view text) {
   Number number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;

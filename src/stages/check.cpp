@@ -46,7 +46,7 @@ struct Job {
 template <typename Number>
 Number number_for(const Arguments& arguments, const char* option, const char* what) {
   const std::string& text = arguments.value(option);
-  const auto value = number_of<Number>(text);
+  const auto value = as_number<Number>(text);
   if (!value || !(*value > 0)) bad_input("--", option, " is ", text, "; it must be ", what);
   return *value;
 }

@@ -17,7 +17,7 @@ namespace {
 double max_hours(const Arguments& arguments) {
   if (!arguments.given("max-hours")) return 0;
   const std::string& text = arguments.value("max-hours");
-  const auto hours = number_of<double>(text);
+  const auto hours = as_number<double>(text);
   if (!hours || !(*hours > 0)) bad_input("--max-hours is ", text, "; it must be a number above 0");
   return *hours;
 }

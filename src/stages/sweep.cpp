@@ -151,7 +151,7 @@ void check_all(const Grid& grid) {
 }
 
 size_t run_number(const std::string& text, const Grid& grid) {
-  const auto run = number_of<size_t>(text);
+  const auto run = as_number<size_t>(text);
   if (!run || *run >= grid.count())
     bad_input("--task is ", text, "; ", grid.file, " has the runs 0 to ", grid.count() - 1);
   return *run;

@@ -27,7 +27,7 @@ std::optional<int64_t> epoch_of(const fs::path& file) {
   if (!name.starts_with(prefix) || !name.ends_with(suffix)) return std::nullopt;
   const size_t begin = std::char_traits<char>::length(prefix);
   const size_t end = name.size() - std::char_traits<char>::length(suffix);
-  return number_of<int64_t>(std::string_view(name).substr(begin, end - begin));
+  return as_number<int64_t>(std::string_view(name).substr(begin, end - begin));
 }
 
 void remove_behind(const fs::path& folder, const EpochEnds& ends, int64_t steps) {

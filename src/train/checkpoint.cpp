@@ -58,7 +58,7 @@ void check_names(std::span<const NamedTensor> tensors) {
 
 // A step, as files and users name it.
 std::optional<int64_t> step_from(std::string_view text) {
-  const auto step = number_of<int64_t>(text);
+  const auto step = as_number<int64_t>(text);
   return step && *step >= 0 ? step : std::nullopt;
 }
 

@@ -50,7 +50,7 @@ void remove_leftovers(const fs::path& prefix) {
        i.increment(error)) {
     const std::string name = i->path().filename().string();
     if (!name.starts_with(begin)) continue;
-    const auto process = number_of<int64_t>(std::string_view(name).substr(begin.size()));
+    const auto process = as_number<int64_t>(std::string_view(name).substr(begin.size()));
     std::error_code ignored;
     if (process && *process > 0 && !is_alive(*process)) fs::remove_all(i->path(), ignored);
   }

@@ -43,7 +43,7 @@ bool create(const fs::path& folder, const Configuration& configuration) {
 
 bool grows(const Difference& difference, const std::vector<std::string>& may_grow) {
   if (std::find(may_grow.begin(), may_grow.end(), difference.key) == may_grow.end()) return false;
-  const auto before = number_of<int64_t>(difference.a), now = number_of<int64_t>(difference.b);
+  const auto before = as_number<int64_t>(difference.a), now = as_number<int64_t>(difference.b);
   return before && now && *now > *before;
 }
 

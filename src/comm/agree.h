@@ -55,4 +55,15 @@ auto agreed(Communicator& communicator, Action&& action) -> decltype(action()) {
   }
 }
 
+// Collective. What rank 0 answers, on every rank; its Error is every rank's.
+template <typename Question>
+bool asked_of_rank_0(Communicator& communicator, Question&& question) {
+  int64_t yes = 0;
+  agreed(communicator, [&] {
+    if (communicator.rank() == 0) yes = question() ? 1 : 0;
+  });
+  communicator.broadcast(&yes, sizeof yes, 0).wait();
+  return yes != 0;
+}
+
 }  // namespace lacuna

@@ -29,17 +29,22 @@ std::string text_of(const EmbedProgress& progress) {
   return text;
 }
 
-EmbedProgress read_progress(const std::string& line, int64_t samples, const std::string& out) {
+std::optional<EmbedProgress> progress_in(const std::string& line) {
   std::istringstream text(line);
   std::string word;
   EmbedProgress progress{.ranks = 0};
   text >> word >> progress.ranks >> word >> progress.position >> word;
-  const bool whole = static_cast<bool>(text);
+  if (!text) return std::nullopt;
   for (SampleRange range; text >> range.first >> range.end;) progress.ranges.push_back(range);
-  if (!whole || !fits(progress, samples))
+  return progress;
+}
+
+EmbedProgress read_progress(const std::string& line, int64_t samples, const std::string& out) {
+  const std::optional<EmbedProgress> progress = progress_in(line);
+  if (!progress || !fits(*progress, samples))
     bad_input(out, ".progress says what cannot be of ", samples,
               " samples: remove it, then the same command starts anew");
-  return progress;
+  return *progress;
 }
 
 }  // namespace lacuna

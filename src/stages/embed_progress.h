@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,8 @@ struct EmbedProgress {
 };
 
 std::string text_of(const EmbedProgress& progress);
+// What a line says; none when it is no such line.
+std::optional<EmbedProgress> progress_in(const std::string& line);
 
 // What such a line says of a data set of so many samples; bad_input, naming the output, when it can say nothing of it.
 EmbedProgress read_progress(const std::string& line, int64_t samples, const std::string& out);

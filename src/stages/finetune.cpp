@@ -72,16 +72,18 @@ std::string environment_text(const Environment& e) {
                 ", ", e.precision, ", Lacuna ", e.code_version, ", oneDNN ", e.onednn);
 }
 
-// The result of a run that is finished, on rank 0; refuses a folder that the run does not fit.
-std::string result_there(const std::filesystem::path& folder, const Arguments& arguments,
-                         const Configuration& configuration, Communicator& communicator) {
-  std::string text;
-  agreed(communicator, [&] {
-    if (communicator.rank() != 0 || arguments.given("force") || !run_exists(folder)) return;
+// Whether the run is finished, which rank 0 then says; refuses a folder that the run does not fit.
+bool is_finished(const std::filesystem::path& folder, const Arguments& arguments,
+                 const Configuration& configuration, StageContext& context) {
+  return asked_of_rank_0(context.communicator, [&] {
+    if (arguments.given("force") || !run_exists(folder)) return false;
     check_run(folder, configuration, schema_of("finetune"));
-    if (std::filesystem::exists(folder / "result.json")) text = read_text(folder / "result.json");
+    if (!std::filesystem::exists(folder / "result.json")) return false;
+    remove_features(folder);  // of a process that was killed there
+    const std::string result = read_text(folder / "result.json");
+    context.log.line(folder.string(), " is finished: ", result.substr(0, result.find('\n')));
+    return true;
   });
-  return text;
 }
 
 }  // namespace
@@ -152,13 +154,7 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
                             .environment = environment_text(compute.environment)};
   Hold hold(folder, Hold::Kind::run, context);
   if (!arguments.given("force")) Trials::check(folder, origin, context);
-  const std::string before = result_there(folder, arguments, configuration, communicator);
-  int64_t finished = before.empty() ? 0 : 1;
-  communicator.broadcast(&finished, sizeof finished, 0).wait();
-  if (finished != 0) {
-    log.line(folder.string(), " is finished: ", before.substr(0, before.find('\n')));
-    return ExitStatus::finished;
-  }
+  if (is_finished(folder, arguments, configuration, context)) return ExitStatus::finished;
 
   // The run's folder is made only once everything has been found good.
   const FinetuneJob job{configuration, pretraining, checkpoint, train,
@@ -175,13 +171,15 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
     const std::vector<TrialResult> draws = task(trials);
     const std::string result = result_text(configuration, draws, from, checkpoint.info.step);
     agreed(communicator, [&] {
-      if (communicator.rank() == 0) write_durably(folder / "result.json", result + "\n");
+      if (communicator.rank() != 0) return;
+      write_durably(folder / "result.json", result + "\n");
+      remove_features(folder);
     });
     log.line("RESULT ", result);
     return ExitStatus::finished;
   };
   return hold.attempt(
-      folder / "attempts.toml", [&] { return trials.how_far(); }, work);
+      folder / "attempts.toml", [&] { return trials.how_far() + features_text(folder); }, work);
 }
 
 }  // namespace lacuna

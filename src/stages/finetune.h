@@ -1,6 +1,7 @@
 // The downstream tasks of the finetune stage; finetune.cpp holds their one list.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -38,6 +39,11 @@ ReadyTask classify_task(const FinetuneJob& job);
 
 // "draw 1" for the first one, which has the number 0.
 std::string draw_name(int64_t draw);
+
+// The representations that linear and knn classify lie in the run's folder until it is finished, so that they are not made
+// again. How far they have come, for people (", train.h5: 1024 samples", or nothing); and their removal.
+std::string features_text(const std::filesystem::path& run);
+void remove_features(const std::filesystem::path& run);
 
 std::vector<Key> linear_keys();
 std::vector<Key> knn_keys();

@@ -32,14 +32,11 @@ std::filesystem::path run_folder(const Arguments& arguments) {
 // Whether there is a run that this one continues; rank 0 looks, and refuses what does not fit.
 bool continues(const std::filesystem::path& folder, const Arguments& arguments,
                const Configuration& configuration, Communicator& communicator) {
-  int64_t there = 0;
-  agreed(communicator, [&] {
-    if (communicator.rank() != 0 || arguments.given("force") || !run_exists(folder)) return;
+  return asked_of_rank_0(communicator, [&] {
+    if (arguments.given("force") || !run_exists(folder)) return false;
     check_run(folder, configuration, schema_of("pretrain"));
-    there = 1;
+    return true;
   });
-  communicator.broadcast(&there, sizeof there, 0).wait();
-  return there != 0;
 }
 
 // Rank 0 makes the run folder, or opens it to continue.

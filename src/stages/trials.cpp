@@ -101,14 +101,12 @@ void Trials::write() const {
 Trials::Trials(const fs::path& folder, const TrialsOrigin& origin, const EarlyStop& early_stop,
                StageContext& context)
     : folder_(folder), origin_(origin), early_stop_(early_stop), context_(context) {
-  int64_t there = 0;
-  agreed(context.communicator, [&] {
-    if (context.communicator.rank() != 0) return;
-    there = fs::exists(file_in(folder)) ? 1 : 0;
-    if (there == 0) write();
+  const bool is_new = asked_of_rank_0(context.communicator, [&] {
+    if (fs::exists(file_in(folder))) return false;
+    write();
+    return true;
   });
-  context.communicator.broadcast(&there, sizeof there, 0).wait();
-  if (there == 0) return;
+  if (is_new) return;
   agreed(context.communicator, [&] {
     Stored stored = read(file_in(folder));
     require_same(folder, stored.origin, origin);

@@ -41,6 +41,8 @@ class Trials {
   static void check(const std::filesystem::path& folder, const TrialsOrigin& origin,
                     StageContext& context);
 
+  const std::filesystem::path& folder() const { return folder_; }
+
   // How far they have come, on the rank that keeps them: "2 trials, step 50 of the next".
   std::string how_far() const;
 

@@ -139,14 +139,10 @@ void Watch::begin(const fs::path& run, int64_t steps) {
 
 // Whether rank 0 sees the file; where not, its folder is made.
 bool Watch::is_there(const fs::path& file) {
-  int64_t there = 0;
-  agreed(context_.communicator, [&] {
-    if (context_.communicator.rank() != 0) return;
-    there = fs::exists(file) ? 1 : 0;
+  return asked_of_rank_0(context_.communicator, [&] {
     make_folders(file.parent_path());
+    return fs::exists(file);
   });
-  context_.communicator.broadcast(&there, sizeof there, 0).wait();
-  return there != 0;
 }
 
 void Watch::after_step(int64_t steps) {

@@ -68,6 +68,12 @@ std::string progress_file_text(const std::string& identity, const std::string& p
                 crc32_of(progress.data(), progress.size()), "\n");
 }
 
+std::optional<std::string> second_line(const std::string& text) {
+  const size_t title = text.find('\n'), line = text.find('\n', title + 1);
+  if (title == std::string::npos || line == std::string::npos) return std::nullopt;
+  return text.substr(title + 1, line - title - 1);
+}
+
 // What a process before has left; removes its progress where the file is to begin anew.
 RepresentationsWriter::Leftover find_leftover(const fs::path& path, const std::string& identity,
                                               uint64_t file_bytes) {
@@ -78,12 +84,10 @@ RepresentationsWriter::Leftover find_leftover(const fs::path& path, const std::s
     return {};
   }
   const std::string text = read_text(saved);
-  const size_t title = text.find('\n'), line = text.find('\n', title + 1);
-  if (line != std::string::npos && fs::file_size(partial, ignored) == file_bytes) {
-    const std::string progress = text.substr(title + 1, line - title - 1);
-    if (text == progress_file_text(identity, progress)) {
-      return {.progress = progress, .discarded = false};
-    }
+  const std::optional<std::string> progress = second_line(text);
+  if (progress && fs::file_size(partial, ignored) == file_bytes &&
+      text == progress_file_text(identity, *progress)) {
+    return {.progress = progress, .discarded = false};
   }
   fs::remove(saved, ignored);
   return {.progress = std::nullopt, .discarded = true};
@@ -202,6 +206,12 @@ void RepresentationsWriter::finish() {
     fs::remove(progress_file(path), ignored);
   }
   construction_.reset();
+}
+
+std::optional<std::string> saved_progress(const fs::path& path) {
+  std::error_code ignored;
+  const fs::path saved = progress_file(path);
+  return fs::exists(saved, ignored) ? second_line(read_text(saved)) : std::nullopt;
 }
 
 Representations read_representations(const fs::path& path) {

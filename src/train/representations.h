@@ -94,6 +94,9 @@ class RepresentationsWriter {
   std::unique_ptr<Construction> construction_;
 };
 
+// The line that save_progress() left beside an unfinished file of this name, whatever that is of; none without one.
+std::optional<std::string> saved_progress(const std::filesystem::path& path);
+
 // Representations in memory.
 struct Representations {
   HostTensor z;                                 // float32 [N, D]

@@ -86,28 +86,17 @@ class EmbedContinues(support.EndToEndTest):
     def names(self):
         return sorted(path.name for path in self.folder.glob("*.h5*"))
 
-    def exchange_first(self, name, value):
-        """Puts these bytes in the place of /z[0, 0], and returns what was there."""
-        with h5py.File(self.path(name)) as file:
-            offset = file["z"].id.get_offset()
-        with open(self.path(name), "r+b") as file:
-            file.seek(offset)
-            before = file.read(len(value))
-            file.seek(offset)
-            file.write(value)
-        return before
-
     def test_bit_for_bit(self):
         self.succeeds(*self.arguments("whole.h5"))
         self.succeeds(*self.arguments("whole2.h5"), ranks=2)
         for ranks, out in ((None, "z.h5"), (2, "z2.h5")):
             self.killed(out, ranks)
             # What was written is not computed again: a mark in it stays.
-            first = self.exchange_first(out + ".partial", b"mark")
+            first = support.exchange_first(self.path(out + ".partial"), b"mark")
             result = self.succeeds(*self.arguments(out), ranks=ranks)
             self.assertIn("after 1024 of 2000 samples", result.stdout)
             self.assertNotIn("embedded 512 of", result.stdout)
-            self.assertEqual(self.exchange_first(out, first), b"mark")
+            self.assertEqual(support.exchange_first(self.path(out), first), b"mark")
             whole = self.path("whole.h5" if ranks is None else "whole2.h5")
             self.assertEqual(self.path(out).read_bytes(), whole.read_bytes())
         self.assertEqual(self.names(), ["data.h5", "whole.h5", "whole2.h5", "z.h5", "z2.h5"])

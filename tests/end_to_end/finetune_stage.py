@@ -80,6 +80,34 @@ interval = 0
         self.task("knn", "k = [3, 5]")
         self.check_continues("knn", "draw 3: ", 2, None)
 
+    def test_what_is_embedded_is_not_embedded_again(self):
+        self.path("data.h5").unlink()
+        support.write_images(self.path("data.h5"), samples=1600, size=(16, 16), chunk=100)
+        for name in ("linear", "knn"):
+            self.task(name, "l2 = [1e-2]" if name == "linear" else "k = [3, 5]", """checkpoint_minutes = 1e-9
+[log]
+interval = 0
+""")
+        for name, ranks in (("linear", None), ("knn", 2)):
+            whole, run = f"{name}-whole", f"{name}-run"
+            self.succeeds(*self.arguments(name, whole), ranks=ranks)
+            program = self.halted("embedded 1024 of", *self.arguments(name, run), ranks=ranks)
+            program.wait_for("embedded 1024 of")
+            program.kill()
+            # A mark in what was written stays.
+            first = support.exchange_first(self.path(f"{run}/features/train.h5.partial"), b"mark")
+            program = self.halted("embedded 512 of", *self.arguments(name, run), ranks=ranks)
+            program.wait_for("embedded 512 of")  # of the test data
+            program.kill()
+            self.assertIn("train.h5 after 1024 of 1600 samples", program.told)
+            self.assertEqual(support.exchange_first(self.path(f"{run}/features/train.h5"), first), b"mark")
+            result = self.succeeds(*self.arguments(name, run), ranks=ranks)
+            self.assertIn("test.h5 after 512 of 1600 samples", result.stdout)
+            self.assertNotIn("train.h5", result.stdout)
+            for file in ("result.json", "trials.h5"):
+                self.assertEqual(self.path(f"{run}/{file}").read_bytes(), self.path(f"{whole}/{file}").read_bytes())
+            self.assertFalse(self.path(f"{run}/features").exists())
+
     def test_trials_are_of_one_checkpoint(self):
         self.task("knn", "k = [3, 5]")
         program = self.halted("draw 3: ", *self.arguments("knn", "tuned"))

@@ -127,6 +127,21 @@ class Stops(Stopping):
                            for each in (whole, result)])
 
 
+    def test_finetune_stops_and_continues_while_it_embeds(self):
+        self.succeeds(*self.arguments("simclr", "run"), "--set", "train.epochs=1")
+        self.path("data.h5").unlink()
+        support.write_images(self.path("data.h5"), samples=40000, size=(16, 16), chunk=64)
+        self.write_task("knn", "k = [3]\nlabels = 0.01\n")
+        finetune = ["finetune", "task.toml", "--from", "run", "--set", "log.interval=0", "--run"]
+        result = self.signalled("embedded 2048 of", *finetune, "tuned", ranks=2, to=1)
+        self.assertEqual(result.status, 75, result)
+        self.assertRegex(result.complaint(), "stopped early after [0-9]+ of 40000 samples for SIGUSR1 to rank 1: ")
+        done = re.search("after ([0-9]+) of", result.complaint())[1]
+        result = self.succeeds(*finetune, "tuned", ranks=2)
+        self.assertEqual(starts(self.path("tuned/attempts.toml"))[-1]["at"], f"0 trials, train.h5: {done} samples")
+        self.assertIn(f"train.h5 after {done} of 40000 samples", result.stdout)
+
+
 class Attempts(Stopping):
     def test_a_second_start_is_refused_while_the_first_lives(self):
         process = support.start(support.command_line(*self.long("simclr", "run"), ranks=2), cwd=self.folder)

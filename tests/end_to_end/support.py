@@ -219,6 +219,18 @@ threads = 1
 {training}""")
 
 
+def exchange_first(path, value):
+    """Puts these bytes in the place of the first of /z of a file of representations, and returns what was there."""
+    with h5py.File(path) as file:
+        offset = file["z"].id.get_offset()
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        before = file.read(len(value))
+        file.seek(offset)
+        file.write(value)
+    return before
+
+
 def preload(folder, name="faulty_system"):
     """The environment in which a library is preloaded: NAME.c of this folder, made in `folder`."""
     library = pathlib.Path(folder) / f"{name}.so"

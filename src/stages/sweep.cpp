@@ -1,4 +1,5 @@
 // sweep: the runs of a grid of settings: how many, how each is started, and how they stand, as a table.
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <optional>
@@ -57,7 +58,8 @@ struct Grid {
 };
 
 std::string text_of(const toml::node& value) {
-  if (const auto* number = value.as_floating_point()) return json_text(number->get());
+  const auto* number = value.as_floating_point();
+  if (number && std::isfinite(number->get())) return json_text(number->get());
   std::ostringstream text;
   value.visit([&](const auto& each) { text << each; });
   return text.str();
@@ -76,7 +78,12 @@ void add_axes(const toml::table& table, const std::string& prefix, Grid& grid) {
       bad_input(grid.file, ", line ", value.source().begin.line, ": ", name,
                 " must be a list of the values to try");
     Axis axis{name, {}};
-    for (const toml::node& each : *list) axis.values.push_back(text_of(each));
+    for (const toml::node& each : *list) {
+      axis.values.push_back(text_of(each));
+      if (axis.values.back().find('\n') != std::string::npos)  // scripts read words, one a line
+        bad_input(grid.file, ", line ", each.source().begin.line, ": a value of ", name,
+                  " takes several lines: give values of one line each");
+    }
     grid.axes.push_back(std::move(axis));
   }
 }
@@ -201,6 +208,8 @@ void print_table(const Grid& grid) {
 
 ExitStatus sweep(const Arguments& arguments, StageContext&) {
   const Grid grid = read_grid(arguments.argument());
+  if (arguments.given("count") && arguments.given("task"))
+    bad_input("--count and --task ask different things: give one of them");
   if (arguments.given("count")) {
     check_all(grid);
     std::cout << grid.count() << "\n";

@@ -7,15 +7,16 @@
 #include "comm/agree.h"
 #include "data/hdf5_image.h"
 #include "train/checkpoint.h"
-#include "train/durable_file.h"
+#include "train/sealed_file.h"
 
 namespace lacuna {
 namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int64_t format_version = 1;
+constexpr int64_t format_version = 2;
 constexpr const char* format = "lacuna trials";
+constexpr const char* title = "Trials of a run of Lacuna";
 
 fs::path file_in(const fs::path& folder) { return folder / "trials.h5"; }
 
@@ -39,8 +40,11 @@ void require_same(const fs::path& folder, const TrialsOrigin& there, const Trial
 }  // namespace
 
 Trials::Stored Trials::read(const fs::path& file) {
-  const std::string bytes = read_text(file);
-  const auto root = hdf5::ImageReader::open(file.string(), std::as_bytes(std::span(bytes)));
+  const std::optional<std::string> bytes = read_sealed(file, title);
+  if (!bytes)
+    bad_input(file.string(), " is damaged: it does not agree with the size and checksum in its ",
+              "front; give another folder with --run, or move this one aside with --force");
+  const auto root = hdf5::ImageReader::open(file.string(), std::as_bytes(std::span(*bytes)));
   if (root.text("format") != format || root.integer("format_version") != format_version) {
     bad_input(file.string(), " has format ", root.text("format"), " ",
               root.integer("format_version"), " and this program reads ", format, " ",
@@ -70,7 +74,7 @@ Trials::Stored Trials::read(const fs::path& file) {
 
 void Trials::write() const {
   const fs::path file = file_in(folder_);
-  hdf5::NewImage image = hdf5::NewImage::create(file.string(), size_t{16} << 10);
+  hdf5::NewImage image = new_sealed_image(file, size_t{16} << 10);
   image.set("format", format);
   image.set("format_version", format_version);
   image.set("run", origin_.run);
@@ -91,11 +95,7 @@ void Trials::write() const {
   column("/test_accuracy", &TrialResult::test_accuracy);
   column("/held_out_accuracy", &TrialResult::held_out_accuracy);
   column("/chosen", &TrialResult::chosen);
-  hdf5::NewImage::Content content = image.close();
-  content.bytes.resize(content.file_bytes);
-  DurableFile out(file);
-  out.write(0, content.bytes.data(), content.bytes.size());
-  out.publish();
+  write_sealed(file, title, image);
 }
 
 Trials::Trials(const fs::path& folder, const TrialsOrigin& origin, const EarlyStop& early_stop,

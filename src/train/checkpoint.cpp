@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "data/hdf5_image.h"
 #include "train/durable_file.h"
+#include "train/sealed_file.h"
 
 namespace lacuna {
 namespace fs = std::filesystem;
@@ -21,7 +22,7 @@ namespace {
 constexpr int64_t format_version = 1;
 constexpr const char* manifest_name = "checkpoint.h5";
 constexpr const char* folder_prefix = "step-";
-constexpr size_t user_block_bytes = 512;  // the smallest that HDF5 allows
+constexpr const char* manifest_title = "Manifest of a Lacuna checkpoint";
 
 // ---- Names -------------------------------------------------------------------------------------
 
@@ -323,32 +324,16 @@ uint32_t part_crc32(const hdf5::NewImage::Content& content, std::vector<StoredTe
   return crc;
 }
 
-// ---- The manifest's checksum -------------------------------------------------------------------
-
-// The text in front of the HDF5 part of the manifest, padded with zeros.
-std::string user_block(std::span<const std::byte> hdf5_part) {
-  std::array<char, 16> crc{};
-  std::snprintf(crc.data(), crc.size(), "%08x", crc32_of(hdf5_part.data(), hdf5_part.size()));
-  std::string text =
-      concat("Manifest of a Lacuna checkpoint: an HDF5 file from byte ", user_block_bytes,
-             " on.\nbytes ", hdf5_part.size(), "\ncrc32 ", crc.data(), "\n");
-  LACUNA_CHECK(text.size() <= user_block_bytes);
-  text.resize(user_block_bytes, '\0');
-  return text;
-}
-
 // The manifest's bytes, after its checksum was found right.
 std::string checked_manifest(const fs::path& file) {
   std::error_code ignored;
   if (!fs::exists(file, ignored))
     bad_input(file.parent_path().string(), " is incomplete: it has no ", manifest_name);
-  std::string text = read_text(file);
-  const auto bytes = std::as_bytes(std::span(text));
-  if (text.size() <= user_block_bytes ||
-      text.compare(0, user_block_bytes, user_block(bytes.subspan(user_block_bytes))) != 0)
-    bad_input(file.string(), " is damaged: its ", text.size(),
+  std::optional<std::string> bytes = read_sealed(file, manifest_title);
+  if (!bytes)
+    bad_input(file.string(), " is damaged: its ", fs::file_size(file, ignored),
               " bytes do not agree with the size and checksum in their front");
-  return text;
+  return *std::move(bytes);
 }
 
 void verify_part(const fs::path& path, const StoredPart& part) {
@@ -472,7 +457,7 @@ StoredPart write_part(const fs::path& folder, int64_t index, const CheckpointInf
 void write_manifest(const fs::path& folder, const CheckpointInfo& info,
                     std::span<const StoredPart> parts) {
   const fs::path path = folder / manifest_name;
-  hdf5::NewImage image = hdf5::NewImage::create(path.string(), size_t{64} << 10, user_block_bytes);
+  hdf5::NewImage image = new_sealed_image(path, size_t{64} << 10);
   write_info(image, info, "lacuna checkpoint");
   image.create_group("/data");
   for (const DataIdentity& data : info.data) write_data_identity(image, data);
@@ -485,13 +470,7 @@ void write_manifest(const fs::path& folder, const CheckpointInfo& info,
       image.link_external(dataset_path(each.name), part.file, dataset_path(each.name));
   }
   write_tensors_table(image, tensors);
-  hdf5::NewImage::Content content = image.close();
-  content.bytes.resize(content.file_bytes);
-  const std::string front = user_block(std::span(content.bytes).subspan(user_block_bytes));
-  std::memcpy(content.bytes.data(), front.data(), front.size());
-  DurableFile file(path);
-  file.write(0, content.bytes.data(), content.bytes.size());
-  file.publish();
+  write_sealed(path, manifest_title, image);
 }
 
 CheckpointWriter::CheckpointWriter(fs::path run, Keep keep, int64_t continued_from)

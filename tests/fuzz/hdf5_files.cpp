@@ -227,6 +227,18 @@ int64_t crc32_of_range(const std::string& bytes, size_t from, size_t size) {
   return crc32_of(bytes.data() + from, std::min(size, bytes.size() - from));
 }
 
+// A file's own size and checksum in its front (docs/formats.md), under the seed's title.
+void seal_front(const std::string& seed, std::string& mutated) {
+  if (mutated.size() <= 512) return;
+  std::array<char, 16> crc{};
+  std::snprintf(crc.data(), crc.size(), "%08x",
+                crc32_of(mutated.data() + 512, mutated.size() - 512));
+  std::string front = concat(seed.substr(0, seed.find('\n')), "\nbytes ", mutated.size() - 512,
+                             "\ncrc32 ", crc.data(), "\n");
+  front.resize(512, '\0');
+  mutated.replace(0, 512, front);
+}
+
 // The part's in the manifest where they stood, and the manifest's own in its front (docs/formats.md).
 void seal_checkpoint(const Input& seed, Input& mutated) {
   std::string& manifest = mutated[0].content;
@@ -243,14 +255,7 @@ void seal_checkpoint(const Input& seed, Input& mutated) {
         replace_number(manifest, crc32_of_range(before, at, size), crc32_of_range(now, at, size));
     }
   }
-  if (manifest.size() <= 512) return;
-  std::array<char, 16> crc{};
-  std::snprintf(crc.data(), crc.size(), "%08x",
-                crc32_of(manifest.data() + 512, manifest.size() - 512));
-  std::string front = concat(seed[0].content.substr(0, seed[0].content.find('\n')), "\nbytes ",
-                             manifest.size() - 512, "\ncrc32 ", crc.data(), "\n");
-  front.resize(512, '\0');
-  manifest.replace(0, 512, front);
+  seal_front(seed[0].content, manifest);
 }
 
 // As pretrain continues, and as embed and finetune begin.
@@ -361,6 +366,10 @@ std::vector<Input> trials(const fs::path& folder) {
   return seeds;
 }
 
+void seal_trials(const Input& seed, Input& mutated) {
+  seal_front(seed[0].content, mutated[0].content);
+}
+
 void read_trials(const fs::path& folder) {
   with_trials(folder, [&](Trials& some) {
     some.once("draw 1", [](const fs::path&) { return TrialResult{.test_accuracy = 0.5}; });
@@ -399,10 +408,11 @@ Target representations_target() {
 
 Target trials_target() {
   return {.name = "trials",
-          .what = "RUN/trials.h5",
+          .what = "RUN/trials.h5, three of four with a right checksum",
           .form = Form::hdf5,
           .seeds = trials,
-          .read = read_trials};
+          .read = read_trials,
+          .seal = seal_trials};
 }
 
 }  // namespace lacuna::fuzz

@@ -100,3 +100,27 @@ TEST_CASE("trials: those of another checkpoint or other data are refused") {
   other.environment = "2 ranks";
   CHECK_NOTHROW(Trials(folder.path(), other, go_on, context));
 }
+
+TEST_CASE("trials: a damaged file is refused, whatever byte it is") {
+  const TemporaryFolder folder;
+  const auto alone = self_communicator();
+  Log silent(1, false, false, 10);
+  StageContext context{*alone, silent, nullptr};
+  const EarlyStop go_on({}, 0, {}, *alone);
+  Trials(folder.path(), origin(), go_on, context).once("a", [](const auto&) {
+    return TrialResult{.test_accuracy = 0.1};
+  });
+  const std::filesystem::path file = folder / "trials.h5";
+  const std::string whole = content_of(file);
+  for (size_t at = 0; at < whole.size(); at += 7) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ 4);
+    overwrite(file, damaged);
+    CHECK_THROWS_WITH(Trials::check(folder.path(), origin(), context),
+                      Catch::Contains("trials.h5 is damaged") && Catch::Contains("--force"));
+  }
+  overwrite(file, whole.substr(0, whole.size() - 1));
+  CHECK_THROWS_WITH(Trials::check(folder.path(), origin(), context), Catch::Contains("is damaged"));
+  overwrite(file, whole);
+  CHECK_NOTHROW(Trials::check(folder.path(), origin(), context));
+}

@@ -166,7 +166,7 @@ void report_survey(const Dataset& dataset, const Survey& survey, const DataOptio
                                           : concat(survey.samples, " of ", dataset.samples(),
                                                    " samples, drawn by the seed"));
   report.row(
-      "values", concat(survey.low), " to ", concat(survey.high),
+      "values", survey.low > survey.high ? "no number" : concat(survey.low, " to ", survey.high),
       survey.not_finite > 0 ? concat("; NaN or infinity in ", survey.not_finite, " samples") : "");
   report.row("samples of one value", survey.constant == 0 ? "none" : concat(survey.constant));
   report.row("samples equal to another", twins_text(survey.equal, survey.all));

@@ -155,6 +155,13 @@ class Data(support.EndToEndTest):
         self.assertIn("#SBATCH --time=", result.stdout)
         self.assertEqual(self.lacuna("pretrain", "a.toml", "--set", "data.range=[0, 1]").status, 3)
 
+        def nothing_else(images, labels):
+            images[:] = numpy.inf
+        self.write(nothing_else)
+        result = self.lacuna("check", "a.toml", "--set", "data.range=[0, 1]")
+        self.assertEqual(result.status, 3, result)
+        self.assertEqual(rows_of(result.stdout)["values"], "no number; NaN or infinity in 1000 samples")
+
     def test_what_is_wrong_with_samples_is_told(self):
         def constant(images, labels):
             images[::50] = 0.5

@@ -119,8 +119,11 @@ TEST_CASE("trials: a damaged file is refused, whatever byte it is") {
     CHECK_THROWS_WITH(Trials::check(folder.path(), origin(), context),
                       Catch::Contains("trials.h5 is damaged") && Catch::Contains("--force"));
   }
-  overwrite(file, whole.substr(0, whole.size() - 1));
-  CHECK_THROWS_WITH(Trials::check(folder.path(), origin(), context), Catch::Contains("is damaged"));
+  for (const size_t bytes : {size_t{0}, size_t{512}, whole.size() - 1}) {
+    overwrite(file, whole.substr(0, bytes));
+    CHECK_THROWS_WITH(Trials::check(folder.path(), origin(), context),
+                      Catch::Contains("is damaged"));
+  }
   overwrite(file, whole);
   CHECK_NOTHROW(Trials::check(folder.path(), origin(), context));
 }

@@ -61,6 +61,8 @@ class SlurmTest(support.EndToEndTest):
         """SLURM holds a job back that was requeued, for minutes; here until its processes have ended."""
         self.wait_until(lambda: self.field(job, "JobState") == "PENDING", f"job {job} is back in the queue")
         self.wait_until(lambda: not self.steps(), "its processes have ended")
+        # slurmd compares whole seconds: a job that starts in the one in which it was taken back counts as killed.
+        time.sleep(1.1)
         self.command("scontrol", "update", f"jobid={job}", "StartTime=now")
 
     def steps(self):

@@ -5,7 +5,8 @@
 # shellcheck shell=bash
 
 lacuna=${LACUNA:-$(command -v lacuna || echo build/lacuna)}
-export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK # srun forgets it since SLURM 22.05
+# srun forgets it since SLURM 22.05, and refuses an empty one.
+if [ -n "${SLURM_CPUS_PER_TASK:-}" ]; then export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK; fi
 job=$SLURM_JOB_ID
 if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID; fi
 
@@ -19,7 +20,7 @@ launcher() {
   elif srun --mpi=list 2>&1 | grep -qw pmix; then
     echo "srun --mpi=pmix --kill-on-bad-exit=1"
   else
-    echo "mpirun --map-by slot:PE=$SLURM_CPUS_PER_TASK"
+    echo "mpirun --map-by slot:PE=${SLURM_CPUS_PER_TASK:-1}"
   fi
 }
 
@@ -28,31 +29,26 @@ no_ranks() { trap 'end_job 75' USR1 USR2; }
 no_ranks
 
 # run_ranks STAGE ARGUMENT...: runs lacuna on all tasks of the job; returns its status. bash looks at signals only
-# between commands, and while it waits.
+# between commands, and while it waits; but a wait that a signal ends may lose the status of ranks that end just then.
 run_ranks() {
-  local ranks status
-  # shellcheck disable=SC2046 # a list of words
-  $(launcher) "$lacuna" "$@" &
+  local start ranks
+  start=$(launcher)
+  $start "$lacuna" "$@" & # a list of words
   ranks=$!
   trap 'kill -USR1 $ranks' USR1 # the warning before the time limit, on to the ranks
   trap 'kill -USR2 $ranks' USR2
   trap : TERM # a preemption: srun's ranks have it too, and write a checkpoint now
-  wait $ranks
-  status=$?
-  while kill -0 $ranks 2> /dev/null; do # it was a signal that ended the wait
-    wait $ranks
-    status=$?
-  done
+  while kill -0 $ranks 2> /dev/null; do sleep 0.5; done
   no_ranks # TERM stays trapped: a requeue sends it to this script, which has to end with its own status
-  return $status
+  wait $ranks
 }
 
 # end_job STATUS: requeues what can go on (docs/exit-status.md: 75, stopped early; 5, a rank was lost; 137, or of
-# MPICH's mpiexec 9, one was killed), ends the job with anything else. Lacuna counts: after two restarts without
-# progress it ends with 7.
+# MPICH's mpiexec 9, one was killed; 138 and 140, the warning came before the launcher could pass it on), ends the job
+# with anything else. Lacuna counts: after two restarts without progress it ends with 7.
 end_job() {
   case $1 in
-    5 | 9 | 75 | 137)
+    5 | 9 | 75 | 137 | 138 | 140)
       # Not where a user has cancelled the job, or SLURM requeues it by itself.
       if scontrol show job -o "$job" | grep -q "JobState=RUNNING"; then
         echo "$(date +%T) status $1: job $job goes back to the queue and goes on from there"

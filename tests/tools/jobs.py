@@ -1,5 +1,6 @@
 """jobs/*.sbatch with stand-ins for the program and for scontrol: arguments, status, requeue."""
 
+import collections
 import os
 import subprocess
 import unittest.mock
@@ -40,7 +41,7 @@ esac
 
     def test_what_can_go_on_goes_back_to_the_queue(self):
         for stage in STAGES:
-            for status in (75, 5, 9, 137):
+            for status in (75, 5, 9, 137, 138, 140):
                 result, requeued = self.submit(stage, status, "x.toml")
                 self.assertEqual(result.status, status, result)
                 self.assertEqual(requeued, ["requeue", "41"])
@@ -85,6 +86,20 @@ echo not reached
         self.assertEqual(done.returncode, 75, done)
         self.assertNotIn("not reached", done.stdout)
         self.assertEqual(self.path("scontrol.log").read_text().split(), ["requeue", "41"])
+
+    def test_a_job_has_its_ranks_status_when_they_end_as_the_warning_comes(self):
+        self.stand_in("launcher", """trap '' USR1
+sleep 0.02
+kill -USR1 $PPID
+exit 75
+""")
+        script = self.stand_in("script", f"""
+. {support.SOURCE}/jobs/common.sh
+for i in $(seq 30); do run_ranks pretrain x.toml; echo $?; done
+""")
+        env = {**os.environ, "LACUNA": "true", "LACUNA_LAUNCHER": str(self.path("launcher")), "SLURM_JOB_ID": "41"}
+        done = subprocess.run(["bash", str(script)], env=env, capture_output=True, text=True, timeout=100)
+        self.assertEqual(collections.Counter(done.stdout.split()), {"75": 30}, done)
 
     def test_without_arguments_says_how(self):
         for stage in STAGES:

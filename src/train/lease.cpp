@@ -38,8 +38,12 @@ fs::path outermost_missing(fs::path folder) {
 }  // namespace
 
 fs::path lease_file(const fs::path& what) {
-  const fs::path plain = what.has_filename() ? what : what.parent_path();  // "runs/x/"
-  return plain.string() + ".lease";
+  std::error_code error;
+  fs::path place = fs::weakly_canonical(what, error);
+  if (error)
+    place = fs::absolute(what, error).lexically_normal();  // what is wrong there shows soon
+  if (!place.has_filename()) place = place.parent_path();  // "runs/x/"
+  return place.string() + ".lease";
 }
 
 std::optional<LeaseHolder> read_lease(const fs::path& what) {

@@ -14,6 +14,7 @@
 
 namespace lacuna {
 
+// Beside it, wherever links lead: one place has one lease, however it is written.
 std::filesystem::path lease_file(const std::filesystem::path& what);
 
 struct LeaseTimes {

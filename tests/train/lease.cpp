@@ -74,6 +74,19 @@ TEST_CASE("lease: is there while it is held, with what was made for it, and goes
   CHECK(!fs::exists(lease_file(run)));
 }
 
+TEST_CASE("lease: is of a place, however that is written") {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "runs/x";
+  const fs::path expected = fs::canonical(folder.path()) / "runs/x.lease";
+  CHECK(lease_file(run) == expected);  // of a run that is to be made
+  fs::create_directories(run);
+  fs::create_directory_symlink(folder / "runs", folder / "link");
+  fs::create_directory_symlink(run, folder / "run");
+  for (const fs::path& other : {run / "", run / ".", folder / "runs/../runs/x", folder / "link/x",
+                                folder / "run", fs::proximate(run)})
+    CHECK(lease_file(other) == expected);
+}
+
 TEST_CASE("lease: of a program that lives is refused, of one that does not taken over") {
   const TemporaryFolder folder;
   const fs::path run = folder.path() / "x";

@@ -6,6 +6,12 @@
 
 namespace lacuna {
 
+Error error_of(const std::filesystem::filesystem_error& error) {
+  return {ExitStatus::bad_input,
+          concat("cannot use ", error.path1().string(), ": ", error.code().message(),
+                 "; let this user have access to it, or name another place")};
+}
+
 std::string error_message(std::string_view sentences) {
   std::string message;
   size_t begin = 0;
@@ -18,8 +24,8 @@ std::string error_message(std::string_view sentences) {
 }
 
 void broken_rule(const char* rule, const char* file, int line, const std::string& detail) {
-  std::fprintf(stderr, "lacuna: this is a defect of Lacuna, please report it: %s (%s:%d)%s%s\n", rule,
-               file, line, detail.empty() ? "" : ": ", detail.c_str());
+  std::fprintf(stderr, "lacuna: this is a defect of Lacuna, please report it: %s (%s:%d)%s%s\n",
+               rule, file, line, detail.empty() ? "" : ": ", detail.c_str());
   std::fflush(stderr);
   std::abort();
 }

@@ -2,6 +2,7 @@
 // to do — and the exit status that the process ends with (docs/exit-status.md).
 #pragma once
 
+#include <filesystem>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -12,14 +13,15 @@ namespace lacuna {
 
 enum class ExitStatus : int {
   finished = 0,
-  failed = 1,      // a defect of Lacuna or of a library below it
-  bad_input = 2,   // configuration, command line, data set, checkpoint, or output that cannot be used
-  bad_values = 3,  // NaN or Inf in the data or in the loss
-  no_space = 4,    // the file system is full, or refuses to be written
-  lost_rank = 5,   // another rank failed, or did not answer within the deadline
-  collapsed = 6,   // representations collapsed and the run was asked to stop then
+  failed = 1,  // a defect of Lacuna or of a library below it
+  bad_input =
+      2,  // configuration, command line, data set, checkpoint, or output that cannot be used
+  bad_values = 3,   // NaN or Inf in the data or in the loss
+  no_space = 4,     // the file system is full, or refuses to be written
+  lost_rank = 5,    // another rank failed, or did not answer within the deadline
+  collapsed = 6,    // representations collapsed and the run was asked to stop then
   no_progress = 7,  // a job was started again and again and came no further
-  requeue = 75,    // stopped early with a checkpoint: start the same command again
+  requeue = 75,     // stopped early with a checkpoint: start the same command again
 };
 
 class Error : public std::runtime_error {
@@ -31,6 +33,9 @@ class Error : public std::runtime_error {
  private:
   ExitStatus status_;
 };
+
+// For what the standard library throws where it cannot look at a path: bad_input.
+Error error_of(const std::filesystem::filesystem_error& error);
 
 // The message of an error that ends the process, as it appears on stderr: each line of `sentences`
 // begins with "lacuna: " and ends with a newline.
@@ -50,8 +55,8 @@ template <typename... Pieces>
 
 // A check of our own logic, not of the user's input; kept in release builds.
 // A macro only because of the place and the text of the condition.
-#define LACUNA_CHECK(condition, ...)                                                    \
-  do {                                                                                  \
-    if (!(condition))                                                                   \
+#define LACUNA_CHECK(condition, ...)                                                        \
+  do {                                                                                      \
+    if (!(condition))                                                                       \
       ::lacuna::broken_rule(#condition, __FILE__, __LINE__, ::lacuna::concat(__VA_ARGS__)); \
   } while (false)

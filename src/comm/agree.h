@@ -25,8 +25,8 @@ class AgreedError : public Error {
 // such rank's, with its status and sentence.
 void agree(Communicator& communicator, const Error* mine);
 
-// Collective. Runs action() and agrees on the Error that it throws on any rank; other exceptions
-// pass as they are. action may itself be collective only up to where it throws the same on every
+// Collective. Runs action() and agrees on the Error, or the error of a file system, that it throws on any rank;
+// other exceptions pass as they are. action may itself be collective only up to where it throws the same on every
 // rank.
 template <typename Action>
 auto agreed(Communicator& communicator, Action&& action) -> decltype(action()) {
@@ -36,6 +36,9 @@ auto agreed(Communicator& communicator, Action&& action) -> decltype(action()) {
     } catch (const AgreedError&) {
       throw;
     } catch (const Error& error) {
+      agree(communicator, &error);
+    } catch (const std::filesystem::filesystem_error& thrown) {
+      const Error error = error_of(thrown);
       agree(communicator, &error);
     }
     agree(communicator, nullptr);
@@ -48,6 +51,10 @@ auto agreed(Communicator& communicator, Action&& action) -> decltype(action()) {
       } catch (const Error& error) {
         agree(communicator, &error);
         throw;  // not reached: agree() has thrown
+      } catch (const std::filesystem::filesystem_error& thrown) {
+        const Error error = error_of(thrown);
+        agree(communicator, &error);
+        throw;
       }
     }();
     agree(communicator, nullptr);

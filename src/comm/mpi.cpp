@@ -180,6 +180,8 @@ int end_after(std::exception_ptr error, std::optional<MpiSession>& session) noex
     return static_cast<int>(e.status());
   } catch (const Error& e) {
     return end_alone(e.what(), e.status(), session);
+  } catch (const std::filesystem::filesystem_error& e) {
+    return end_alone(error_of(e).what(), ExitStatus::bad_input, session);
   } catch (const std::bad_alloc&) {
     return end_alone("out of memory", ExitStatus::failed, session);
   } catch (const std::exception& e) {

@@ -50,8 +50,9 @@ struct DataFile {
   int64_t first_block = 0;
   int64_t block_rows = 1;
   uint64_t user_block = 0;
-  uint64_t bytes = 0;    // of the file
-  int64_t modified = 0;  // when it was written to last: nanoseconds since 1970
+  uint64_t bytes = 0;     // of the file
+  int64_t modified = 0;   // when it was written to last: nanoseconds since 1970
+  uint64_t contents = 0;  // hash of some pieces of its bytes
   std::vector<FieldStorage> fields;
 };
 
@@ -89,7 +90,8 @@ class Dataset {
 
   // What the user should know, one sentence each; the same on every rank.
   const std::vector<std::string>& warnings() const { return warnings_; }
-  // Names and sizes of the files, counts, shapes and types: equal for equal data, wherever it lies.
+  // Names and sizes of the files, counts, shapes and types, and pieces of their bytes: equal for equal data, wherever it
+  // lies. A change of a few samples in place can go unnoticed.
   uint64_t fingerprint() const;
 
  private:

@@ -158,7 +158,6 @@ DataFacts planned_facts(const Dataset& dataset, const DataOptions& options, int6
                                    options.buffer, options.lanes, options.window);
   facts.lanes = plan.lanes;
   facts.window = plan.window;
-  facts.fingerprint = dataset.fingerprint();
   return facts;
 }
 

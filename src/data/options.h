@@ -54,7 +54,6 @@ struct DataFacts {
   Range range;
   std::vector<double> mean, std;  // one value for each channel
   int64_t lanes = 1, window = 1;
-  uint64_t fingerprint = 0;  // of the data
 };
 
 // Collective. `batch` is the global batch; `threads` are used for reading.

@@ -73,10 +73,10 @@ std::string environment_text(const Environment& e) {
 }
 
 // Whether the run is finished, which rank 0 then says; refuses a folder that the run does not fit.
-bool is_finished(const std::filesystem::path& folder, const Arguments& arguments,
-                 const Configuration& configuration, StageContext& context) {
+bool is_finished(const std::filesystem::path& folder, const Configuration& configuration,
+                 StageContext& context) {
   return asked_of_rank_0(context.communicator, [&] {
-    if (arguments.given("force") || !run_exists(folder)) return false;
+    if (!run_exists(folder)) return false;
     check_run(folder, configuration, schema_of("finetune"));
     if (!std::filesystem::exists(folder / "result.json")) return false;
     remove_features(folder);  // of a process that was killed there
@@ -153,8 +153,9 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
                             .test_data = test.identity().hash,
                             .environment = environment_text(compute.environment)};
   Hold hold(folder, Hold::Kind::run, context);
-  if (!arguments.given("force")) Trials::check(folder, origin, context);
-  if (is_finished(folder, arguments, configuration, context)) return ExitStatus::finished;
+  const bool anew = begins_anew(folder, arguments, context);
+  if (!anew) Trials::check(folder, origin, context);
+  if (!anew && is_finished(folder, configuration, context)) return ExitStatus::finished;
 
   // The run's folder is made only once everything has been found good.
   const FinetuneJob job{configuration, pretraining, checkpoint, train,
@@ -162,8 +163,7 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
   const ReadyTask task = task_of(configuration)(job);
   agreed(communicator, [&] {
     if (communicator.rank() != 0) return;
-    const OpenedRun run =
-        open_run(folder, configuration, schema_of("finetune"), arguments.given("force"));
+    const OpenedRun run = open_run(folder, configuration, schema_of("finetune"), anew);
     for (const std::string& note : run.notes) log.line(note);
   });
   Trials trials(folder, origin, early_stop, context);
@@ -179,7 +179,7 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
     return ExitStatus::finished;
   };
   return hold.attempt(
-      folder / "attempts.toml", [&] { return trials.how_far() + features_text(folder); }, work);
+      folder / attempts_name, [&] { return trials.how_far() + features_text(folder); }, work);
 }
 
 }  // namespace lacuna

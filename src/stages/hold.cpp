@@ -8,6 +8,19 @@
 
 namespace lacuna {
 
+bool begins_anew(const std::filesystem::path& run, const Arguments& arguments,
+                 StageContext& context) {
+  if (!arguments.given("force")) return false;
+  return asked_of_rank_0(context.communicator, [&] {
+    const Runner here = this_runner();
+    if (here.restart == 0 || !is_restart_of_last(read_attempts(run / attempts_name), here))
+      return true;
+    context.log.line(run.string(), " goes on in spite of --force: job ", here.job,
+                     " began it before it went back to the queue");
+    return false;
+  });
+}
+
 Hold::Hold(const std::filesystem::path& what, Kind kind, StageContext& context)
     : context_(context) {
   agreed(context.communicator, [&] {

@@ -12,6 +12,11 @@
 
 namespace lacuna {
 
+// Collective. Whether the run of this folder shall begin anew (--force). It goes on in a job that went back to the queue,
+// which SLURM starts with the same command: what it would move aside is its own.
+bool begins_anew(const std::filesystem::path& run, const Arguments& arguments,
+                 StageContext& context);
+
 class Hold {
  public:
   enum class Kind { run, output };  // the folders above a run are made

@@ -30,22 +30,21 @@ std::filesystem::path run_folder(const Arguments& arguments) {
 }
 
 // Whether there is a run that this one continues; rank 0 looks, and refuses what does not fit.
-bool continues(const std::filesystem::path& folder, const Arguments& arguments,
-               const Configuration& configuration, Communicator& communicator) {
+bool continues(const std::filesystem::path& folder, const Configuration& configuration,
+               Communicator& communicator) {
   return asked_of_rank_0(communicator, [&] {
-    if (arguments.given("force") || !run_exists(folder)) return false;
+    if (!run_exists(folder)) return false;
     check_run(folder, configuration, schema_of("pretrain"));
     return true;
   });
 }
 
 // Rank 0 makes the run folder, or opens it to continue.
-void open_on_all_ranks(const std::filesystem::path& folder, const Arguments& arguments,
-                       const Configuration& configuration, StageContext& context) {
+void open_on_all_ranks(const std::filesystem::path& folder, const Configuration& configuration,
+                       bool anew, StageContext& context) {
   agreed(context.communicator, [&] {
     if (context.communicator.rank() != 0) return;
-    const OpenedRun run =
-        open_run(folder, configuration, schema_of("pretrain"), arguments.given("force"));
+    const OpenedRun run = open_run(folder, configuration, schema_of("pretrain"), anew);
     for (const std::string& note : run.notes) context.log.line(note);
   });
 }
@@ -90,7 +89,8 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   // The run's folder is made, or changed, only once everything has been found good.
   const std::filesystem::path folder = run_folder(arguments);
   Hold hold(folder, Hold::Kind::run, context);
-  const bool old = continues(folder, arguments, configuration, communicator);
+  const bool anew = begins_anew(folder, arguments, context);
+  const bool old = !anew && continues(folder, configuration, communicator);
   const auto checkpoint = old ? find_on_all_ranks(folder, "last", context) : std::nullopt;
   Source source(configuration, communicator, log, {.like = checkpoint ? &*checkpoint : nullptr});
   agreed(communicator, [&] {
@@ -148,8 +148,10 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
     start_from(arguments.value("init-from"), model, context);
   }
   Watch watch(configuration, source, model.objective(), compute, context);
-  open_on_all_ranks(folder, arguments, configuration, context);
+  open_on_all_ranks(folder, configuration, anew, context);
   if (checkpoint) log.line("continuing ", folder.string(), " at step ", plan.first_step);
+  if (old && !checkpoint)
+    log.line(folder.string(), " has no checkpoint to go on from: it begins at step 0");
 
   const OrderSpec order = source.order(options.seed);
   const AccessPattern pattern =
@@ -227,7 +229,7 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
     return ExitStatus::finished;
   };
   return hold.attempt(
-      folder / "attempts.toml", [&] { return newest_checkpoint_text(folder); }, train);
+      folder / attempts_name, [&] { return newest_checkpoint_text(folder); }, train);
 }
 
 }  // namespace lacuna

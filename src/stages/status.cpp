@@ -138,7 +138,7 @@ ExitStatus status(const Arguments& arguments, StageContext&) {
     print_progress(run, configuration, holder.has_value());
     print_checkpoint(run);
   }
-  print_attempts(read_attempts(run / "attempts.toml"), holder);
+  print_attempts(read_attempts(run / attempts_name), holder);
   std::cout << std::flush;
   return ExitStatus::finished;
 }

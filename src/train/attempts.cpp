@@ -96,6 +96,12 @@ std::vector<Attempt> read_attempts(const fs::path& file) {
   return attempts;
 }
 
+bool is_restart_of_last(const std::vector<Attempt>& attempts, const Runner& here) {
+  if (attempts.empty() || here.job.empty()) return false;
+  const Runner& last = attempts.back().runner;
+  return last.job == here.job && last.restart < here.restart;
+}
+
 AttemptLog::AttemptLog(fs::path file, int64_t ranks, const std::string& at)
     : file_(std::move(file)), attempts_(read_attempts(file_)) {
   Attempt attempt;

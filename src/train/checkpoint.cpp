@@ -73,11 +73,13 @@ std::optional<int64_t> step_of(const fs::path& folder) {
 // The steps for which there is a folder, ascending.
 std::vector<int64_t> steps_in(const fs::path& run) {
   std::vector<int64_t> steps;
+  const fs::path folder = run / "checkpoints";
+  if (!is_there(folder)) return steps;
   std::error_code error;
-  for (fs::directory_iterator i(run / "checkpoints", error), end; !error && i != end;
-       i.increment(error))
+  for (fs::directory_iterator i(folder, error), end; !error && i != end; i.increment(error))
     if (const auto step = step_of(i->path()); step && i->path() == checkpoint_folder(run, *step))
       steps.push_back(*step);
+  if (error) throw Unreadable(folder, error.value());
   std::sort(steps.begin(), steps.end());
   return steps;
 }
@@ -326,19 +328,17 @@ uint32_t part_crc32(const hdf5::NewImage::Content& content, std::vector<StoredTe
 
 // The manifest's bytes, after its checksum was found right.
 std::string checked_manifest(const fs::path& file) {
-  std::error_code ignored;
-  if (!fs::exists(file, ignored))
+  if (!is_there(file))
     bad_input(file.parent_path().string(), " is incomplete: it has no ", manifest_name);
   std::optional<std::string> bytes = read_sealed(file, manifest_title);
   if (!bytes)
-    bad_input(file.string(), " is damaged: its ", fs::file_size(file, ignored),
-              " bytes do not agree with the size and checksum in their front");
+    bad_input(file.string(),
+              " is damaged: it does not agree with the size and checksum in its front");
   return *std::move(bytes);
 }
 
 void verify_part(const fs::path& path, const StoredPart& part) {
-  std::error_code ignored;
-  if (!fs::exists(path, ignored)) bad_input(path.string(), " is missing");
+  if (!is_there(path)) bad_input(path.string(), " is missing");
   const ReadableFile file(path);
   if (file.size() != static_cast<uint64_t>(part.bytes))
     bad_input(path.string(), " is damaged: it has ", file.size(), " bytes instead of ", part.bytes);
@@ -404,9 +404,8 @@ fs::path checkpoint_folder(const fs::path& run, int64_t step) {
 
 std::vector<int64_t> complete_checkpoints(const fs::path& run) {
   std::vector<int64_t> steps = steps_in(run);
-  std::erase_if(steps, [&](int64_t step) {
-    return !fs::exists(checkpoint_folder(run, step) / manifest_name);
-  });
+  std::erase_if(
+      steps, [&](int64_t step) { return !is_there(checkpoint_folder(run, step) / manifest_name); });
   return steps;
 }
 
@@ -480,6 +479,8 @@ CheckpointWriter::CheckpointWriter(fs::path run, Keep keep, int64_t continued_fr
   for (const int64_t step : steps_in(run_)) {
     try {
       kept_.push_back({step, read_checkpoint(checkpoint_folder(run_, step)).info.score});
+    } catch (const Unreadable&) {
+      throw;
     } catch (const Error&) {
       kept_.push_back({step, std::nullopt});  // damaged: counts as old, and goes in its turn
     }
@@ -493,7 +494,7 @@ CheckpointWriter::~CheckpointWriter() {
 void CheckpointWriter::clear_behind(int64_t continued_from) {
   for (const int64_t step : steps_in(run_)) {
     const fs::path folder = checkpoint_folder(run_, step);
-    if (!fs::exists(folder / manifest_name))
+    if (!is_there(folder / manifest_name))
       remove_checkpoint(folder);
     else if (step > continued_from)
       set_aside_checkpoint(run_, step);
@@ -626,6 +627,8 @@ std::vector<int64_t> candidates(const fs::path& run, bool by_score) {
     try {
       const CheckpointInfo info = read_checkpoint(checkpoint_folder(run, step)).info;
       if (info.score) scored.emplace_back(*info.score, step);
+    } catch (const Unreadable&) {
+      throw;
     } catch (const Error&) {
       // Its score is unknown; one that can be read is preferred.
     }
@@ -654,11 +657,16 @@ std::optional<Checkpoint> find_checkpoint(const fs::path& run, std::string_view 
   if (const auto step = step_from(which)) return given_step(run, *step);
   if (which != "last" && which != "best")
     bad_input("a checkpoint is chosen by last, best or a step, not by '", which, "'");
-  for (const int64_t step : candidates(run, which == "best")) {
+  const std::vector<int64_t> steps = candidates(run, which == "best");
+  for (const int64_t step : steps) {
     try {
       return read_and_verify(run, step);
+    } catch (const Unreadable&) {
+      throw;
     } catch (const Error& error) {
-      warn(concat("checkpoint ", step, " is not used, trying the one before it: ", error.what()));
+      warn(concat("checkpoint ", step, " is not used, ",
+                  step == steps.back() ? "and no other is left: " : "trying the one before it: ",
+                  error.what()));
     }
   }
   return std::nullopt;

@@ -209,8 +209,8 @@ using Warn = std::function<void(const std::string&)>;
 
 // The checkpoint of a run that `which` asks for: "last", "best" (lowest score), or a step. One that
 // is incomplete or damaged is passed over, with a warning, for the next older (or next best) one;
-// none when there is no usable one. A given step that is not there or damaged is bad_input. Called
-// by one rank; the others read_checkpoint() its folder.
+// none when there is no usable one. A given step that is not there or damaged is bad_input; Unreadable (durable_file.h)
+// is none that is damaged, and ends the search. Called by one rank; the others read_checkpoint() its folder.
 std::optional<Checkpoint> find_checkpoint(const std::filesystem::path& run, std::string_view which,
                                           const Warn& warn);
 

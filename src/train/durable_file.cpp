@@ -57,9 +57,24 @@ uint32_t crc32_joined(uint32_t a, uint32_t b, uint64_t bytes_of_b) {
 void throw_file_error(std::string_view action, const fs::path& path, int error_number) {
   const bool full = error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG ||
                     error_number == EIO;
+  const char* advice = error_number == EIO ? "; have its disk looked at, "
+                       : full              ? "; make room there, "
+                                           : nullptr;
   throw Error(full ? ExitStatus::no_space : ExitStatus::bad_input,
               concat("cannot ", action, " ", path.string(), ": ", std::strerror(error_number),
-                     full ? "; make room there, then start the same command again" : ""));
+                     advice == nullptr ? "" : concat(advice, "then start the same command again")));
+}
+
+Unreadable::Unreadable(const fs::path& path, int error_number)
+    : Error(ExitStatus::bad_input,
+            concat("cannot read ", path.string(), ": ", std::strerror(error_number),
+                   "; make it readable, then start the same command again")) {}
+
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (status.type() == fs::file_type::none) throw Unreadable(path, error.value());
+  return status.type() != fs::file_type::not_found;
 }
 
 fs::path parent_of(const fs::path& path) {
@@ -162,6 +177,7 @@ void write_durably(const fs::path& path, std::string_view text) {
 
 ReadableFile::ReadableFile(fs::path path) : path_(std::move(path)) {
   descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor_ < 0 && errno != ENOENT && errno != ENOTDIR) throw Unreadable(path_, errno);
   if (descriptor_ < 0) throw_file_error("read", path_, errno);
   struct stat status;
   if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
@@ -180,7 +196,7 @@ void ReadableFile::read(uint64_t offset, void* data, size_t bytes) const {
     const ssize_t n =
         ::pread(descriptor_, at, std::min(bytes, largest_transfer), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw_file_error("read", path_, errno);
+    if (n < 0) throw Unreadable(path_, errno);
     if (n == 0)
       bad_input(path_.string(), " is truncated: it ends at byte ", size_, ", before byte ",
                 offset + bytes);

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/error.h"
+
 namespace lacuna {
 
 // CRC-32 as zlib, gzip and Python's zlib.crc32 have it, continued from `start`.
@@ -19,6 +21,15 @@ uint32_t crc32_joined(uint32_t a, uint32_t b, uint64_t bytes_of_b);
 // or refuses to go on (ENOSPC, EDQUOT, EFBIG, EIO), otherwise bad_input.
 [[noreturn]] void throw_file_error(std::string_view action, const std::filesystem::path& path,
                                    int error_number);
+
+// What is there and cannot be read (no permission, a failing disk, a stale mount): nothing is known of its content.
+class Unreadable : public Error {
+ public:
+  Unreadable(const std::filesystem::path& path, int error_number);
+};
+
+// Whether there is something of that name. Unreadable where that cannot be told.
+bool is_there(const std::filesystem::path& path);
 
 // The folder that a path lies in; "." where the path does not tell.
 std::filesystem::path parent_of(const std::filesystem::path& path);
@@ -66,7 +77,7 @@ class DurableFile {
 // Writes `text` as the whole new content of `path`.
 void write_durably(const std::filesystem::path& path, std::string_view text);
 
-// A file being read.
+// A file being read. Errors: Unreadable; bad_input where there is no such file, or something else than a file.
 class ReadableFile {
  public:
   explicit ReadableFile(std::filesystem::path path);

@@ -92,7 +92,8 @@ OpenedRun open_run(const fs::path& folder_as_given, const Configuration& configu
   const fs::path folder = without_trailing_slash(folder_as_given);
   OpenedRun run{folder, true, false, {}};
   if (force && fs::exists(fs::symlink_status(folder)))
-    run.notes.push_back(concat("moved the run that was there to ", move_aside(folder).string()));
+    run.notes.push_back(concat("moved the run that was there to ", move_aside(folder).string(),
+                               "; leave --force out to go on with the new one"));
   if (!run_exists(folder) && create(folder, configuration)) return run;
   return open_existing(folder, configuration, schema, may_grow);
 }

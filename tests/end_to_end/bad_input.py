@@ -247,6 +247,30 @@ class BadInput(support.EndToEndTest):
         self.refused("embed", run, "--data", "data.h5", "--out", "z.h5", "--checkpoint", "4",
                      says=["part-000.h5"])
 
+    def test_a_checkpoint_that_cannot_be_read_is_not_passed_over(self):
+        run = self.trained("run", 8, "train.checkpoint_steps=4")
+        for file in ("part-000.h5", "checkpoint.h5"):
+            unreadable = self.faults(unreadable=f"step-000000008/{file}")
+            for stage in (["pretrain", "a.toml", "--run", run, "--set", "train.max_steps=8"],
+                          ["embed", run, "--data", "data.h5", "--out", "z.h5"]):
+                self.refused(*stage, says=[f"step-000000008/{file}: Permission denied; make it readable"], env=unreadable)
+
+    def test_a_run_of_which_all_checkpoints_are_damaged_says_that_it_begins_anew(self):
+        run = self.trained()
+        (support.checkpoint_folder(run, 4) / "part-000.h5").write_bytes(b"")
+        told = self.succeeds("pretrain", "a.toml", "--run", run, "--set", "train.max_steps=4").stdout
+        self.assertIn("checkpoint 4 is not used, and no other is left: ", told)
+        self.assertIn(f"{run} has no checkpoint to go on from: it begins at step 0", told)
+
+    def test_a_folder_that_cannot_be_looked_at(self):
+        run = self.trained()
+        for name in ("checkpoints", "config.toml", "attempts.toml"):
+            (run / name).rename(self.path("kept"))
+            (run / name).symlink_to(name)  # to itself
+            self.refused("status", run, on=(None,), says=[name])
+            (run / name).unlink()
+            self.path("kept").rename(run / name)
+
     def test_embedding_data_with_nan(self):
         run = self.trained()
         self.nan_file()

@@ -51,6 +51,18 @@ class ReplacedData(Stopping):
     def test_in_place(self):
         self.replaced_under(self.in_place, 2)
 
+    def test_between_two_starts(self):
+        for ranks in (None, 2):
+            shutil.copy2(self.path("data.h5"), self.path("kept.h5"))
+            arguments = self.arguments("simclr", f"between-{ranks}")
+            self.succeeds(*arguments, "--set", "train.epochs=1", ranks=ranks)
+            self.by_another_file()
+            result = self.lacuna(*arguments, ranks=ranks)
+            self.assertEqual(result.status, 2, result)
+            self.assertRegex(result.complaint(), r"the data of \S+ were 1400 samples in 1 files \(\w+\) and are 1400 in 1 ")
+            os.replace(self.path("kept.h5"), self.path("data.h5"))
+            self.succeeds(*arguments, ranks=ranks)
+
 
 class Staged(ContinuesTest):
     """data.stage: copies on a disk of the node are read instead of the files."""

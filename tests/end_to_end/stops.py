@@ -227,6 +227,22 @@ class Attempts(Stopping):
         result = self.lacuna(*arguments, "--max-hours", "1e-9", env={"SLURM_JOB_ID": "8"})  # another job goes on
         self.assertEqual(result.status, 75, result)
 
+    def test_a_job_that_begins_anew_goes_on_after_it_was_requeued(self):
+        once = ["--set", "train.epochs=1"]
+        force = [*self.arguments("simclr", "run"), "--force", "--max-hours", "1e-9"]
+        self.write_task("linear")
+        finetune = ["finetune", "task.toml", "--from", "plain", "--run", "tuned", "--force", "--max-hours", "1e-9"]
+        self.succeeds(*self.arguments("simclr", "run"), *once)
+        self.succeeds(*self.arguments("simclr", "plain"), *once)
+        self.succeeds(*finetune[:-3])
+        for ranks, what, folder in ((None, force, "run"), (2, force, "run"), (2, finetune, "tuned")):
+            results = [self.lacuna(*what, ranks=ranks, env=self.job(restart)) for restart in range(2)]
+            self.assertEqual([result.status for result in results], [75, 75], results[-1])
+            self.assertIn(f"moved the run that was there to {folder}.", results[0].stdout)
+            self.assertIn(f"{folder} goes on in spite of --force: job 7 began it before", results[1].stdout)
+        self.assertEqual(len(list(self.folder.glob("run.[0-9]"))), 2)
+        self.assertEqual(len(list(self.folder.glob("tuned.[0-9]"))), 1)
+
     def test_a_job_that_stops_early_three_times_without_progress_ends(self):
         self.succeeds(*self.arguments("simclr", "run"), "--set", "train.epochs=1")
         self.write_task("linear")

@@ -57,6 +57,22 @@ TEST_CASE("attempts: a job gets two restarts without progress") {
   CHECK_NOTHROW(AttemptLog(file, 1, "step 2"));
 }
 
+TEST_CASE("attempts: a restart is of the job that was last, and later than that start") {
+  const auto of = [](const char* job, int64_t restart) {
+    return Runner{.job = job, .restart = restart, .host = "a", .process = 1};
+  };
+  std::vector<Attempt> all(2), outside(1);
+  all[0].runner = of("11", 0);
+  all[1].runner = of("12", 1);
+  outside[0].runner = of("", 0);
+  CHECK(is_restart_of_last(all, of("12", 2)));
+  CHECK_FALSE(is_restart_of_last(all, of("12", 1)));  // again in the same script
+  CHECK_FALSE(is_restart_of_last(all, of("11", 1)));
+  CHECK_FALSE(is_restart_of_last(all, of("13", 1)));
+  CHECK_FALSE(is_restart_of_last({}, of("12", 2)));
+  CHECK_FALSE(is_restart_of_last(outside, of("", 1)));
+}
+
 TEST_CASE("attempts: a damaged record says what to do") {
   const TemporaryFolder folder;
   const auto file = folder.path() / "attempts.toml";

@@ -297,6 +297,31 @@ TEST_CASE("checkpoint: a run whose only checkpoint was being written begins anew
   CHECK_FALSE(find_checkpoint(run.path(), "last", [](auto&) {}));
 }
 
+TEST_CASE("checkpoint: one that cannot be read is not taken for a damaged one") {
+  const TemporaryFolder run;
+  save(run.path(), 10, 0.5);
+  save(run.path(), 20, 0.25);
+  const std::string which = GENERATE("last", "best");
+  const fs::path newest = checkpoint_folder(run.path(), 20), whole = run.path() / "whole";
+  const auto stays_readable = [&](const fs::path& path) {
+    fs::rename(path, whole);
+    fs::create_symlink(path.filename(),
+                       path);  // one that leads to itself: root cannot read it either
+    CHECK_THROWS_WITH(find_checkpoint(run.path(), which, no_warning),
+                      Catch::StartsWith("cannot read " + path.string()) &&
+                          Catch::Contains("; make it readable, then start the same command again"));
+    if (path.filename() != "part-000.h5")
+      CHECK_THROWS_AS(CheckpointWriter(run.path(), {}, 20), Unreadable);
+    fs::remove(path);
+    fs::rename(whole, path);
+  };
+  stays_readable(newest / "part-000.h5");
+  stays_readable(newest / "checkpoint.h5");
+  stays_readable(run.path() / "checkpoints");
+  CHECK(names_in(run / "checkpoints").size() == 2);
+  CHECK(find_checkpoint(run.path(), "last", no_warning).value().info.step == 20);
+}
+
 TEST_CASE("checkpoint: a continued run clears what lies behind and what is incomplete") {
   const TemporaryFolder run;
   for (const int64_t step : {10, 20, 30, 40}) save(run.path(), step);

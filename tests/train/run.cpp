@@ -98,7 +98,8 @@ TEST_CASE("run: force moves the old run aside and loses nothing") {
   const auto second = open(folder / "x", {"seed=2"}, true);
   CHECK(second.is_new);
   CHECK(second.notes ==
-        std::vector<std::string>{"moved the run that was there to " + (folder / "x.1").string()});
+        std::vector<std::string>{"moved the run that was there to " + (folder / "x.1").string() +
+                                 "; leave --force out to go on with the new one"});
   overwrite(folder / "x/metrics.jsonl", "second");
   open(folder / "x", {"seed=3"}, true);
   CHECK(names_in(folder.path()) == std::vector<std::string>{"x", "x.1", "x.2"});

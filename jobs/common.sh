@@ -28,17 +28,45 @@ launcher() {
 no_ranks() { trap 'end_job 75' USR1 USR2; }
 no_ranks
 
+# When SLURM will end the job, less 20 s, in seconds since 1970; nothing where it has no limit.
+last_moment() {
+  local end
+  end=$(scontrol show job -o "$job" | sed -n 's/.* EndTime=\([^ ]*\).*/\1/p')
+  end=$(date -d "$end" +%s 2> /dev/null) && echo $((end - 20))
+}
+
+# warn RANKS SIGNAL: passes the warning before the time limit on, again and again, for a launcher that is still starting
+# ranks drops it. A step and a checkpoint may last longer than the warning was early: then the job goes back to the
+# queue without them, for a job that meets its limit is not started again.
+warn() {
+  local ranks=$1 signal=$2 last
+  last=$(last_moment)
+  while kill "-$signal" "$ranks" 2> /dev/null; do
+    for _ in {1..10}; do
+      kill -0 "$ranks" 2> /dev/null || return
+      if [ -n "$last" ] && [ "$(date +%s)" -ge "$last" ]; then
+        echo "the ranks did not stop in time: what they did since the last checkpoint is lost; raise --signal=B:$signal@SECONDS"
+        end_job 75
+      fi
+      sleep 0.5
+    done
+  done
+}
+
 # run_ranks STAGE ARGUMENT...: runs lacuna on all tasks of the job; returns its status. bash looks at signals only
 # between commands, and while it waits; but a wait that a signal ends may lose the status of ranks that end just then.
 run_ranks() {
-  local start ranks
+  local start ranks warning=
   start=$(launcher)
   $start "$lacuna" "$@" & # a list of words
   ranks=$!
-  trap 'kill -USR1 $ranks' USR1 # the warning before the time limit, on to the ranks
-  trap 'kill -USR2 $ranks' USR2
+  trap 'warning=USR1' USR1
+  trap 'warning=USR2' USR2
   trap : TERM # a preemption: srun's ranks have it too, and write a checkpoint now
-  while kill -0 $ranks 2> /dev/null; do sleep 0.5; done
+  while kill -0 $ranks 2> /dev/null; do
+    sleep 0.5
+    if [ -n "$warning" ]; then warn $ranks "$warning"; fi
+  done
   no_ranks # TERM stays trapped: a requeue sends it to this script, which has to end with its own status
   wait $ranks
 }

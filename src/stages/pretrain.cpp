@@ -1,4 +1,5 @@
 // pretrain: trains an encoder without labels, or continues a run.
+#include <cstdio>
 #include <filesystem>
 
 #include "comm/agree.h"
@@ -67,12 +68,19 @@ void start_from(const std::filesystem::path& other, Model& model, StageContext& 
 std::unique_ptr<LocalCopies> local_copies(const Configuration& configuration,
                                           const std::filesystem::path& run, const Dataset& dataset,
                                           const Compute& compute, Log& log) {
+  // Every node has a disk of its own, and may be the only one on which it is full.
+  const auto warn = [&log](const std::string& sentence) {
+    if (log.speaks())
+      log.warning(sentence);
+    else
+      std::fputs(error_message(concat("warning of ", this_runner().host, ": ", sentence)).c_str(),
+                 stderr);
+  };
   const std::string& folder = configuration.path("data.stage");
   if (folder.empty()) return nullptr;
   return std::make_unique<LocalCopies>(
       dataset, folder, std::filesystem::absolute(run).string(),
-      LocalCopies::Share{.rank = compute.local_rank, .ranks = compute.local_ranks},
-      [&log](const std::string& sentence) { log.warning(sentence); });
+      LocalCopies::Share{.rank = compute.local_rank, .ranks = compute.local_ranks}, warn);
 }
 
 }  // namespace
@@ -191,6 +199,13 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
                plans_taken(compute.engines, compute.device->library_plans()));
     watch.after_step(steps_done);
   };
+  const auto require_folder = [&] {
+    agreed(communicator, [&] {
+      if (communicator.rank() != 0 || run_exists(folder / "config.toml")) return;
+      bad_input(folder.string(), " was removed while the run went on, and what is there now is no ",
+                "run: put its config.toml back if the checkpoints are wanted, or start again");
+    });
+  };
   // From a checkpoint, of step 0 for none, at this step.
   const auto train_from = [&](int64_t checkpoint_step, int64_t first_step) {
     agreed(communicator, [&] {
@@ -211,12 +226,11 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
         if (writer) writer->wait();
       });
       throw;
+    } catch (const AgreedError& error) {
+      if (error.status() == ExitStatus::requeue) require_folder();
+      throw;
     }
-    agreed(communicator, [&] {
-      if (communicator.rank() != 0 || run_exists(folder / "config.toml")) return;
-      bad_input(folder.string(), " was removed while the run went on, and what is there now is no ",
-                "run: put its config.toml back if the checkpoints are wanted, or start again");
-    });
+    require_folder();
     for (const std::string& line : accounting_lines(loop.accounting())) log.line(line);
     log.line("finished: ", steps, " steps, ", static_cast<int64_t>(loop.samples_per_second()),
              " samples/s; the run is ", folder.string());

@@ -53,13 +53,19 @@ int64_t RollBack::back(const BadLoss& bad) {
     }
     times_ = step == last_ ? times_ + 1 : 1;
     last_ = step;
-    if (times_ > most_from_one) break;
+    if (times_ > most_from_one)
+      throw BadLoss(bad.step(), bad.what_is_bad(),
+                    concat("it comes again and again from checkpoint ", step,
+                           "; begin a new run with a lower optimizer.lr or with optimizer.clip"));
     trainer_.abandon();
     context_.log.warning(bad.what_is_bad(), ": going on from checkpoint ", step,
                          ", without the samples of steps ", step, " to ", bad.step());
     return step;
   }
-  throw bad;
+  throw BadLoss(
+      bad.step(), bad.what_is_bad(),
+      "there is no checkpoint to go back to; begin a new run with a lower optimizer.lr or "
+      "with optimizer.clip");
 }
 
 }  // namespace lacuna

@@ -41,15 +41,8 @@ Fields empty_fields(const std::vector<OutputField>& outputs, int64_t count, DTyp
   return fields;
 }
 
-BadLoss::BadLoss(int64_t step, const std::string& what)
-    : AgreedError(ExitStatus::bad_values,
-                  concat(what,
-                         ": start again with train.on_bad_loss = \"roll_back\" if there is a "
-                         "checkpoint to go back to, or begin a new run with a lower optimizer.lr "
-                         "or with optimizer.clip"),
-                  0),
-      step_(step),
-      what_(what) {}
+BadLoss::BadLoss(int64_t step, const std::string& what, const std::string& to_do)
+    : AgreedError(ExitStatus::bad_values, concat(what, ": ", to_do), 0), step_(step), what_(what) {}
 
 namespace {
 
@@ -57,8 +50,11 @@ namespace {
 void check(int64_t step, const StepResult& result) {
   const bool has_loss = std::isfinite(result.loss);
   if (has_loss && std::isfinite(result.gradient_norm)) return;
-  throw BadLoss(step, concat(has_loss ? "the gradient's norm" : "the loss", " of step ", step,
-                             " is ", has_loss ? result.gradient_norm : result.loss));
+  throw BadLoss(step,
+                concat(has_loss ? "the gradient's norm" : "the loss", " of step ", step, " is ",
+                       has_loss ? result.gradient_norm : result.loss),
+                "start again with train.on_bad_loss = \"roll_back\" if there is a checkpoint to go "
+                "back to, or begin a new run with a lower optimizer.lr or with optimizer.clip");
 }
 
 }  // namespace

@@ -46,7 +46,8 @@ struct LoopPlan {
 // Every rank's: the loss of a step, or its gradient's norm, is no number. Status bad_values.
 class BadLoss : public AgreedError {
  public:
-  BadLoss(int64_t step, const std::string& what);
+  // what: "the loss of step 57 is nan"; to_do: the rest of the sentence.
+  BadLoss(int64_t step, const std::string& what, const std::string& to_do);
   int64_t step() const { return step_; }
   const std::string& what_is_bad() const { return what_; }  // "the loss of step 57 is nan"
 

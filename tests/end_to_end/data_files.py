@@ -81,4 +81,10 @@ class Staged(ContinuesTest):
         warnings = [line for line in result.stdout.splitlines() if "data.stage" in line]
         self.assertEqual(len(warnings), 1, result)
         self.assertIn("No space left on device; what is not copied is read from where it is", warnings[0])
+        shutil.copy(self.path("data.h5"), self.path("second.h5"))  # for the second rank to copy
+        result = self.succeeds(*self.arguments("simclr", "two"), "--set", f"data.stage={self.folder}/node",
+                               "data.files=['data.h5', 'second.h5']", ranks=2,
+                               env=self.faults(full_below="/node/", full_after=100, rank=1))
+        self.assertNotIn("data.stage", result.stdout)
+        self.assertRegex(result.stderr, r"lacuna: warning of \S+: data.stage: .*No space left on device; what is not copied")
         self.assertEqual(list(self.path("node").iterdir()), [])

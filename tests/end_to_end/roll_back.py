@@ -19,5 +19,6 @@ class RollBack(ContinuesTest):
             self.assertEqual(len(found), 2, result)
             for bad, checkpoint, first, last in found:
                 self.assertEqual((first, last), (checkpoint, bad))
-            self.assertRegex(result.complaint(), rf"the loss of step {int(found[1][0]) + 1} is .*lower optimizer.lr")
+            self.assertRegex(result.complaint(), rf"the loss of step {int(found[1][0]) + 1} is .*: "
+                             r"it comes again and again from checkpoint \d+; begin a new run with a lower optimizer.lr")
             self.assertIn(int(found[0][1]), support.checkpoints(self.path(run)))

@@ -192,6 +192,18 @@ class Attempts(Stopping):
             self.assertLess(time.monotonic() - began, 20)
             self.assertIn("lost", self.path("run.lease").read_text())
 
+    def test_a_run_that_is_removed_and_stopped_is_not_to_be_started_again(self):
+        arguments = [*self.arguments("simclr", "run"), "--set", "train.epochs=4000"]
+        process = support.start(support.command_line(*arguments, ranks=2), cwd=self.folder)
+        self.addCleanup(support.kill, process)
+        support.Halted(process, 2).wait_for("step 5 of")
+        shutil.rmtree(self.path("run"))
+        for pid in support.rank_processes(process):
+            os.kill(pid, signal.SIGUSR1)
+        result = support.finish(process, 100)
+        self.assertEqual(result.status, 2, result)
+        self.assertIn("run was removed while the run went on", result.complaint())
+
     def test_a_run_that_is_removed_under_way_does_not_end_as_if_it_were_there(self):
         arguments = [*self.arguments("simclr", "run"), "--set", "train.epochs=400"]
         process = support.start(support.command_line(*arguments, ranks=2), cwd=self.folder)

@@ -83,13 +83,16 @@ objective.temperature = [0.2, 0.5]
 
     def test_wall_clock(self):
         """SLURM's own warning: it comes up to half a minute before its time, so after 20 to 50 s of these 120."""
-        steps = self.whole(900, ranks=2)
-        self.experiment("x", 900)
-        job = self.submit("pretrain", "x.toml", options=["-N2", "--ntasks-per-node=1", "--time=2",
-                                                         "--signal=B:USR1@70"])
-        self.wait_for_text(job, "goes back to the queue")
+        for epochs in (900, 2700, 8100):
+            self.experiment("x", epochs)
+            job = self.submit("pretrain", "x.toml", "--force", options=["-N2", "--ntasks-per-node=1", "--time=2",
+                                                                        "--signal=B:USR1@70"])
+            self.wait_until(lambda: "goes back to the queue" in self.log(job) or "finished" in self.log(job), "it ends")
+            if "goes back to the queue" in self.log(job):
+                break  # else this machine is so fast that the run ended before its time
+        steps = self.whole(epochs, ranks=2)
         self.assertIn("stopped early after step", self.log(job))
-        for _ in range(9):
+        for _ in range(12):
             started = len(self.starts("runs/x"))
             self.start_at_once(job)
             self.wait_until(lambda: len(self.starts("runs/x")) > started, "it starts again")
@@ -113,6 +116,21 @@ objective.temperature = [0.2, 0.5]
         self.assertEqual([start["status"] for start in self.starts("runs/x")], [75, 0])
         self.assertIn("for SIGUSR1 to", self.starts("runs/x")[0]["why"])
         self.assert_same_end("runs/x", "runs/whole", steps)
+
+    def test_ranks_that_do_not_stop_before_the_limit_go_back_to_the_queue(self):
+        self.experiment("x", 2)
+        deaf = self.path("deaf")
+        deaf.write_text(f"""#!/bin/sh
+if [ -z "$SLURM_RESTART_COUNT" ]; then trap "" USR1 TERM; sleep 600; fi
+exec {support.LACUNA} "$@"
+""")
+        deaf.chmod(0o755)
+        job = self.submit("pretrain", "x.toml", options=["--time=1", "--signal=B:USR1@30"], LACUNA=str(deaf),
+                          LACUNA_LAUNCHER="env")
+        self.wait_for_text(job, "the ranks did not stop in time")
+        self.start_at_once(job)
+        self.wait_for_end(job)
+        self.assertEqual([start["status"] for start in self.starts("runs/x")], [0])
 
     def test_preemption_under_srun(self):
         steps = self.whole(40)

@@ -66,7 +66,7 @@ struct Run {
       starts.emplace_back(checkpoint, first);
       for (int64_t step = first; step < 8; ++step) {
         before(step);
-        if (!std::isfinite(training.step(step))) throw BadLoss(step, "the loss is nan");
+        if (!std::isfinite(training.step(step))) throw BadLoss(step, "the loss is nan", "do this");
         if (step % 2 == 1) keep(training.experiment, folder.path(), step + 1);
       }
     });

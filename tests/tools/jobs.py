@@ -3,6 +3,7 @@
 import collections
 import os
 import subprocess
+import time
 import unittest.mock
 
 import support
@@ -16,12 +17,12 @@ class Jobs(support.EndToEndTest):
         self.path(name).chmod(0o755)
         return self.path(name)
 
-    def submit(self, stage, status, *arguments, state="RUNNING"):
+    def submit(self, stage, status, *arguments, state="RUNNING", end="Unknown"):
         """Runs the script as SLURM would; returns its Result and scontrol's arguments, if called."""
         lacuna = self.stand_in("lacuna", f'printf "%s|" "$@"\nexit {status}\n')
         script = support.SOURCE / f"jobs/{stage}.sbatch"
         self.stand_in("scontrol", f'''case $1 in
-show) echo "JobId=41 JobName=x JobState={state} Reason=None Command={script} a/b.toml WorkDir=/nowhere" ;;
+show) echo "JobId=41 JobName=x JobState={state} Reason=None EndTime={end} Command={script} a/b.toml WorkDir=/nowhere" ;;
 *) echo "$@" > {self.path("scontrol.log")} ;;
 esac
 ''')
@@ -69,6 +70,32 @@ while :; do sleep 0.05; done
                 result, requeued = self.submit("pretrain", 0, "x.toml")
             self.assertEqual((result.status, requeued), (75, ["requeue", "41"]), result)
             self.assertIn(f"got {name}", result.stdout)
+
+    def test_a_signal_that_a_launcher_drops_is_sent_again(self):
+        self.stand_in("launcher", """trap "" USR1
+kill -USR1 $PPID
+sleep 3
+trap "echo got it; exit 75" USR1
+while :; do sleep 0.05; done
+""")
+        with unittest.mock.patch.dict(os.environ, {"TEST_LAUNCHER": str(self.path("launcher"))}):
+            result, requeued = self.submit("pretrain", 0, "x.toml")
+        self.assertEqual((result.status, requeued), (75, ["requeue", "41"]), result)
+        self.assertIn("got it", result.stdout)
+
+    def test_ranks_that_do_not_stop_in_time_are_left_to_the_queue(self):
+        self.stand_in("launcher", """exec > /dev/null 2>&1
+trap "" USR1
+kill -USR1 $PPID
+for i in $(seq 200); do sleep 0.1; kill -0 $PPID || exit; done
+""")
+        end = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() + 23))
+        began = time.monotonic()
+        with unittest.mock.patch.dict(os.environ, {"TEST_LAUNCHER": str(self.path("launcher"))}):
+            result, requeued = self.submit("pretrain", 0, "x.toml", end=end)
+        self.assertEqual((result.status, requeued), (75, ["requeue", "41"]), result)
+        self.assertIn("the ranks did not stop in time", result.stdout)
+        self.assertLess(time.monotonic() - began, 15)
 
     def test_a_warning_after_the_ranks_have_ended_goes_back_to_the_queue(self):
         """As between the two stages of a sweep: nobody is there to pass the signal on to."""

@@ -25,6 +25,7 @@
 #include "stages/schema.h"
 #include "stages/source.h"
 #include "stages/training.h"
+#include "train/run.h"
 
 namespace lacuna {
 
@@ -32,6 +33,7 @@ namespace {
 
 struct Job {
   const Configuration& configuration;
+  std::filesystem::path run;  // where pretrain would make it
   TrainOptions options;
   const Source& source;
   int64_t samples;
@@ -44,15 +46,15 @@ struct Job {
 };
 
 template <typename Number>
-Number number_for(const Arguments& arguments, const char* option, const char* what) {
+Number number_for(const Arguments& arguments, const char* option, const char* what, Number least) {
   const std::string& text = arguments.value(option);
   const auto value = as_number<Number>(text);
-  if (!value || !(*value > 0)) bad_input("--", option, " is ", text, "; it must be ", what);
+  if (!value || !(*value >= least)) bad_input("--", option, " is ", text, "; it must be ", what);
   return *value;
 }
 
 int count_of(const Arguments& arguments, const char* option) {
-  return number_for<int>(arguments, option, "a whole number from 1 on");
+  return number_for<int>(arguments, option, "a whole number from 1 on", 1);
 }
 
 // ---- of the job
@@ -65,19 +67,28 @@ void report_job(const Job& job, const Needs& needs, Report& report) {
               " samples", (job.options.accumulate > 1 ? " at a time" : ""));
 }
 
+// The folder that is there, of those in which a path is to be.
+std::filesystem::path existing(std::filesystem::path path) {
+  std::error_code ignored;
+  while (path.has_relative_path() && !std::filesystem::exists(path, ignored))
+    path = path.parent_path();
+  return path.empty() ? "." : path;
+}
+
 void report_disk(const Job& job, const Needs& needs, Report& report) {
   const auto checkpoint = static_cast<double>(needs.state);
   // While one is written those before it are still there, and the best.
-  const double all = checkpoint * static_cast<double>(job.options.keep + 2);
+  const double all = checkpoint * (static_cast<double>(job.options.keep) + 2);
   std::error_code failed;
-  const auto left = static_cast<double>(std::filesystem::space(".", failed).available);
+  const auto left =
+      static_cast<double>(std::filesystem::space(existing(job.run), failed).available);
   report.row("summed over ranks, a step", job.ranks == 1 ? "nothing" : bytes_of(needs.gradients));
   report.row("a checkpoint", bytes_text(checkpoint), "; on disk up to ", bytes_text(all),
              " with train.keep = ", job.options.keep,
-             failed ? "" : concat(", of ", bytes_text(left), " free here"));
+             failed ? "" : concat(", of ", bytes_text(left), " free there"));
   if (!failed && all > left) {
-    report.warning("checkpoints need ", bytes_text(all),
-                   ", and the file system of this folder has ", bytes_text(left),
+    report.warning("checkpoints need ", bytes_text(all), ", and the file system of ",
+                   job.run.string(), " has ", bytes_text(left),
                    " left: lower train.keep, or give pretrain another --run");
   }
 }
@@ -311,9 +322,10 @@ struct Asked {
 };
 
 Asked asked_of(const Arguments& arguments) {
-  Asked asked{count_of(arguments, "ranks"), count_of(arguments, "nodes"),
-              1e9 * number_for<double>(arguments, "bandwidth", "a number above 0, in GB/s"),
-              find_board(arguments.value("device")), arguments.given("sbatch")};
+  Asked asked{
+      count_of(arguments, "ranks"), count_of(arguments, "nodes"),
+      1e9 * number_for<double>(arguments, "bandwidth", "a number of 0.001 or more, in GB/s", 1e-3),
+      find_board(arguments.value("device")), arguments.given("sbatch")};
   if (asked.ranks % asked.nodes != 0)
     bad_input("--ranks is ", asked.ranks, ", which --nodes, ", asked.nodes,
               ", does not divide: change one of them");
@@ -361,8 +373,17 @@ ExitStatus check(const Arguments& arguments, StageContext& context) {
   const AccessPattern pattern =
       access_pattern(source.dataset(), order, options.batch, asked.ranks, source.buffer());
   const Survey survey = look_at_data(source, order, pattern, options, asked, report);
-  Job job{configuration, options,     source,          samples, steps,
-          asked.ranks,   asked.nodes, asked.bandwidth, pattern, survey.read_seconds};
+  Job job{.configuration = configuration,
+          .run = default_run_folder(arguments.argument()),
+          .options = options,
+          .source = source,
+          .samples = samples,
+          .steps = steps,
+          .ranks = asked.ranks,
+          .nodes = asked.nodes,
+          .bandwidth = asked.bandwidth,
+          .pattern = pattern,
+          .read_seconds = survey.read_seconds};
   JobRequest request;
   if (asked.board != nullptr) {
     request = check_on_gpu(job, *asked.board, arguments.given("plans"), context, report);

@@ -1,6 +1,7 @@
 // embed: writes the representations of a data set.
 #include <filesystem>
 
+#include "comm/agree.h"
 #include "stages/compute.h"
 #include "stages/hold.h"
 #include "stages/load_configuration.h"
@@ -25,6 +26,14 @@ struct RecordOfPartial {
       std::filesystem::remove(record, ignored);
   }
 };
+
+// --force would move them aside.
+void refuse_data(const std::filesystem::path& out, const Dataset& dataset) {
+  std::error_code ignored;
+  for (const DataFile& file : dataset.files())
+    if (std::filesystem::equivalent(out, file.path, ignored))
+      bad_input("--out ", out.string(), " is a file of the data: give another name");
+}
 
 }  // namespace
 
@@ -60,15 +69,22 @@ ExitStatus embed(const Arguments& arguments, StageContext& context) {
   Embedder embedder(representation(model.objective().network(weights), layer), compute,
                     communicator);
   const std::string out = arguments.value("out");
+  agreed(communicator, [&] { refuse_data(out, source.dataset()); });
   Hold hold(out, Hold::Kind::output, context);
   EmbeddedWhat what = embedded_what(checkpoint, configuration, weights, layer);
   what.copied = configuration.texts("embed.copy");
-  ResumableEmbedding embedding(embedder, source, checkpoint, early_stop, context,
+  ResumableEmbedding embedding(embedder, source, early_stop, context,
                                {.out = out,
                                 .what = what,
                                 .replace = arguments.given("force"),
                                 .precision = compute.environment.precision,
                                 .save_minutes = options.checkpoint_minutes});
+  const std::string size = concat(source.dataset().samples(), " x ", embedder.features(),
+                                  " representations of step ", checkpoint.info.step);
+  if (embedding.whole()) {
+    context.log.line(out, " is finished: ", size);
+    return ExitStatus::finished;
+  }
   const std::filesystem::path record = out + ".attempts";
   const RecordOfPartial goes{communicator.rank() == 0, out, record};
   hold.attempt(
@@ -77,8 +93,7 @@ ExitStatus embed(const Arguments& arguments, StageContext& context) {
         embedding.run();
         return ExitStatus::finished;
       });
-  context.log.line("wrote ", out, ": ", source.dataset().samples(), " x ", embedder.features(),
-                   " representations of step ", checkpoint.info.step);
+  context.log.line("wrote ", out, ": ", size);
   return ExitStatus::finished;
 }
 

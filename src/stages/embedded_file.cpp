@@ -34,6 +34,7 @@ EmbeddedFile::EmbeddedFile(const std::filesystem::path& path, const Source& sour
       path, layout,
       RepresentationsOrigin{.run = what.run,
                             .step = what.step,
+                            .checkpoint = what.checkpoint,
                             .weights = what.weights,
                             .layer = what.layer,
                             .dataset = data.dataset,

@@ -17,6 +17,7 @@ namespace lacuna {
 struct EmbeddedWhat {
   std::string run;  // folder
   int64_t step = 0;
+  std::string checkpoint = {};  // checksums; "" where its weights are in no checkpoint
   std::string weights, layer;
   std::string configuration;             // of the run, as TOML
   std::vector<SampleRange> ranges = {};  // of the source, as Sequential takes them

@@ -61,12 +61,6 @@ std::string result_text(const Configuration& configuration, const std::vector<Tr
       .text();
 }
 
-std::string checksums(const Checkpoint& checkpoint) {
-  std::vector<std::string> all;
-  for (const StoredPart& part : checkpoint.parts) all.push_back(concat(std::hex, part.crc32));
-  return join(all);
-}
-
 std::string environment_text(const Environment& e) {
   return concat(e.ranks, " ranks of ", e.threads, " threads, ", e.device, ", ", e.instruction_set,
                 ", ", e.precision, ", Lacuna ", e.code_version, ", oneDNN ", e.onednn);
@@ -148,7 +142,7 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
                                            : default_run_folder(arguments.argument());
   const TrialsOrigin origin{.run = from.string(),
                             .step = checkpoint.info.step,
-                            .checkpoint = checksums(checkpoint),
+                            .checkpoint = checkpoint.checksums(),
                             .train_data = train.identity().hash,
                             .test_data = test.identity().hash,
                             .environment = environment_text(compute.environment)};

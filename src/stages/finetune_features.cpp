@@ -95,7 +95,7 @@ Features FeaturesMaker::by_file(const Source& source, const fs::path& file) cons
     const TrainOptions options = train_options(job_.configuration);
     const EmbeddedWhat what =
         embedded_what(job_.checkpoint, job_.pretraining, weights_of(job_), Layer::encoder);
-    ResumableEmbedding(by, source, job_.checkpoint, job_.early_stop, job_.context,
+    ResumableEmbedding(by, source, job_.early_stop, job_.context,
                        {.out = file,
                         .what = what,
                         .precision = job_.compute.environment.precision,

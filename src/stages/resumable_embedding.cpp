@@ -18,10 +18,8 @@ double now() {
 }
 
 // What the values follow from, beside what the file says itself.
-std::string identity_of(const Checkpoint& checkpoint, const Source& source,
-                        const std::string& precision) {
+std::string identity_of(const Source& source, const std::string& precision) {
   std::string text = precision;
-  for (const StoredPart& part : checkpoint.parts) text += concat(" ", part.crc32);
   for (const DataFile& file : source.dataset().files()) {
     std::error_code ignored;  // of a file that is gone: reading it will say so
     const auto time = fs::last_write_time(file.path, ignored);
@@ -42,14 +40,15 @@ EmbeddedWhat embedded_what(const Checkpoint& checkpoint, const Configuration& pr
                            Weights weights, Layer layer) {
   return {.run = checkpoint.folder.parent_path().parent_path().string(),
           .step = checkpoint.info.step,
+          .checkpoint = checkpoint.checksums(),
           .weights = weights == Weights::teacher ? "teacher" : "student",
           .layer = layer == Layer::projector ? "projector" : "encoder",
           .configuration = pretraining.resolved()};
 }
 
 ResumableEmbedding::ResumableEmbedding(Embedder& embedder, const Source& source,
-                                       const Checkpoint& checkpoint, const EarlyStop& early_stop,
-                                       StageContext& context, Options options)
+                                       const EarlyStop& early_stop, StageContext& context,
+                                       Options options)
     : embedder_(embedder),
       source_(source),
       early_stop_(early_stop),
@@ -57,9 +56,9 @@ ResumableEmbedding::ResumableEmbedding(Embedder& embedder, const Source& source,
       options_(std::move(options)) {
   agreed(context.communicator, [&] {
     if (context.communicator.rank() != 0) return;
-    file_ = std::make_unique<EmbeddedFile>(options_.out, source, embedder.features(), options_.what,
-                                           options_.replace,
-                                           identity_of(checkpoint, source, options_.precision));
+    file_ =
+        std::make_unique<EmbeddedFile>(options_.out, source, embedder.features(), options_.what,
+                                       options_.replace, identity_of(source, options_.precision));
     begun_ = begin();
   });
   broadcast(begun_);
@@ -74,6 +73,7 @@ ResumableEmbedding::Begun ResumableEmbedding::begin() {
                       ".partial is of another checkpoint, other data or other settings: starting "
                       "anew");
   }
+  if (left.whole) return {.pass = {}, .written = source_.dataset().samples(), .whole = true};
   return left.progress ? go_on(*left.progress) : Begun{};
 }
 
@@ -102,10 +102,12 @@ ResumableEmbedding::Begun ResumableEmbedding::go_on(const std::string& saved) {
 void ResumableEmbedding::broadcast(Begun& from) {
   Communicator& communicator = context_.communicator;
   std::vector<SampleRange>& ranges = from.pass.ranges;
-  int64_t numbers[3] = {from.pass.position, from.written, static_cast<int64_t>(ranges.size())};
+  int64_t numbers[4] = {from.pass.position, from.written, static_cast<int64_t>(ranges.size()),
+                        int64_t{from.whole}};
   communicator.broadcast(numbers, sizeof numbers, 0).wait();
   from.pass.position = numbers[0];
   from.written = numbers[1];
+  from.whole = numbers[3] != 0;
   ranges.resize(static_cast<size_t>(numbers[2]));
   if (ranges.empty()) return;
   communicator.broadcast(ranges.data(), ranges.size() * sizeof(SampleRange), 0).wait();
@@ -120,6 +122,7 @@ void ResumableEmbedding::save(int64_t done, int64_t position) {
 }
 
 void ResumableEmbedding::run() {
+  if (whole()) return;
   Communicator& communicator = context_.communicator;
   const EmbedPass& pass = begun_.pass;
   const int64_t samples = source_.dataset().samples();
@@ -130,6 +133,7 @@ void ResumableEmbedding::run() {
     if (now() - saved_ > 60 * options_.save_minutes) save(done, batch.next_position);
     if (const auto why = done < samples ? early_stop_.decide() : std::nullopt) {
       agreed(communicator, [&] { save(done, batch.next_position); });
+      context_.log.line(why->saved_text());
       EarlyStop::end(*why, concat("after ", done, " of ", samples, " samples"));
     }
     if (context_.log.progress_due())

@@ -29,12 +29,14 @@ class ResumableEmbedding {
   };
   // Collective, as all here. Begins the file, or goes on with what was left of it, if that is of the same checkpoint,
   // data and settings; says so. Errors: EmbeddedFile's. The references must outlive it.
-  ResumableEmbedding(Embedder& embedder, const Source& source, const Checkpoint& checkpoint,
-                     const EarlyStop& early_stop, StageContext& context, Options options);
+  ResumableEmbedding(Embedder& embedder, const Source& source, const EarlyStop& early_stop,
+                     StageContext& context, Options options);
 
   // The rest of the pass; then the file is there under its name. Ends early (train/early_stop.h), with its progress
   // saved, where that is asked for.
   void run();
+  // Whether the file was there already, of the same checkpoint, data and settings: nothing is to be done.
+  bool whole() const { return begun_.whole; }
   // On rank 0: samples that another start would not compute again.
   int64_t kept() const { return kept_; }
 
@@ -42,6 +44,7 @@ class ResumableEmbedding {
   struct Begun {
     EmbedPass pass;
     int64_t written = 0;  // samples
+    bool whole = false;
   };
   Begun begin();
   Begun go_on(const std::string& progress);

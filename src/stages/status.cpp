@@ -120,21 +120,20 @@ void print_attempts(const std::vector<Attempt>& attempts,
 ExitStatus status(const Arguments& arguments, StageContext&) {
   const fs::path run = arguments.argument();
   const std::string text = stored_configuration(run);
-  const bool pretraining = fs::exists(run / "checkpoints");
+  const bool finetuning = text.find("\n[task]\n") != std::string::npos;
   const Configuration configuration = Configuration::from_text(
-      text, schema_of(fs::exists(run / "trials.h5") ? "finetune" : "pretrain"),
-      (run / "config.toml").string());
+      text, schema_of(finetuning ? "finetune" : "pretrain"), (run / "config.toml").string());
   const std::optional<LeaseHolder> holder = holder_of(run);
   std::cout << run.string() << ": "
             << (holder ? concat("in use by ", text_of(holder->runner), ", last sign of life ",
                                 age_text(lease_file(run)))
                        : "nobody works on it")
             << "\n";
-  if (fs::exists(run / "trials.h5")) {
+  if (finetuning) {
     std::cout << "  "
               << (fs::exists(run / "result.json") ? read_text(run / "result.json")
                                                   : "its trials are not finished\n");
-  } else if (pretraining) {
+  } else {
     print_progress(run, configuration, holder.has_value());
     print_checkpoint(run);
   }

@@ -159,8 +159,10 @@ TrialResult Trials::once(const std::string& name, const Run& run) {
     if (keeps) remove_folder(name);  // of a process that was killed here
     return found->result;
   }
-  if (const auto why = early_stop_.decide())
+  if (const auto why = early_stop_.decide()) {
+    context_.log.line(why->saved_text());
     EarlyStop::end(*why, concat("after ", trials_.size(), " trials"));
+  }
   const TrialResult result = run(folder_of(name));
   trials_.push_back({name, result});
   agreed(context_.communicator, [&] {

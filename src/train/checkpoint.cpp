@@ -394,6 +394,12 @@ std::vector<StoredTensor> Checkpoint::tensors() const {
   return all;
 }
 
+std::string Checkpoint::checksums() const {
+  std::vector<std::string> all;
+  for (const StoredPart& part : parts) all.push_back(concat(std::hex, part.crc32));
+  return join(all);
+}
+
 // ---- Writing -----------------------------------------------------------------------------------
 
 fs::path checkpoint_folder(const fs::path& run, int64_t step) {

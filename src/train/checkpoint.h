@@ -127,6 +127,8 @@ struct Checkpoint {
   // The tensor, or null.
   const StoredTensor* find(std::string_view name) const;
   std::vector<StoredTensor> tensors() const;  // of all parts
+  // Those of the parts, as text: equal for equal checkpoints, wherever they lie.
+  std::string checksums() const;
 };
 
 // ---- Writing -----------------------------------------------------------------------------------

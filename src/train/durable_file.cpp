@@ -54,15 +54,35 @@ uint32_t crc32_joined(uint32_t a, uint32_t b, uint64_t bytes_of_b) {
   return static_cast<uint32_t>(crc32_combine(a, b, static_cast<z_off_t>(bytes_of_b)));
 }
 
+namespace {
+
+const char* advice_for(int error_number) {
+  switch (error_number) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+      return "make room there, then start the same command again";
+    case EIO:
+      return "have its disk looked at, then start the same command again";
+    case ENOENT:
+    case ENOTDIR:
+      return "check its name and the folders above it";
+    case EISDIR:
+    case EINVAL:
+      return "name a file";
+    default:
+      return "let this user write there, or name another place";
+  }
+}
+
+}  // namespace
+
 void throw_file_error(std::string_view action, const fs::path& path, int error_number) {
   const bool full = error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG ||
                     error_number == EIO;
-  const char* advice = error_number == EIO ? "; have its disk looked at, "
-                       : full              ? "; make room there, "
-                                           : nullptr;
   throw Error(full ? ExitStatus::no_space : ExitStatus::bad_input,
-              concat("cannot ", action, " ", path.string(), ": ", std::strerror(error_number),
-                     advice == nullptr ? "" : concat(advice, "then start the same command again")));
+              concat("cannot ", action, " ", path.string(), ": ", std::strerror(error_number), "; ",
+                     advice_for(error_number)));
 }
 
 Unreadable::Unreadable(const fs::path& path, int error_number)

@@ -1,5 +1,7 @@
 #include "train/early_stop.h"
 
+#include <iomanip>
+
 #include "base/stop_signals.h"
 #include "comm/agree.h"
 
@@ -17,6 +19,11 @@ double seconds_since(EarlyStop::Clock::time_point then) {
 }  // namespace
 
 double EarlyStop::Why::seconds() const { return seconds_since(when); }
+
+std::string EarlyStop::Why::saved_text() const {
+  return concat("what is done was saved ", std::fixed, std::setprecision(2), seconds(), " s after ",
+                what);
+}
 
 EarlyStop::EarlyStop(const std::vector<std::string>& signals, double max_hours,
                      Clock::time_point started, Communicator& communicator)

@@ -29,6 +29,8 @@ class EarlyStop {
     std::string what;  // "SIGUSR1 to rank 2"
     Clock::time_point when;
     double seconds() const;  // since then
+    // "what is done was saved 0.06 s after SIGUSR1 to rank 2", once it is.
+    std::string saved_text() const;
   };
   std::optional<Why> decision(std::span<const double> sums) const;
 

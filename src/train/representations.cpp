@@ -29,6 +29,7 @@ void write_origin(hdf5::Group& root, const RepresentationsOrigin& origin) {
   root.set("format_version", format_version);
   root.set("run", origin.run);
   root.set("step", origin.step);
+  root.set("checkpoint", origin.checkpoint);
   root.set("weights", origin.weights);
   root.set("layer", origin.layer);
   root.set("dataset", origin.dataset);
@@ -38,10 +39,15 @@ void write_origin(hdf5::Group& root, const RepresentationsOrigin& origin) {
 }
 
 RepresentationsOrigin read_origin(const hdf5::Group& root) {
-  return {root.text("run"),          root.integer("step"),
-          root.text("weights"),      root.text("layer"),
-          root.text("dataset"),      root.text("data_hash"),
-          root.text("code_version"), root.dataset("/configuration").only_text()};
+  return {.run = root.text("run"),
+          .step = root.integer("step"),
+          .checkpoint = root.has_attribute("checkpoint") ? root.text("checkpoint") : "",
+          .weights = root.text("weights"),
+          .layer = root.text("layer"),
+          .dataset = root.text("dataset"),
+          .data_hash = root.text("data_hash"),
+          .code_version = root.text("code_version"),
+          .configuration = root.dataset("/configuration").only_text()};
 }
 
 void describe(hdf5::Dataset& dataset, const std::string& name) {
@@ -98,18 +104,39 @@ RepresentationsWriter::Leftover find_leftover(const fs::path& path, const std::s
             " exists: give another name with --out, or --force to move the old one aside");
 }
 
+// Where a column's rows lie in the file.
+struct Target {
+  uint64_t offset = 0;
+  uint64_t row_bytes = 0;
+  int64_t missing = 0;  // rows not yet written
+};
+using Targets = std::map<std::string, Target>;
+
+// Whether a file has what was laid out, in all bytes that are not of a column of so many rows.
+bool is_laid_out(const fs::path& path, const hdf5::NewImage::Content& content,
+                 const Targets& columns, int64_t rows) {
+  const ReadableFile file(path);
+  if (file.size() != content.file_bytes) return false;
+  std::vector<std::byte> expected = content.bytes, front(content.bytes.size());
+  file.read(0, front.data(), front.size());
+  for (const auto& [name, column] : columns) {
+    const uint64_t bytes = column.row_bytes * static_cast<uint64_t>(rows);
+    const uint64_t first = std::min<uint64_t>(column.offset, front.size());
+    const uint64_t last = std::min<uint64_t>(column.offset + bytes, front.size());
+    for (std::vector<std::byte>* each : {&expected, &front})
+      std::fill(each->begin() + static_cast<std::ptrdiff_t>(first),
+                each->begin() + static_cast<std::ptrdiff_t>(last), std::byte{0});
+  }
+  return front == expected;
+}
+
 }  // namespace
 
 struct RepresentationsWriter::Construction {
-  struct Target {
-    uint64_t offset = 0;
-    uint64_t row_bytes = 0;
-    int64_t missing = 0;  // rows not yet written
-  };
   fs::path path;
   bool replace;
   int64_t samples;
-  std::map<std::string, Target> targets;
+  Targets targets;
   std::optional<std::string> identity;
   Leftover leftover;
   std::unique_ptr<DurableFile> file;
@@ -118,31 +145,35 @@ struct RepresentationsWriter::Construction {
 RepresentationsWriter::RepresentationsWriter(fs::path path, const RepresentationsLayout& layout,
                                              const RepresentationsOrigin& origin, bool replace,
                                              std::optional<std::string> identity) {
-  if (!replace && fs::exists(fs::symlink_status(path))) refuse_existing(path);
+  const bool exists = !replace && fs::exists(fs::symlink_status(path));
+  if (exists && !identity) refuse_existing(path);
   hdf5::NewImage image =
       hdf5::NewImage::create(path.string(), (size_t{64} << 10) + origin.configuration.size());
   write_origin(image, origin);
   // Before the large columns: what HDF5 stores itself lies in memory up to its end in the file.
   image.create_texts("/files", layout.files);
   if (layout.add_texts) layout.add_texts(image);
-  std::map<std::string, Construction::Target> targets;
+  Targets targets;
   for (const auto& column : all_columns(layout)) {
     hdf5::Dataset dataset =
         image.create_dataset("/" + column.name, column.dtype, column.row.behind(layout.samples),
                              {.allocate_early = true});
     describe(dataset, column.name);
-    const bool is_new =
-        targets
-            .emplace(column.name, Construction::Target{dataset.offset().value_or(0),
-                                                       static_cast<uint64_t>(column.row.count()) *
-                                                           size_of(column.dtype),
-                                                       layout.samples})
-            .second;
+    const bool is_new = targets
+                            .emplace(column.name, Target{dataset.offset().value_or(0),
+                                                         static_cast<uint64_t>(column.row.count()) *
+                                                             size_of(column.dtype),
+                                                         layout.samples})
+                            .second;
     LACUNA_CHECK(is_new, "two columns ", column.name);
   }
   const hdf5::NewImage::Content content = image.close();
+  const bool whole = exists && is_laid_out(path, content, targets, layout.samples);
+  if (exists && !whole) refuse_existing(path);
   construction_ = std::unique_ptr<Construction>(new Construction{
       path, replace, layout.samples, std::move(targets), std::nullopt, {}, nullptr});
+  construction_->leftover.whole = whole;
+  if (whole) return;
   if (identity) {
     // The front holds layout and origin: equal ones give equal bytes.
     construction_->identity = concat(*identity, " ", content.file_bytes, " ",
@@ -183,7 +214,7 @@ void RepresentationsWriter::write(const std::string& column, int64_t first, int6
   LACUNA_CHECK(construction_ != nullptr, "written after finish()");
   const auto found = construction_->targets.find(column);
   LACUNA_CHECK(found != construction_->targets.end(), "column ", column);
-  Construction::Target& target = found->second;
+  Target& target = found->second;
   LACUNA_CHECK(first >= 0 && count >= 0 && first + count <= construction_->samples, "rows ", first,
                " + ", count, " of ", construction_->samples);
   construction_->file->write(target.offset + static_cast<uint64_t>(first) * target.row_bytes,

@@ -31,12 +31,13 @@ namespace lacuna {
 
 // From what representations were made; stored as attributes of the file's root.
 struct RepresentationsOrigin {
-  std::string run;        // folder
-  int64_t step = 0;       // of the checkpoint
-  std::string weights;    // "student", "teacher"
-  std::string layer;      // "encoder", "projector"
-  std::string dataset;    // path inside the data files
-  std::string data_hash;  // of the data, as in the checkpoint's DataIdentity
+  std::string run;         // folder
+  int64_t step = 0;        // of the checkpoint
+  std::string checkpoint;  // checksums of its parts; "" where its weights are in none
+  std::string weights;     // "student", "teacher"
+  std::string layer;       // "encoder", "projector"
+  std::string dataset;     // path inside the data files
+  std::string data_hash;   // of the data, as in the checkpoint's DataIdentity
   std::string code_version;
   std::string configuration;  // of the run, as TOML
 };
@@ -65,7 +66,8 @@ class RepresentationsWriter {
   //
   // With an `identity`, of everything that the values follow from beside layout and origin, the file
   // goes on where a process before has saved its progress, if identity, layout and origin are the
-  // same; otherwise what that one left is overwritten.
+  // same; otherwise what that one left is overwritten. An existing file of this layout and origin is whole: then nothing
+  // is to be written.
   RepresentationsWriter(std::filesystem::path path, const RepresentationsLayout& layout,
                         const RepresentationsOrigin& origin, bool replace = false,
                         std::optional<std::string> identity = std::nullopt);
@@ -75,6 +77,7 @@ class RepresentationsWriter {
   struct Leftover {
     std::optional<std::string> progress;  // as saved; none where the file begins anew
     bool discarded = false;               // something was left, but of other values
+    bool whole = false;                   // the file is there
   };
   const Leftover& leftover() const;
   // That many rows were written by the process whose progress is continued.

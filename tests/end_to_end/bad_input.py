@@ -247,6 +247,17 @@ class BadInput(support.EndToEndTest):
         self.refused("embed", run, "--data", "data.h5", "--out", "z.h5", "--checkpoint", "4",
                      says=["part-000.h5"])
 
+    def test_an_output_that_is_a_file_of_the_data(self):
+        run = self.trained()
+        self.path("link.h5").symlink_to("data.h5")
+        for out in ("data.h5", "link.h5"):
+            self.refused("embed", run, "--data", "data.h5", "--out", out, "--force", says=[f"--out {out} is a file of the data"])
+
+    def test_a_folder_that_is_not_there(self):
+        run = self.trained()
+        self.refused("embed", run, "--data", "data.h5", "--out", "none/z.h5",
+                     says=["none/z.h5.lease: No such file or directory; check its name and the folders above it"])
+
     def test_a_checkpoint_that_cannot_be_read_is_not_passed_over(self):
         run = self.trained("run", 8, "train.checkpoint_steps=4")
         for file in ("part-000.h5", "checkpoint.h5"):

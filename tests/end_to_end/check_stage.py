@@ -39,6 +39,8 @@ class Check(support.EndToEndTest):
     def test_a_checkpoint_takes_what_it_says(self):
         before = support.snapshot(self.folder)
         text = self.succeeds("check", "a.toml").stdout
+        endless = self.succeeds("check", "a.toml", "--set", f"train.keep={2 ** 63 - 1}").stdout
+        self.assertRegex(endless, r"warning: checkpoints need [0-9.e+]+ TiB, and the file system of runs/a has")
         self.assertEqual(support.snapshot(self.folder), before)
         self.assertIn("16 steps of 8 samples, 64 samples in the data set; 1 rank with up to 8 samples\n", text)
         self.succeeds("pretrain", "a.toml", "--run", "run")
@@ -61,7 +63,8 @@ class Check(support.EndToEndTest):
                                 (["--ranks", "9"], "less than one sample for each of the 9 ranks"),
                                 (["--device", "h10"], "did you mean h100?"),
                                 (["--ranks", "6", "--nodes", "4"], "--ranks is 6, which --nodes, 4, does not divide"),
-                                (["--bandwidth", "fast"], "--bandwidth is fast; it must be a number above 0, in GB/s"),
+                                (["--bandwidth", "fast"], "--bandwidth is fast; it must be a number of 0.001 or more, in GB/s"),
+                                (["--bandwidth", "1e-300"], "--bandwidth is 1e-300; it must be a number of 0.001"),
                                 (["--time-plans", "p.tsv"], "give --device cuda with it"),
                                 (["--set", "data.files=none.h5"], "none.h5")):
             result = self.lacuna("check", "a.toml", *words)

@@ -51,10 +51,21 @@ class EmbedStage(support.EndToEndTest):
         self.assertIn("short has 3 rows", result.complaint())
         self.assertFalse(self.path("z.h5").exists())
 
+    def test_what_is_done_is_not_done_again(self):
+        self.prepare()
+        self.assertEqual(self.embed("z.h5").status, 0)
+        written = self.path("z.h5").read_bytes()
+        for ranks in (None, 2):
+            result = self.embed("z.h5", ranks=ranks)
+            self.assertEqual(result.status, 0, result)
+            self.assertIn("z.h5 is finished: 65 x 32 representations", result.stdout)
+        self.assertEqual(self.path("z.h5").read_bytes(), written)
+        self.assertEqual([path.name for path in self.folder.glob("z.h5*")], ["z.h5"])
+
     def test_an_existing_output_is_kept(self):
         self.prepare()
         self.assertEqual(self.embed("z.h5").status, 0)
-        result = self.embed("z.h5")
+        result = self.embed("z.h5", "--layer", "projector")
         self.assertEqual(result.status, 2, result)
         self.assertIn("z.h5", result.complaint())
 

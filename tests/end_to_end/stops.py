@@ -104,6 +104,8 @@ class Stops(Stopping):
         self.assertRegex(result.complaint(), "stopped early after [0-9]+ of 80000 samples for SIGUSR1 to rank 1: ")
         done = int(re.search("after ([0-9]+) of", result.complaint())[1])
         self.assertLess(done, 80000)
+        took = re.search(r"what is done was saved ([0-9.]+) s after SIGUSR1 to rank 1", result.stdout)
+        self.assertLess(float(took[1]), 10)
         self.assertEqual(starts(self.path("z.h5.attempts"))[-1]["status"], 75)
         result = self.succeeds(*embed, "z.h5", ranks=2)
         self.assertIn(f"continuing z.h5 after {done} of 80000 samples", result.stdout)
@@ -120,6 +122,9 @@ class Stops(Stopping):
         self.assertEqual(result.status, 75, result)
         told = self.lacuna("status", "tuned")
         self.assertIn("its trials are not finished", told.stdout)
+        self.path("tuned/trials.h5").rename(self.path("kept"))  # as of a start that was killed before its first trial
+        self.assertIn("its trials are not finished", self.lacuna("status", "tuned").stdout)
+        self.path("kept").rename(self.path("tuned/trials.h5"))
         self.assertIn("status 75", told.stdout)
         result = self.succeeds(*finetune, "tuned", ranks=2)
         self.assertIn("continuing", result.stdout)

@@ -67,8 +67,15 @@ void write_files(const fs::path& folder) {
   layout.files = {"/data/a.h5"};
   layout.columns = {{"label", DType::i64, {}}};
   RepresentationsWriter representations(folder / "z.h5", layout,
-                                        {"runs/fashion-simclr", 12000, "student", "encoder",
-                                         "/images", "3f2a", "0.1.0", "[train]\n"});
+                                        {.run = "runs/fashion-simclr",
+                                         .step = 12000,
+                                         .checkpoint = "5ac1",
+                                         .weights = "student",
+                                         .layer = "encoder",
+                                         .dataset = "/images",
+                                         .data_hash = "3f2a",
+                                         .code_version = "0.1.0",
+                                         .configuration = "[train]\n"});
   const std::vector<int64_t> zeros(24);
   for (const std::string name : {"z", "file", "row", "label"})
     representations.write(name, 0, 6, zeros.data());

@@ -21,8 +21,15 @@ namespace {
 constexpr int64_t samples = 1000, features = 24;
 
 RepresentationsOrigin origin() {
-  return {"runs/x",  12000,  "student", "encoder",
-          "/images", "3f2a", "0.1.0",   "[train]\nepochs = 10\n"};
+  return {.run = "runs/x",
+          .step = 12000,
+          .checkpoint = "5ac1",
+          .weights = "student",
+          .layer = "encoder",
+          .dataset = "/images",
+          .data_hash = "3f2a",
+          .code_version = "0.1.0",
+          .configuration = "[train]\nepochs = 10\n"};
 }
 
 struct Values {
@@ -94,6 +101,7 @@ TEST_CASE("representations: rows written in any order come back in data set orde
   REQUIRE(read.origin);
   CHECK(read.origin->run == "runs/x");
   CHECK(read.origin->step == 12000);
+  CHECK(read.origin->checkpoint == "5ac1");
   CHECK(read.origin->weights == "student");
   CHECK(read.origin->layer == "encoder");
   CHECK(read.origin->dataset == "/images");
@@ -210,11 +218,38 @@ TEST_CASE("representations: what exists is refused or moved aside when the new f
   CHECK(content_of(folder / "y.h5") == "of somebody else");
 }
 
+TEST_CASE("representations: what is whole is known by its layout and origin") {
+  const TemporaryFolder folder;
+  const auto path = folder / "z.h5";
+  RepresentationsWriter writer(path, layout(), origin(), false, "a");
+  CHECK_FALSE(writer.leftover().whole);
+  write_all(writer, Values());
+  writer.finish();
+  const std::string written = content_of(path);
+  CHECK(RepresentationsWriter(path, layout(), origin(), false, "b").leftover().whole);
+  CHECK(content_of(path) == written);
+  CHECK(names_in(folder.path()) == std::vector<std::string>{"z.h5"});
+  const auto refused = [&](const RepresentationsLayout& of, const RepresentationsOrigin& from) {
+    CHECK_THROWS_WITH(RepresentationsWriter(path, of, from, false, "a"),
+                      Catch::Contains("z.h5 exists"));
+  };
+  RepresentationsOrigin other = origin();
+  other.checkpoint = "5ac2";
+  refused(layout(), other);
+  RepresentationsLayout more = layout();
+  more.samples += 1;
+  refused(more, origin());
+  overwrite(path, written.substr(0, written.size() - 1));
+  refused(layout(), origin());
+  CHECK_THROWS_WITH(RepresentationsWriter(path, layout(), origin()),
+                    Catch::Contains("z.h5 exists"));
+}
+
 TEST_CASE("representations: places that cannot be written are named") {
   const TemporaryFolder folder;
   const auto path = folder / "absent/z.h5";
   CHECK_THROWS_WITH(RepresentationsWriter(path, layout(), origin()),
-                    "cannot write " + path.string() + ": No such file or directory");
+                    "cannot write " + path.string() + ": No such file or directory; check its name and the folders above it");
 }
 
 TEST_CASE("representations: a full disk has its own status and leaves nothing") {

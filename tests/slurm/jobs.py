@@ -137,16 +137,61 @@ exec {support.LACUNA} "$@"
         self.experiment("x", 40)
         job = self.submit("pretrain", "x.toml", options=["-N4", "--ntasks-per-node=1"])
         self.wait_for_text(job, "step 30 of")
-        urgent = self.command("sbatch", "--parsable", "-N4", "--exclusive", "-purgent", "--wrap=sleep 2").strip()
-        self.wait_for_text(job, "stopped early after step")
+        self.preempt(job)
         self.assertIn("SIGTERM to 4 ranks", self.starts("runs/x")[0]["why"])
-        self.wait_for_end(urgent)
         self.start_at_once(job)
         self.wait_for_end(job)
         self.assertIn("continuing", self.log(job))
         self.assertEqual([start["status"] for start in self.starts("runs/x")], [75, 0])
         self.assertGreaterEqual(int(self.starts("runs/x")[1]["at"].split()[1]), 30)
         self.assert_same_end("runs/x", "runs/whole", steps)
+
+    def preempt(self, *logs):
+        """Takes all nodes for a moment, after which those jobs have told that they stopped early."""
+        urgent = self.command("sbatch", "--parsable", "-N4", "--exclusive", "-purgent", "--wrap=sleep 2").strip()
+        for log in logs:
+            self.wait_for_text(log, "stopped early after step")
+        self.wait_for_end(urgent)
+
+    def test_a_chain_waits_for_a_member_that_is_preempted(self):
+        self.experiment("x", 40)
+        self.write_task()
+        told = self.command(support.SOURCE / "jobs/pipeline", "x.toml", "task.toml", "--data", "data.h5", "--out", "z.h5")
+        first, *others = [line.split()[-1] for line in told.splitlines()]
+        self.wait_for_text(first, "step 30 of")
+        self.preempt(first)
+        self.start_at_once(first)
+        for job in others:
+            self.assertEqual(self.field(job, "Reason"), "Dependency")
+        for job in (first, *others):
+            self.wait_for_end(job)
+        self.assertEqual([start["status"] for start in self.starts("runs/x")], [75, 0])
+        self.assertIn('"step":220', self.path("runs/x-task/result.json").read_text())
+        self.assertTrue(self.path("z.h5").exists())
+
+    def test_an_array_goes_on_after_a_preemption(self):
+        self.experiment("x", 40)
+        self.path("grid.toml").write_text('pretrain = "x.toml"\n[grid]\noptimizer.lr = [0.01, 0.1]\n')
+        array = self.submit("sweep", "grid.toml", options=["--array=0-1"])
+        for task in range(2):
+            self.wait_for_text(f"{array}-{task}", "step 20 of")
+        self.preempt(f"{array}-0", f"{array}-1")
+        self.start_at_once(f"{array}_0", f"{array}_1")
+        for task in range(2):
+            self.wait_for_end(f"{array}_{task}")
+            self.assertEqual([start["status"] for start in self.starts(f"runs/grid/{task}")], [75, 0])
+        self.assertEqual(self.path("runs/grid/table.tsv").read_text().count("\t220\t"), 2)
+
+    def test_a_job_that_gets_nowhere_ends_after_two_restarts(self):
+        self.experiment("x", 1)
+        self.succeeds("pretrain", "x.toml")
+        self.write_task()
+        job = self.submit("finetune", "task.toml", "--from", "runs/x", "--run", "tuned", "--max-hours", "1e-9")
+        for _ in range(2):
+            self.start_at_once(job)
+        self.wait_for_end(job, "FAILED")
+        self.assertEqual([start["status"] for start in self.starts("tuned")], [75, 75, 7])
+        self.assertIn("stopped early for the third time", self.log(job))
 
     def test_a_cancelled_job_stays_cancelled(self):
         self.experiment("x", 400)

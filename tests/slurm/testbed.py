@@ -57,13 +57,15 @@ class SlurmTest(support.EndToEndTest):
                 raise AssertionError(f"not after {seconds} s: {what}\n{self.command('squeue')}{logs}")
             time.sleep(0.2)
 
-    def start_at_once(self, job):
+    def start_at_once(self, *jobs):
         """SLURM holds a job back that was requeued, for minutes; here until its processes have ended."""
-        self.wait_until(lambda: self.field(job, "JobState") == "PENDING", f"job {job} is back in the queue")
+        for job in jobs:
+            self.wait_until(lambda: self.field(job, "JobState") == "PENDING", f"job {job} is back in the queue")
         self.wait_until(lambda: not self.steps(), "its processes have ended")
         # slurmd compares whole seconds: a job that starts in the one in which it was taken back counts as killed.
         time.sleep(1.1)
-        self.command("scontrol", "update", f"jobid={job}", "StartTime=now")
+        for job in jobs:
+            self.command("scontrol", "update", f"jobid={job}", "StartTime=now")
 
     def steps(self):
         """The slurmstepd of all nodes: below the first process of each."""

@@ -187,10 +187,12 @@ exec {support.LACUNA} "$@"
         self.succeeds("pretrain", "x.toml")
         self.write_task()
         job = self.submit("finetune", "task.toml", "--from", "runs/x", "--run", "tuned", "--max-hours", "1e-9")
-        for _ in range(2):
+        for ended in (1, 2):
+            self.wait_until(lambda: self.log(job).count("goes back to the queue") == ended, "it goes back")
             self.start_at_once(job)
         self.wait_for_end(job, "FAILED")
-        self.assertEqual([start["status"] for start in self.starts("tuned")], [75, 75, 7])
+        self.assertEqual(self.field(job, "ExitCode"), "7:0")
+        self.assertEqual(len(self.starts("tuned")), 3)
         self.assertIn("stopped early for the third time", self.log(job))
 
     def test_a_cancelled_job_stays_cancelled(self):

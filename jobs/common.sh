@@ -28,19 +28,23 @@ launcher() {
 no_ranks() { trap 'end_job 75' USR1 USR2; }
 no_ranks
 
-# When SLURM will end the job, less 20 s, in seconds since 1970; nothing where it has no limit.
+# When SLURM will end the job, less 20 s, in seconds since 1970; nothing where it has no limit or does not answer.
 last_moment() {
   local end
-  end=$(scontrol show job -o "$job" | sed -n 's/.* EndTime=\([^ ]*\).*/\1/p')
-  end=$(date -d "$end" +%s 2> /dev/null) && echo $((end - 20))
+  end=$(SLURM_TIME_FORMAT=standard timeout 10 scontrol show job -o "$job" | sed -n 's/.* EndTime=\([^ ]*\).*/\1/p')
+  [[ $end == ????-??-??T??:??:?? ]] || return # date takes no time at all for midnight
+  end=$(date -d "$end" +%s) && echo $((end - 20))
 }
 
 # warn RANKS SIGNAL: passes the warning before the time limit on, again and again, for a launcher that is still starting
 # ranks drops it. A step and a checkpoint may last longer than the warning was early: then the job goes back to the
 # queue without them, for a job that meets its limit is not started again.
 warn() {
-  local ranks=$1 signal=$2 last
+  local ranks=$1 signal=$2 last warned
+  kill "-$signal" "$ranks" 2> /dev/null || return
+  warned=$(date +%s)
   last=$(last_moment)
+  if [ -n "$last" ] && [ "$last" -lt $((warned + 5)) ]; then last=$((warned + 5)); fi # a warning of 20 s or less
   while kill "-$signal" "$ranks" 2> /dev/null; do
     for _ in {1..10}; do
       kill -0 "$ranks" 2> /dev/null || return

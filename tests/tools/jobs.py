@@ -97,6 +97,17 @@ for i in $(seq 200); do sleep 0.1; kill -0 $PPID || exit; done
         self.assertIn("the ranks did not stop in time", result.stdout)
         self.assertLess(time.monotonic() - began, 15)
 
+    def test_a_limit_that_slurm_does_not_tell_leaves_the_ranks_their_time(self):
+        self.stand_in("launcher", """trap "sleep 3; echo saved; exit 75" USR1
+kill -USR1 $PPID
+while :; do sleep 0.05; done
+""")
+        for end in ("", "None", "14:00:05", "N/A"):
+            with unittest.mock.patch.dict(os.environ, {"TEST_LAUNCHER": str(self.path("launcher"))}):
+                result, requeued = self.submit("pretrain", 0, "x.toml", end=end)
+            self.assertEqual((result.status, requeued), (75, ["requeue", "41"]), result)
+            self.assertIn("saved", result.stdout)
+
     def test_a_warning_after_the_ranks_have_ended_goes_back_to_the_queue(self):
         """As between the two stages of a sweep: nobody is there to pass the signal on to."""
         script = self.stand_in("script", f"""

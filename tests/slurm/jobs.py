@@ -133,8 +133,8 @@ exec {support.LACUNA} "$@"
         self.assertEqual([start["status"] for start in self.starts("runs/x")], [0])
 
     def test_preemption_under_srun(self):
-        steps = self.whole(40)
-        self.experiment("x", 40)
+        steps = self.whole(60)
+        self.experiment("x", 60)
         job = self.submit("pretrain", "x.toml", options=["-N4", "--ntasks-per-node=1"])
         self.wait_for_text(job, "step 30 of")
         self.preempt(job)
@@ -154,7 +154,7 @@ exec {support.LACUNA} "$@"
         self.wait_for_end(urgent)
 
     def test_a_chain_waits_for_a_member_that_is_preempted(self):
-        self.experiment("x", 40)
+        self.experiment("x", 300)
         self.write_task()
         told = self.command(support.SOURCE / "jobs/pipeline", "x.toml", "task.toml", "--data", "data.h5", "--out", "z.h5")
         first, *others = [line.split()[-1] for line in told.splitlines()]
@@ -166,11 +166,11 @@ exec {support.LACUNA} "$@"
         for job in (first, *others):
             self.wait_for_end(job)
         self.assertEqual([start["status"] for start in self.starts("runs/x")], [75, 0])
-        self.assertIn('"step":220', self.path("runs/x-task/result.json").read_text())
+        self.assertIn('"step":1650', self.path("runs/x-task/result.json").read_text())
         self.assertTrue(self.path("z.h5").exists())
 
     def test_an_array_goes_on_after_a_preemption(self):
-        self.experiment("x", 40)
+        self.experiment("x", 300)
         self.path("grid.toml").write_text('pretrain = "x.toml"\n[grid]\noptimizer.lr = [0.01, 0.1]\n')
         array = self.submit("sweep", "grid.toml", options=["--array=0-1"])
         for task in range(2):
@@ -180,7 +180,7 @@ exec {support.LACUNA} "$@"
         for task in range(2):
             self.wait_for_end(f"{array}_{task}")
             self.assertEqual([start["status"] for start in self.starts(f"runs/grid/{task}")], [75, 0])
-        self.assertEqual(self.path("runs/grid/table.tsv").read_text().count("\t220\t"), 2)
+        self.assertEqual(self.path("runs/grid/table.tsv").read_text().count("\t1650\t"), 2)
 
     def test_a_job_that_gets_nowhere_ends_after_two_restarts(self):
         self.experiment("x", 1)

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
+#include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <set>
@@ -73,7 +75,7 @@ void broadcast_text(std::string& text, Communicator& communicator) {
 
 // A hash of pieces of a file, at places that follow from its size: of a file that was replaced by one of the same size
 // hardly any piece is as it was. Of a few changed samples it knows nothing, nor of a file to which this one only refers.
-uint64_t contents_of(const std::string& path, uint64_t bytes, size_t pieces) {
+uint64_t pieces_of(const std::string& path, uint64_t bytes, size_t pieces) {
   constexpr uint64_t piece_bytes = 4096;
   std::ifstream file(path, std::ios::binary);
   std::string text(pieces * piece_bytes, '\0');
@@ -82,8 +84,21 @@ uint64_t contents_of(const std::string& path, uint64_t bytes, size_t pieces) {
     const uint64_t room = among > piece_bytes ? among - piece_bytes : 1;
     file.seekg(static_cast<std::streamoff>(first + hash_name(concat(bytes, ' ', i)) % room));
     file.read(text.data() + i * piece_bytes, piece_bytes);
+    if (file.bad() || !file.is_open())
+      bad_input("cannot read ", path, ": ", std::strerror(errno),
+                "; make it readable, then start the same command again");
     file.clear();  // the last piece may end early
   }
+  return hash_name(text);
+}
+
+// A column of labels or the like is small, and no piece of the file may lie in it: all of it, or as much as takes no time.
+uint64_t column_of(const hdf5::Dataset& dataset, const Field& field) {
+  constexpr int64_t most_bytes_a_row = 64, most_bytes = 8 << 20;
+  if (field.sample_bytes() > most_bytes_a_row) return 0;
+  const int64_t rows = std::min(dataset.rows(), most_bytes / field.sample_bytes());
+  std::string text(static_cast<size_t>(rows * field.sample_bytes()), '\0');
+  dataset.read_rows(0, rows, text.data(), field.dtype);
   return hash_name(text);
 }
 
@@ -151,7 +166,7 @@ void Dataset::index(const std::vector<std::string>& patterns, const std::vector<
   for (const std::string& path : paths) {
     index_file(path, specs);
     DataFile& file = files_.back();
-    file.contents = contents_of(path, file.bytes, pieces_of_each(paths.size()));
+    file.contents ^= pieces_of(path, file.bytes, pieces_of_each(paths.size()));
   }
   if (samples_ == 0) {
     bad_input(fields_[0].path, " holds no samples in ",
@@ -220,6 +235,7 @@ void Dataset::index_file(const std::string& path, const std::vector<FieldSpec>& 
                 name_of(fields_[f].dtype), "; all files of a data set must agree");
     }
     entry.fields.push_back(storage_of(file, dataset));
+    entry.contents = std::rotl(entry.contents, 1) ^ column_of(dataset, field);
   }
   samples_ += entry.rows;
   files_.push_back(std::move(entry));
@@ -358,9 +374,15 @@ uint64_t Dataset::fingerprint() const {
     text += concat(field.path, ' ', field.shape, ' ', name_of(field.dtype), '\n');
   }
   for (const DataFile& file : files_) {
-    text += concat(file.path.substr(file.path.rfind('/') + 1), ' ', file.bytes, ' ', file.rows, ' ',
-                   file.contents, '\n');
+    text +=
+        concat(file.path.substr(file.path.rfind('/') + 1), ' ', file.bytes, ' ', file.rows, '\n');
   }
+  return hash_name(text);
+}
+
+uint64_t Dataset::contents() const {
+  std::string text;
+  for (const DataFile& file : files_) text += concat(file.contents, '\n');
   return hash_name(text);
 }
 

@@ -52,7 +52,7 @@ struct DataFile {
   uint64_t user_block = 0;
   uint64_t bytes = 0;     // of the file
   int64_t modified = 0;   // when it was written to last: nanoseconds since 1970
-  uint64_t contents = 0;  // hash of some pieces of its bytes
+  uint64_t contents = 0;  // hash of pieces of its bytes and of small columns
   std::vector<FieldStorage> fields;
 };
 
@@ -90,9 +90,11 @@ class Dataset {
 
   // What the user should know, one sentence each; the same on every rank.
   const std::vector<std::string>& warnings() const { return warnings_; }
-  // Names and sizes of the files, counts, shapes and types, and pieces of their bytes: equal for equal data, wherever it
-  // lies. A change of a few samples in place can go unnoticed.
+  // Of names and sizes of the files, counts, shapes and types: equal for equal data, wherever it lies.
   uint64_t fingerprint() const;
+  // Of pieces of the files' bytes, and of columns such as labels up to 8 MiB. A change of a few samples in place can go
+  // unnoticed.
+  uint64_t contents() const;
 
  private:
   void index(const std::vector<std::string>& patterns, const std::vector<FieldSpec>& specs);

@@ -140,7 +140,7 @@ DataIdentity Source::identity() const {
   identity.name = "train";
   identity.dataset = options_.dataset;
   identity.samples = dataset_.samples();
-  identity.hash = concat(std::hex, dataset_.fingerprint());
+  identity.hash = concat(std::hex, dataset_.fingerprint(), "-", dataset_.contents());
   for (const DataFile& file : dataset_.files()) {
     identity.files.push_back(
         {.path = file.path, .bytes = static_cast<int64_t>(file.bytes), .samples = file.rows});
@@ -151,10 +151,10 @@ DataIdentity Source::identity() const {
 void Source::require_same_data(const Checkpoint& checkpoint) const {
   const DataIdentity now = identity();
   for (const DataIdentity& then : checkpoint.info.data) {
-    if (then.name == now.name && then.hash != now.hash) {
+    if (then.name == now.name && !same_data(then.hash, now.hash)) {
       bad_input("the data of ", checkpoint.folder.string(), " were ", then.samples, " samples in ",
-                then.files.size(), " files (", then.hash, ") and are ", now.samples, " in ",
-                now.files.size(), " (", now.hash,
+                counted(static_cast<int64_t>(then.files.size()), "file"), " (", then.hash,
+                ") and are ", now.samples, " in ", now.files.size(), " (", now.hash,
                 "): restore the files, or start another run with --init-from");
     }
   }

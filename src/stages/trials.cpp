@@ -28,7 +28,8 @@ void require_same(const fs::path& folder, const TrialsOrigin& there, const Trial
               ": give another folder with --run, choose the step with task.checkpoint, or move it "
               "aside with --force");
   }
-  if (there.train_data != here.train_data || there.test_data != here.test_data) {
+  if (!same_data(there.train_data, here.train_data) ||
+      !same_data(there.test_data, here.test_data)) {
     bad_input("run folder ", folder.string(), " is of other data (training ", there.train_data,
               " there, ", here.train_data, " here; test ", there.test_data, " there, ",
               here.test_data,

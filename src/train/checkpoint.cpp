@@ -380,6 +380,10 @@ std::string environment_differences(const Environment& then, const Environment& 
   return join(all);
 }
 
+bool same_data(const std::string& then, const std::string& now) {
+  return then == now || then == now.substr(0, now.find('-'));
+}
+
 const StoredTensor* Checkpoint::find(std::string_view name) const {
   for (const StoredPart& part : parts)
     for (const StoredTensor& tensor : part.tensors)

@@ -73,6 +73,9 @@ struct DataIdentity {
   friend bool operator==(const DataIdentity&, const DataIdentity&) = default;
 };
 
+// Whether two hashes are of the same data: "of names and sizes-of contents", or of earlier versions without the contents.
+bool same_data(const std::string& then, const std::string& now);
+
 // On what the bits of a result depend beside configuration and data.
 struct Environment {
   std::string code_version, mpi, hdf5, onednn;

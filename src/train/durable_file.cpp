@@ -196,7 +196,7 @@ void write_durably(const fs::path& path, std::string_view text) {
 }
 
 ReadableFile::ReadableFile(fs::path path) : path_(std::move(path)) {
-  descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe has no end
   if (descriptor_ < 0 && errno != ENOENT && errno != ENOTDIR) throw Unreadable(path_, errno);
   if (descriptor_ < 0) throw_file_error("read", path_, errno);
   struct stat status;

@@ -115,6 +115,7 @@ using Targets = std::map<std::string, Target>;
 // Whether a file has what was laid out, in all bytes that are not of a column of so many rows.
 bool is_laid_out(const fs::path& path, const hdf5::NewImage::Content& content,
                  const Targets& columns, int64_t rows) {
+  if (!fs::is_regular_file(path)) return false;
   const ReadableFile file(path);
   if (file.size() != content.file_bytes) return false;
   std::vector<std::byte> expected = content.bytes, front(content.bytes.size());
@@ -150,6 +151,7 @@ RepresentationsWriter::RepresentationsWriter(fs::path path, const Representation
   hdf5::NewImage image =
       hdf5::NewImage::create(path.string(), (size_t{64} << 10) + origin.configuration.size());
   write_origin(image, origin);
+  if (identity) image.set("identity", *identity);
   // Before the large columns: what HDF5 stores itself lies in memory up to its end in the file.
   image.create_texts("/files", layout.files);
   if (layout.add_texts) layout.add_texts(image);

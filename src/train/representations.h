@@ -66,8 +66,8 @@ class RepresentationsWriter {
   //
   // With an `identity`, of everything that the values follow from beside layout and origin, the file
   // goes on where a process before has saved its progress, if identity, layout and origin are the
-  // same; otherwise what that one left is overwritten. An existing file of this layout and origin is whole: then nothing
-  // is to be written.
+  // same; otherwise what that one left is overwritten. An existing file of this identity, layout and origin is whole: then
+  // nothing is to be written.
   RepresentationsWriter(std::filesystem::path path, const RepresentationsLayout& layout,
                         const RepresentationsOrigin& origin, bool replace = false,
                         std::optional<std::string> identity = std::nullopt);

@@ -51,6 +51,18 @@ class ReplacedData(Stopping):
     def test_in_place(self):
         self.replaced_under(self.in_place, 2)
 
+    def test_labels_between_two_starts(self):
+        self.succeeds(*self.arguments("simclr", "run"), "--set", "train.epochs=1")
+        self.write_task("knn")
+        finetune = ["finetune", "task.toml", "--from", "run", "--run", "tuned"]
+        self.succeeds(*finetune)
+        self.succeeds(*finetune)
+        with h5py.File(self.path("data.h5"), "r+") as file:
+            file["labels"][:] = (file["labels"][:] + 1) % 4
+        result = self.lacuna(*finetune)
+        self.assertEqual(result.status, 2, result)
+        self.assertIn("run folder tuned is of other data", result.complaint())
+
     def test_between_two_starts(self):
         for ranks in (None, 2):
             shutil.copy2(self.path("data.h5"), self.path("kept.h5"))
@@ -59,7 +71,7 @@ class ReplacedData(Stopping):
             self.by_another_file()
             result = self.lacuna(*arguments, ranks=ranks)
             self.assertEqual(result.status, 2, result)
-            self.assertRegex(result.complaint(), r"the data of \S+ were 1400 samples in 1 files \(\w+\) and are 1400 in 1 ")
+            self.assertRegex(result.complaint(), r"the data of \S+ were 1400 samples in 1 file \([-\w]+\) and are 1400 in 1 ")
             os.replace(self.path("kept.h5"), self.path("data.h5"))
             self.succeeds(*arguments, ranks=ranks)
 

@@ -1,6 +1,7 @@
 #include "train/representations.h"
 
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -226,13 +227,15 @@ TEST_CASE("representations: what is whole is known by its layout and origin") {
   write_all(writer, Values());
   writer.finish();
   const std::string written = content_of(path);
-  CHECK(RepresentationsWriter(path, layout(), origin(), false, "b").leftover().whole);
+  CHECK(RepresentationsWriter(path, layout(), origin(), false, "a").leftover().whole);
   CHECK(content_of(path) == written);
   CHECK(names_in(folder.path()) == std::vector<std::string>{"z.h5"});
-  const auto refused = [&](const RepresentationsLayout& of, const RepresentationsOrigin& from) {
-    CHECK_THROWS_WITH(RepresentationsWriter(path, of, from, false, "a"),
+  const auto refused = [&](const RepresentationsLayout& of, const RepresentationsOrigin& from,
+                           const std::string& identity = "a") {
+    CHECK_THROWS_WITH(RepresentationsWriter(path, of, from, false, identity),
                       Catch::Contains("z.h5 exists"));
   };
+  refused(layout(), origin(), "b");
   RepresentationsOrigin other = origin();
   other.checkpoint = "5ac2";
   refused(layout(), other);
@@ -243,13 +246,17 @@ TEST_CASE("representations: what is whole is known by its layout and origin") {
   refused(layout(), origin());
   CHECK_THROWS_WITH(RepresentationsWriter(path, layout(), origin()),
                     Catch::Contains("z.h5 exists"));
+  fs::remove(path);
+  REQUIRE(mkfifo(path.c_str(), 0600) == 0);  // nobody writes into it
+  refused(layout(), origin());
 }
 
 TEST_CASE("representations: places that cannot be written are named") {
   const TemporaryFolder folder;
   const auto path = folder / "absent/z.h5";
   CHECK_THROWS_WITH(RepresentationsWriter(path, layout(), origin()),
-                    "cannot write " + path.string() + ": No such file or directory; check its name and the folders above it");
+                    "cannot write " + path.string() +
+                        ": No such file or directory; check its name and the folders above it");
 }
 
 TEST_CASE("representations: a full disk has its own status and leaves nothing") {

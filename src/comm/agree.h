@@ -31,17 +31,10 @@ void agree(Communicator& communicator, const Error* mine);
 template <typename Action>
 auto agreed(Communicator& communicator, Action&& action) -> decltype(action()) {
   if constexpr (std::is_void_v<decltype(action())>) {
-    try {
+    agreed(communicator, [&] {
       action();
-    } catch (const AgreedError&) {
-      throw;
-    } catch (const Error& error) {
-      agree(communicator, &error);
-    } catch (const std::filesystem::filesystem_error& thrown) {
-      const Error error = error_of(thrown);
-      agree(communicator, &error);
-    }
-    agree(communicator, nullptr);
+      return true;
+    });
   } else {
     auto result = [&] {
       try {
@@ -54,7 +47,7 @@ auto agreed(Communicator& communicator, Action&& action) -> decltype(action()) {
       } catch (const std::filesystem::filesystem_error& thrown) {
         const Error error = error_of(thrown);
         agree(communicator, &error);
-        throw;
+        throw;  // nor this
       }
     }();
     agree(communicator, nullptr);

@@ -92,9 +92,9 @@ uint64_t pieces_of(const std::string& path, uint64_t bytes, size_t pieces) {
   return hash_name(text);
 }
 
-// A column of labels or the like is small, and no piece of the file may lie in it: all of it, or as much as takes no time.
-uint64_t column_of(const hdf5::Dataset& dataset, const Field& field) {
-  constexpr int64_t most_bytes_a_row = 64, most_bytes = 8 << 20;
+// A column of labels or the like is small, and no piece of the file may lie in it: its first bytes, or all.
+uint64_t column_of(const hdf5::Dataset& dataset, const Field& field, int64_t most_bytes) {
+  constexpr int64_t most_bytes_a_row = 64;
   if (field.sample_bytes() > most_bytes_a_row) return 0;
   const int64_t rows = std::min(dataset.rows(), most_bytes / field.sample_bytes());
   std::string text(static_cast<size_t>(rows * field.sample_bytes()), '\0');
@@ -102,8 +102,11 @@ uint64_t column_of(const hdf5::Dataset& dataset, const Field& field) {
   return hash_name(text);
 }
 
-// Of many files few pieces each: opening them is what costs.
+// Of many files little each, so that looking into them costs no more than opening them.
 size_t pieces_of_each(size_t files) { return std::clamp<size_t>(256 / files, 1, 16); }
+int64_t column_bytes_of_each(size_t files) {
+  return static_cast<int64_t>(std::clamp<size_t>((64 << 20) / files, 64 << 10, 8 << 20));
+}
 
 constexpr int deflate_filter = 1, shuffle_filter = 2, fletcher32_filter = 3;
 
@@ -163,11 +166,7 @@ Dataset::Dataset(const std::vector<std::string>& patterns, std::vector<FieldSpec
 
 void Dataset::index(const std::vector<std::string>& patterns, const std::vector<FieldSpec>& specs) {
   const std::vector<std::string> paths = expand_files(patterns);
-  for (const std::string& path : paths) {
-    index_file(path, specs);
-    DataFile& file = files_.back();
-    file.contents ^= pieces_of(path, file.bytes, pieces_of_each(paths.size()));
-  }
+  for (const std::string& path : paths) index_file(path, specs, paths.size());
   if (samples_ == 0) {
     bad_input(fields_[0].path, " holds no samples in ",
               files_.size() == 1 ? files_[0].path : concat("any of ", files_.size(), " files"));
@@ -192,7 +191,8 @@ int64_t time_of_change(const struct stat& status) {
   return int64_t{1'000'000'000} * status.st_mtim.tv_sec + status.st_mtim.tv_nsec;
 }
 
-void Dataset::index_file(const std::string& path, const std::vector<FieldSpec>& specs) {
+void Dataset::index_file(const std::string& path, const std::vector<FieldSpec>& specs,
+                         size_t files) {
   const hdf5::File file = hdf5::File::open(path);
   if (file.unlocked() && warnings_.empty()) {
     warnings_.push_back(concat("locking of ", path,
@@ -208,6 +208,7 @@ void Dataset::index_file(const std::string& path, const std::vector<FieldSpec>& 
     entry.bytes = static_cast<uint64_t>(status.st_size);
     entry.modified = time_of_change(status);
   }
+  entry.contents = pieces_of(path, entry.bytes, pieces_of_each(files));
   for (size_t f = 0; f < specs.size(); ++f) {
     const hdf5::Dataset dataset = file.dataset(specs[f].path);
     if (dataset.shape().rank() == 0) {
@@ -235,7 +236,8 @@ void Dataset::index_file(const std::string& path, const std::vector<FieldSpec>& 
                 name_of(fields_[f].dtype), "; all files of a data set must agree");
     }
     entry.fields.push_back(storage_of(file, dataset));
-    entry.contents = std::rotl(entry.contents, 1) ^ column_of(dataset, field);
+    entry.contents =
+        std::rotl(entry.contents, 1) ^ column_of(dataset, field, column_bytes_of_each(files));
   }
   samples_ += entry.rows;
   files_.push_back(std::move(entry));

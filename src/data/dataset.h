@@ -92,13 +92,13 @@ class Dataset {
   const std::vector<std::string>& warnings() const { return warnings_; }
   // Of names and sizes of the files, counts, shapes and types: equal for equal data, wherever it lies.
   uint64_t fingerprint() const;
-  // Of pieces of the files' bytes, and of columns such as labels up to 8 MiB. A change of a few samples in place can go
+  // Of pieces of the files' bytes, and of the first bytes of columns such as labels. A change of a few samples in place can go
   // unnoticed.
   uint64_t contents() const;
 
  private:
   void index(const std::vector<std::string>& patterns, const std::vector<FieldSpec>& specs);
-  void index_file(const std::string& path, const std::vector<FieldSpec>& specs);
+  void index_file(const std::string& path, const std::vector<FieldSpec>& specs, size_t files);
   std::string packed() const;
   void unpack(const std::string& text);
 

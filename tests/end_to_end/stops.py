@@ -197,12 +197,17 @@ class Attempts(Stopping):
             self.assertLess(time.monotonic() - began, 20)
             self.assertIn("lost", self.path("run.lease").read_text())
 
-    def test_a_run_that_is_removed_and_stopped_is_not_to_be_started_again(self):
-        arguments = [*self.arguments("simclr", "run"), "--set", "train.epochs=4000"]
+    def removed_under_way(self, epochs):
+        """A run on two ranks whose folder is gone."""
+        arguments = [*self.arguments("simclr", "run"), "--set", f"train.epochs={epochs}"]
         process = support.start(support.command_line(*arguments, ranks=2), cwd=self.folder)
         self.addCleanup(support.kill, process)
         support.Halted(process, 2).wait_for("step 5 of")
         shutil.rmtree(self.path("run"))
+        return process
+
+    def test_a_run_that_is_removed_and_stopped_is_not_to_be_started_again(self):
+        process = self.removed_under_way(epochs=4000)
         for pid in support.rank_processes(process):
             os.kill(pid, signal.SIGUSR1)
         result = support.finish(process, 100)
@@ -210,12 +215,7 @@ class Attempts(Stopping):
         self.assertIn("run was removed while the run went on", result.complaint())
 
     def test_a_run_that_is_removed_under_way_does_not_end_as_if_it_were_there(self):
-        arguments = [*self.arguments("simclr", "run"), "--set", "train.epochs=400"]
-        process = support.start(support.command_line(*arguments, ranks=2), cwd=self.folder)
-        self.addCleanup(support.kill, process)
-        support.Halted(process, 2).wait_for("step 5 of")
-        shutil.rmtree(self.path("run"))
-        result = support.finish(process, 100)
+        result = support.finish(self.removed_under_way(epochs=400), 100)
         self.assertNotEqual(result.status, 0, result)
         self.assertIn("run", result.complaint())
 

@@ -6,11 +6,13 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <numeric>
 #include <stdexcept>
 #include <utility>
 
 #include "base/error.h"
 #include "data/hdf5_image.h"
+#include "train/direct_stream.h"
 #include "train/durable_file.h"
 #include "train/sealed_file.h"
 
@@ -296,35 +298,54 @@ std::vector<StoredPart> read_tables(const hdf5::Group& root) {
 
 // ---- Parts -------------------------------------------------------------------------------------
 
-// The checksum of a file whose front is `image`, followed by zeros up to `file_bytes`, with tensors
-// laid over it: from the tensors' own checksums, so that what counts is what was in memory.
-uint32_t part_crc32(const hdf5::NewImage::Content& content, std::vector<StoredTensor> tensors) {
-  std::sort(tensors.begin(), tensors.end(),
-            [](const auto& a, const auto& b) { return a.offset < b.offset; });
-  uint32_t crc = 0;
-  uint64_t at = 0;
-  const std::vector<std::byte> zeros(4096);
-  const auto fill_up_to = [&](uint64_t end) {
-    if (at < content.bytes.size() && at < end) {
-      const uint64_t n = std::min<uint64_t>(end, content.bytes.size()) - at;
-      crc = crc32_of(content.bytes.data() + at, n, crc);
-      at += n;
+// Writes a part from its front to its end: the image, then zeros, with the tensors laid over them. Notes the CRC-32 of
+// each tensor and of the whole: of what is in memory, before anything has gone through a file system.
+class PartStream {
+ public:
+  PartStream(DurableFile& file, const hdf5::NewImage::Content& content)
+      : stream_(file), content_(content) {}
+
+  void append(StoredTensor& stored, const void* data) {
+    const auto bytes = static_cast<size_t>(stored.bytes);
+    if (bytes == 0) return;
+    fill_up_to(static_cast<uint64_t>(stored.offset));
+    for (size_t done = 0; done < bytes; done += cached) {
+      const std::byte* const at = static_cast<const std::byte*>(data) + done;
+      const size_t n = std::min(bytes - done, cached);
+      stored.crc32 = crc32_of(at, n, stored.crc32);
+      stream_.append(at, n);
     }
-    while (at < end) {
-      const uint64_t n = std::min<uint64_t>(end - at, zeros.size());
-      crc = crc32_of(zeros.data(), n, crc);
-      at += n;
-    }
-  };
-  for (const StoredTensor& each : tensors) {
-    if (each.bytes == 0) continue;
-    fill_up_to(static_cast<uint64_t>(each.offset));
-    crc = crc32_joined(crc, each.crc32, static_cast<uint64_t>(each.bytes));
-    at += static_cast<uint64_t>(each.bytes);
+    crc_ = crc32_joined(crc_, stored.crc32, bytes);
+    at_ += bytes;
   }
-  fill_up_to(content.file_bytes);
-  return crc;
-}
+  // Returns the CRC-32 of the whole.
+  uint32_t finish() {
+    fill_up_to(content_.file_bytes);
+    stream_.finish();
+    return crc_;
+  }
+
+ private:
+  static constexpr size_t cached = size_t{128}
+                                   << 10;  // is read twice, the second time from a cache
+
+  void fill_up_to(uint64_t end) {
+    if (const uint64_t front = std::min<uint64_t>(end, content_.bytes.size()); at_ < front)
+      append(content_.bytes.data() + at_, front - at_);
+    const std::vector<std::byte> zeros(std::min<uint64_t>(end - at_, cached));
+    while (at_ < end) append(zeros.data(), std::min<uint64_t>(end - at_, zeros.size()));
+  }
+  void append(const std::byte* data, size_t bytes) {
+    crc_ = crc32_of(data, bytes, crc_);
+    stream_.append(data, bytes);
+    at_ += bytes;
+  }
+
+  DirectStream stream_;
+  const hdf5::NewImage::Content& content_;
+  uint32_t crc_ = 0;
+  uint64_t at_ = 0;
+};
 
 // The manifest's bytes, after its checksum was found right.
 std::string checked_manifest(const fs::path& file) {
@@ -359,6 +380,14 @@ std::string tensor_text(DType dtype, const Shape& shape) {
 
 size_t bytes_of(const NamedTensor& tensor) {
   return static_cast<size_t>(tensor.shape.count()) * size_of(tensor.dtype);
+}
+
+std::vector<size_t> in_order_of_offsets(std::span<const StoredTensor> tensors) {
+  std::vector<size_t> order(tensors.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return tensors[a].offset < tensors[b].offset; });
+  return order;
 }
 
 }  // namespace
@@ -445,21 +474,18 @@ StoredPart write_part(const fs::path& folder, int64_t index, const CheckpointInf
     hdf5::Dataset dataset = image.create_dataset(dataset_path(each.name), each.dtype, each.shape,
                                                  {.allocate_early = true});
     if (!each.axes.empty()) dataset.set("axes", each.axes);
-    const size_t bytes = bytes_of(each);
     part.tensors.push_back({each.name, each.dtype, each.shape, index,
                             static_cast<int64_t>(dataset.offset().value_or(0)),
-                            static_cast<int64_t>(bytes), crc32_of(each.data, bytes)});
+                            static_cast<int64_t>(bytes_of(each)), 0});
   }
   const hdf5::NewImage::Content content = image.close();
   DurableFile file(path);
-  file.set_size(content.file_bytes);
-  file.write(0, content.bytes.data(), content.bytes.size());
-  for (size_t i = 0; i < tensors.size(); ++i)
-    file.write(static_cast<uint64_t>(part.tensors[i].offset), tensors[i].data,
-               bytes_of(tensors[i]));
-  file.publish();
+  PartStream stream(file, content);
+  for (const size_t i : in_order_of_offsets(part.tensors))
+    stream.append(part.tensors[i], tensors[i].data);
+  part.crc32 = stream.finish();
   part.bytes = static_cast<int64_t>(content.file_bytes);
-  part.crc32 = part_crc32(content, part.tensors);
+  file.publish();
   return part;
 }
 

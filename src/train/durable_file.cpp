@@ -151,17 +151,43 @@ DurableFile::~DurableFile() {
   if (!kept_) ::unlink(temporary_.c_str());
 }
 
-void DurableFile::write(uint64_t offset, const void* data, size_t bytes) {
-  const char* at = static_cast<const char*>(data);
-  while (bytes > 0) {
+namespace {
+
+// Writes through an open file until all is written or something fails; returns how much was, with errno of the failure.
+size_t write_to(int descriptor, uint64_t offset, const void* data, size_t bytes) {
+  size_t done = 0;
+  while (done < bytes) {
     const ssize_t n =
-        ::pwrite(descriptor_, at, std::min(bytes, largest_transfer), static_cast<off_t>(offset));
+        ::pwrite(descriptor, static_cast<const char*>(data) + done,
+                 std::min(bytes - done, largest_transfer), static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) throw_file_error("write", path_, n < 0 ? errno : ENOSPC);
-    at += n;
-    offset += static_cast<uint64_t>(n);
-    bytes -= static_cast<size_t>(n);
+    if (n == 0) errno = ENOSPC;
+    if (n <= 0) break;
+    done += static_cast<size_t>(n);
   }
+  return done;
+}
+
+// False where the file system has no direct I/O.
+bool set_direct(int descriptor, bool on) {
+  const int flags = ::fcntl(descriptor, F_GETFL);
+  return flags >= 0 && ::fcntl(descriptor, F_SETFL, on ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
+}
+
+}  // namespace
+
+void DurableFile::write(uint64_t offset, const void* data, size_t bytes) {
+  if (write_to(descriptor_, offset, data, bytes) != bytes) throw_file_error("write", path_, errno);
+}
+
+void DurableFile::write_direct(uint64_t offset, const void* data, size_t bytes) {
+  size_t done = 0;
+  if (set_direct(descriptor_, true)) {
+    done = write_to(descriptor_, offset, data, bytes);
+    set_direct(descriptor_, false);
+  }
+  // What is refused (blocks of another size, a disk that is full) is for the write through the cache to do or to name.
+  write(offset + done, static_cast<const char*>(data) + done, bytes - done);
 }
 
 void DurableFile::set_size(uint64_t bytes) {

@@ -83,6 +83,191 @@ std::unique_ptr<LocalCopies> local_copies(const Configuration& configuration,
       LocalCopies::Share{.rank = compute.local_rank, .ranks = compute.local_ranks}, warn);
 }
 
+LoopPlan loop_plan(const Configuration& configuration, const TrainOptions& options, int64_t samples,
+                   int64_t steps) {
+  LoopPlan plan{.steps = steps,
+                .batch = options.batch,
+                .parts = options.accumulate,
+                .samples = samples,
+                .checkpoint_minutes = options.checkpoint_minutes,
+                .checkpoint_steps = options.checkpoint_steps};
+  plan.schedule = {.peak = configuration.number("optimizer.lr"),
+                   .warmup = static_cast<int64_t>(configuration.number("optimizer.warmup") *
+                                                  static_cast<double>(plan.samples) /
+                                                  static_cast<double>(plan.batch)),
+                   .total = steps};
+  return plan;
+}
+
+// Takes over a checkpoint's state, and returns its metrics.
+MetricsTable take_over(const Checkpoint& checkpoint, Model& model, const Compute& compute,
+                       StageContext& context) {
+  load_state(checkpoint, tensor_targets(model.store()), Match::all, context.communicator);
+  const MetricsTable& metrics = checkpoint.info.metrics;
+  agreed(context.communicator, [&] {
+    if (!metrics.step.empty() && metrics.step.back() >= checkpoint.info.step)
+      bad_input(checkpoint.folder.string(),
+                " holds metrics of a step that is not done: use another checkpoint");
+  });
+  const std::string differ =
+      environment_differences(checkpoint.info.environment, compute.environment);
+  if (!differ.empty())
+    context.log.warning("this restart will not be bit for bit what an uninterrupted run gives: ",
+                        differ);
+  return metrics;
+}
+
+// What a training is made of; all outlives it.
+struct Setup {
+  const std::filesystem::path& folder;
+  const Configuration& configuration;
+  const TrainOptions& options;
+  const EarlyStop& early_stop;
+  const Source& source;
+  std::shared_ptr<const RowMaker> maker;
+  Compute& compute;
+  Model& model;
+  Trainer& trainer;
+  Watch& watch;
+  StageContext& context;
+};
+
+// From a state to the end of the run, with what is written on the way.
+class Training {
+ public:
+  // Collective. The run's folder is there; `metrics`: of the steps that are done.
+  Training(Setup setup, LoopPlan plan, MetricsTable metrics);
+
+  // Collective. `checkpoint`: step of the checkpoint that the state is of, 0 for none.
+  void run(int64_t checkpoint);
+
+ private:
+  void tell_reading();
+  void open_output(MetricsTable metrics);
+  void open_checkpoints(int64_t continued_from);
+  void train_from(int64_t checkpoint, int64_t first_step);
+  void loop(TrainingLoop& loop);
+  void after_step(int64_t steps_done);
+  void require_folder();
+
+  Setup setup_;
+  Communicator& communicator_;
+  Log& log_;
+  LoopPlan plan_;
+  OrderSpec order_;
+  Order counting_;
+  std::unique_ptr<LocalCopies> copies_;
+  LoaderOptions loading_;
+  // On rank 0.
+  std::unique_ptr<Metrics> metrics_;
+  std::unique_ptr<CheckpointWriter> writer_;
+  TrainingLoop::Output output_;
+};
+
+Training::Training(Setup setup, LoopPlan plan, MetricsTable metrics)
+    : setup_(std::move(setup)),
+      communicator_(setup_.context.communicator),
+      log_(setup_.context.log),
+      plan_(std::move(plan)),
+      order_(setup_.source.order(setup_.options.seed)),
+      counting_(order_) {
+  tell_reading();
+  copies_ = local_copies(setup_.configuration, setup_.folder, setup_.source.dataset(),
+                         setup_.compute, log_);
+  loading_ = setup_.source.loading(communicator_, setup_.compute.threads);
+  loading_.copies = copies_.get();
+  loading_.batch = plan_.batch / plan_.parts;
+  loading_.end = plan_.steps * plan_.batch;
+  loading_.seed = setup_.options.seed;
+  open_output(std::move(metrics));
+}
+
+void Training::tell_reading() {
+  const Dataset& dataset = setup_.source.dataset();
+  const int ranks = communicator_.size();
+  const AccessPattern pattern =
+      access_pattern(dataset, order_, plan_.batch, ranks, setup_.source.buffer());
+  for (const std::string& line : reading_lines(dataset, order_, pattern, ranks)) log_.line(line);
+}
+
+void Training::open_output(MetricsTable metrics) {
+  agreed(communicator_, [&] {
+    if (communicator_.rank() != 0) return;
+    metrics_ = std::make_unique<Metrics>(setup_.folder / "metrics.jsonl", std::move(metrics));
+    output_.metrics = metrics_.get();
+    output_.info.seed = static_cast<int64_t>(setup_.options.seed);
+    output_.info.configuration = setup_.configuration.resolved();
+    output_.info.environment = setup_.compute.environment;
+    output_.info.data = {setup_.source.identity()};
+  });
+}
+
+void Training::open_checkpoints(int64_t continued_from) {
+  agreed(communicator_, [&] {
+    if (communicator_.rank() != 0) return;
+    writer_ = std::make_unique<CheckpointWriter>(
+        setup_.folder, CheckpointWriter::Keep{.last = setup_.options.keep, .best = true},
+        continued_from);
+    output_.checkpoints = writer_.get();
+  });
+}
+
+void Training::run(int64_t checkpoint) {
+  setup_.watch.begin(setup_.folder, checkpoint);
+  RollBack(setup_.folder, setup_.configuration.is("train.on_bad_loss", "roll_back"),
+           setup_.model.store(), setup_.trainer, setup_.context)
+      .run(checkpoint, [&](int64_t from, int64_t first_step) { train_from(from, first_step); });
+}
+
+void Training::train_from(int64_t checkpoint, int64_t first_step) {
+  open_checkpoints(checkpoint);
+  plan_.first_step = first_step;
+  loading_.position = first_step * plan_.batch;
+  Loader loader(setup_.source.dataset(), std::make_unique<Order>(order_), setup_.maker, loading_);
+  TrainingLoop training(plan_, loader, setup_.trainer, setup_.model.store(), setup_.early_stop,
+                        communicator_, log_, setup_.compute.dtype);
+  loop(training);
+  require_folder();
+  for (const std::string& line : accounting_lines(training.accounting())) log_.line(line);
+  log_.line("finished: ", plan_.steps, " steps, ",
+            static_cast<int64_t>(training.samples_per_second()), " samples/s; the run is ",
+            setup_.folder.string());
+}
+
+void Training::loop(TrainingLoop& loop) {
+  const auto counts = [&](int64_t position, int64_t count) {
+    return counting_.counts(position, count, communicator_.size());
+  };
+  try {
+    loop.run(counts, output_, [&](int64_t steps_done) { after_step(steps_done); });
+  } catch (const BadLoss&) {
+    agreed(communicator_, [&] {
+      if (writer_) writer_->wait();
+    });
+    throw;
+  } catch (const AgreedError& error) {
+    if (error.status() == ExitStatus::requeue) require_folder();
+    throw;
+  }
+}
+
+void Training::after_step(int64_t steps_done) {
+  const Compute& compute = setup_.compute;
+  if (steps_done == plan_.first_step + 1 && !compute.engines.empty())
+    log_.line("train.plans has plans for ",
+              plans_taken(compute.engines, compute.device->library_plans()));
+  setup_.watch.after_step(steps_done);
+}
+
+void Training::require_folder() {
+  agreed(communicator_, [&] {
+    if (communicator_.rank() != 0 || run_exists(setup_.folder / "config.toml")) return;
+    bad_input(setup_.folder.string(),
+              " was removed while the run went on, and what is there now is no run: put its "
+              "config.toml back if the checkpoints are wanted, or start again");
+  });
+}
+
 }  // namespace
 
 ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
@@ -127,123 +312,36 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   trainer.prepare(empty_fields(maker->outputs(), rows, compute.dtype),
                   std::vector<int64_t>(static_cast<size_t>(communicator.size()), rows));
 
-  LoopPlan plan{.steps = steps,
-                .batch = options.batch,
-                .parts = options.accumulate,
-                .samples = source.dataset().samples(),
-                .checkpoint_minutes = options.checkpoint_minutes,
-                .checkpoint_steps = options.checkpoint_steps};
-  plan.schedule = {.peak = configuration.number("optimizer.lr"),
-                   .warmup = static_cast<int64_t>(configuration.number("optimizer.warmup") *
-                                                  static_cast<double>(plan.samples) /
-                                                  static_cast<double>(plan.batch)),
-                   .total = steps};
-  MetricsTable metrics_so_far;
-  if (checkpoint) {
-    load_state(*checkpoint, tensor_targets(model.store()), Match::all, communicator);
-    plan.first_step = checkpoint->info.step;
-    metrics_so_far = checkpoint->info.metrics;
-    agreed(communicator, [&] {
-      if (!metrics_so_far.step.empty() && metrics_so_far.step.back() >= plan.first_step)
-        bad_input(checkpoint->folder.string(), " holds metrics of a step that is not done: use ",
-                  "another checkpoint");
-    });
-    const std::string differ =
-        environment_differences(checkpoint->info.environment, compute.environment);
-    if (!differ.empty())
-      log.warning("this restart will not be bit for bit what an uninterrupted run gives: ", differ);
-  } else if (arguments.given("init-from")) {
+  const LoopPlan plan = loop_plan(configuration, options, source.dataset().samples(), steps);
+  const int64_t done = checkpoint ? checkpoint->info.step : 0;
+  MetricsTable metrics;
+  if (checkpoint)
+    metrics = take_over(*checkpoint, model, compute, context);
+  else if (arguments.given("init-from"))
     start_from(arguments.value("init-from"), model, context);
-  }
   Watch watch(configuration, source, model.objective(), compute, context);
   open_on_all_ranks(folder, configuration, anew, context);
-  if (checkpoint) log.line("continuing ", folder.string(), " at step ", plan.first_step);
+  if (checkpoint) log.line("continuing ", folder.string(), " at step ", done);
   if (old && !checkpoint)
     log.line(folder.string(), " has no checkpoint to go on from: it begins at step 0");
-
-  const OrderSpec order = source.order(options.seed);
-  const AccessPattern pattern =
-      access_pattern(source.dataset(), order, options.batch, communicator.size(), source.buffer());
-  for (const std::string& line :
-       reading_lines(source.dataset(), order, pattern, communicator.size())) {
-    log.line(line);
-  }
-  Order counting(order);
-  const std::unique_ptr<LocalCopies> copies =
-      local_copies(configuration, folder, source.dataset(), compute, log);
-  LoaderOptions loading = source.loading(communicator, compute.threads);
-  loading.copies = copies.get();
-  loading.batch = options.batch / options.accumulate;
-  loading.end = steps * options.batch;
-  loading.seed = options.seed;
-
-  std::unique_ptr<Metrics> metrics;
-  std::unique_ptr<CheckpointWriter> writer;
-  TrainingLoop::Output output;
-  agreed(communicator, [&] {
-    if (communicator.rank() != 0) return;
-    metrics = std::make_unique<Metrics>(folder / "metrics.jsonl", std::move(metrics_so_far));
-    output.metrics = metrics.get();
-    output.info.seed = static_cast<int64_t>(options.seed);
-    output.info.configuration = configuration.resolved();
-    output.info.environment = compute.environment;
-    output.info.data = {source.identity()};
-  });
-
-  const auto counts = [&](int64_t position, int64_t count) {
-    return counting.counts(position, count, communicator.size());
-  };
-  const auto after_step = [&](int64_t steps_done) {
-    if (steps_done == plan.first_step + 1 && !compute.engines.empty())
-      log.line("train.plans has plans for ",
-               plans_taken(compute.engines, compute.device->library_plans()));
-    watch.after_step(steps_done);
-  };
-  const auto require_folder = [&] {
-    agreed(communicator, [&] {
-      if (communicator.rank() != 0 || run_exists(folder / "config.toml")) return;
-      bad_input(folder.string(), " was removed while the run went on, and what is there now is no ",
-                "run: put its config.toml back if the checkpoints are wanted, or start again");
-    });
-  };
-  // From a checkpoint, of step 0 for none, at this step.
-  const auto train_from = [&](int64_t checkpoint_step, int64_t first_step) {
-    agreed(communicator, [&] {
-      if (communicator.rank() != 0) return;
-      writer = std::make_unique<CheckpointWriter>(
-          folder, CheckpointWriter::Keep{.last = options.keep, .best = true}, checkpoint_step);
-      output.checkpoints = writer.get();
-    });
-    plan.first_step = first_step;
-    loading.position = first_step * options.batch;
-    Loader loader(source.dataset(), std::make_unique<Order>(order), maker, loading);
-    TrainingLoop loop(plan, loader, trainer, model.store(), early_stop, communicator, log,
-                      compute.dtype);
-    try {
-      loop.run(counts, output, after_step);
-    } catch (const BadLoss&) {
-      agreed(communicator, [&] {
-        if (writer) writer->wait();
-      });
-      throw;
-    } catch (const AgreedError& error) {
-      if (error.status() == ExitStatus::requeue) require_folder();
-      throw;
-    }
-    require_folder();
-    for (const std::string& line : accounting_lines(loop.accounting())) log.line(line);
-    log.line("finished: ", steps, " steps, ", static_cast<int64_t>(loop.samples_per_second()),
-             " samples/s; the run is ", folder.string());
-  };
-  const auto train = [&] {
-    watch.begin(folder, plan.first_step);
-    RollBack(folder, configuration.is("train.on_bad_loss", "roll_back"), model.store(), trainer,
-             context)
-        .run(plan.first_step, train_from);
+  Training training({.folder = folder,
+                     .configuration = configuration,
+                     .options = options,
+                     .early_stop = early_stop,
+                     .source = source,
+                     .maker = maker,
+                     .compute = compute,
+                     .model = model,
+                     .trainer = trainer,
+                     .watch = watch,
+                     .context = context},
+                    plan, std::move(metrics));
+  const auto work = [&] {
+    training.run(done);
     return ExitStatus::finished;
   };
   return hold.attempt(
-      folder / attempts_name, [&] { return newest_checkpoint_text(folder); }, train);
+      folder / attempts_name, [&] { return newest_checkpoint_text(folder); }, work);
 }
 
 }  // namespace lacuna

@@ -7,7 +7,8 @@
  *   FAULT_FULL_BELOW     writing to files whose path holds this fails with ENOSPC ...
  *   FAULT_FULL_AFTER     ... after so many bytes of all of them together
  *   FAULT_NO_LOCKS       flock fails with ENOLCK
- *   FAULT_HALT_AFTER     the thread that has written this to its standard output waits for ever
+ *   FAULT_HALT_AFTER     the thread that has written this to its standard output waits for ever ...
+ *   FAULT_HALT_UNTIL     ... or until there is a file of this name
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -88,7 +89,8 @@ ssize_t write(int file, const void* data, size_t bytes) {
   const ssize_t n = NEXT(write)(file, data, bytes);
   const char* halt = file == STDOUT_FILENO ? fault("FAULT_HALT_AFTER") : NULL;
   if (halt != NULL && memmem(data, bytes, halt, strlen(halt)) != NULL) {
-    for (;;) pause();
+    const char* until = fault("FAULT_HALT_UNTIL");
+    while (until == NULL || access(until, F_OK) != 0) usleep(1000);
   }
   return n;
 }

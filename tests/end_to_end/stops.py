@@ -3,7 +3,6 @@ done; started again it ends with what it would have ended with. And what runs tw
 
 import os
 import re
-import shutil
 import signal
 import time
 import tomllib
@@ -23,13 +22,18 @@ def starts(path):
 
 class Stopping(ContinuesTest):
     def signalled(self, text, *arguments, ranks=None, to=0, name=signal.SIGUSR1, env=None):
-        """Runs the program until it has told the text, then signals one rank; returns its Result."""
-        process = support.start(support.command_line(*arguments, ranks=ranks), cwd=self.folder, env=env)
+        """Runs the program until it has told the text, then signals one rank; returns its Result. Rank 0 goes no
+        further before the signal is sent, however fast it is."""
+        sent = self.path("signal-is-sent")
+        sent.unlink(missing_ok=True)
+        halt = self.faults(halt_after=text, halt_until=sent, **({"rank": 0} if ranks else {}))
+        process = support.start(support.command_line(*arguments, ranks=ranks), cwd=self.folder, env={**halt, **(env or {})})
         self.addCleanup(support.kill, process)
         told = support.Halted(process, ranks)
         told.wait_for(text)
         # The children of a launcher are in the order of their ranks.
         os.kill(sorted(support.rank_processes(process))[to], name)
+        sent.touch()
         result = support.finish(process, 60)
         result.stdout = told.told + result.stdout
         return result
@@ -197,17 +201,16 @@ class Attempts(Stopping):
             self.assertLess(time.monotonic() - began, 20)
             self.assertIn("lost", self.path("run.lease").read_text())
 
-    def removed_under_way(self, epochs):
-        """A run on two ranks whose folder is gone."""
-        arguments = [*self.arguments("simclr", "run"), "--set", f"train.epochs={epochs}"]
+    def removed_under_way(self, *arguments):
+        """A run on two ranks whose folder is gone, at one instant."""
         process = support.start(support.command_line(*arguments, ranks=2), cwd=self.folder)
         self.addCleanup(support.kill, process)
         support.Halted(process, 2).wait_for("step 5 of")
-        shutil.rmtree(self.path("run"))
+        self.path("run").rename(self.path("gone"))
         return process
 
     def test_a_run_that_is_removed_and_stopped_is_not_to_be_started_again(self):
-        process = self.removed_under_way(epochs=4000)
+        process = self.removed_under_way(*self.long("simclr", "run"))
         for pid in support.rank_processes(process):
             os.kill(pid, signal.SIGUSR1)
         result = support.finish(process, 100)
@@ -215,7 +218,8 @@ class Attempts(Stopping):
         self.assertIn("run was removed while the run went on", result.complaint())
 
     def test_a_run_that_is_removed_under_way_does_not_end_as_if_it_were_there(self):
-        result = support.finish(self.removed_under_way(epochs=400), 100)
+        arguments = [*self.arguments("simclr", "run"), "--set", "train.epochs=400"]
+        result = support.finish(self.removed_under_way(*arguments), 100)
         self.assertNotEqual(result.status, 0, result)
         self.assertIn("run", result.complaint())
 

@@ -208,7 +208,6 @@ void Dataset::index_file(const std::string& path, const std::vector<FieldSpec>& 
     entry.bytes = static_cast<uint64_t>(status.st_size);
     entry.modified = time_of_change(status);
   }
-  entry.contents = pieces_of(path, entry.bytes, pieces_of_each(files));
   for (size_t f = 0; f < specs.size(); ++f) {
     const hdf5::Dataset dataset = file.dataset(specs[f].path);
     if (dataset.shape().rank() == 0) {
@@ -239,6 +238,7 @@ void Dataset::index_file(const std::string& path, const std::vector<FieldSpec>& 
     entry.contents =
         std::rotl(entry.contents, 1) ^ column_of(dataset, field, column_bytes_of_each(files));
   }
+  entry.contents ^= pieces_of(path, entry.bytes, pieces_of_each(files));
   samples_ += entry.rows;
   files_.push_back(std::move(entry));
 }

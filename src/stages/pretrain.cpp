@@ -146,7 +146,7 @@ class Training {
   void open_output(MetricsTable metrics);
   void open_checkpoints(int64_t continued_from);
   void train_from(int64_t checkpoint, int64_t first_step);
-  void loop(TrainingLoop& loop);
+  void run_loop(TrainingLoop& loop);
   void after_step(int64_t steps_done);
   void require_folder();
 
@@ -224,17 +224,16 @@ void Training::train_from(int64_t checkpoint, int64_t first_step) {
   plan_.first_step = first_step;
   loading_.position = first_step * plan_.batch;
   Loader loader(setup_.source.dataset(), std::make_unique<Order>(order_), setup_.maker, loading_);
-  TrainingLoop training(plan_, loader, setup_.trainer, setup_.model.store(), setup_.early_stop,
-                        communicator_, log_, setup_.compute.dtype);
-  loop(training);
+  TrainingLoop loop(plan_, loader, setup_.trainer, setup_.model.store(), setup_.early_stop,
+                    communicator_, log_, setup_.compute.dtype);
+  run_loop(loop);
   require_folder();
-  for (const std::string& line : accounting_lines(training.accounting())) log_.line(line);
-  log_.line("finished: ", plan_.steps, " steps, ",
-            static_cast<int64_t>(training.samples_per_second()), " samples/s; the run is ",
-            setup_.folder.string());
+  for (const std::string& line : accounting_lines(loop.accounting())) log_.line(line);
+  log_.line("finished: ", plan_.steps, " steps, ", static_cast<int64_t>(loop.samples_per_second()),
+            " samples/s; the run is ", setup_.folder.string());
 }
 
-void Training::loop(TrainingLoop& loop) {
+void Training::run_loop(TrainingLoop& loop) {
   const auto counts = [&](int64_t position, int64_t count) {
     return counting_.counts(position, count, communicator_.size());
   };

@@ -326,16 +326,16 @@ class PartStream {
   }
 
  private:
-  static constexpr size_t cached = size_t{128}
-                                   << 10;  // is read twice, the second time from a cache
+  static constexpr size_t cached = 128 * 1024;  // is read twice, the second time from a cache
 
   void fill_up_to(uint64_t end) {
+    LACUNA_CHECK(at_ <= end, "byte ", end, " after ", at_);
     if (const uint64_t front = std::min<uint64_t>(end, content_.bytes.size()); at_ < front)
-      append(content_.bytes.data() + at_, front - at_);
+      fill(content_.bytes.data() + at_, front - at_);
     const std::vector<std::byte> zeros(std::min<uint64_t>(end - at_, cached));
-    while (at_ < end) append(zeros.data(), std::min<uint64_t>(end - at_, zeros.size()));
+    while (at_ < end) fill(zeros.data(), std::min<uint64_t>(end - at_, zeros.size()));
   }
-  void append(const std::byte* data, size_t bytes) {
+  void fill(const std::byte* data, size_t bytes) {
     crc_ = crc32_of(data, bytes, crc_);
     stream_.append(data, bytes);
     at_ += bytes;

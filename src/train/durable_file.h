@@ -60,7 +60,8 @@ class DurableFile {
   ~DurableFile();
 
   void write(uint64_t offset, const void* data, size_t bytes);
-  // The same past the page cache, where the file system does that; data, offset and bytes are multiples of its blocks.
+  // The same past the page cache, where the file system does that, and the address, offset and bytes are multiples of its
+  // blocks; otherwise through it.
   void write_direct(uint64_t offset, const void* data, size_t bytes);
   // The size; what is not written reads as zeros.
   void set_size(uint64_t bytes);

@@ -117,7 +117,7 @@ class Disk:
     def __init__(self, folder, is_flushed=lambda path: True):
         """`is_flushed(path)`: whether flushing does anything there; a fault to plant."""
         self.folder, self.is_flushed = pathlib.Path(folder), is_flushed
-        self.renamed = {}  # new name -> content, the folder not yet flushed
+        self.renamed = {}  # new name -> content, and the folder that has the name and is not yet flushed
         self.promised = {}  # path -> content, of files that were renamed and flushed with their folder, and are as then
         self.unflushed = self.kept = 0  # changes at power cuts, and those of them that came to the disk
         self.look()
@@ -165,7 +165,9 @@ class Disk:
                 node = folder.entries()[name]
                 folder.changes.append({name: None, new: node})
                 if call.result is not None and not promises_nothing(call.other):
-                    self.renamed.update(files_below(call.other, node))
+                    holder = str(pathlib.Path(call.other).parent)
+                    self.renamed.update({each: (content, holder)
+                                         for each, content in files_below(call.other, node).items()})
             else:
                 made = {"create": File, "mkdir": Folder}.get(call.kind)
                 folder.changes.append({name: made() if made else None})
@@ -175,8 +177,8 @@ class Disk:
         if self.is_flushed(path):
             node.flush()
         if isinstance(node, Folder):
-            for each in [each for each in self.renamed if is_below(each, path)]:
-                self.promised[each] = self.renamed.pop(each)
+            for each in [each for each, (_, holder) in self.renamed.items() if holder == path]:
+                self.promised[each], _ = self.renamed.pop(each)
 
     def forget(self, path):
         for list_ in (self.renamed, self.promised):

@@ -57,7 +57,7 @@ class Disk(unittest.TestCase):
                     disk.make(journal.Call(each.kind, each.number, each.data, path, other, False, each.result))
                 disk.lose_power(random.Random(seed))
                 promised.update(disk.broken_promises())
-                found.add(tuple(sorted((path.name, path.read_bytes()) for path in folder.iterdir())))
+                found.add(tuple(sorted((path.name, path.read_bytes()) for path in folder.rglob("*") if path.is_file())))
         return found, promised
 
     def test_what_was_not_flushed_is_there_or_torn_or_not_there(self):
@@ -89,6 +89,15 @@ class Disk(unittest.TestCase):
         self.assertEqual(self.outcomes(calls, is_flushed=lambda path: not path.endswith("/t"))[1], {"a"})
         calls.append(call("write", "a", data=b"newer", result=5))  # which nobody has promised
         self.assertEqual(self.outcomes(calls)[1], set())
+
+    def test_only_the_folder_of_a_name_promises_it(self):
+        calls = [call("mkdir", "s"), call("flush", "."), call("create", "s/t"), call("write", "s/t", data=b"new", result=3),
+                 call("flush", "s/t"), call("rename", "s/t", "s/a")]
+        found, promised = self.outcomes([*calls, call("flush", ".")])
+        self.assertEqual((found, promised), ({(), (("a", b"new"),), (("t", b"new"),)}, set()))
+        self.assertEqual(self.outcomes([*calls, call("flush", "s")])[0], {(("a", b"new"),)})
+        lies = self.outcomes([*calls, call("flush", "s")], is_flushed=lambda path: not path.endswith("/s"))
+        self.assertEqual(lies[1], {"s/a"})
 
     def test_what_has_failed_changes_nothing(self):
         found, _ = self.outcomes([call("remove", "a", result=-errno.EACCES)], {"a": b"old"})

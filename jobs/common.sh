@@ -7,6 +7,8 @@
 lacuna=${LACUNA:-$(command -v lacuna || echo build/lacuna)}
 # srun forgets it since SLURM 22.05, and refuses an empty one.
 if [ -n "${SLURM_CPUS_PER_TASK:-}" ]; then export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK; fi
+# Where SLURM's PMIx mixes two kinds of fences, one of a hundred starts on several nodes crashes in MPI_Init.
+export SLURM_PMIX_FENCE=${SLURM_PMIX_FENCE:-tree}
 job=$SLURM_JOB_ID
 if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID; fi
 

@@ -138,7 +138,8 @@ exec {support.LACUNA} "$@"
         job = self.submit("pretrain", "x.toml", options=["-N4", "--ntasks-per-node=1"])
         self.wait_for_text(job, "step 30 of")
         self.preempt(job)
-        self.assertIn("SIGTERM to 4 ranks", self.starts("runs/x")[0]["why"])
+        # All ranks get it, and a step may end before it has come to the last.
+        self.assertRegex(self.starts("runs/x")[0]["why"], "for SIGTERM to ([2-4] ranks|rank [0-3]):")
         self.start_at_once(job)
         self.wait_for_end(job)
         self.assertIn("continuing", self.log(job))

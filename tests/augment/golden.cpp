@@ -6,6 +6,7 @@
 #include "augment/colour.h"
 #include "augment/support.h"
 #include "data/hdf5.h"
+#include "support/source_folder.h"
 
 using namespace lacuna;
 using namespace lacuna::test;
@@ -101,7 +102,7 @@ std::vector<float> ours(const std::string& operation, const Picture& in, const P
 }  // namespace
 
 TEST_CASE("transforms with given parameters agree with torchvision") {
-  const hdf5::File file = hdf5::File::open(concat(LACUNA_SOURCE_DIR, "/tests/golden/augment.h5"));
+  const hdf5::File file = hdf5::File::open((testing::source_folder() / "tests/golden/augment.h5").string());
   std::map<std::string, int> seen;
   for (const hdf5::Entry& entry : file.entries()) {
     if (entry.kind != hdf5::Entry::Kind::group) continue;

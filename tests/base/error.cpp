@@ -8,12 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "support/source_folder.h"
+
 namespace lacuna {
 namespace {
 
 std::string read(const std::string& name) {
   std::ostringstream text;
-  text << std::ifstream(concat(LACUNA_SOURCE_DIR, "/", name)).rdbuf();
+  text << std::ifstream(testing::source_folder() / name).rdbuf();
   return std::move(text).str();
 }
 

@@ -9,6 +9,7 @@
 #include "stages/load_configuration.h"
 #include "stages/plan_file.h"
 #include "stages/schema.h"
+#include "support/source_folder.h"
 #include "train/attempts.h"
 #include "train/durable_file.h"
 #include "train/lease.h"
@@ -23,14 +24,14 @@ namespace fs = std::filesystem;
 namespace {
 
 std::string input_toml(const char* name) {
-  return content_of(fs::path(LACUNA_SOURCE_DIR) / "inputs" / name);
+  return content_of(testing::source_folder() / "inputs" / name);
 }
 
 // ---- Configurations
 
 std::vector<Input> configurations(const fs::path&) {
   std::vector<Input> seeds;
-  for (const auto& file : fs::directory_iterator(fs::path(LACUNA_SOURCE_DIR) / "inputs"))
+  for (const auto& file : fs::directory_iterator(testing::source_folder() / "inputs"))
     if (file.path().filename() != "fashion-sweep.toml")
       seeds.push_back(one_file("a.toml", content_of(file.path())));
   std::sort(seeds.begin(), seeds.end(),

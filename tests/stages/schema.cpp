@@ -8,11 +8,12 @@
 
 #include "base/text.h"
 #include "stages/stage.h"
+#include "support/source_folder.h"
 
 namespace lacuna {
 
 TEST_CASE("configuration page: its table is the one of the program") {
-  const std::string file = concat(LACUNA_SOURCE_DIR, "/docs/configuration.md");
+  const std::string file = (testing::source_folder() / "docs/configuration.md").string();
   std::ostringstream text;
   text << std::ifstream(file).rdbuf();
   const std::string page = text.str(), begin = "<!-- keys: begin -->\n", end = "<!-- keys: end -->";

@@ -9,6 +9,7 @@
 #include "comm/communicator.h"
 #include "data/hdf5.h"
 #include "stages/trials.h"
+#include "support/source_folder.h"
 #include "temporary_folder.h"
 #include "train/checkpoint.h"
 #include "train/metrics.h"
@@ -19,7 +20,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string page() { return content_of(fs::path(LACUNA_SOURCE_DIR) / "docs/formats.md"); }
+std::string page() { return content_of(testing::source_folder() / "docs/formats.md"); }
 
 // The Python blocks of the page, one behind the other.
 std::string python_of(const std::string& text) {

@@ -13,6 +13,7 @@
 #include "kernels/cuda/cudnn.h"
 #include "stages/rehearsal.h"
 #include "stages/schema.h"
+#include "support/source_folder.h"
 
 namespace {
 
@@ -28,7 +29,7 @@ struct Training {
 std::vector<Training> trainings() {
   std::vector<Training> all;
   std::set<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(fs::path(LACUNA_SOURCE_DIR) / "inputs"))
+  for (const auto& entry : fs::directory_iterator(testing::source_folder() / "inputs"))
     files.insert(entry.path());
   for (const fs::path& file : files) {
     if (Configuration::read(file.string()).find("\n[objective]") == std::string::npos) continue;
@@ -77,7 +78,7 @@ std::vector<std::string> lines_of(const Board& board) {
 }
 
 fs::path table_file(const Board& board) {
-  return fs::path(LACUNA_SOURCE_DIR) / "tests/cuda" / concat("plans-", board.name, ".tsv");
+  return testing::source_folder() / "tests/cuda" / concat("plans-", board.name, ".tsv");
 }
 
 std::string first_line() {

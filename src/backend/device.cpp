@@ -1,5 +1,6 @@
 #include "backend/device.h"
 
+#include <chrono>
 #include <cstddef>
 #include <cstring>
 
@@ -35,6 +36,23 @@ class ImmediateDownloads final : public Downloads {
   std::unique_ptr<Line[]> memory_;
 };
 
+// Of devices whose kernels have ended when they return.
+class HostStopwatch final : public Stopwatch {
+ public:
+  void mark() override { marks_.push_back(Clock::now()); }
+  std::vector<double> laps() override {
+    std::vector<double> laps;
+    for (size_t i = 1; i < marks_.size(); ++i)
+      laps.push_back(std::chrono::duration<double>(marks_[i] - marks_[i - 1]).count());
+    marks_.clear();
+    return laps;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::vector<Clock::time_point> marks_;
+};
+
 }  // namespace
 
 std::unique_ptr<Downloads> immediate_downloads(Device* device) {
@@ -42,5 +60,7 @@ std::unique_ptr<Downloads> immediate_downloads(Device* device) {
 }
 
 std::unique_ptr<Downloads> Device::make_downloads() { return immediate_downloads(this); }
+
+std::unique_ptr<Stopwatch> Device::make_stopwatch() { return std::make_unique<HostStopwatch>(); }
 
 }  // namespace lacuna

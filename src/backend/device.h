@@ -49,6 +49,16 @@ class Replay {
   virtual void run() = 0;
 };
 
+// Times what a device does, in the order of its kernels.
+class Stopwatch {
+ public:
+  virtual ~Stopwatch() = default;
+  // Behind what was started so far.
+  virtual void mark() = 0;
+  // Seconds from each mark to the next, once the device has reached the last. Starts anew.
+  virtual std::vector<double> laps() = 0;
+};
+
 // A plan of a device's library (cuDNN) for one problem.
 struct LibraryPlan {
   std::string problem;    // operation, types and sizes
@@ -82,6 +92,8 @@ class Device {
   }
   // It ends before the device does.
   virtual std::unique_ptr<Downloads> make_downloads();
+  // It ends before the device does. The host's clock, unless the device goes on by itself.
+  virtual std::unique_ptr<Stopwatch> make_stopwatch();
   // Records what `work` starts on this device, instead of starting it. nullptr, and `work` is not called, where
   // devices cannot.
   virtual std::unique_ptr<Replay> record(const std::function<void()>& work [[maybe_unused]]) {

@@ -127,7 +127,7 @@ void Executor::start() {
     ensure(arena_, device_, current_->arena_bytes);
   }
   ++kept.runs;
-  if (run_again(kept)) return;
+  if (!observer_ && run_again(kept)) return;
   run_steps(*current_);
   run_changes(*current_);
 }
@@ -195,6 +195,7 @@ void Executor::run_steps(Plan& plan) {
     } else {
       requests_[s] = start_collective(*step.operation, *step.communicator, step.rows, call);
     }
+    if (observer_) observer_(*step.operation, call);
     const double t = now();
     step.seconds += t - last;
     (step.forward ? times_.forward : times_.backward) += t - last;
@@ -231,6 +232,7 @@ void Executor::run_changes(const Plan& plan) {
     } else {
       requests.push_back(start_collective(*change.operation, *change.communicator, {}, call));
     }
+    if (observer_) observer_(*change.operation, call);
   }
   wait();
   times_.update += now() - last;

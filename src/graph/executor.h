@@ -1,6 +1,7 @@
 // Executor: runs recorded graphs on one device, and keeps their plans.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -44,6 +45,11 @@ class Executor {
   // Output i of the last run as one number.
   double scalar(size_t i) const;
 
+  // Told of each kernel and collective of a run behind its start, updates included, in the device's order: for
+  // profiles. Runs are not recorded while there is an observer; none: {}.
+  using Observer = std::function<void(const Operation& operation, const Call& call)>;
+  void observe(Observer observer) { observer_ = std::move(observer); }
+
   const StepTimes& times() const { return times_; }
   // Seconds by operation, over all plans.
   std::map<std::string, double> times_by_operation() const;
@@ -82,6 +88,7 @@ class Executor {
   size_t plans_made_ = 0;
   uint64_t runs_ = 0;
   std::map<std::string, double> times_of_dropped_plans_;
+  Observer observer_;
   Plan* current_ = nullptr;
   Kept* prepared_ = nullptr;
   DeviceMemory arena_;

@@ -76,6 +76,7 @@ class Trainer {
 
   const std::vector<State*>& parameters() const { return parameters_; }
   const Executor& executor() const { return executor_; }
+  void observe(Executor::Observer observer) { executor_.observe(std::move(observer)); }
 
  private:
   // A part on its way: where its results are among the outputs.

@@ -3,10 +3,16 @@
 // on images of 224x224x3. Driven by tools/bench, which takes turns with the peer (train_step.py, the same
 // protocol).
 //
-//   train-step ENCODER THREADS BATCH [DEVICE [f32|bf16]]
+//   train-step ENCODER THREADS BATCH [DEVICE [f32|bf16 [timed]]]
 //
 // says "ready" after some steps; then for each line N on stdin makes N steps and prints the seconds of one: the median,
-// or on a GPU, which computes a step while the host records the next, the whole by N. Without DEVICE it is the CPU, in f32.
+// or on a GPU, which computes a step while the host records the next, the whole by N. Without DEVICE it is the CPU, in
+// f32; "timed" takes the fastest of cuDNN's plans instead of its heuristics' first. Other lines on stdin:
+//
+//   profile N   a line for each kernel of a step, in order, columns separated by tabs: the operation, types and shapes
+//               of its operands, of its results, and the seconds it took, the mean over N steps; then "end"
+//   plans       a line for each problem of cuDNN: the problem, its engine, workspace, plans offered; then "end"
+//   memory      bytes of the device that the step takes: weights, momenta, activations, the largest workspace
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -49,6 +55,7 @@ class Data {
     fields_.add("label", host_leaf("label", labels_));
   }
   const Fields& fields() const { return fields_; }
+  const StateStore& store() const { return store_; }
 
  private:
   StateStore store_;
@@ -59,8 +66,8 @@ class Data {
 class TrainStep {
  public:
   TrainStep(const std::string& encoder, int threads, int64_t batch, const std::string& device,
-            DType compute)
-      : device_(make_device(device, threads)),
+            DType compute, bool timed)
+      : device_(make_device(device, threads, detect_isa(), {.time_plans = timed})),
         communicator_(self_communicator()),
         store_(*device_),
         classifier_([&](Scope scope) { return make_encoder(encoder, scope); }, classes,
@@ -100,7 +107,52 @@ class TrainStep {
   }
   const Executor& executor() const { return trainer_.executor(); }
 
+  // Kernel by kernel. The first step after a pause counts, so one is made before.
+  void print_profile(int steps) {
+    const std::unique_ptr<Stopwatch> stopwatch = device_->make_stopwatch();
+    std::vector<std::string> kernels;
+    std::vector<double> sums;
+    trainer_.observe([&](const Operation& operation, const Call& call) {
+      kernels.push_back(concat(operation.name, "\t", described(call.in), "\t", described(call.out)));
+      stopwatch->mark();
+    });
+    for (int i = 0; i <= steps; ++i) {
+      kernels.clear();
+      stopwatch->mark();
+      seconds();
+      const std::vector<double> laps = stopwatch->laps();
+      if (i == 0) sums.assign(laps.size(), 0);
+      for (size_t k = 0; i > 0 && k < laps.size(); ++k) sums[k] += laps[k];
+    }
+    trainer_.observe({});
+    for (size_t k = 0; k < kernels.size(); ++k)
+      std::cout << kernels[k] << "\t" << sums[k] / steps << "\n";
+    std::cout << "end" << std::endl;
+  }
+  void print_plans() const {
+    for (const LibraryPlan& plan : device_->library_plans()) {
+      std::cout << plan.problem << "\t" << plan.engine << "\t" << plan.workspace << "\t"
+                << plan.candidates << "\n";
+    }
+    std::cout << "end" << std::endl;
+  }
+  size_t memory() const {
+    size_t bytes = executor().plan().arena_bytes;
+    for (const StateStore* store : {&store_, &data_.store()})
+      for (const State& state : store->all()) bytes += state.bytes();
+    size_t workspace = 0;
+    for (const LibraryPlan& plan : device_->library_plans())
+      workspace = std::max(workspace, static_cast<size_t>(plan.workspace));
+    return bytes + workspace;
+  }
+
  private:
+  static std::string described(std::span<const View> operands) {
+    std::string text;
+    for (const View& each : operands)
+      text += concat(text.empty() ? "" : " ", name_of(each.dtype), each.shape);
+    return text;
+  }
   static double since(std::chrono::steady_clock::time_point start) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
@@ -142,11 +194,20 @@ constexpr int warm_steps(bool gpu) { return gpu ? 10 : 2; }
 int run(const std::vector<std::string>& words) {
   const std::string device = words.size() > 3 ? words[3] : "cpu";
   const DType compute = words.size() > 4 && words[4] == "bf16" ? DType::bf16 : DType::f32;
-  TrainStep step(words[0], std::stoi(words[1]), std::stoll(words[2]), device, compute);
+  const bool timed = words.size() > 5 && words[5] == "timed";
+  TrainStep step(words[0], std::stoi(words[1]), std::stoll(words[2]), device, compute, timed);
   for (int i = 0; i < warm_steps(device != "cpu"); ++i) step.seconds();
   std::cout << "ready" << std::endl;
   for (std::string line; std::getline(std::cin, line);) {
-    std::cout << step.seconds_of_one(std::stoi(line)) << std::endl;
+    if (line.starts_with("profile ")) {
+      step.print_profile(std::stoi(line.substr(8)));
+    } else if (line == "plans") {
+      step.print_plans();
+    } else if (line == "memory") {
+      std::cout << step.memory() << std::endl;
+    } else {
+      std::cout << step.seconds_of_one(std::stoi(line)) << std::endl;
+    }
   }
   for (const auto& [name, spent] : step.executor().times_by_operation())
     std::fprintf(stderr, "%-40s %8.3f s\n", name.c_str(), spent);
@@ -157,8 +218,8 @@ int run(const std::vector<std::string>& words) {
 
 int main(int argc, char** argv) {
   keep_waits_short(argv);
-  if (argc < 4 || argc > 6) {
-    std::fprintf(stderr, "usage: train-step ENCODER THREADS BATCH [DEVICE [f32|bf16]]\n");
+  if (argc < 4 || argc > 7) {
+    std::fprintf(stderr, "usage: train-step ENCODER THREADS BATCH [DEVICE [f32|bf16 [timed]]]\n");
     return 2;
   }
   try {

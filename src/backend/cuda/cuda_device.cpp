@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "backend/cuda/downloads.h"
+#include "backend/cuda/stopwatch.h"
 #include "backend/cuda/uploads.h"
 #include "base/random.h"
 #include "kernels/cuda/context.h"
@@ -210,6 +211,10 @@ std::unique_ptr<Uploads> CudaDevice::make_uploads() {
 
 std::unique_ptr<Downloads> CudaDevice::make_downloads() {
   return std::make_unique<CudaDownloads>(number_, stream_);
+}
+
+std::unique_ptr<Stopwatch> CudaDevice::make_stopwatch() {
+  return std::make_unique<CudaStopwatch>(stream_);
 }
 
 Kernel CudaDevice::find(std::string_view operation, DType dtype) const {

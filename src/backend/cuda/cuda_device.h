@@ -30,6 +30,7 @@ class CudaDevice final : public Device {
   bool reads_host_memory() const override { return false; }
   std::unique_ptr<Uploads> make_uploads() override;
   std::unique_ptr<Downloads> make_downloads() override;
+  std::unique_ptr<Stopwatch> make_stopwatch() override;
   std::unique_ptr<Replay> record(const std::function<void()>& work) override;
   Communicator* communicator(Communicator& host) override;
   Kernel find(std::string_view operation, DType dtype) const override;

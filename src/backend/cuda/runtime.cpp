@@ -17,8 +17,9 @@ bool Stream::is_idle() const {
   return true;
 }
 
-Event::Event() {
-  check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "making an event");
+Event::Event() : Event(cudaEventDisableTiming) {}
+Event::Event(unsigned flags) {
+  check(cudaEventCreateWithFlags(&event_, flags), "making an event");
 }
 Event::~Event() { cudaEventDestroy(event_); }
 void Event::record(const Stream& stream) const {
@@ -30,6 +31,12 @@ void Event::hold(const Stream& stream) const {
 void Event::wait() const { check(cudaEventSynchronize(event_), "waiting for an event"); }
 void Event::drain() const noexcept {
   if (!is_failing()) cudaEventSynchronize(event_);
+}
+
+double TimingEvent::seconds_since(const TimingEvent& before) const {
+  float milliseconds = 0;
+  check(cudaEventElapsedTime(&milliseconds, before.get(), get()), "timing kernels");
+  return 1e-3 * static_cast<double>(milliseconds);
 }
 
 PinnedMemory::PinnedMemory(size_t bytes) : bytes_(bytes) {

@@ -43,8 +43,20 @@ class Event {
   void wait() const;                // the host likewise
   void drain() const noexcept;      // as Stream::drain()
 
+ protected:
+  explicit Event(unsigned flags);
+  cudaEvent_t get() const { return event_; }
+
  private:
   cudaEvent_t event_ = nullptr;
+};
+
+// One that tells the device's time.
+class TimingEvent final : public Event {
+ public:
+  TimingEvent() : Event(cudaEventDefault) {}
+  // Both must have been reached.
+  double seconds_since(const TimingEvent& before) const;
 };
 
 // Memory of the host that the device copies by itself, while the host goes on.

@@ -29,6 +29,7 @@ struct CUevent_st {
   uint64_t recorded = 0;       // how often, by the host's calls
   uint64_t completed = 0;      // the last that its stream has reached
   int device = 0;
+  bool times = true;  // made without cudaEventDisableTiming
 };
 
 namespace cuda_double {
@@ -567,8 +568,9 @@ cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, int* status, unsigned 
   return cudaSuccess;
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
   *event = new CUevent_st;
+  (*event)->times = flags != cudaEventDisableTiming;
   (*event)->device = device_now;
   return cudaSuccess;
 }
@@ -585,6 +587,7 @@ cudaError_t cudaDeviceSynchronize() {
 }
 // Work takes no time here; what is measured after more synchronisations of the device took less.
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to) {
+  if (!from->times || !to->times) return cudaErrorInvalidResourceHandle;
   if (from->completed == 0 || to->completed == 0) return cudaErrorNotReady;
   *milliseconds = 1e6f / static_cast<float>(1 + synchronisations);
   return cudaSuccess;

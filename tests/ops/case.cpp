@@ -191,6 +191,18 @@ std::vector<NodePointer> CaseRun::nodes() const {
   return nodes;
 }
 
+std::vector<Shape> CaseRun::shapes() const {
+  std::vector<Shape> all = {output_.shape()};
+  for (const Tensor& gradient : gradients_) all.push_back(gradient.shape());
+  return all;
+}
+
+std::vector<std::string> CaseRun::operands() const {
+  std::vector<std::string> all;
+  for (const HostTensor& host : hosts_) all.push_back(concat(name_of(host.dtype()), host.shape()));
+  return all;
+}
+
 void CaseRun::set(const std::vector<std::vector<double>>& values) {
   for (size_t k = 0; k < hosts_.size(); ++k) {
     const HostTensor typed = from_doubles(hosts_[k].dtype(), hosts_[k].shape(), values[k]);

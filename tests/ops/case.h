@@ -95,6 +95,9 @@ class CaseRun {
   CaseRun(const Case& test, Device& device, DType compute, PlanOptions options = {});
   // The graph's nodes (forward and backward), without leaves.
   std::vector<NodePointer> nodes() const;
+  // Of the output, then of the gradients.
+  std::vector<Shape> shapes() const;
+  std::vector<std::string> operands() const;  // type and shape of each
   void set(const std::vector<std::vector<double>>& values);
   // Output alone.
   std::vector<double> forward();

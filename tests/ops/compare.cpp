@@ -2,8 +2,11 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <cstdlib>
+#include <set>
 
 #include "graph/state.h"
+#include "ops/failure.h"
 
 namespace lacuna::test::ops {
 
@@ -24,28 +27,68 @@ Tolerance tolerance_of(DType dtype) {
   }
 }
 
+std::vector<LibraryPlan> added(const std::vector<LibraryPlan>& before, const Device& device) {
+  std::set<std::string> known;
+  for (const LibraryPlan& plan : before) known.insert(plan.problem);
+  std::vector<LibraryPlan> plans = device.library_plans();
+  std::erase_if(plans, [&](const LibraryPlan& plan) { return known.contains(plan.problem); });
+  return plans;
+}
+
+// What each result is, as CaseRun orders them.
+std::vector<std::string> results_of(const Case& test) {
+  std::vector<std::string> names = {"output"};
+  for (size_t k = 0; test.differentiable && k < test.operands.size(); ++k) {
+    if (test.operands[k].differentiable) names.push_back(concat("gradient by operand ", k));
+  }
+  return names;
+}
+
+std::string explained(Failure failure, const CaseRun& run) {
+  for (const NodePointer& node : run.nodes())
+    failure.operations.emplace_back(node->operation->name);
+  failure.operands = run.operands();
+  std::string text = text_of(failure);
+  if (const char* file = std::getenv("LACUNA_DUMP")) text += dump(failure, file);
+  return text;
+}
+
 }  // namespace
 
-void compare_with_reference(const Case& test, Device& device, DType dtype, PlanOptions options) {
-  INFO(test.name << " in " << name_of(dtype) << (options.eager ? ", composed" : ""));
+std::string difference_from_reference(const Case& test, Device& device, DType dtype,
+                                      PlanOptions options) {
   const std::unique_ptr<Device> reference = make_device("reference", 1);
-  const auto values = operand_values(test, dtype);
+  const std::vector<LibraryPlan> before = device.library_plans();
+  Failure failure;
+  failure.name = concat(test.name, " in ", name_of(dtype), options.eager ? ", composed" : "");
+  failure.values = operand_values(test, dtype);
   CaseRun on_device(test, device, dtype, options);
-  on_device.set(values);
-  const auto actual = on_device.forward_and_gradients();
+  on_device.set(failure.values);
+  auto actual = on_device.forward_and_gradients();
   CaseRun on_reference(test, *reference, DType::f64, options);
-  on_reference.set(values);
-  const auto expected = on_reference.forward_and_gradients();
+  on_reference.set(failure.values);
+  auto expected = on_reference.forward_and_gradients();
   double scale = 0;
   for (size_t i = 1; i < expected.size(); ++i) {
     for (const double x : expected[i]) scale += x * x;
   }
   const Tolerance tolerance = tolerance_of(dtype);
-  CHECK(relative_error(actual[0], expected[0]) < tolerance.forward);
-  for (size_t i = 1; i < expected.size(); ++i) {
-    INFO("gradient " << i - 1);
-    CHECK(relative_error(actual[i], expected[i], std::sqrt(scale)) < tolerance.backward);
+  const std::vector<std::string> names = results_of(test);
+  const std::vector<Shape> shapes = on_device.shapes();
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const double limit = i == 0 ? tolerance.forward : tolerance.backward;
+    const double error = relative_error(actual[i], expected[i], i == 0 ? 0 : std::sqrt(scale));
+    if (error < limit) continue;
+    failure.wrong.push_back(
+        {names.at(i), shapes.at(i), std::move(actual[i]), std::move(expected[i]), error, limit});
   }
+  if (failure.wrong.empty()) return "";
+  failure.plans = added(before, device);
+  return explained(std::move(failure), on_device);
+}
+
+void compare_with_reference(const Case& test, Device& device, DType dtype, PlanOptions options) {
+  CHECK(difference_from_reference(test, device, dtype, options) == "");
 }
 
 // Targets after one update.

@@ -10,6 +10,11 @@ namespace lacuna::test::ops {
 // all).
 void compare_with_reference(const Case& test, Device& device, DType dtype, PlanOptions options);
 
+// The same as text: "" where they agree, else what a person needs to mend it (ops/failure.h). The numbers go to the
+// HDF5 file that LACUNA_DUMP names, if it does.
+std::string difference_from_reference(const Case& test, Device& device, DType dtype,
+                                      PlanOptions options);
+
 // Targets after one update.
 std::vector<std::vector<double>> updated(const UpdateCase& test, Device& device);
 

@@ -1,10 +1,15 @@
 // The conformance suite: every operation, on every device and dtype, forward and backward.
+#include <unistd.h>
+
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
 #include <set>
 
 #include "backend/device.h"
+#include "data/hdf5.h"
 #include "graph/differentiate.h"
 #include "graph/state.h"
 #include "kernels/batch_norm.h"
@@ -15,10 +20,12 @@
 #include "ops/case.h"
 #include "ops/compare.h"
 #include "ops/elementwise.h"
+#include "ops/failure.h"
 #include "ops/list.h"
 #include "ops/shape.h"
 #include "ops/types.h"
 #include "ops/updates.h"
+#include "support/forwarding_device.h"
 
 namespace lacuna::test::ops {
 
@@ -166,6 +173,67 @@ TEST_CASE("operations on the cpu device in bfloat16 agree with the reference", "
   }
   const std::unique_ptr<Device> cpu = make_device("cpu", 2);
   for (const Case& test : all_cases()) compare_with_reference(test, *cpu, DType::bf16, {});
+}
+
+namespace {
+
+// The reference device with a kernel of `multiply` that is wrong in one element.
+class FaultyDevice final : public testing::ForwardingDevice {
+ public:
+  FaultyDevice() : ForwardingDevice(make_device("reference", 1)) {}
+  Kernel find(std::string_view operation, DType dtype) const override {
+    if (operation != "multiply") return ForwardingDevice::find(operation, dtype);
+    return [](const Call& call) {
+      for (int64_t i = 0; i < call.out[0].count(); ++i)
+        call.out[0].as<double>()[i] = call.in[0].as<double>()[i] * call.in[1].as<double>()[i];
+      call.out[0].as<double>()[4] += 0.5;
+    };
+  }
+  std::vector<LibraryPlan> library_plans() const override {
+    return std::vector<LibraryPlan>(static_cast<size_t>(asked_++), {"a product", "eng7", 64, 3});
+  }
+
+ private:
+  mutable int asked_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("a wrong kernel is told with its place, its plan and its numbers", "[ops][fault]") {
+  const auto folder = std::filesystem::temp_directory_path() / concat("lacuna-dump-", ::getpid());
+  std::filesystem::create_directories(folder);
+  const std::string file = folder / "operands.h5";
+  ::setenv("LACUNA_DUMP", file.c_str(), 1);
+  const Case test = {"a/product", {activation({2, 3}), activation({2, 3})}, [](const auto& x) {
+                       return multiply(x[0], x[1]);
+                     }};
+  FaultyDevice faulty;
+  const std::string text = difference_from_reference(test, faulty, DType::f64, {});
+  const std::string second = difference_from_reference(test, faulty, DType::f64, {});
+  ::unsetenv("LACUNA_DUMP");
+  using Catch::Contains;
+  CHECK_THAT(text, Contains("a/product in float64") && Contains("operations: multiply") &&
+                       Contains("operands: float64[2, 3], float64[2, 3]") &&
+                       Contains("output [2, 3]: relative error") &&
+                       Contains("furthest off at [1, 1]: ") &&
+                       Contains("gradient by operand 0 [2, 3]") &&
+                       Contains("plan: a product: eng7, workspace 64 of 3 offered") &&
+                       Contains("group a|product in float64"));
+  CHECK_THAT(second, Contains("has a group a|product in float64 already"));
+  {
+    const hdf5::File dumped = hdf5::File::open(file);
+    const hdf5::Group group = dumped.group("a|product in float64");
+    CHECK(group.dataset("operands/1").values<double>() == operand_values(test, DType::f64)[1]);
+    const auto actual = group.dataset("output/actual").values<double>();
+    const auto expected = group.dataset("output/expected").values<double>();
+    CHECK(actual[4] == Approx(expected[4] + 0.5));
+    CHECK(actual[3] == expected[3]);
+  }
+  Failure large;
+  large.name = "large";
+  large.values.emplace_back(size_t{1} << 10);
+  CHECK_THAT(dump(large, file, 10'000), Contains("would be too large"));
+  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("updates on the cpu device agree with the reference", "[ops][cpu]") {

@@ -16,6 +16,7 @@ packages_test="catch2 libboost-context-dev python3 python3-numpy python3-h5py py
 packages_ci="clang libomp-dev libmpich-dev mpich"
 packages_bench="python3-venv"
 packages_slurm="slurm-wlm munge"
+packages_bundle="patchelf"
 
 # The packages among the arguments that are not here. What is here in another form counts as here.
 missing_packages() {

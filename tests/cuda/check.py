@@ -12,7 +12,7 @@ class GpuTests(support.EndToEndTest):
     def test_the_tests_for_a_gpu_are_built(self):
         listed = subprocess.run([support.BUILD / "tests/lacuna-gpu-tests", "--list-test-names-only", "cuda*,nccl*,[golden]"],
                                 capture_output=True, text=True).stdout
-        for name in ("cuda device in 16 bits agrees", "cuda: every objective trains a ResNet", "SimCLR agrees with PyTorch",
+        for name in ("cuda device in bfloat16 agrees", "cuda: every objective trains a ResNet", "SimCLR agrees with PyTorch",
                      "nccl: collectives"):
             self.assertIn(name, listed)
 

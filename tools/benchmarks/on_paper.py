@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""on_paper.py: what one training step of an encoder takes on an H100 on paper, kernel by kernel as Lacuna starts
+"""on_paper.py [BOARD]: what one training step of an encoder takes on a board (h100) on paper, kernel by kernel as Lacuna starts
 them (bf16 activations, f32 weights): FLOPs, bytes, the floor that the larger of both sets, the share of the floor
 that each kind is expected to reach, and so the time. The tables of docs/gpu.md are its output. No GPU is needed."""
 
 import dataclasses
+import sys
 
-FLOPS, BYTES = 989e12, 3.35e12  # bf16 on tensor cores; memory
+# FLOP/s in bf16 on tensor cores, dense, and bytes/s of memory: NVIDIA's data sheets.
+BOARDS = {"a100": (312e12, 2.04e12), "h100": (989e12, 3.35e12), "h200": (989e12, 4.8e12), "b200": (2250e12, 8e12)}
 N = 2  # bytes of an activation
 # Of the floor, by kind: cuDNN's figures are usual ones for these shapes, ours those of the table by kernel.
 SHARES = {"convolution": 0.65, "its data gradient": 0.6, "its weight gradient": 0.5, "matrix product": 0.7,
@@ -24,15 +26,16 @@ class Sum:
 
 
 class Step:
-    def __init__(self):
+    def __init__(self, board="h100"):
         self.kinds = {}
+        self.peak, self.bandwidth = BOARDS[board]
 
     def add(self, kind, flops, moved, calls=1):
         entry = self.kinds.setdefault(kind, Sum())
         entry.calls += calls
         entry.flops += flops * calls
         entry.bytes += moved * calls
-        entry.floor += max(flops / FLOPS, moved / BYTES) * calls
+        entry.floor += max(flops / self.peak, moved / self.bandwidth) * calls
 
     def total(self):
         return sum(entry.floor / SHARES[kind] for kind, entry in self.kinds.items())
@@ -71,8 +74,8 @@ def convolution(step, batch, size, c, k, kernel, stride, residual=False, relu=Tr
     return out
 
 
-def resnet50(batch, image=224):
-    step, weights = Step(), 25.6e6
+def resnet50(batch, image=224, board="h100"):
+    step, weights = Step(board), 25.6e6
     size = convolution(step, batch, image, 3, 64, 7, 2, first=True)
     step.add("pooling", 0, batch * size * size * 64 * N * 1.25)
     step.add("pooling", 0, batch * size * size * 64 * N * 2.25)
@@ -105,8 +108,8 @@ def linear(step, rows, inputs, outputs, beside=0, beside_gradient=0):
     step.add("column sums", 0, rows * outputs * N)
 
 
-def vit(batch, width, depth, heads, patch=16, image=224):
-    step, tokens = Step(), (image // patch) ** 2 + 1
+def vit(batch, width, depth, heads, patch=16, image=224, board="h100"):
+    step, tokens = Step(board), (image // patch) ** 2 + 1
     rows = batch * tokens
     tensor = rows * width * N
     weights = depth * 12 * width * width + 3 * patch * patch * width
@@ -127,16 +130,20 @@ def vit(batch, width, depth, heads, patch=16, image=224):
     return step
 
 
+def steps(board, batch=256):
+    """Of each network: its title, the step, and the FLOPs of the model alone."""
+    vit_base = vit(batch, 768, 12, 12, board=board)
+    return {"resnet50": ("ResNet-50", resnet50(batch, board=board), 3 * 2 * 4.09e9 * batch),
+            "vit_base": ("ViT-B/16", vit_base, sum(e.flops for e in vit_base.kinds.values()))}
+
+
 def main():
-    batch = 256
-    step = resnet50(batch)
-    model = 3 * 2 * 4.09e9 * batch
-    print(f"ResNet-50, {batch} images of 224x224: {batch / step.total():.0f} images a second, "
-          f"{model / step.total() / FLOPS:.2f} of the peak\n\n{step.table()}\n")
-    step = vit(batch, 768, 12, 12)
-    model = sum(e.flops for e in step.kinds.values())
-    print(f"ViT-B/16, {batch} images of 224x224: {batch / step.total():.0f} images a second, "
-          f"{model / step.total() / FLOPS:.2f} of the peak\n\n{step.table()}")
+    batch, board = 256, (sys.argv[1:] or ["h100"])[0]
+    if board not in BOARDS:
+        sys.exit(f"on_paper.py knows no board {board}: {', '.join(BOARDS)}")
+    for title, step, model in steps(board, batch).values():
+        print(f"{title}, {batch} images of 224x224: {batch / step.total():.0f} images a second, "
+              f"{model / step.total() / step.peak:.2f} of the peak\n\n{step.table()}\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """Two sides that take turns: processes that live on and make steps when they are told to."""
+import functools
 import os
 import signal
 import statistics
@@ -16,11 +17,16 @@ def environment(policy="default", threads=None):
 
 
 class Stepper:
-    """A process that speaks the protocol of train_step.cpp; stopped while it is not its turn."""
+    """A process that speaks the protocol of train_step.cpp; stopped while it is not its turn. One that is not waited
+    for gets ready beside other work, until ready() is called."""
 
-    def __init__(self, command, env):
-        self.process = subprocess.Popen(list(map(str, command)), env=env, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    def __init__(self, command, env, wait=True, stderr=subprocess.DEVNULL):
+        self.process = subprocess.Popen(list(map(str, command)), env=env, stdin=subprocess.PIPE, bufsize=1,
+                                        stdout=subprocess.PIPE, stderr=stderr, text=True)
+        if wait:
+            self.ready()
+
+    def ready(self):
         self.read()
         self.process.send_signal(signal.SIGSTOP)
 
@@ -30,27 +36,34 @@ class Stepper:
             sys.exit(f"bench: {' '.join(self.process.args)} ended; start it by hand to see why")
         return line
 
-    def seconds(self, steps):
+    def ask(self, question, read):
+        """What it answers, read while it is its turn."""
         self.process.send_signal(signal.SIGCONT)
-        self.process.stdin.write(f"{steps}\n")
+        self.process.stdin.write(f"{question}\n")
         self.process.stdin.flush()
-        result = float(self.read())
+        result = read()
         self.process.send_signal(signal.SIGSTOP)
         return result
+
+    def seconds(self, steps):
+        return float(self.ask(steps, self.read))
+
+    def lines(self, question):
+        """Its answer up to the line "end", lines of columns."""
+        return self.ask(question, lambda: [line.rstrip("\n").split("\t") for line in iter(self.read, "end\n")])
 
     def close(self):
         self.process.kill()
         self.process.communicate()
 
 
-def take_turns(pairs, ours, peer, form):
+def take_turns(pairs, ours, peer, form, say=functools.partial(print, flush=True)):
     """Medians of both sides, and peer / ours of each pair; who begins changes from pair to pair."""
     found = {"ours": [], "peer": []}
     for pair in range(pairs):
         sides = [("ours", ours), ("peer", peer)]
         for name, measure in sides if pair % 2 == 0 else sides[::-1]:
             found[name].append(measure())
-        print("  pair", pair + 1, "  ours", form.format(found["ours"][-1]),
-              "  peer", form.format(found["peer"][-1]), flush=True)
+        say(f"  pair {pair + 1}   ours {form.format(found['ours'][-1])}   peer {form.format(found['peer'][-1])}")
     return {"ours": statistics.median(found["ours"]), "peer": statistics.median(found["peer"]),
             "ratios": [p / o for o, p in zip(found["ours"], found["peer"])]}

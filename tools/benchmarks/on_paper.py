@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""on_paper.py [BOARD]: what one training step of an encoder takes on a board (h100) on paper, kernel by kernel as Lacuna starts
-them (bf16 activations, f32 weights): FLOPs, bytes, the floor that the larger of both sets, the share of the floor
-that each kind is expected to reach, and so the time. The tables of docs/gpu.md are its output. No GPU is needed."""
+"""on_paper.py [BOARD]: what one training step of an encoder takes on a board (h100) on paper, kernel by kernel as
+Lacuna starts them (bf16 activations, f32 weights): FLOPs, bytes, the floor that the larger of both sets, the share of
+the floor that each kind is expected to reach, and so the time. The tables of docs/gpu.md are its output. No GPU is needed."""
 
 import dataclasses
 import sys
@@ -10,11 +10,11 @@ import sys
 BOARDS = {"a100": (312e12, 2.04e12), "h100": (989e12, 3.35e12), "h200": (989e12, 4.8e12), "b200": (2250e12, 8e12)}
 N = 2  # bytes of an activation
 # Of the floor, by kind: cuDNN's figures are usual ones for these shapes, ours those of the table by kernel.
-SHARES = {"convolution": 0.65, "its data gradient": 0.6, "its weight gradient": 0.5, "matrix product": 0.7,
-          "attention": 0.5, "its gradient": 0.45, "layer norm": 0.75, "its gradient (norm)": 0.6,
-          "batch norm: statistics": 0.8, "apply": 0.85, "gradient statistics": 0.7, "gradient apply": 0.8,
-          "element-wise": 0.85, "column sums": 0.8, "pooling": 0.6, "layouts and casts of weights": 0.6,
-          "optimizer": 0.85}
+SHARES = {"convolution": 0.65, "convolution: data gradient": 0.6, "convolution: weight gradient": 0.5,
+          "matrix product": 0.7, "attention": 0.5, "attention: gradient": 0.45, "layer norm": 0.75,
+          "layer norm: gradient": 0.6, "batch norm: statistics": 0.8, "batch norm: apply": 0.85,
+          "batch norm: gradient statistics": 0.7, "batch norm: gradient apply": 0.8, "element-wise": 0.85,
+          "column sums": 0.8, "pooling": 0.6, "layouts and casts of weights": 0.6, "optimizer": 0.85}
 
 
 @dataclasses.dataclass
@@ -64,12 +64,12 @@ def convolution(step, batch, size, c, k, kernel, stride, residual=False, relu=Tr
     step.add("convolution", flops, x + y + weights * N)
     step.add("layouts and casts of weights", 0, weights * (4 + N), 1 if first else 2)
     step.add("batch norm: statistics", 0, y)
-    step.add("apply", 0, y * (3 if residual else 2))
-    step.add("gradient statistics", 0, y * (3 if residual else 2))
-    step.add("gradient apply", 0, y * (5 if residual else 3))
+    step.add("batch norm: apply", 0, y * (3 if residual else 2))
+    step.add("batch norm: gradient statistics", 0, y * (3 if residual else 2))
+    step.add("batch norm: gradient apply", 0, y * (5 if residual else 3))
     if not first:
-        step.add("its data gradient", flops, x + y + weights * N)
-    step.add("its weight gradient", flops, x + y + weights * N)
+        step.add("convolution: data gradient", flops, x + y + weights * N)
+    step.add("convolution: weight gradient", flops, x + y + weights * N)
     step.add("layouts and casts of weights", 0, weights * (4 + N))
     return out
 
@@ -118,10 +118,10 @@ def vit(batch, width, depth, heads, patch=16, image=224, board="h100"):
     products = 4 * batch * heads * tokens * tokens * (width // heads)
     for _ in range(depth):
         step.add("layer norm", 0, 2 * tensor, 2)
-        step.add("its gradient (norm)", 0, 5 * tensor, 2)
+        step.add("layer norm: gradient", 0, 5 * tensor, 2)
         linear(step, rows, width, 3 * width)
         step.add("attention", products, 4 * tensor)
-        step.add("its gradient", 2.5 * products, 8 * tensor)
+        step.add("attention: gradient", 2.5 * products, 8 * tensor)
         linear(step, rows, width, width, beside=tensor)  # what it is added to
         linear(step, rows, width, 4 * width, beside=4 * tensor)  # before the GELU
         linear(step, rows, 4 * width, width, beside=tensor, beside_gradient=4 * tensor)

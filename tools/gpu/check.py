@@ -6,8 +6,10 @@ $OUT (else gpu-check-results/) as it goes, so that a check that is cut off loses
 import argparse
 import contextlib
 import dataclasses
+import importlib.util
 import os
 import pathlib
+import select
 import shutil
 import signal
 import subprocess
@@ -57,6 +59,12 @@ class Watched(Stepper):
         self.said.seek(0)
         raise EOFError(Ended(None if status == -signal.SIGKILL else status, self.said.read()))
 
+    def ready_within(self, seconds):
+        """As ready(), but one that takes longer is told as one that ended."""
+        if not select.select([self.process.stdout], [], [], seconds)[0]:
+            raise EOFError(Ended(None, f"not ready after {seconds:.0f} s more", seconds))
+        self.ready()
+
     def close(self):
         if hasattr(self, "watch"):
             self.watch.cancel()
@@ -84,7 +92,7 @@ class Check:
         self.board = self.find_board()
         self.peers = {}
         self.patience = options.patience
-        self.with_peers = not options.no_peer
+        self.with_peers = not options.no_peer and importlib.util.find_spec("torch") is not None
 
     def find_board(self):
         with contextlib.suppress(OSError):
@@ -231,6 +239,8 @@ def main():
                           f"{check.results.folder}")
         if 4 in options.parts and check.with_peers:
             check.start_peers()
+        elif 4 in options.parts and not options.no_peer:
+            check.results.say(f"{sys.executable} has no PyTorch: train steps are measured alone")
         try:
             for number in options.parts:
                 check.do(number)

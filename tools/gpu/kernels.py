@@ -8,13 +8,13 @@ import on_paper
 
 BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2, "int64": 8, "int32": 4, "uint8": 1}
 # The kinds of on_paper.py. An operation that is not named is element-wise.
-KINDS = {"convolution": "convolution", "convolution_data_gradient": "its data gradient",
-         "convolution_weight_gradient": "its weight gradient", "matrix_product": "matrix product",
+KINDS = {"convolution": "convolution", "convolution_data_gradient": "convolution: data gradient",
+         "convolution_weight_gradient": "convolution: weight gradient", "matrix_product": "matrix product",
          "product_added": "matrix product", "product_gelu": "matrix product", "product_gelu_gradient": "matrix product",
-         "attention": "attention", "attention_gradient": "its gradient", "layer_norm": "layer norm",
-         "layer_norm_gradient": "its gradient (norm)", "batch_norm_statistics": "batch norm: statistics",
-         "batch_norm_apply": "apply", "batch_norm_gradient_statistics": "gradient statistics",
-         "batch_norm_gradient_apply": "gradient apply", "column_sum": "column sums", "max_pool": "pooling",
+         "attention": "attention", "attention_gradient": "attention: gradient", "layer_norm": "layer norm",
+         "layer_norm_gradient": "layer norm: gradient", "batch_norm_statistics": "batch norm: statistics",
+         "batch_norm_apply": "batch norm: apply", "batch_norm_gradient_statistics": "batch norm: gradient statistics",
+         "batch_norm_gradient_apply": "batch norm: gradient apply", "column_sum": "column sums", "max_pool": "pooling",
          "max_pool_gradient": "pooling", "average_pool": "pooling", "average_pool_gradient": "pooling",
          "sgd_update": "optimizer", "adamw_update": "optimizer", "lars_update": "optimizer", "lars_norms": "optimizer"}
 

@@ -6,6 +6,7 @@ import json
 import re
 import statistics
 import sys
+import time
 
 import flops
 import kernels
@@ -124,10 +125,11 @@ def train_steps(check):
 
 
 def wait_for_peers(check):
-    """What still compiles would disturb what is timed. One that has ended is named, and left out."""
+    """What still compiles would disturb what is timed. One that has ended, or takes half of the time, is left out."""
+    until = time.monotonic() + check.left() / 2
     for (encoder, mode), peer in list(check.peers.items()):
         try:
-            peer.ready()
+            peer.ready_within(max(0, until - time.monotonic()))
         except EOFError as ended:
             check.refuse(f"PyTorch {mode}, {encoder}", ended.args[0].text)
             check.peers.pop((encoder, mode)).close()
@@ -136,7 +138,7 @@ def wait_for_peers(check):
 def measure(check, encoder, ours):
     steps, pairs = (2, 3) if check.rehearses else (10, 5)
     values = {"seconds": statistics.median(ours.seconds(steps) for _ in range(3)), "memory": float(ours.ask("memory", ours.read))}
-    if any(key[0] == encoder for key in check.peers):  # there is a PyTorch that starts
+    if check.with_peers:
         check.start_peer(encoder, "eager")
     for mode in ("eager", "compiled"):
         peer = check.peers.pop((encoder, mode), None)
@@ -144,12 +146,14 @@ def measure(check, encoder, ours):
             continue
         try:
             if mode == "eager":
-                peer.ready()
+                peer.ready_within(check.left() / 2)
             figures = take_turns(pairs, lambda: ours.seconds(steps), lambda peer=peer: peer.seconds(steps), "{:.4f} s",
                                  check.results.say)
             values.update({f"peer_{mode}": figures["peer"], f"ratio_{mode}": statistics.median(figures["ratios"]),
                            f"peer_{mode}_memory": float(peer.ask("memory", peer.read))})
         except EOFError as ended:
+            if ours.process.poll() is not None:
+                raise
             check.refuse(f"PyTorch {mode}, {encoder}", ended.args[0].text)
         finally:
             peer.close()

@@ -30,8 +30,8 @@ struct Failure {
 std::string text_of(const Failure& failure);
 
 // Adds the numbers to an HDF5 file as a group of the case's name: operands/0 …, and actual and expected of each wrong
-// result. Closed each time, so that what was written outlives a crash. Returns what became of it, for the text: nothing
-// is added where the file would grow beyond `most` bytes.
+// result. Closed each time, so that what was written outlives a crash; several processes may add to one file. Returns
+// what became of it, for the text, and throws nothing: nothing is added where the file would grow beyond `most` bytes.
 std::string dump(const Failure& failure, const std::string& file, size_t most = size_t{8} << 20);
 
 }  // namespace lacuna::test::ops

@@ -18,7 +18,7 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("LACUNA_BUILD", SOURCE / "build"))
 sys.path.append(str(SOURCE / "tools/gpu"))
 import bundle  # noqa: E402
-TOOLS = ("sh", "cat", "mkdir", "mv", "rm", "dirname", "env", "id", "gzip", "tar", "ls", "uname", "sleep")
+TOOLS = ("sh", "cat", "mkdir", "mv", "rm", "dirname", "readlink", "env", "id", "gzip", "tar", "ls", "uname", "sleep")
 GLIBC = re.compile(r"linux-vdso|ld-linux|lib(c|m|dl|rt|pthread|resolv|util|mvec)\.so")
 NVIDIA = re.compile(r"lib(cudnn|nccl|nvrtc|cublas|cuda)")
 
@@ -69,8 +69,7 @@ class Root:
     def run(self, *words, status=0, **env):
         inside = f"mount --rbind /dev {self.folder}/dev && mount -t proc proc {self.folder}/proc && exec chroot {self.folder} \"$@\""
         command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", *self.user, "sh", "-c", inside, "sh", "/usr/bin/env", "-i",
-                   "PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/tmp", "OMPI_ALLOW_RUN_AS_ROOT=1",
-                   "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1", *(f"{name}={value}" for name, value in env.items()), *map(str, words)]
+                   "PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/tmp", *(f"{name}={value}" for name, value in env.items()), *map(str, words)]
         result = subprocess.run(command, capture_output=True, text=True, timeout=280)
         if result.returncode != status:
             raise AssertionError(f"{words}: status {result.returncode}, not {status}\n{result.stdout[-6000:]}\n{result.stderr[-3000:]}")
@@ -83,7 +82,9 @@ def check_programs(root):
     assert "lacuna 0." in root.run(f"{there}/bin/lacuna", "--version")
     root.run(f"{there}/bin/with", "write-samples", "/tmp/data.h5", 64, 8, 3)
     assert "/images  [64, 8, 8, 3] uint8" in root.run(f"{there}/bin/lacuna", "inspect", "/tmp/data.h5")
-    training = ["pretrain", f"{there}.files/inputs/fashion-simclr.toml", "--force", "--set", "data.files=/tmp/data.h5",
+    files = root.run(f"{there}/bin/with", "sh", "-c", "echo $LACUNA_SOURCE").strip()
+    assert "usage: train-step" in root.run(f"{there}/bin/with", "env", "train-step", status=2)  # as compute-sanitizer starts it
+    training = ["pretrain", f"{files}/inputs/fashion-simclr.toml", "--force", "--set", "data.files=/tmp/data.h5",
                 "data.dataset=images", "data.label=labels", "train.max_steps=3", "train.batch=16", "encoder.width=4", "augment.size=8"]
     losses = {}
     for ranks in (1, 2):
@@ -92,6 +93,11 @@ def check_programs(root):
         assert f"{ranks} rank" in told and "finished: 3 steps" in told, told
         losses[ranks] = float(re.findall(r"step 3 of 3 .* loss ([\d.]+)", told)[-1])
     assert abs(losses[1] - losses[2]) < 0.02 * losses[1], losses
+    beside = root.folder / "tmp/mine"
+    beside.mkdir()
+    (beside / "thesis.txt").write_text("")
+    root.run(f"{there}/bin/lacuna", "--version", LACUNA_BUNDLE_FILES="/tmp/mine")
+    assert (beside / "thesis.txt").exists()
     alone = root.run(f"{there}/bin/lacuna", *training, "--run", "/tmp/alone")
     assert "finished: 3 steps" in alone, alone
     refused = root.run(f"{there}/bin/lacuna", *training, "train.device=cuda", "--run", "/tmp/refused", status=2)
@@ -113,6 +119,7 @@ def check_gpu_check(root):
 
 def check_files(folder, files):
     """Size, and that the loader finds all but NVIDIA's among the files, or in glibc."""
+    files, = files.iterdir()
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     assert size <= bundle.MOST, size
     for file in [*(files / "bin").iterdir(), *files.glob("lib/**/*.so*")]:

@@ -17,6 +17,7 @@ import support
 sys.path += [str(support.SOURCE / "tools/gpu"), str(support.SOURCE / "tools/benchmarks")]
 import kernels  # noqa: E402
 import on_paper  # noqa: E402
+import results  # noqa: E402
 
 CHECK = support.SOURCE / "tools/gpu/check.py"
 
@@ -51,7 +52,7 @@ case $program in
     echo '==PROF== Connected'
     echo '"ID","Kernel Name","Metric Name","Metric Value"'
     echo '"0","conv","gpu__time_duration.sum","1,000"'
-    echo '"0","conv","dram__throughput.avg.pct_of_peak_sustained_elapsed","50"'
+    echo '"0","conv","dram__bytes.sum","500"'
     echo '"1","norm","gpu__time_duration.sum","3,000"' ;;
   *) exec "$program" "$@" ;;
 esac
@@ -140,12 +141,27 @@ class GpuCheck(OnAMachine):
         self.assertLessEqual(len(list(self.out.iterdir())), 6)
         self.assertEqual({found[part, "part"]["started"] for part in range(1, 9)}, {True})
 
+    def test_a_gpu_that_no_program_reaches_is_a_failure(self):
+        self.machine()
+        said = "#!/bin/sh\necho 'error while loading shared libraries: libcudnn.so.9' >&2\nexit 127\n"
+        written(self.folder / "bundle/bin/with", said)
+        written(self.folder / "bundle/bin/lacuna", said)
+        self.assertIn("failed: part 4: train step of resnet50", self.check("--parts", "1-6", status=1))
+        written(self.folder / "bin/nvidia-smi", "#!/bin/sh\nexit 9\n")
+        self.assertIn("refused: train step of resnet50", self.check("--parts", "2-6", status=2))
+
+    def test_a_board_that_is_not_known_is_measured_all_the_same(self):
+        self.machine()
+        written(self.folder / "bin/nvidia-smi", "#!/bin/sh\necho NVIDIA L40S, 580.1, 46068 MiB\n")
+        self.assertIn("expected of an H100", self.check("--parts", "4-5"))
+        self.assertNotIn("of_peak", self.records()[4, "resnet50"])
+
     def test_a_failure_says_what_it_takes_to_mend_it(self):
         self.machine(wrong="cuda:*trains")
         printed = self.check("--parts", "2-3", status=1)
         self.assertIn("failed: part 3: cuda: trains", printed)
         self.assertIn("output [2, 3]: relative error 0.5", (self.out / "failures.txt").read_text())
-        self.assertFalse(self.records()[3, "cuda: trains"]["passed"] if "passed" in self.records()[3, "cuda: trains"] else False)
+        self.assertTrue(self.records()[3, "cuda: trains"]["failed"])
         self.assertNotIn((1, "versions"), self.records())
 
     def test_a_check_that_is_cut_off_loses_one_part(self):
@@ -165,6 +181,18 @@ class GpuCheck(OnAMachine):
             process.communicate()
         self.assertEqual(self.records()[1, "ceilings"]["copy"], 4000)
         self.assertTrue(self.records()[2, "part"]["started"])
+        process = subprocess.Popen(self.command("--parts", "3"), env=self.environment(), stdout=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            begun = (self.out / "log.txt").read_text().rpartition("gpu-check of")[2]
+            if "parts [3]" in begun and "lacuna-gpu-tests cuda: sleeps" in begun:
+                break
+            time.sleep(0.05)
+        process.terminate()
+        self.assertEqual(process.wait(timeout=10), 143)
+        process.stdout.close()
+        left = subprocess.run(["pgrep", "-f", f"{self.folder}/bundle/bin/with"], capture_output=True, text=True).stdout
+        self.assertEqual(left, "")
         printed = self.check("--parts", "3,1", "--budget", "5.5", status=1)  # a second check adds to what is there
         self.assertIn("FAILED: cuda: sleeps", printed)
         self.assertIn("1. versions and ceilings: not started, no time was left", printed)
@@ -181,19 +209,31 @@ class GpuCheck(OnAMachine):
         self.check()
         page = written(self.folder / "gpu.md", "before\n<!-- h200: written by tools/gpu-check --report -->\n<!-- end of h200 -->\nafter\n")
         report = [sys.executable, "-B", support.SOURCE / "tools/gpu/report.py", "--page", page]
+        with open(self.out / "results.jsonl", "a") as file:
+            file.write('{"part": 4, "what": "cut of')
+        predicted = f"{256 / on_paper.resnet50(256, board='h200').total():.0f}"
         result = subprocess.run([*report, self.out], capture_output=True, text=True)
         self.assertEqual(result.returncode, 0, result)
         text = page.read_text()
-        self.assertIn("| ResNet-50: images a second | 7523 | 5120 |", text)
-        self.assertIn("Measured on: NVIDIA H200, 580.1, 143771 MiB", text)
+        self.assertIn(f"| ResNet-50: images a second | {predicted} | 5120 |", text)
+        self.assertIn("Measured on: NVIDIA H200, 580.1, 143771 MiB; lacuna lacuna 0.1.0", text)
         self.assertRegex(text, r"\| ResNet-50: convolution, ms \| [\d.]+ \(floor [\d.]+\) \| 0\.20; plans timed 0\.20 \|")
         self.assertTrue(text.startswith("before\n") and text.endswith("after\n"))
         subprocess.run([*report, "--board", "h200"], check=True)
-        self.assertIn("| ResNet-50: images a second | 7523 | not measured |", page.read_text())
+        self.assertIn(f"| ResNet-50: images a second | {predicted} | not measured |", page.read_text())
+        # Parts that were measured in two calls.
+        first, second = self.folder / "first", self.folder / "second"
+        for folder, chosen in ((first, lambda part: part in (0, 1, 4)), (second, lambda part: part in (0, 5))):
+            written(folder / "results.jsonl", "".join(line + "\n" for line in (self.out / "results.jsonl").read_text().splitlines()
+                                                      if line.endswith("}") and chosen(json.loads(line)["part"])))
+        subprocess.run([*report, first, second], check=True)
+        self.assertEqual(page.read_text().count("plans timed"), text.count("plans timed"))
+        self.assertIn(f"| ResNet-50: images a second | {predicted} | 5120 |", page.read_text())
+        refused = subprocess.run([*report, "--board", "h100", first], capture_output=True, text=True)
+        self.assertEqual(refused.returncode, 2, refused)
+        self.assertIn("the results are of h200, not of h100", refused.stderr)
 
     def test_a_file_of_results_keeps_its_size(self):
-        sys.path.append(str(support.SOURCE / "tools/gpu"))
-        import results  # noqa: PLC0415
         kept = results.Results(self.out)
         for _ in range(20):
             kept.log("x" * 2**20)

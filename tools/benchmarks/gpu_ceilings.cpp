@@ -73,6 +73,7 @@ double product_tflops(cublasHandle_t blas, cudaDataType type, size_t element, in
 }  // namespace
 
 int main() {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // whoever cuts it off keeps what was found
   constexpr size_t bytes = size_t{1} << 30;
   void* from = memory(bytes);
   void* to = memory(bytes);

@@ -20,14 +20,15 @@ class Stepper:
     """A process that speaks the protocol of train_step.cpp; stopped while it is not its turn. One that is not waited
     for gets ready beside other work, until ready() is called."""
 
-    def __init__(self, command, env, wait=True, stderr=subprocess.DEVNULL):
+    def __init__(self, command, env, wait=True, stderr=subprocess.DEVNULL, **how):
         self.process = subprocess.Popen(list(map(str, command)), env=env, stdin=subprocess.PIPE, bufsize=1,
-                                        stdout=subprocess.PIPE, stderr=stderr, text=True)
+                                        stdout=subprocess.PIPE, stderr=stderr, text=True, **how)
         if wait:
             self.ready()
 
     def ready(self):
-        self.read()
+        while self.read() != "ready\n":
+            pass
         self.process.send_signal(signal.SIGSTOP)
 
     def read(self):

@@ -214,13 +214,15 @@ def main():
         shutil.copytree(HERE / "launchers", made / "bin")
         (made / "bin" / "README").rename(made / "README")
         (made / "contents").write_text(contents(tree, from_nvidia))
-        (made / "nvidia").write_text("\n".join(from_nvidia) + "\n")
+        (made / "nvidia").write_text("\n".join([*from_nvidia, "libcuda.so.1"]) + "\n")
         (made / "version").write_text(pack(tree, made / "files.tar.gz") + "\n")
         size = sum(file.stat().st_size for file in made.rglob("*") if file.is_file())
         if size > MOST:
             fail(f"the bundle takes {mebibytes(size)}, and {mebibytes(MOST)} is the most that travels: {made / 'contents'} "
                  "lists what it holds")
         shutil.rmtree(options.out, ignore_errors=True)
+        for unpacked in pathlib.Path(f"{options.out}.files").glob("[0-9a-f]" * 16):  # by launchers of one made before
+            shutil.rmtree(unpacked)
         made.rename(options.out)
     print((options.out / "contents").read_text(), end="")
     print(f"{options.out}: {mebibytes(size)}, of {mebibytes(MOST)} at most; {options.out}/README says how it is used")

@@ -4,12 +4,13 @@ $OUT (else gpu-check-results/) as it goes, so that a check that is cut off loses
 1 where something failed, 2 where there was no GPU to check.
 """
 import argparse
+import concurrent.futures
 import contextlib
 import dataclasses
 import importlib.util
 import os
 import pathlib
-import select
+import queue
 import shutil
 import signal
 import subprocess
@@ -28,48 +29,63 @@ from turns import Stepper, environment  # noqa: E402
 
 PEER = pathlib.Path(on_paper.__file__).parent / "train_step.py"
 
-# What programs say where there is no GPU, no library, or a virtual machine that keeps a tool from the device.
+# What programs say where there is no GPU, or where a virtual machine keeps a tool from it.
 REFUSALS = ("has no NVIDIA driver", "driver shows no GPU", "driver version is insufficient", "no CUDA-capable device",
-            "stub library", "Device not supported", "LibraryNotLoaded", "ERR_NVGPUCTRPERM", "error while loading shared libraries",
-            "Failed to initialize the profiler", "==ERROR== An error occurred while trying to profile", "libcuda.so.1")
+            "stub library", "error while loading shared libraries", "Device not supported", "LibraryNotLoaded",
+            "ERR_NVGPUCTRPERM", "Failed to initialize the profiler", "An error occurred while trying to profile")
+
+# A group of its own for each program: what it has started ends with it, and none outlives this check's session.
+OWN_GROUP = {"process_group": 0} if sys.version_info >= (3, 11) else {"preexec_fn": os.setpgrp}
+
+
+def end_group(process):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 @dataclasses.dataclass
 class Ended:
     status: int  # None: it was ended at its limit
-    text: str
+    text: str    # all that it said
     seconds: float = 0
+    out: str = ""  # of it, what came on stdout
 
 
 class Watched(Stepper):
-    """One that is ended at a limit, and tells what it said when it ends by itself."""
+    """One that is given a limit for each answer, and tells what it said when it ends by itself."""
 
-    def __init__(self, command, limit, said, **how):
-        self.said = said
-        super().__init__(command, stderr=said, **how)
-        self.watch = threading.Timer(limit, self.process.kill)
-        self.watch.daemon = True
-        self.watch.start()
+    def __init__(self, command, left, log):
+        self.left, self.log = left, log
+        self.said = tempfile.TemporaryFile("w+", errors="replace")
+        self.answers = queue.Queue()
+        super().__init__(command, environment(), wait=False, stderr=self.said, **OWN_GROUP)
+        threading.Thread(target=self.listen, args=(self.process.stdout,), daemon=True).start()
+
+    def listen(self, stream):
+        for line in stream:
+            self.answers.put(line)
+        self.answers.put(None)
 
     def read(self):
-        line = self.process.stdout.readline()
-        if line:
-            return line
-        status = self.process.wait()
-        self.said.seek(0)
-        raise EOFError(Ended(None if status == -signal.SIGKILL else status, self.said.read()))
+        try:
+            line = self.answers.get(timeout=self.left())
+        except queue.Empty:
+            raise EOFError(Ended(None, f"no answer in the time that was left for it\n{self.stderr()}")) from None
+        if line is None:
+            raise EOFError(Ended(self.process.wait(), self.stderr()))
+        return line
 
-    def ready_within(self, seconds):
-        """As ready(), but one that takes longer is told as one that ended."""
-        if not select.select([self.process.stdout], [], [], seconds)[0]:
-            raise EOFError(Ended(None, f"not ready after {seconds:.0f} s more", seconds))
-        self.ready()
+    def stderr(self):
+        self.said.seek(0)
+        return self.said.read()
 
     def close(self):
-        if hasattr(self, "watch"):
-            self.watch.cancel()
-        super().close()
+        end_group(self.process)
+        self.process.wait()
+        self.log(self.stderr())
         self.said.close()
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
 
 
 class Check:
@@ -78,34 +94,37 @@ class Check:
         self.inputs = next(place for place in (HERE.parent / "inputs", HERE.parent.parent / "inputs") if place.is_dir())
         self.results = Results(options.out)
         self.scratch = pathlib.Path(scratch)
-        self.device = "cpu" if options.rehearse else "cuda"
         self.rehearses = options.rehearse
-        self.precision = "f32" if options.rehearse else "bf16"
+        self.device, self.precision = ("cpu", "f32") if options.rehearse else ("cuda", "bf16")
         self.encoders = ("vit_tiny",) if options.rehearse else ("resnet50", "vit_base")
         self.tests = [options.tests or "lacuna-gpu-tests"]
         self.cores = os.cpu_count() or 1
+        self.patience = options.patience
+        self.with_peers = not options.no_peer and importlib.util.find_spec("torch") is not None
         self.end = time.monotonic() + options.budget
         self.part_end = self.end
         self.part = 0
+        self.running = set()
+        self.peers = {}
         self.failed = []
         self.refused = []
-        self.board = self.find_board()
-        self.peers = {}
-        self.patience = options.patience
-        self.with_peers = not options.no_peer and importlib.util.find_spec("torch") is not None
+        self.gpu = self.find_gpu()
+        self.board = next((board for board in on_paper.BOARDS if board in self.gpu.lower()), "")
 
-    def find_board(self):
-        with contextlib.suppress(OSError):
-            name = subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True,
-                                  text=True, timeout=10).stdout.lower()
-            return next((board for board in on_paper.BOARDS if board in name), "")
+    def find_gpu(self):
+        """Its name, driver and memory; "" where nvidia-smi shows none."""
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            shown = subprocess.run(["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"],
+                                   check=True, capture_output=True, text=True, timeout=10).stdout.splitlines()
+            if shown:
+                return shown[0] + (f" (one of {len(shown)})" if len(shown) > 1 else "")
         return ""
 
     def batch(self, encoder):
         return 2 if self.rehearses else 256
 
     def left(self):
-        return max(1.0, min(self.part_end, self.end) - time.monotonic())
+        return max(0.1, min(self.part_end, self.end) - time.monotonic())
 
     def run(self, program, *words, limit, env=None, stdin=None):
         """A program of the bundle (bin/…) or of this machine, with its limit of seconds or what is left; never raises."""
@@ -114,46 +133,68 @@ class Check:
         begun = time.monotonic()
         self.results.log(f"$ {' '.join(command)}\n")
         try:
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                       errors="replace", start_new_session=True, env={**os.environ, **(env or {})})
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                       errors="replace", env={**os.environ, **(env or {})}, **OWN_GROUP)
         except OSError as error:
             return Ended(127, f"{program}: {error.strerror}")
+        self.running.add(process)
         try:
-            text, _ = process.communicate(stdin, timeout=min(limit, self.left()))
+            out, err = process.communicate(stdin, timeout=min(limit, self.left()))
             status = process.returncode
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            text, _ = process.communicate()
+            end_group(process)
+            out, err = process.communicate()
             status = None
-        self.results.log(text)
-        return Ended(status, text, time.monotonic() - begun)
+        self.running.discard(process)
+        self.results.log(out + err)
+        return Ended(status, out + err, time.monotonic() - begun, out)
+
+    def side_by_side(self, function, items, at_once):
+        """Results in the order in which they come."""
+        pool = concurrent.futures.ThreadPoolExecutor(min(at_once, self.cores))
+        try:
+            for done in concurrent.futures.as_completed([pool.submit(function, item) for item in items]):
+                yield done.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            self.end_all()
+            raise
+        pool.shutdown()
+
+    def end_all(self):
+        for process in list(self.running):
+            end_group(process)
+        for peer in self.peers.values():
+            peer.close()
+        self.peers.clear()
 
     @contextlib.contextmanager
-    def stepper(self, command):
+    def stepper(self, command, seconds):
         self.results.log(f"$ {' '.join(map(str, command))}\n")
-        said = tempfile.TemporaryFile("w+", errors="replace")
-        stepper = Watched(command, self.left(), said, wait=False, env=environment())
+        until = min(time.monotonic() + seconds, self.part_end, self.end)
+        stepper = Watched(command, lambda: max(0.1, until - time.monotonic()), self.results.log)
+        self.running.add(stepper.process)
         try:
             stepper.ready()
             yield stepper
         finally:
             stepper.close()
+            self.running.discard(stepper.process)
 
     def start_peers(self):
-        """PyTorch compiles beside the tests of the first parts: none of those is timed."""
+        """PyTorch compiles beside the tests of parts 2 and 3, which are not timed."""
         for encoder in self.encoders:
             self.start_peer(encoder, "compiled")
 
     def start_peer(self, encoder, mode):
         command = [sys.executable, PEER, encoder, self.cores if self.rehearses else 1, self.batch(encoder),
                    "channels_last" if encoder.startswith("resnet") else "contiguous", self.device, self.precision, mode]
-        said = tempfile.TemporaryFile("w+", errors="replace")
-        self.peers[encoder, mode] = Watched(command, self.end - time.monotonic(), said, wait=False, env=environment())
+        self.peers[encoder, mode] = Watched(command, self.left, self.results.log)
 
     def toolkit(self, tool):
-        for folder in ("", *(f"{os.environ[name]}/bin" for name in ("CUDA_HOME", "CUDA_PATH") if name in os.environ),
-                       "/usr/local/cuda/bin"):
-            found = shutil.which(tool, path=folder or None)
+        homes = [os.environ[name] for name in ("CUDA_HOME", "CUDA_PATH") if os.environ.get(name)]
+        for folder in (None, *(f"{home}/bin" for home in homes), "/usr/local/cuda/bin"):
+            found = shutil.which(tool, path=folder)
             if found:
                 return found
         return None
@@ -173,23 +214,26 @@ class Check:
         self.record(title, refused=said)
         self.results.say(f"  refused: {title}: {said}")
 
-    def failed_or_refused(self, title, ended):
-        if ended.status is None:
-            self.fail(title, f"{ended.text}\n(ended after {ended.seconds:.0f} s, where its time was up)")
-        elif any(sign in ended.text for sign in REFUSALS):
+    def failed_or_refused(self, title, ended, tool=False):
+        """Where there is a GPU only tools may be refused it, and run out of time."""
+        if any(sign in ended.text for sign in REFUSALS) and (tool or not self.gpu):
             self.refuse(title, ended.text)
-        else:
+        elif ended.status is not None:
             self.fail(title, f"{ended.text}\n(exit status {ended.status})")
+        elif tool:
+            self.refuse(title, f"not finished after {ended.seconds:.0f} s, where its time was up")
+        else:
+            self.fail(title, f"{ended.text}\n(ended after {ended.seconds:.0f} s, where its time was up)")
 
     def do(self, number):
         name, function, limit = parts.PARTS[number]
+        limit *= self.patience
         self.part = number
         if self.end - time.monotonic() < 5:
             self.results.say(f"== {number}. {name}: not started, no time was left")
             self.failed.append(f"part {number}: not started")
             return self.record("part", name=name, started=False)
         begun = time.monotonic()
-        limit *= self.patience
         self.part_end = begun + limit
         self.results.say(f"== {number}. {name} (at most {min(limit, self.end - begun):.0f} s)")
         try:
@@ -197,6 +241,23 @@ class Check:
         except Exception as error:  # noqa: BLE001: a part that breaks must not end those behind it
             self.fail(f"{name}: this check itself broke", f"{type(error).__name__}: {error}")
         self.record("part", name=name, started=True, seconds=round(time.monotonic() - begun, 1))
+
+    def do_all(self, numbers):
+        """Peers begin as late as they may: behind the ceilings, before the tests."""
+        peers_wait = 4 in numbers and self.with_peers
+        for number in numbers:
+            if peers_wait and number != 1:
+                self.start_peers()
+                peers_wait = False
+            self.do(number)
+
+    def status(self):
+        say = self.results.say
+        say(f"gpu-check: {len(self.failed)} failures, {len(self.refused)} refusals"
+            + ("" if self.gpu or self.rehearses else "; this machine shows no NVIDIA GPU (nvidia-smi)"))
+        for line in self.failed:
+            say(f"  failed: {line}")
+        return 1 if self.failed else 2 if not self.gpu and not self.rehearses else 0
 
 
 def numbers(text):
@@ -219,11 +280,11 @@ def arguments():
     parser.add_argument("--bundle", type=pathlib.Path, required=True, help="a folder that tools/gpu-bundle has made")
     parser.add_argument("--parts", type=numbers, default=list(parts.PARTS), help="as in 1-4,7; default: all")
     parser.add_argument("--budget", type=float, default=590, metavar="SECONDS", help="of all parts together; default: 590")
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(os.environ.get("OUT", "gpu-check-results")))
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(os.environ.get("OUT") or "gpu-check-results"))
     parser.add_argument("--no-peer", action="store_true", help="without PyTorch")
     parser.add_argument("--rehearse", action="store_true", help="train steps and files in small sizes on the processor: "
                         "shows that the check itself works")
-    parser.add_argument("--patience", type=float, default=1, metavar="FACTOR", help="times the limits of the parts, on a slow machine")
+    parser.add_argument("--patience", type=float, default=1, metavar="FACTOR", help="times the limits of the parts")
     parser.add_argument("--tests", help="another program of the same tests, as one over doubles")
     options = parser.parse_args()
     if not (options.bundle / "files.tar.gz").exists():
@@ -233,28 +294,19 @@ def arguments():
 
 def main():
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what runs is ended on the way out
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as scratch:
         check = Check(options, scratch)
         check.results.say(f"gpu-check of {check.bundle}, {time.strftime('%F %T')}: parts {options.parts}; results in "
                           f"{check.results.folder}")
-        if 4 in options.parts and check.with_peers:
-            check.start_peers()
-        elif 4 in options.parts and not options.no_peer:
+        if 4 in options.parts and not check.with_peers and not options.no_peer:
             check.results.say(f"{sys.executable} has no PyTorch: train steps are measured alone")
+        check.record("check", gpu=check.gpu, board=check.board)
         try:
-            for number in options.parts:
-                check.do(number)
+            check.do_all(options.parts)
         finally:
-            for peer in check.peers.values():
-                peer.close()
-    say = check.results.say
-    say(f"gpu-check: {len(check.failed)} failures, {len(check.refused)} refusals"
-        + ("" if check.board or check.rehearses else "; this machine shows no NVIDIA GPU that is known here (nvidia-smi)"))
-    for line in check.failed:
-        say(f"  failed: {line}")
-    if check.failed:
-        return 1
-    return 2 if check.refused and not check.board and not check.rehearses else 0
+            check.end_all()
+        return check.status()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,10 @@ KINDS = {"convolution": "convolution", "convolution_data_gradient": "convolution
          "batch_norm_apply": "batch norm: apply", "batch_norm_gradient_statistics": "batch norm: gradient statistics",
          "batch_norm_gradient_apply": "batch norm: gradient apply", "column_sum": "column sums", "max_pool": "pooling",
          "max_pool_gradient": "pooling", "average_pool": "pooling", "average_pool_gradient": "pooling",
-         "sgd_update": "optimizer", "adamw_update": "optimizer", "lars_update": "optimizer", "lars_norms": "optimizer"}
+         "batch_norm_merge": "batch norm: statistics", "batch_norm_running_update": "batch norm: statistics",
+         "batch_norm_parameter_gradient": "batch norm: gradient statistics", "softmax_cross_entropy": "losses and metrics",
+         "softmax_cross_entropy_gradient": "losses and metrics", "count_correct": "losses and metrics",
+         "scale": "losses and metrics", "sgd_update": "optimizer", "adamw_update": "optimizer", "lars_update": "optimizer", "lars_norms": "optimizer"}
 
 
 @dataclasses.dataclass

@@ -13,6 +13,11 @@ import results  # noqa: E402
 BATCH = 256
 
 
+def fail(sentence):
+    print(f"lacuna: {sentence}", file=sys.stderr)
+    sys.exit(2)
+
+
 def cell(value, form="{:.2f}"):
     return "not measured" if value is None else form.format(value)
 
@@ -31,7 +36,7 @@ def whole_steps(board, records):
         yield f"{title}: of the peak", f"{model / step.total() / step.peak:.2f}", cell(found.get("of_peak"))
         for mode in ("eager", "compiled"):
             yield f"{title}: times PyTorch's speed, {mode}", "", cell(found.get(f"ratio_{mode}"))
-        for name, key in (("ours", "memory"), ("PyTorch compiled", "peer_compiled_memory")):
+        for name, key in (("ours, as planned", "memory"), ("PyTorch compiled", "peer_compiled_memory")):
             yield f"{title}: memory of {name}, GB", "", cell(found[key] / 1e9 if key in found else None, "{:.1f}")
 
 
@@ -53,9 +58,10 @@ def from_files(records):
 
 
 def table(board, records):
+    where = records.get((0, "check"), {}).get("gpu")
     versions = records.get((1, "versions"), {})
-    where = versions.get("gpu") or "no such board yet"
-    lines = [f"Measured on: {where}" + (f"; cuDNN {versions['cuDNN']}" if versions.get("gpu") else "") + ".", "",
+    told = "".join(f"; {name} {versions[name]}" for name in ("lacuna", "cuDNN", "NCCL") if name in versions) if where else ""
+    lines = [f"Measured on: {where or 'no such board yet'}{told}.", "",
              "| what | predicted | measured |", "|---|---|---|"]
     for rows in (ceilings(board, records), whole_steps(board, records), kinds(board, records), from_files(records)):
         lines += [f"| {what} | {predicted} | {measured} |" for what, predicted, measured in rows]
@@ -67,29 +73,27 @@ def replaced(page, board, text):
     before, found, rest = page.partition(begin)
     _, ended, after = rest.partition(end)
     if not found or not ended:
-        sys.exit(f"lacuna: the page has no marks for {board}: add the lines \"{begin.strip()}\" and \"{end.strip()}\"")
+        fail(f"the page has no marks for {board}: add the lines \"{begin.strip()}\" and \"{end.strip()}\"")
     return before + begin + "\n" + text + "\n\n" + end + after
-
-
-def board_of(records):
-    name = (records.get((1, "versions"), {}).get("gpu") or "").lower()
-    return next((board for board in on_paper.BOARDS if board in name), None)
 
 
 def main():
     parser = argparse.ArgumentParser(prog="tools/gpu-check --report", description=__doc__)
     parser.add_argument("--page", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--board", choices=on_paper.BOARDS, help="of the predictions; default: the results'")
-    parser.add_argument("results", nargs="?", type=pathlib.Path, help="a folder that gpu-check has filled")
+    parser.add_argument("results", nargs="*", type=pathlib.Path, help="folders that gpu-check has filled on one board; "
+                        "what a later one measured again counts")
     options = parser.parse_args()
-    records = {}
-    if options.results:
-        if not (options.results / "results.jsonl").exists():
-            sys.exit(f"lacuna: {options.results} holds no results.jsonl: name a folder that gpu-check has filled")
-        records = results.read(options.results)
-    board = options.board or board_of(records)
-    if board is None:
-        sys.exit("lacuna: no board that is known was measured: name one by --board")
+    for folder in options.results:
+        if not (folder / "results.jsonl").exists():
+            fail(f"{folder} holds no results.jsonl: name a folder that gpu-check has filled")
+    records = results.read(options.results)
+    measured = records.get((0, "check"), {}).get("board")
+    board = options.board or measured
+    if not board:
+        fail("no board that is known was measured: name one by --board")
+    if options.results and measured != board:
+        fail(f"the results are of {measured or 'no board that is known'}, not of {board}")
     options.page.write_text(replaced(options.page.read_text(), board, table(board, records)))
 
 

@@ -8,6 +8,7 @@ a check off loses no more than what was being measured.
     failures.txt    what a person needs to mend each failure
     operands.h5     operands and results of operations that failed, at most 8 MiB; written by the tests
 """
+import contextlib
 import json
 import pathlib
 
@@ -16,6 +17,8 @@ FILES = ("results.jsonl", "log.txt", "kernels.tsv", "plans.tsv", "failures.txt")
 
 
 class Results:
+    FULL = b"\n(what came after this is left out: the file has its full size)\n"
+
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -30,7 +33,7 @@ class Results:
         """What goes beyond the limit is left out, and the file says so."""
         content = text.encode(errors="replace")
         if len(content) > self.left[name] >= 0:
-            content, self.left[name] = b"\n(what came after this is left out: the file has its full size)\n", -1
+            content, self.left[name] = self.FULL, -1
         elif self.left[name] < 0:
             return
         else:
@@ -42,8 +45,9 @@ class Results:
         self.append("log.txt", text)
 
     def say(self, text):
-        print(text, flush=True)
         self.log(text + "\n")
+        with contextlib.suppress(BrokenPipeError):  # whoever reads along may stop; the check goes on
+            print(text, flush=True)
 
     def record(self, part, what, **values):
         self.append("results.jsonl", json.dumps({"part": part, "what": what, **values}) + "\n")
@@ -59,10 +63,12 @@ class Results:
         self.append(name, "".join("\t".join(map(str, row)) + "\n" for row in rows))
 
 
-def read(folder):
-    """The records of a folder, the last of each (part, what)."""
+def read(folders):
+    """The records of folders, the last of each (part, what). A line that was cut off is none."""
     records = {}
-    for line in (pathlib.Path(folder) / "results.jsonl").read_text().splitlines():
-        record = json.loads(line)
-        records[record["part"], record["what"]] = record
+    for folder in folders:
+        for line in (pathlib.Path(folder) / "results.jsonl").read_text().splitlines():
+            with contextlib.suppress(json.JSONDecodeError):
+                record = json.loads(line)
+                records[record["part"], record["what"]] = record
     return records

@@ -1,5 +1,5 @@
 # Sourced by the launchers of this folder. Unpacks what it holds, once, and finds NVIDIA's libraries where they are:
-# those that the loader finds by itself, the toolkit's, then those of the packages of the python3 on PATH.
+# those that the loader finds by itself, the toolkit's, the driver's, then those of the packages of Python.
 
 fail() {
   echo "lacuna: $*" >&2
@@ -7,29 +7,34 @@ fail() {
 }
 
 given=${LD_LIBRARY_PATH:-}
-bundle=$(cd "$(dirname "$0")/.." && pwd -P)
+python=${LACUNA_PYTHON:-python3}
+bundle=$(cd "$here/.." && pwd -P)
 version=$(cat "$bundle/version") || fail "$bundle is no bundle of tools/gpu-bundle"
-files=${LACUNA_BUNDLE_FILES:-$bundle.files}
+# In a folder of its version's name: nothing that lies beside it is touched.
+places=${LACUNA_BUNDLE_FILES:-$bundle.files}
+case $places in /*) ;; *) places=$PWD/$places ;; esac
+export LACUNA_BUNDLE_FILES="$places"
+files=$places/$version
 
-# By another name first, so that nobody finds half of it.
+# By another name first, so that nobody finds half of it. Who comes second keeps what is there.
 unpack() {
-  half=$files.$$
+  half=$places/.$version.$$
   trap 'rm -rf "$half"' EXIT
+  trap 'exit 1' HUP INT TERM
   mkdir -p "$half" 2> /dev/null ||
     fail "$half cannot be made, where this bundle unpacks itself: name a folder that you may write in LACUNA_BUNDLE_FILES"
-  gzip -dc "$bundle/files.tar.gz" | tar -xf - -C "$half" && echo "$version" > "$half/version" ||
+  gzip -dc "$bundle/files.tar.gz" | tar -xf - -C "$half" && [ -x "$half/bin/lacuna" ] ||
     fail "$bundle/files.tar.gz could not be unpacked to $half: look at the messages above"
-  rm -rf "$files"
-  mv -T "$half" "$files" 2> /dev/null || [ "$(cat "$files/version" 2> /dev/null)" = "$version" ] ||
+  mv -T "$half" "$files" 2> /dev/null || [ -x "$files/bin/lacuna" ] ||
     fail "$files is in the way: remove it, or name another folder in LACUNA_BUNDLE_FILES"
   rm -rf "$half"
-  trap - EXIT
+  trap - EXIT HUP INT TERM
 }
-[ "$(cat "$files/version" 2> /dev/null)" = "$version" ] || unpack
+[ -x "$files/bin/lacuna" ] || unpack
 
 # The folders of packages that pip installs NVIDIA's libraries to.
 folders_of_python() {
-  command -v python3 > /dev/null && python3 -c '
+  command -v "$python" > /dev/null && "$python" -c '
 import glob, sys
 for place in sys.path:
     for folder in sorted(glob.glob(glob.escape(place) + "/nvidia/*/lib")):
@@ -50,7 +55,7 @@ find_nvidia() {
     done
     IFS=$old_ifs
     $found && continue
-    for home in "${CUDA_HOME:-}" "${CUDA_PATH:-}" /usr/local/cuda "$toolkit"; do
+    for home in "${CUDA_HOME:-}" "${CUDA_PATH:-}" /usr/local/cuda "$toolkit" /usr/local/nvidia; do
       for folder in "$home/lib64" "$home/lib" "$home/targets/x86_64-linux/lib"; do
         if [ -n "$home" ] && ! $found && [ -e "$folder/$library" ]; then
           LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$folder
@@ -78,5 +83,6 @@ export OPAL_PREFIX="$files" OPAL_BINDIR="$files/bin" OPAL_LIBDIR="$files/lib" OP
 export OPAL_DATADIR="$files/share" OPAL_PKGDATADIR="$files/share/openmpi" OPAL_SYSCONFDIR="$files/etc"
 export PMIX_PREFIX="$files" PMIX_INSTALL_PREFIX="$files" PMIX_LIBDIR="$files/lib" PMIX_PKGLIBDIR="$files/lib/pmix"
 export PMIX_PKGDATADIR="$files/share/pmix" PMIX_SYSCONFDIR="$files/etc"
+if [ "$(id -u)" = 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
 export HWLOC_HIDE_ERRORS=2 # it complains where there is no /sys, and goes on
 export LACUNA_SOURCE="$files"

@@ -1,9 +1,12 @@
 """A SLURM of four nodes for the tests of this folder: tools/slurm-testbed, brought up for a test and ended after it."""
 
+import ctypes
 import os
 import pathlib
 import re
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -14,9 +17,20 @@ PORT = str(20000 + 8 * (os.getpid() % 1500))  # beside a test-bed of the user's 
 tempfile.tempdir = "/var/tmp"  # every node has a /tmp of its own
 
 
+def end_with_parent():
+    """SIGTERM, also one that comes when ctest has ended, fails the test as an exception does, and so
+    ends its test-bed. After SIGKILL the test-bed ends by itself: `up --for`."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("ended by SIGTERM"))
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class SlurmTest(support.EndToEndTest):
+    tool = TOOL
+
     def setUp(self):
         super().setUp()
+        end_with_parent()
         bed = pathlib.Path(tempfile.mkdtemp(prefix="lacuna-slurm-"))
         self.bed = bed / "bed"
         self.environment = {**os.environ, **support.LAUNCHER_ENVIRONMENT, "LACUNA": support.LACUNA,
@@ -25,11 +39,11 @@ class SlurmTest(support.EndToEndTest):
         self.environment.pop("LACUNA_LAUNCHER", None)  # of ctest's; to the job scripts it is a user's choice
         self.addCleanup(bed.rmdir)
         self.addCleanup(self.run_tool, "down")
-        self.run_tool("up")
+        self.run_tool("up", "--for", str(os.getpid()))
         support.write_images(self.path("data.h5"), samples=44, size=(16, 16), chunk=4)
 
     def run_tool(self, *arguments):
-        done = subprocess.run([TOOL, *arguments], env=self.environment, capture_output=True, text=True, timeout=100)
+        done = subprocess.run([self.tool, *arguments], env=self.environment, capture_output=True, text=True, timeout=100)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def command(self, *words, **more):

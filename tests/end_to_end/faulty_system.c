@@ -1,19 +1,22 @@
 /* A library that tests preload: system calls that fail as on a full disk, on a file system without
- * locks, for an unreadable file — on the rank of a run that the test names. And a halt at a given place.
+ * locks, for an unreadable file — on the rank of a run that the test names. And a halt at a given
+ * place.
  *
- *   FAULT_RANK           the rank that has the faults; otherwise all
- *   FAULT_UNREADABLE     opening a path that ends so fails with EACCES
- *   FAULT_OPENED         a file that gets a line for each path that is opened
- *   FAULT_FULL_BELOW     writing to files whose path holds this fails with ENOSPC ...
- *   FAULT_FULL_AFTER     ... after so many bytes of all of them together
- *   FAULT_NO_LOCKS       flock fails with ENOLCK
- *   FAULT_HALT_AFTER     the thread that has written this to its standard output waits for ever ...
- *   FAULT_HALT_UNTIL     ... or until there is a file of this name
+ *   FAULT_RANK            the rank that has the faults; otherwise all
+ *   FAULT_UNREADABLE      opening a path that ends so fails with EACCES
+ *   FAULT_OPENED          a file that gets a line for each path that is opened
+ *   FAULT_FULL_BELOW      writing to files whose path holds this fails with ENOSPC ...
+ *   FAULT_FULL_AFTER      ... after so many bytes of all of them together
+ *   FAULT_NO_LOCKS        flock fails with ENOLCK
+ *   FAULT_HALT_AFTER      the thread that has written this to its standard output waits for ever ...
+ *   FAULT_HALT_UNTIL      ... or until there is a file of this name ...
+ *   FAULT_HALT_FOR_SIGNAL ... or, where set, until a signal comes that the program handles
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -84,14 +87,46 @@ OPEN(open64)
     return (call);    \
   } while (0)
 
+// The program's own handlers, behind one that notes that a signal has come.
+static void (*handlers[NSIG])(int);
+static atomic_int signalled;
+
+static void note_signal(int number) {
+  signalled = 1;
+  handlers[number](number);
+}
+
+static int has_handler(const struct sigaction* action) {
+  return !(action->sa_flags & SA_SIGINFO) && action->sa_handler != SIG_DFL &&
+         action->sa_handler != SIG_IGN && action->sa_handler != note_signal;
+}
+
+int sigaction(int number, const struct sigaction* action, struct sigaction* before) {
+  struct sigaction noting;
+  if (action != NULL && fault("FAULT_HALT_FOR_SIGNAL") != NULL && has_handler(action)) {
+    noting = *action;
+    handlers[number] = action->sa_handler;
+    noting.sa_handler = note_signal;
+    action = &noting;
+  }
+  const int status = NEXT(sigaction)(number, action, before);
+  if (status == 0 && before != NULL && before->sa_handler == note_signal) {
+    before->sa_handler = handlers[number];
+  }
+  return status;
+}
+
+static void halt(void) {
+  const char* until = fault("FAULT_HALT_UNTIL");
+  const int for_signal = fault("FAULT_HALT_FOR_SIGNAL") != NULL;
+  while ((until == NULL || access(until, F_OK) != 0) && !(for_signal && signalled)) usleep(1000);
+}
+
 ssize_t write(int file, const void* data, size_t bytes) {
   if (full(file, bytes)) FULL(-1);
   const ssize_t n = NEXT(write)(file, data, bytes);
-  const char* halt = file == STDOUT_FILENO ? fault("FAULT_HALT_AFTER") : NULL;
-  if (halt != NULL && memmem(data, bytes, halt, strlen(halt)) != NULL) {
-    const char* until = fault("FAULT_HALT_UNTIL");
-    while (until == NULL || access(until, F_OK) != 0) usleep(1000);
-  }
+  const char* after = file == STDOUT_FILENO ? fault("FAULT_HALT_AFTER") : NULL;
+  if (after != NULL && memmem(data, bytes, after, strlen(after)) != NULL) halt();
   return n;
 }
 ssize_t writev(int file, const struct iovec* parts, int count) {

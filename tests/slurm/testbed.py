@@ -4,6 +4,7 @@ import ctypes
 import os
 import pathlib
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -58,6 +59,22 @@ class SlurmTest(support.EndToEndTest):
         """The id of a job of jobs/<script>.sbatch."""
         return self.command("sbatch", "--parsable", *options, support.SOURCE / f"jobs/{script}.sbatch", *arguments,
                             **more).strip()
+
+    def halting(self, text, until_signal=True, until=None):
+        """The environment of a submission of which rank 0 goes no further, once it has told the text,
+        until a signal comes, or until there is the file `until`: however fast the machine is, the run
+        is not done before the test does what it is about."""
+        faults = {"rank": 0, "halt_after": text}
+        if until_signal:
+            faults["halt_for_signal"] = 1
+        if until:
+            faults["halt_until"] = until
+        exports = "".join(f"export {name}={shlex.quote(value)}\n"
+                          for name, value in self.faults(**faults).items())
+        program = self.path(f"halting-{len(list(self.folder.glob('halting-*')))}")
+        program.write_text(f'#!/bin/sh\n{exports}exec {shlex.quote(support.LACUNA)} "$@"\n')
+        program.chmod(0o755)
+        return {"LACUNA": str(program)}
 
     def field(self, job, name):
         told = self.command("scontrol", "show", "job", "-o", job)

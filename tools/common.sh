@@ -13,7 +13,8 @@ packages_build="g++ cmake ninja-build ccache libopenmpi-dev openmpi-bin libhdf5-
 packages_data="python3 python3-h5py dataset-fashion-mnist"
 packages_test="git catch2 libboost-context-dev python3 python3-numpy python3-h5py python3-matplotlib hdf5-tools
   dataset-fashion-mnist"
-packages_ci="clang libomp-dev libmpich-dev mpich"
+packages_sanitize="clang libclang-rt-dev libomp-dev"
+packages_ci="$packages_sanitize libmpich-dev mpich"
 packages_bench="python3-venv"
 packages_slurm="slurm-wlm munge"
 packages_bundle="patchelf"

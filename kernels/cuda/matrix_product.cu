@@ -27,13 +27,15 @@ template <typename T>
 struct Operand {
   const T* x;
   int64_t rows, terms;
-  int64_t of_row, of_term;  // elements from one to the next; one of them is 1
+  int64_t of_row, of_term;  // elements from one to the next; one of them is 1,
+                            // or both 0 where there are no elements: x may be null then
   Operand(const View& view, int64_t of_rows, int64_t of_terms, bool terms_first)
       : x(static_cast<const T*>(view.data)),
         rows(of_rows),
         terms(of_terms),
-        of_row(terms_first ? 1 : of_terms),
-        of_term(terms_first ? of_rows : 1) {}
+        of_row(is_empty(of_rows, of_terms) ? 0 : terms_first ? 1 : of_terms),
+        of_term(is_empty(of_rows, of_terms) ? 0 : terms_first ? of_rows : 1) {}
+  static bool is_empty(int64_t of_rows, int64_t of_terms) { return of_rows == 0 || of_terms == 0; }
 };
 
 // What a thread brings of `size` rows and `depth` terms from memory to shared memory: neighbours along the axis

@@ -335,7 +335,7 @@ std::optional<Frame> frame_of(const std::string& line) {
 }
 
 // The sanitizer's and the C library's own calls say nothing. Whose the innermost of the others is counts; told is the
-// first of his that has a name.
+// first of his that has a name; templates of the C++ library are in the program, and say nothing either.
 Blame blame_of_stack(std::istream& lines, const std::string& what) {
   std::optional<Blame> blame;
   for (std::string line; std::getline(lines, line);) {
@@ -343,7 +343,8 @@ Blame blame_of_stack(std::istream& lines, const std::string& what) {
     if (!frame || !(frame->ours || frame->hdf5)) continue;
     if (!blame) blame = Blame{what, frame->hdf5};
     if (frame->hdf5 != blame->hdf5) break;
-    if (!frame->function.empty()) return {concat(what, " in ", frame->function), frame->hdf5};
+    if (!frame->function.empty() && !frame->function.starts_with("std::"))
+      return {concat(what, " in ", frame->function), frame->hdf5};
   }
   return blame.value_or(Blame{what, false});
 }

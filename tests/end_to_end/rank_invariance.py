@@ -18,7 +18,7 @@ import numpy
 import support
 
 CTEST_TIMEOUT = 900
-SEEDS = (1, 2, 3, 4)
+SEEDS = (1, 2, 3, 4)  # of which a run takes a third (support.chosen_cells)
 GRADIENT_LIMIT = 1e-4
 LOSS_LIMIT = 0.05
 STEPS = 20
@@ -71,7 +71,7 @@ class RankInvariance(support.EndToEndTest):
     def test_gradients_of_the_demo_do_not_depend_on_the_ranks(self):
         self.write_data(600)
         apart = {}
-        for seed in SEEDS:
+        for seed in support.chosen_cells(SEEDS):
             one = self.gradients(seed, 1)
             for ranks in (2, 3):
                 apart[f"seed {seed} on {ranks} ranks"] = deviation(self.gradients(seed, ranks), one)

@@ -92,9 +92,6 @@ class RestartRanks(ContinuesTest):
                          {name: values.shape for name, values in self.tensors(same, END, "").items()
                           if f"optimizer.second_moment.{name}" in moments})
 
-    def test_in_double_with_a_sharded_lars(self):
-        self.check_in_double("optimizer.name=lars", "train.shard_optimizer=true")
-
     def test_a_sharded_run_goes_on_unsharded(self):
         adamw = ("train.device=cpu", "train.precision=f32", "optimizer.name=adamw", "optimizer.lr=0.001")
         self.train("start", 2, FIRST_EPOCHS, *adamw, "train.shard_optimizer=true")

@@ -85,7 +85,7 @@ class Stops(Stopping):
         self.assertEqual(result.status, 2)
         self.assertIn("train.stop_signals has KILL: give some of USR1, USR2, TERM", result.complaint())
 
-    def test_max_hours_ends_before_its_time(self):
+    def test_max_hours_ends_before_its_time(self):  # needs 2 processors
         for ranks in (None, 2):
             run = self.path(f"run-{ranks}")
             began = time.monotonic()

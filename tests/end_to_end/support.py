@@ -43,6 +43,18 @@ LAUNCHER_ENVIRONMENT = {
 }
 
 
+def chosen_cells(cells):
+    """Which cells of a matrix of tests, such as every objective on every modality, this run takes: every
+    third from LACUNA_TEST_CELLS on, which tools/test chooses by the commit's hash, as in
+    tests/support/cells.h; all where it is not set, and of fewer than three."""
+    first = os.environ.get("LACUNA_TEST_CELLS")
+    if first is None or len(cells) < 3:
+        return list(cells)
+    if first not in ("0", "1", "2"):
+        raise ValueError(f"LACUNA_TEST_CELLS is {first}; it must be 0, 1 or 2")
+    return list(cells)[int(first)::3]
+
+
 @dataclasses.dataclass
 class Result:
     """How a command ended. status is negative for a signal, as in subprocess."""

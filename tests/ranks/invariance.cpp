@@ -3,6 +3,7 @@
 // comparison must find.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -13,6 +14,7 @@
 #include "data/temporary_folder.h"
 #include "data/write_hdf5.h"
 #include "ranks/world.h"
+#include "support/cells.h"
 #include "support/experiment.h"
 
 using namespace lacuna;
@@ -159,6 +161,12 @@ class Training {
                                  static_cast<double>(step) / steps);
     }
   }
+  // What has gradients.
+  Values parameters() {
+    Values all;
+    for (State* state : experiment_.trainer().parameters()) all[state->name()] = state->values();
+    return all;
+  }
   // Weights; or running statistics and teachers, which no optimizer changes.
   Values state(Role role) {
     Values all;
@@ -189,35 +197,56 @@ void tell(Values& values, int root) {
   }
 }
 
-Expected one_rank_alone(const std::string& objective, int root) {
+Expected one_rank_alone(const Setup& setup, int64_t count, int root) {
   const auto self = self_communicator();
-  Training training({.objective = objective}, *self, alone());
+  Training training(setup, *self, alone());
   Expected expected;
   expected.weights_before = training.state(Role::parameter);
   expected.buffers_before = training.state(Role::buffer);
-  expected.gradients = training.gradients();
-  if (world().rank() == root) training.train(0, steps);
+  expected.gradients = training.parameters();  // elsewhere than on the root: names and sizes
+  if (world().rank() == root) {
+    expected.gradients = training.gradients();
+    training.train(0, count);
+  }
   expected.weights = training.state(Role::parameter);
   expected.buffers = training.state(Role::buffer);
   return expected;
 }
 
-// For every objective of the list, computed once for all tests, each by another rank.
+// Adds what one rank alone computes of each by its objective; each by another rank.
+void add_expected(std::map<std::string, Expected>& to, const std::vector<Setup>& setups,
+                  int64_t count) {
+  const auto root_of = [](size_t i) { return static_cast<int>(i) % world().size(); };
+  for (size_t i = 0; i < setups.size(); ++i) {
+    to[setups[i].objective] = one_rank_alone(setups[i], count, root_of(i));
+  }
+  for (size_t i = 0; i < setups.size(); ++i) {
+    Expected& expected = to[setups[i].objective];
+    tell(expected.gradients, root_of(i));
+    tell(expected.weights, root_of(i));
+    tell(expected.buffers, root_of(i));
+  }
+}
+
+// The objectives of this run: on one rank and on three, which 16 rows do not divide evenly over, all of
+// the list (of these the cells that are chosen); on other numbers of ranks one, which gathers.
+bool has_full_matrix() { return world().size() == 1 || world().size() == 3; }
+std::vector<std::string> names() {
+  if (!has_full_matrix()) return {"simclr"};
+  std::vector<std::string> all;
+  for (const ObjectiveEntry& entry : objectives()) all.emplace_back(entry.name);
+  return chosen_cells(all);
+}
+
+// Computed once for all tests.
 const Expected& expected_of(const std::string& objective) {
   static std::map<std::string, Expected> all;
+  std::vector<Setup> missing;
   if (all.empty()) {
-    int root = 0;
-    std::vector<int> roots;
-    for (const ObjectiveEntry& entry : objectives()) {
-      roots.push_back(root++ % world().size());
-      all[std::string(entry.name)] = one_rank_alone(std::string(entry.name), roots.back());
-    }
-    for (size_t i = 0; i < objectives().size(); ++i) {
-      Expected& expected = all[std::string(objectives()[i].name)];
-      tell(expected.weights, roots[i]);
-      tell(expected.buffers, roots[i]);
-    }
+    for (const std::string& name : names()) missing.push_back({.objective = name});
+    add_expected(all, missing, steps);
   }
+  if (all.count(objective) == 0) add_expected(all, {{.objective = objective}}, steps);
   return all.at(objective);
 }
 
@@ -236,12 +265,6 @@ Deviations compare(const Setup& setup, Communicator& communicator, const Divisio
   found.buffers =
       deviation_of_travel(expected.buffers_before, training.state(Role::buffer), expected.buffers);
   return found;
-}
-
-std::vector<std::string> names() {
-  std::vector<std::string> all;
-  for (const ObjectiveEntry& entry : objectives()) all.emplace_back(entry.name);
-  return all;
 }
 
 template <typename T>
@@ -300,7 +323,9 @@ TEST_CASE("in f32 every objective gives the same gradients within rounding") {
 TEST_CASE("planted fault: without the gradient of the gather the comparison fails") {
   if (world().size() == 1) return;  // one rank gathers nothing
   int gathering = 0;                // objectives that gather
-  for (const std::string& objective : names()) {
+  std::vector<std::string> tried = names();
+  if (std::find(tried.begin(), tried.end(), "simclr") == tried.end()) tried.emplace_back("simclr");
+  for (const std::string& objective : tried) {
     CAPTURE(objective);
     GatherWithoutGradient faulty(world());
     Training({.objective = objective}, faulty, even(world().size())).gradients();
@@ -338,31 +363,36 @@ TEST_CASE("planted fault: with another seed on one rank the comparison fails") {
   }
 }
 
-// With its draws, which are those of the global batch's rows. `seed`: of the draws on this rank.
+// A vision transformer and its draws, which are those of the global batch's rows. `seed`: of the draws
+// on this rank.
+constexpr int64_t vit_steps = 5;
+Setup vit_setup(const std::string& objective, uint64_t seed) {
+  Setup made{.objective = objective, .encoder = small_vit};
+  made.options.seed = seed;
+  return made;
+}
+
 Deviations vit_deviations(const std::string& objective, uint64_t seed, const Division& first) {
-  constexpr int64_t some_steps = 5;
-  const auto setup = [&](uint64_t of_draws) {
-    Setup made{.objective = objective, .encoder = small_vit};
-    made.options.seed = of_draws;
-    return made;
-  };
-  const auto self = self_communicator();
-  Training one(setup(1), *self, alone());
-  Training many(setup(seed), world(), first);
-  const Values start = one.state(Role::parameter);
+  static std::map<std::string, Expected> all;
+  if (all.count(objective) == 0) add_expected(all, {vit_setup(objective, 1)}, vit_steps);
+  const Expected& expected = all.at(objective);
+  Training many(vit_setup(objective, seed), world(), first);
   Deviations found;
-  found.gradients = deviation(many.gradients(), one.gradients());
-  one.train(0, some_steps);
-  many.train(0, some_steps);
-  found.weights =
-      deviation_of_travel(start, many.state(Role::parameter), one.state(Role::parameter));
+  found.gradients = deviation(many.gradients(), expected.gradients);
+  many.train(0, vit_steps);
+  found.weights = deviation_of_travel(expected.weights_before, many.state(Role::parameter),
+                                      expected.weights);
   return found;
 }
 
 TEST_CASE("a vision transformer that drops blocks gives the same on any number of ranks") {
-  for (const char* objective : {"simclr", "byol"}) {
-    CAPTURE(objective);
-    for (const Division& first : {even(world().size()), without_rows(world().size())}) {
+  std::vector<std::string> tried = {"simclr", "byol"};
+  if (!has_full_matrix()) tried.pop_back();
+  std::vector<Division> divisions = {even(world().size())};
+  if (world().size() > 1) divisions.push_back(without_rows(world().size()));
+  for (const std::string& objective : tried) {
+    for (const Division& first : divisions) {
+      CAPTURE(objective, first);
       const Deviations found = vit_deviations(objective, 1, first);
       CAPTURE(found.gradients, found.weights);
       CHECK(found.gradients < gradient_limit);

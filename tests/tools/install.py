@@ -105,7 +105,7 @@ class Install(support.EndToEndTest):
         cache = (source / "build/CMakeCache.txt").read_text()
         self.assertRegex(cache, r"(?m)^BUILD_TESTING:\w+=OFF$")
 
-    def test_unprivileged_user_builds_from_a_foreign_prefix(self):
+    def test_unprivileged_user_builds_from_a_foreign_prefix(self):  # needs 2 processors
         prefix = self.path("prefix")
         for file in package_files():
             subprocess.run(["dpkg", "-x", file, prefix], check=True)

@@ -228,8 +228,8 @@ void add_expected(std::map<std::string, Expected>& to, const std::vector<Setup>&
   }
 }
 
-// The objectives of this run: on one rank and on three, which 16 rows do not divide evenly over, all of
-// the list (of these the cells that are chosen); on other numbers of ranks one, which gathers.
+// The objectives of this run: on one rank and on three, which 16 rows do not divide evenly over, all
+// of the list (of these the cells that are chosen); on other numbers of ranks one, which gathers.
 bool has_full_matrix() { return world().size() == 1 || world().size() == 3; }
 std::vector<std::string> names() {
   if (!has_full_matrix()) return {"simclr"};
@@ -363,8 +363,8 @@ TEST_CASE("planted fault: with another seed on one rank the comparison fails") {
   }
 }
 
-// A vision transformer and its draws, which are those of the global batch's rows. `seed`: of the draws
-// on this rank.
+// A vision transformer and its draws, which are those of the global batch's rows. `seed`: of the
+// draws on this rank.
 constexpr int64_t vit_steps = 5;
 Setup vit_setup(const std::string& objective, uint64_t seed) {
   Setup made{.objective = objective, .encoder = small_vit};

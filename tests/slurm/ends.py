@@ -47,7 +47,8 @@ class Ends(support.EndToEndTest):
         self.addCleanup(shell.wait)
         self.addCleanup(support.kill, shell)
         bed, folder = map(pathlib.Path, shell.stdout.readline().split())
-        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)  # no test removes them after SIGKILL
+        # No test removes them after SIGKILL.
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
         self.addCleanup(shutil.rmtree, bed.parent, ignore_errors=True)
         test, = support.descendants(shell.pid)[:1]
         self.assertGreater(len(processes_of(bed)), 6)

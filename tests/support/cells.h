@@ -10,7 +10,8 @@
 namespace lacuna::testing {
 
 // Every third of the cells, from LACUNA_TEST_CELLS = 0, 1 or 2 on, which tools/test chooses by the
-// commit's hash; all where it is not set (tools/test --all, ctest by hand), and of fewer than three.
+// commit's hash; all where it is not set (tools/test --all, ctest by hand), and of
+// fewer than three.
 template <typename T>
 std::vector<T> chosen_cells(const std::vector<T>& all) {
   const char* set = std::getenv("LACUNA_TEST_CELLS");

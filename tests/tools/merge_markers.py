@@ -48,7 +48,8 @@ class MergeMarkers(unittest.TestCase):
             (root / "harmless.txt").write_text("\n".join(harmless))
             (root / "untracked.md").write_text("\n".join(lines))
             subprocess.run(["git", "init", "--quiet", root], check=True)
-            subprocess.run(["git", "-C", root, "add", "docs", "windows.txt", "harmless.txt"], check=True)
+            added = ["docs", "windows.txt", "harmless.txt"]
+            subprocess.run(["git", "-C", root, "add", *added], check=True)
             self.assertEqual(markers(root), [
                 "docs/page.md:2", "docs/page.md:4", "docs/page.md:5", "docs/page.md:7",
                 "windows.txt:1", "windows.txt:3"])

@@ -11,17 +11,10 @@
 
 #include "base/dtype.h"
 #include "base/host_tensor.h"
+#include "base/random.h"
 #include "base/shape.h"
 
 namespace lacuna {
-
-// What all draws for one sample are a function of. `sample` is the index in the whole data set,
-// counted over all files in their stored order: never a position within a rank or a batch.
-struct SampleKey {
-  uint64_t seed = 0;
-  uint64_t epoch = 0;  // below 2^20, see augment/draw.h
-  uint64_t sample = 0;
-};
 
 // One field of a batch: what a row of it looks like. The batch's field is [B] + shape.
 struct OutputField {

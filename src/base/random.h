@@ -28,7 +28,8 @@ enum class Purpose : uint32_t {
 };
 
 // Philox4x32 with 10 rounds: counter[4], key[2] -> 4 words.
-constexpr std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
+constexpr std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter,
+                                         std::array<uint32_t, 2> key) {
   for (int round = 0; round < 10; ++round) {
     const uint64_t p0 = uint64_t{0xD2511F53u} * counter[0];
     const uint64_t p1 = uint64_t{0xCD9E8D57u} * counter[2];
@@ -101,6 +102,15 @@ class Draws {
   uint64_t key_;
   uint64_t subject_;
   uint32_t detail_;
+};
+
+// What all draws for one sample are a function of, in its views as in the layers that see it.
+// `sample` is the index in the whole data set, counted over all files in their stored order: never
+// a position within a rank or a batch.
+struct SampleKey {
+  uint64_t seed = 0;
+  uint64_t epoch = 0;  // below 2^20
+  uint64_t sample = 0;
 };
 
 }  // namespace lacuna

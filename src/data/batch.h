@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/host_tensor.h"
+#include "base/random.h"
 
 namespace lacuna {
 
@@ -17,6 +18,7 @@ class Batch {
   int64_t epoch = 0;         // of the first sample of the global batch
   int64_t global_count = 0;  // samples of all ranks together
   std::vector<int64_t> samples;  // index in the data set of each local row
+  std::vector<SampleKey> keys;   // of each local row: what all draws for it are a function of
   std::vector<int64_t> rows;     // place in the global batch of each local row, growing
 
   // May differ from rank to rank and from batch to batch, and may be 0.

@@ -301,6 +301,8 @@ Batch Loader::Engine::empty_batch(const Job& job) const {
   batch.epoch = job.position / sampler_->samples();
   for (const Item& item : job.items) {
     batch.samples.push_back(item.sample);
+    batch.keys.push_back(
+        {options_.seed, static_cast<uint64_t>(item.epoch), static_cast<uint64_t>(item.sample)});
     batch.rows.push_back(item.row);
   }
   for (const OutputField& field : maker_->outputs()) {
@@ -326,9 +328,7 @@ void Loader::Engine::make_rows(Job& job, size_t first, size_t last, Scratch& scr
       const auto bytes = static_cast<size_t>(outputs[o].shape.count()) * size_of(outputs[o].dtype);
       to[o] = static_cast<std::byte*>(job.batch.field(o).data()) + i * bytes;
     }
-    const SampleKey key{options_.seed, static_cast<uint64_t>(item.epoch),
-                        static_cast<uint64_t>(item.sample)};
-    maker_->make(stored, key, to, scratch);
+    maker_->make(stored, job.batch.keys[i], to, scratch);
   }
 }
 

@@ -3,7 +3,9 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <numeric>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,16 +45,20 @@ struct Recording {
     return std::accumulate(rows.begin(), rows.begin() + communicator.rank(), int64_t{0});
   }
 
-  // Draws of layers: uniform in [0, 1), one per row of this rank, as `value` maps them, P [rows].
-  // A function of (seed, purpose, step, part, how many draws were recorded before, row of the global
-  // batch). The leaf has the same name from step to step, so the plan stays.
+  // Draws of layers: uniform in [0, 1), one per row of this rank, as `value` maps them, P [rows]. A
+  // function of (seed, epoch, sample; purpose; view; how many draws of the view were recorded
+  // before), never of a row's place in the batch, which changes with the number of ranks. The leaf
+  // has the same name from step to step, so the plan stays.
   Tensor per_row(const std::string& name, Purpose purpose,
                  const std::function<double(double)>& value);
   // Whether layers draw: in training, and not in a teacher, whose output is what others must match.
   bool draws() const { return training && !without_draws; }
-  uint64_t seed = 0;
-  int64_t step = 0;  // counts from 0
-  int64_t part = 0;  // of the step
+  // Which samples this rank's rows are, in which epoch; memory of the batch. Needed where layers
+  // draw.
+  std::span<const SampleKey> keys = {};
+  // Of its samples, the one that the layers see: an objective sets it before it calls them, so that
+  // what is drawn for a view does not depend on the views before it.
+  int view = 0;
   bool without_draws = false;
 
   // Values that change from step to step (learning rate, a teacher's momentum): leaves of f64 [],
@@ -73,6 +79,7 @@ struct Recording {
   std::vector<Update> updates = {};
   std::deque<double> values = {};  // addresses stay valid
   std::deque<HostTensor> drawn = {};
+  std::map<int, uint64_t> calls = {};  // of per_row, by view
 };
 
 }  // namespace lacuna

@@ -16,10 +16,10 @@ class LayerNorm {
   State& bias_;
 };
 
-// Stochastic depth (Huang et al. 2016, "Deep networks with stochastic depth"): each sample's
-// x [B, ..] becomes zeros with probability `rate`, else x / (1 - rate); x itself when evaluating. Draws
-// belong to (seed, step, part, place in the recording, row of the global batch), so they are the same
-// on any number of ranks and after a restart.
+// Stochastic depth (Huang et al. 2016, "Deep networks with stochastic depth"): each sample's x [B,
+// ..] becomes zeros with probability `rate`, else x / (1 - rate); x itself when evaluating. Draws
+// belong to (seed, epoch, sample, view, call), so they are the same on any number of ranks and
+// after a restart.
 Tensor stochastic_depth(const Tensor& x, double rate, Recording& recording);
 
 // Self-attention and a perceptron of four times the width, each normalised before and added to its

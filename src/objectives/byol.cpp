@@ -53,8 +53,8 @@ class Byol final : public Objective {
   }
 
   Tensor loss(const Fields& batch, Recording& recording) const override {
-    const Tensor p0 = predict(batch.view(0), recording);
-    const Tensor p1 = predict(batch.view(1), recording);
+    const Tensor p0 = predict(batch, 0, recording);
+    const Tensor p1 = predict(batch, 1, recording);
     const Tensor t0 = target(batch.view(0), recording);
     const Tensor t1 = target(batch.view(1), recording);
     // Eq. 6: momentum rises from its start to 1 along a cosine.
@@ -76,8 +76,10 @@ class Byol final : public Objective {
   }
 
  private:
-  Tensor predict(const Tensor& view, Recording& recording) const {
-    return normalize(exact(predictor_(student_(view, recording), recording), recording));
+  Tensor predict(const Fields& batch, int view, Recording& recording) const {
+    recording.view = view;
+    const Tensor projected = student_(batch.view(view), recording);
+    return normalize(exact(predictor_(projected, recording), recording));
   }
   Tensor target(const Tensor& view, Recording& recording) const {
     const bool before = std::exchange(recording.without_draws, true);

@@ -28,8 +28,8 @@ class SimClr final : public Objective {
   }
 
   Tensor loss(const Fields& batch, Recording& recording) const override {
-    const Tensor z0 = project(batch.view(0), recording);
-    const Tensor z1 = project(batch.view(1), recording);
+    const Tensor z0 = project(batch, 0, recording);
+    const Tensor z1 = project(batch, 1, recording);
     return nt_xent(z0, z1, gather(z0, recording), gather(z1, recording), temperature_,
                    recording.first_row());
   }
@@ -42,8 +42,10 @@ class SimClr final : public Objective {
   }
 
  private:
-  Tensor project(const Tensor& view, Recording& recording) const {
-    return normalize(exact(projector_((*encoder_)(view, recording), recording), recording));
+  Tensor project(const Fields& batch, int view, Recording& recording) const {
+    recording.view = view;
+    const Tensor features = (*encoder_)(batch.view(view), recording);
+    return normalize(exact(projector_(features, recording), recording));
   }
 
   ViewOptions views_;

@@ -69,7 +69,6 @@ class Trial {
                     {.compute = job_.compute.dtype,
                      .clip = c.number("optimizer.clip"),
                      .shard_optimizer = options.shard_optimizer,
-                     .seed = seed,
                      .plan = {}});
     const int64_t rows = std::max<int64_t>(1, plan.batch / communicator.size());
     trainer.prepare(empty_fields(maker->outputs(), rows, job_.compute.dtype),
@@ -78,6 +77,7 @@ class Trial {
       load_state(*checkpoint, tensor_targets(store_), Match::all, communicator);
       plan.first_step = checkpoint->info.step;
       context.log.line("continuing ", folder.string(), " at step ", plan.first_step);
+      tell_of_other_draws(*checkpoint, trainer, context.log);
     }
     TrainingLoop::Output output;
     std::unique_ptr<CheckpointWriter> writer;

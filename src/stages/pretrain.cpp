@@ -320,7 +320,10 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
     start_from(arguments.value("init-from"), model, context);
   Watch watch(configuration, source, model.objective(), compute, context);
   open_on_all_ranks(folder, configuration, anew, context);
-  if (checkpoint) log.line("continuing ", folder.string(), " at step ", done);
+  if (checkpoint) {
+    log.line("continuing ", folder.string(), " at step ", done);
+    tell_of_other_draws(*checkpoint, trainer, log);
+  }
   if (old && !checkpoint)
     log.line(folder.string(), " has no checkpoint to go on from: it begins at step 0");
   Training training({.folder = folder,

@@ -30,6 +30,8 @@ Rehearsal::Rehearsal(const Configuration& configuration, const ViewOptions& view
     std::memset(host.data(), 0, host.bytes());
     add_field(fields_, field.name, host_leaf(field.name, host), compute);
   }
+  keys_.resize(static_cast<size_t>(rows_[0]));
+  fields_.set_keys(keys_);
   trainer_.prepare(fields_, rows_);
 }
 

@@ -49,6 +49,7 @@ class Rehearsal {
   Trainer trainer_;
   std::vector<int64_t> rows_;
   std::map<std::string, HostTensor> batch_;
+  std::vector<SampleKey> keys_;  // of its rows
   Fields fields_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "ops/views.h"
 
 namespace lacuna {
@@ -80,8 +81,15 @@ Trainer make_trainer(const Configuration& configuration, DType compute, bool eag
                   .shard_optimizer = options.shard_optimizer,
                   .bucket_bytes = static_cast<size_t>(options.bucket_bytes),
                   .parts = options.accumulate,
-                  .seed = static_cast<uint64_t>(configuration.integer("seed")),
                   .plan = {.eager = eager}});
+}
+
+void tell_of_other_draws(const Checkpoint& checkpoint, const Trainer& trainer, Log& log) {
+  if (!trainer.layers_draw() || checkpoint.info.draws_by_sample) return;
+  log.line(
+      "from step ", checkpoint.info.step,
+      " on, what layers draw (encoder.drop_path) follows the samples; the version that wrote the "
+      "checkpoint drew by their places in the batch");
 }
 
 }  // namespace lacuna

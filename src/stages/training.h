@@ -30,4 +30,8 @@ Trainer make_trainer(const Configuration& configuration, DType compute, bool eag
                      std::vector<DrawnViews::View> views, Device& device,
                      Communicator& communicator);
 
+// Says so where layers draw and the checkpoint that is continued from is of a version that drew
+// otherwise.
+void tell_of_other_draws(const Checkpoint& checkpoint, const Trainer& trainer, Log& log);
+
 }  // namespace lacuna

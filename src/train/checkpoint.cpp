@@ -110,6 +110,7 @@ void write_info(hdf5::Group& root, const CheckpointInfo& info, const std::string
   root.set("position", info.position);
   root.set("seed", info.seed);
   root.set("finished", int64_t{info.finished});
+  if (info.draws_by_sample) root.set("layer_draws", "by sample");
   if (info.score) root.set("score", *info.score);
   root.set("code_version", info.environment.code_version);
   root.set("mpi_version", info.environment.mpi);
@@ -130,6 +131,7 @@ CheckpointInfo read_info(const hdf5::Group& root) {
   info.position = root.integer("position");
   info.seed = root.integer("seed");
   info.finished = root.integer("finished") != 0;
+  info.draws_by_sample = root.has_attribute("layer_draws");
   if (root.has_attribute("score")) info.score = root.number("score");
   info.environment.code_version = root.text("code_version");
   info.environment.mpi = root.text("mpi_version");

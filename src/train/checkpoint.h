@@ -95,7 +95,11 @@ struct CheckpointInfo {
   int64_t epoch = 0;     // epochs done
   int64_t position = 0;  // samples consumed since the start of the run
   int64_t seed = 0;
-  bool finished = false;        // the run had reached its end
+  bool finished = false;  // the run had reached its end
+  // Whether what layers draw is a function of the sample. Before, it was one of the row's place in
+  // the batch, which made results depend on the number of ranks; a run continued from such a
+  // checkpoint goes on with other draws.
+  bool draws_by_sample = true;
   std::optional<double> score;  // what "best" compares; lower is better
   std::string configuration;    // resolved, as TOML
   Environment environment;

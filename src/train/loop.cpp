@@ -29,6 +29,7 @@ Fields fields_of(const Batch& batch, DType compute) {
   for (const std::string& name : batch.names()) {
     add_field(fields, name, host_leaf(name, batch.field(name)), compute);
   }
+  fields.set_keys(batch.keys);
   return fields;
 }
 

@@ -25,7 +25,8 @@ Trainer::Trainer(Device& device, Communicator& communicator, StateStore& store, 
       sums_(device),
       executor_(device, options.plan) {}
 
-Recording Trainer::recording(const std::vector<int64_t>& rows, int64_t step, double progress) {
+Recording Trainer::recording(std::span<const SampleKey> keys, const std::vector<int64_t>& rows,
+                             double progress) {
   if (loss_scale_ && parts_recorded_ == 0) scale_ = loss_scale_->value();
   return {.communicator = communicator_,
           .training = true,
@@ -33,9 +34,7 @@ Recording Trainer::recording(const std::vector<int64_t>& rows, int64_t step, dou
           .parameters = device_.parameter_dtype(),
           .rows = rows,
           .synchronise_statistics = options_.synchronise_statistics,
-          .seed = options_.seed,
-          .step = step,
-          .part = parts_recorded_,
+          .keys = keys,
           .last_part = parts_recorded_ + 1 == options_.parts,
           .progress = progress};
 }
@@ -54,8 +53,11 @@ std::vector<Tensor> Trainer::differentiate_all(const Tensor& loss, const std::ve
 
 void Trainer::prepare(const Fields& example, const std::vector<int64_t>& rows) {
   LACUNA_CHECK(parameters_.empty());
-  Recording recording = this->recording(rows, 0, 0);
+  const std::vector<SampleKey> any(
+      static_cast<size_t>(rows[static_cast<size_t>(communicator_.rank())]));
+  Recording recording = this->recording(any, rows, 0);
   const Tensor loss = loss_(example, recording);
+  layers_draw_ = !recording.drawn.empty();
   const std::vector<State*> all = store_.select("", Role::parameter);
   const std::vector<Tensor> gradients = differentiate_all(loss, all);
   for (size_t i = 0; i < all.size(); ++i) {
@@ -92,7 +94,7 @@ std::vector<Tensor> Trainer::reduced(std::vector<Tensor> gradients, Sum sum) con
 
 void Trainer::record(const Fields& fields, const std::vector<int64_t>& rows, int64_t step,
                      double rate, double progress) {
-  recording_.emplace(recording(rows, step, progress));
+  recording_.emplace(recording(fields.keys(), rows, progress));
   recorded_ = {};
   recorded_.last = recording_->last_part;
   const Tensor loss = loss_(fields, *recording_);
@@ -231,7 +233,7 @@ void Trainer::follow(double norm) {
 
 std::map<std::string, HostTensor> Trainer::gradients(const Fields& fields,
                                                      const std::vector<int64_t>& rows) {
-  Recording recording = this->recording(rows, 0, 0);
+  Recording recording = this->recording(fields.keys(), rows, 0);
   const Tensor loss = loss_(fields, recording);
   const std::vector<Tensor> sums = reduced(differentiate_all(loss, parameters_), all_reduce_bucket);
   std::vector<Tensor> outputs = {loss};

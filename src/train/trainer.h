@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,6 @@ struct TrainerOptions {
   size_t bucket_bytes = size_t{4} << 20;  // of gradients per collective
   // Parts that a step's batch is taken in, one after the other; their gradients are averaged.
   int64_t parts = 1;
-  uint64_t seed = 0;  // of what layers draw
   PlanOptions plan;
 };
 
@@ -43,8 +43,9 @@ class Trainer {
   Trainer(Device& device, Communicator& communicator, StateStore& store, Loss loss,
           std::unique_ptr<Optimizer> optimizer, TrainerOptions options);
 
-  // Finds which parameters the loss depends on, by recording it once for fields of these shapes, and
-  // makes the optimizer's State and, for float16, the loss scale. Call once, before a checkpoint is loaded.
+  // Finds which parameters the loss depends on, by recording it once for fields of these shapes,
+  // and makes the optimizer's State and, for float16, the loss scale. Call once, before a
+  // checkpoint is loaded. The fields need no keys, since nothing is computed.
   void prepare(const Fields& example, const std::vector<int64_t>& rows);
 
   // A step is one part or, accumulating, several; each is recorded, started and finished. `rows`: of the part's global
@@ -75,6 +76,8 @@ class Trainer {
                                               const std::vector<int64_t>& rows);
 
   const std::vector<State*>& parameters() const { return parameters_; }
+  // Whether layers draw in a step; known once prepared.
+  bool layers_draw() const { return layers_draw_; }
   const Executor& executor() const { return executor_; }
   void observe(Executor::Observer observer) { executor_.observe(std::move(observer)); }
 
@@ -85,7 +88,8 @@ class Trainer {
     size_t norm = 0;                   // 0: none
     bool last = true;
   };
-  Recording recording(const std::vector<int64_t>& rows, int64_t step, double progress);
+  Recording recording(std::span<const SampleKey> keys, const std::vector<int64_t>& rows,
+                      double progress);
   std::vector<Tensor> record_sums(const Tensor& loss);
   std::vector<Tensor> record_updates(const Tensor& loss, double rate, int64_t step);
   std::vector<Tensor> differentiate_all(const Tensor& loss, const std::vector<State*>& by);
@@ -105,6 +109,7 @@ class Trainer {
   HostTensor one_;  // d(loss)/d(loss) of a part: the loss scale / parts
   std::optional<LossScale> loss_scale_;
   double scale_ = 1;  // of the loss of this step
+  bool layers_draw_ = false;
   std::vector<State*> parameters_;
   StateStore sums_;             // gradients of the parts so far; not part of a checkpoint
   std::vector<State*> sum_of_;  // by parameter

@@ -79,7 +79,9 @@ TEST_CASE("stochastic depth grows from nothing at the first block to its rate at
       make_vit({.features = 8, .depth = 3, .heads = 1, .patch = 8, .drop_path = 0.5}, {8, 8, 1},
                Scope(store, 1));
   constexpr int64_t rows = 200;
-  Recording recording{.communicator = *self, .rows = {rows}};
+  std::vector<SampleKey> keys(rows);
+  for (size_t i = 0; i < keys.size(); ++i) keys[i].sample = i;
+  Recording recording{.communicator = *self, .rows = {rows}, .keys = keys};
   (*encoder)(host_leaf("x", DType::f32, {rows, 8, 8, 1}, nullptr), recording);
   REQUIRE(recording.drawn.size() == 4);
   for (size_t i = 0; i < 4; ++i) {

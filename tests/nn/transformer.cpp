@@ -30,13 +30,20 @@ class Place final : public Communicator {
   int rank_, size_;
 };
 
-Recording recording_of(Communicator& place, const std::vector<int64_t>& rows, int64_t step = 0) {
+Recording recording_of(Communicator& place, const std::vector<int64_t>& rows,
+                       std::span<const SampleKey> keys = {}) {
   return {.communicator = place,
           .compute = DType::f64,
           .parameters = DType::f64,
           .rows = rows,
-          .seed = 5,
-          .step = step};
+          .keys = keys};
+}
+
+// Samples [first, first + count) in one epoch.
+std::vector<SampleKey> keys_of(uint64_t count, SampleKey first = {.seed = 5}) {
+  std::vector<SampleKey> keys(count, first);
+  for (uint64_t i = 0; i < count; ++i) keys[i].sample += i;
+  return keys;
 }
 
 // What stochastic depth makes of ones, one per row: 0 or 1 / (1 - rate).
@@ -51,41 +58,64 @@ std::vector<double> factors(double rate, Recording& recording) {
 
 TEST_CASE("stochastic depth drops at its rate and keeps the mean") {
   Place alone(0, 1);
-  Recording recording = recording_of(alone, {4000});
+  const auto keys = keys_of(4000);
+  Recording recording = recording_of(alone, {4000}, keys);
   const std::vector<double> kept = factors(0.25, recording);
   for (const double factor : kept) CHECK((factor == 0 || factor == Approx(4.0 / 3)));
   const double mean = std::accumulate(kept.begin(), kept.end(), 0.0) / 4000;
   CHECK(mean == Approx(1).margin(4 * std::sqrt(0.25 * 0.75 / 4000) * 4 / 3));
 }
 
-TEST_CASE("stochastic depth draws anew at each call and step and part") {
+TEST_CASE("stochastic depth draws anew for each call, view, sample, epoch and seed") {
   Place alone(0, 1);
-  Recording first = recording_of(alone, {64});
-  const auto a = factors(0.5, first);
-  CHECK(factors(0.5, first) != a);
-  Recording again = recording_of(alone, {64});
-  CHECK(factors(0.5, again) == a);
-  Recording later = recording_of(alone, {64}, 1);
-  CHECK(factors(0.5, later) != a);
-  Recording part = recording_of(alone, {64});
-  part.part = 1;
-  CHECK(factors(0.5, part) != a);
-  Recording seeded = recording_of(alone, {64});
-  seeded.seed = 6;
-  CHECK(factors(0.5, seeded) != a);
+  const auto drawn = [&](const SampleKey& key, int view = 0) {
+    const auto keys = keys_of(64, key);
+    Recording recording = recording_of(alone, {64}, keys);
+    recording.view = view;
+    return factors(0.5, recording);
+  };
+  const auto a = drawn({.seed = 5});
+  CHECK(drawn({.seed = 5}) == a);
+  CHECK(drawn({.seed = 5}, 1) != a);
+  CHECK(drawn({.seed = 5, .sample = 64}) != a);
+  CHECK(drawn({.seed = 5, .epoch = 1}) != a);
+  CHECK(drawn({.seed = 6}) != a);
+  const auto keys = keys_of(64);
+  Recording recording = recording_of(alone, {64}, keys);
+  CHECK(factors(0.5, recording) == a);
+  CHECK(factors(0.5, recording) != a);
 }
 
-TEST_CASE("stochastic depth belongs to the rows of the global batch") {
+TEST_CASE("what is drawn for a view does not depend on how often others were drawn for") {
   Place alone(0, 1);
-  Recording whole = recording_of(alone, {48});
-  std::vector<double> expected = factors(0.5, whole);
-  std::vector<double> together;
-  for (int rank = 0; rank < 3; ++rank) {
+  const auto keys = keys_of(64);
+  Recording one = recording_of(alone, {64}, keys);
+  one.view = 1;
+  const auto expected = factors(0.5, one);
+  Recording two = recording_of(alone, {64}, keys);
+  factors(0.5, two);
+  factors(0.5, two);
+  two.view = 1;
+  CHECK(factors(0.5, two) == expected);
+}
+
+TEST_CASE("stochastic depth belongs to the samples, wherever their rows are") {
+  Place alone(0, 1);
+  const auto all = keys_of(48);
+  Recording whole = recording_of(alone, {48}, all);
+  const std::vector<double> expected = factors(0.5, whole);
+  // Three ranks, one without rows, to which the samples are dealt in turn.
+  const std::vector<int64_t> rows = {24, 0, 24};
+  for (const int rank : {0, 1, 2}) {
+    std::vector<SampleKey> dealt;
+    for (size_t i = static_cast<size_t>(rank) / 2; rank != 1 && i < all.size(); i += 2)
+      dealt.push_back(all[i]);
     Place place(rank, 3);
-    Recording share = recording_of(place, {7, 0, 41});
-    for (const double factor : factors(0.5, share)) together.push_back(factor);
+    Recording share = recording_of(place, rows, dealt);
+    const std::vector<double> found = factors(0.5, share);
+    REQUIRE(found.size() == dealt.size());
+    for (size_t i = 0; i < found.size(); ++i) CHECK(found[i] == expected[dealt[i].sample]);
   }
-  CHECK(together == expected);
 }
 
 TEST_CASE("stochastic depth leaves evaluation and teachers alone") {
@@ -98,7 +128,8 @@ TEST_CASE("stochastic depth leaves evaluation and teachers alone") {
   Recording teacher = recording_of(alone, {3});
   teacher.without_draws = true;
   CHECK(stochastic_depth(x, 0.9, teacher) == x);
-  Recording training = recording_of(alone, {3});
+  const auto keys = keys_of(3);
+  Recording training = recording_of(alone, {3}, keys);
   CHECK(stochastic_depth(x, 0, training) == x);
   CHECK_FALSE(stochastic_depth(x, 0.9, training) == x);
 }

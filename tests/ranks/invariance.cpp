@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <optional>
 
 #include "comm/forwarding.h"
 #include "data/loader.h"
@@ -16,6 +17,7 @@
 #include "ranks/world.h"
 #include "support/cells.h"
 #include "support/experiment.h"
+#include "train/loop.h"
 
 using namespace lacuna;
 using namespace lacuna::testing;
@@ -133,6 +135,7 @@ struct Setup {
   std::string device = "reference";
   TrainerOptions options = {};
   uint64_t seed = 1;         // of the augmentations, on this rank
+  uint64_t draws = 1;        // of what layers draw, on this rank
   std::string encoder = "";  // lines of [encoder]; a small ResNet-18 if empty
 };
 
@@ -177,7 +180,7 @@ class Training {
  private:
   SmallBatch batch(int64_t step) const {
     const int64_t before = step * global_batch;
-    return experiment_.batch(before + first_, before + last_, setup_.seed);
+    return experiment_.batch(before + first_, before + last_, setup_.seed, setup_.draws);
   }
 
   Setup setup_;
@@ -363,13 +366,11 @@ TEST_CASE("planted fault: with another seed on one rank the comparison fails") {
   }
 }
 
-// A vision transformer and its draws, which are those of the global batch's rows. `seed`: of the
-// draws on this rank.
+// A vision transformer and its draws, which are those of the samples. `seed`: of the draws on this
+// rank.
 constexpr int64_t vit_steps = 5;
 Setup vit_setup(const std::string& objective, uint64_t seed) {
-  Setup made{.objective = objective, .encoder = small_vit};
-  made.options.seed = seed;
-  return made;
+  return {.objective = objective, .draws = seed, .encoder = small_vit};
 }
 
 Deviations vit_deviations(const std::string& objective, uint64_t seed, const Division& first) {
@@ -410,33 +411,52 @@ TEST_CASE("planted fault: with other draws of blocks on one rank the comparison 
 }
 
 // 100 samples of 8x8 in blocks of 7: batches of 16 cross blocks and, the seventh, the epoch.
-TEST_CASE("the loaders of all ranks deliver the rows of one rank bit for bit") {
-  const TemporaryFolder folder;
-  std::string path = folder / "data.h5";
-  std::vector<uint8_t> pixels(100 * 8 * 8);
-  for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * 37 % 251);
-  if (world().rank() == 0) {
-    written::DataFile(path).add("images", H5T_NATIVE_UINT8, H5T_NATIVE_UINT8, {100, 8, 8},
-                                pixels.data(), {.chunk = {7, 8, 8}});
+// Collective.
+class SmallDataset {
+ public:
+  SmallDataset() {
+    std::string path = folder_ / "data.h5";
+    std::vector<uint8_t> pixels(100 * 8 * 8);
+    for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * 37 % 251);
+    if (world().rank() == 0) {
+      written::DataFile(path).add("images", H5T_NATIVE_UINT8, H5T_NATIVE_UINT8, {100, 8, 8},
+                                  pixels.data(), {.chunk = {7, 8, 8}});
+    }
+    world().broadcast(path.data(), path.size(), 0).wait();
+    dataset_.emplace(std::vector<std::string>{path}, std::vector<FieldSpec>{{"image", "images"}},
+                     world());
+    order_.block_samples = dataset_->block_samples();
+    order_.lanes = 4;
   }
-  world().broadcast(path.data(), path.size(), 0).wait();
-  const Dataset dataset({path}, {{"image", "images"}}, world());
+  ~SmallDataset() { world().barrier(); }  // the file stays until all have read it
+
+  const Dataset& dataset() const { return *dataset_; }
+  Order order() const { return Order(order_); }
+  // What a rank reads, as the objective's recipe makes it.
+  Loader loader(const Objective& objective, int rank, int ranks, int64_t position = 0) const {
+    auto maker = std::make_shared<RecipeRows>(
+        *dataset_, "image", Interpretation(dataset_->fields()[0], Channels::none, 0, 255),
+        objective.recipe());
+    return {*dataset_,
+            std::make_unique<Order>(order_),
+            std::move(maker),
+            {.rank = rank, .ranks = ranks, .batch = global_batch, .position = position, .seed = 9}};
+  }
+
+ private:
+  TemporaryFolder folder_;
+  std::optional<Dataset> dataset_;
+  OrderSpec order_;
+};
+
+TEST_CASE("the loaders of all ranks deliver the rows of one rank bit for bit") {
+  const SmallDataset data;
   const auto self = self_communicator();
   for (const std::string& objective : names()) {
     CAPTURE(objective);
     SmallExperiment experiment(objective, "reference", 1, *self, {.size = 8, .width = 1});
-    const auto maker = std::make_shared<RecipeRows>(
-        dataset, "image", Interpretation(dataset.fields()[0], Channels::none, 0, 255),
-        experiment.objective().recipe());
-    OrderSpec spec;
-    spec.block_samples = dataset.block_samples();
-    spec.lanes = 4;
-    const auto loader = [&](int rank, int ranks) {
-      return Loader(dataset, std::make_unique<Order>(spec), maker,
-                    {.rank = rank, .ranks = ranks, .batch = global_batch, .seed = 9});
-    };
-    Loader one = loader(0, 1);
-    Loader mine = loader(world().rank(), world().size());
+    Loader one = data.loader(experiment.objective(), 0, 1);
+    Loader mine = data.loader(experiment.objective(), world().rank(), world().size());
     for (int step = 0; step < 14; ++step) {
       const Batch expected = *one.next();
       const Batch batch = *mine.next();
@@ -458,5 +478,57 @@ TEST_CASE("the loaders of all ranks deliver the rows of one rank bit for bit") {
       CHECK(served == std::vector<int64_t>(global_batch, 1));
     }
   }
-  world().barrier();  // the file stays until all have read it
+}
+
+// Gradients of two batches, the second of which holds the end of an epoch, by the rows that the
+// order deals to each rank. `faulty`: draws belong to a row's place in the batch, the ranks' rows
+// behind each other.
+std::vector<Values> dealt_gradients(const SmallDataset& data, const std::string& objective,
+                                    Communicator& communicator, bool faulty = false) {
+  SmallExperiment experiment(objective, "reference", 1, communicator,
+                             {.size = 8, .encoder = small_vit});
+  const int ranks = communicator.size();
+  Loader loader = data.loader(experiment.objective(), communicator.rank(), ranks, 5 * global_batch);
+  Order order = data.order();
+  std::vector<Values> all;
+  for (int step = 0; step < 2; ++step) {
+    Batch batch = *loader.next();
+    const std::vector<int64_t> rows = order.counts(batch.position, global_batch, ranks);
+    auto place = static_cast<uint64_t>(
+        std::accumulate(rows.begin(), rows.begin() + communicator.rank(), int64_t{0}));
+    if (faulty)
+      for (SampleKey& key : batch.keys) key.sample = place++;
+    const Fields fields = fields_of(batch, experiment.compute());
+    if (step == 0) experiment.trainer().prepare(fields, rows);
+    Values& gradients = all.emplace_back();
+    for (const auto& [name, gradient] : experiment.trainer().gradients(fields, rows))
+      gradients[name] = doubles(gradient);
+  }
+  return all;
+}
+
+double worst_deviation(const std::vector<Values>& found, const std::vector<Values>& expected) {
+  double worst = 0;
+  for (size_t i = 0; i < expected.size(); ++i)
+    worst = std::max(worst, deviation(found.at(i), expected[i]));
+  return worst;
+}
+
+TEST_CASE("what layers draw follows the samples to the ranks that the order deals them to") {
+  const SmallDataset data;
+  const auto self = self_communicator();
+  for (const char* objective : {"simclr", "byol"}) {
+    CAPTURE(objective);
+    const std::vector<Values> expected = dealt_gradients(data, objective, *self);
+    CHECK(worst_deviation(dealt_gradients(data, objective, world()), expected) < gradient_limit);
+  }
+}
+
+TEST_CASE("planted fault: with draws by the place in the batch the comparison fails") {
+  if (world().size() == 1) return;
+  const SmallDataset data;
+  const auto self = self_communicator();
+  const std::vector<Values> expected = dealt_gradients(data, "simclr", *self, true);
+  CHECK(worst_deviation(dealt_gradients(data, "simclr", world(), true), expected) >
+        fault_factor * gradient_limit);
 }

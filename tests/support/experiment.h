@@ -38,11 +38,13 @@ inline Configuration small_configuration(std::string_view objective, const Small
 }
 
 // Rows [first, last) of a batch: the fields that a recipe makes of samples drawn from their index.
-// Owns the memory of the tensors.
+// Owns the memory of the tensors. `layers`: seed of what layers draw.
 class SmallBatch {
  public:
-  SmallBatch(const Recipe& recipe, int64_t first, int64_t last, uint64_t seed, DType compute) {
+  SmallBatch(const Recipe& recipe, int64_t first, int64_t last, uint64_t seed, DType compute,
+             uint64_t layers) {
     const int64_t count = last - first;
+    for (int64_t i = first; i < last; ++i) keys_.push_back({layers, 0, static_cast<uint64_t>(i)});
     for (const OutputField& field : recipe.outputs()) {
       memory_[field.name] = HostTensor(field.dtype, field.shape.behind(count));
     }
@@ -66,11 +68,13 @@ class SmallBatch {
       const Tensor leaf = host_leaf(name, value);
       fields_.add(name, is_float(value.dtype()) ? cast(leaf, compute) : leaf);
     }
+    fields_.set_keys(keys_);
   }
   const Fields& fields() const { return fields_; }
 
  private:
   std::map<std::string, HostTensor> memory_;
+  std::vector<SampleKey> keys_;
   Fields fields_;
 };
 
@@ -109,8 +113,8 @@ class SmallExperiment {
     recipe_ = objective_->recipe();
   }
 
-  SmallBatch batch(int64_t first, int64_t last, uint64_t seed = 1) const {
-    return {*recipe_, first, last, seed, compute_};
+  SmallBatch batch(int64_t first, int64_t last, uint64_t seed = 1, uint64_t layers = 1) const {
+    return {*recipe_, first, last, seed, compute_, layers};
   }
   Trainer& trainer() { return *trainer_; }
   StateStore& store() { return store_; }

@@ -155,6 +155,7 @@ TEST_CASE("checkpoint: everything comes back bit for bit") {
   CHECK(found->info.epoch == 1200);
   CHECK(found->info.position == 3072000);
   CHECK(found->info.seed == 7);
+  CHECK(found->info.draws_by_sample);
   CHECK_FALSE(found->info.finished);
   CHECK(found->info.score == 0.25);
   CHECK(found->info.configuration == expected.configuration);

@@ -54,6 +54,17 @@ std::string chosen_device(const TrainOptions& options, StageContext& context) {
   return "cpu";
 }
 
+// Says which keys are given for a GPU that there is not.
+void tell_of_gpu_keys(const TrainOptions& options, const Device& device, Log& log) {
+  if (!device.reads_host_memory()) return;
+  std::vector<std::string> keys;
+  if (options.tf32) keys.emplace_back("train.tf32");
+  if (!options.deterministic) keys.emplace_back("train.deterministic");
+  if (!options.recording) keys.emplace_back("train.recording");
+  if (!keys.empty())
+    log.warning(join(keys), keys.size() == 1 ? " has" : " have", " no effect here: no GPU is used");
+}
+
 }  // namespace
 
 // A rule on the device, not a timing, so that the same machine always does the same.
@@ -107,6 +118,7 @@ Compute make_compute(const TrainOptions& options, StageContext& context, const s
                    address.empty() || placement.ranks == 1 ? "" : " each", ", ",
                    name_of(compute.dtype), " activations");
   for (const std::string& warning : placement.warnings) context.log.warning(warning);
+  tell_of_gpu_keys(options, *compute.device, context.log);
   const BuildInfo build = build_info();
   compute.environment = {.code_version = concat(build.version, " ", build.commit),
                          .mpi = mpi_version(),

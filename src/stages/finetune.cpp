@@ -11,6 +11,7 @@
 #include "stages/load_configuration.h"
 #include "stages/schema.h"
 #include "stages/stopping.h"
+#include "stages/without_effect.h"
 #include "train/durable_file.h"
 #include "train/run.h"
 
@@ -150,6 +151,8 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
   const bool anew = begins_anew(folder, arguments, context);
   if (!anew) Trials::check(folder, origin, context);
   if (!anew && is_finished(folder, configuration, context)) return ExitStatus::finished;
+
+  for (const std::string& sentence : without_effect(configuration)) log.warning(sentence);
 
   // The run's folder is made only once everything has been found good.
   const FinetuneJob job{configuration, pretraining, checkpoint, train,

@@ -49,7 +49,8 @@ class Trial {
     const auto count = static_cast<int64_t>(samples.size());
     const int64_t steps = c.integer("task.steps");
     LoopPlan plan{.steps = steps,
-                  .batch = std::min(options.batch, count),
+                  .batch = batch_of(options, count),
+                  .parts = options.accumulate,
                   .samples = count,
                   .schedule = {.peak = rate, .warmup = steps / 10, .total = steps},
                   .checkpoint_minutes = options.checkpoint_minutes,
@@ -60,16 +61,11 @@ class Trial {
     const std::vector<DrawnViews::View> views =
         views_on(*job_.compute.device, *recipe, source.views());
     const auto maker = views.empty() ? source.rows(recipe) : source.drawn_rows(recipe);
-    Trainer trainer(*job_.compute.device, communicator, store_,
-                    [&](const Fields& fields, Recording& recording) {
-                      return classifier_.loss(with_views(fields, views, recording.compute),
-                                              recording);
-                    },
-                    make_optimizer(c),
-                    {.compute = job_.compute.dtype,
-                     .clip = c.number("optimizer.clip"),
-                     .shard_optimizer = options.shard_optimizer,
-                     .plan = {}});
+    const auto loss = [this](const Fields& fields, Recording& recording) {
+      return classifier_.loss(fields, recording);
+    };
+    Trainer trainer = make_trainer(c, job_.compute.dtype, false, {loss, store_, views},
+                                   *job_.compute.device, communicator);
     const int64_t rows = std::max<int64_t>(1, plan.batch / communicator.size());
     trainer.prepare(empty_fields(maker->outputs(), rows, job_.compute.dtype),
                     std::vector<int64_t>(static_cast<size_t>(communicator.size()), rows));
@@ -93,7 +89,7 @@ class Trial {
     const OrderSpec order = source.order(seed, samples);
     Order counting(order);
     LoaderOptions loading = source.loading(communicator, job_.compute.threads);
-    loading.batch = plan.batch;
+    loading.batch = plan.batch / plan.parts;
     loading.position = plan.first_step * plan.batch;
     loading.end = steps * plan.batch;
     loading.seed = seed;
@@ -110,6 +106,18 @@ class Trial {
     }
     if (writer) writer->wait();
     return true;
+  }
+
+  // Samples of a step where there are `count` in all: as many parts as asked for, of equal size.
+  int64_t batch_of(const TrainOptions& options, int64_t count) const {
+    const int64_t parts = options.accumulate;
+    const int64_t batch = std::min(options.batch, count) / parts * parts;
+    agreed(job_.context.communicator, [&] {
+      if (batch == 0)
+        bad_input("a trial learns from ", count, " samples, fewer than the ", parts,
+                  " parts of train.accumulate: lower it, or raise task.labels");
+    });
+    return batch;
   }
 
   // The fraction of these samples of a source (all, if none are named) that is classified rightly.
@@ -213,6 +221,8 @@ struct Classification {
 }  // namespace
 
 ReadyTask classify_task(const FinetuneJob& job) {
+  agreed(job.context.communicator,
+         [&] { check_parts(train_options(job.configuration), false, "classify"); });
   auto labels =
       std::make_shared<const std::vector<int64_t>>(job.train.labels(job.context.communicator));
   const int64_t classes = class_count(*labels);

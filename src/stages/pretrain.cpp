@@ -17,6 +17,7 @@
 #include "stages/stopping.h"
 #include "stages/training.h"
 #include "stages/watch.h"
+#include "stages/without_effect.h"
 #include "train/loop.h"
 #include "train/run.h"
 #include "train/stored_state.h"
@@ -300,13 +301,15 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
       make_compute(options, context, checkpoint ? checkpoint->info.environment.precision : "");
   Model model(configuration, source.views(), *compute.device);
   source.keep_facts(model.store());
-  agreed(communicator,
-         [&] { check_parts(options, model.objective(), configuration.text("objective.name")); });
+  agreed(communicator, [&] {
+    check_parts(options, model.objective().spans_batch(), configuration.text("objective.name"));
+  });
   const std::shared_ptr<const Recipe> recipe = model.objective().recipe();
   const std::vector<DrawnViews::View> views = views_on(*compute.device, *recipe, source.views());
   const auto maker = views.empty() ? source.rows(recipe) : source.drawn_rows(recipe);
-  Trainer trainer = make_trainer(configuration, compute.dtype, arguments.given("eager"), model,
-                                 views, *compute.device, communicator);
+  for (const std::string& sentence : without_effect(configuration, *recipe)) log.warning(sentence);
+  Trainer trainer = make_trainer(configuration, compute.dtype, arguments.given("eager"),
+                                 trained(model, views), *compute.device, communicator);
   const int64_t rows = std::max<int64_t>(1, options.batch / communicator.size());
   trainer.prepare(empty_fields(maker->outputs(), rows, compute.dtype),
                   std::vector<int64_t>(static_cast<size_t>(communicator.size()), rows));

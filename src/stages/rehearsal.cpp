@@ -18,8 +18,9 @@ Rehearsal::Rehearsal(const Configuration& configuration, const ViewOptions& view
       model_(configuration, views, device),
       recipe_(model_.objective().recipe()),
       on_device_(views_on(device, *recipe_, views)),
-      trainer_(make_trainer(configuration, compute, false, model_, on_device_, device, *ranks_)) {
-  check_parts(options_, model_.objective(), configuration.text("objective.name"));
+      trainer_(make_trainer(configuration, compute, false, trained(model_, on_device_), device,
+                            *ranks_)) {
+  check_parts(options_, model_.objective().spans_batch(), configuration.text("objective.name"));
   const int64_t count = options_.batch / options_.accumulate;
   for (int rank = 0; rank < ranks; ++rank)
     rows_.push_back(count / ranks + (rank < count % ranks ? 1 : 0));

@@ -42,9 +42,9 @@ void check_sizes(const TrainOptions& options, int64_t steps, int64_t samples, in
   }
 }
 
-void check_parts(const TrainOptions& options, const Objective& objective, const std::string& name) {
+void check_parts(const TrainOptions& options, bool spans_batch, const std::string& name) {
   if (options.accumulate == 1) return;
-  if (objective.spans_batch()) {
+  if (spans_batch) {
     bad_input("objective ", name,
               " compares all samples of a batch with each other, so gradients of parts would be "
               "those of another loss: set train.accumulate to 1 and lower train.batch, or use more "
@@ -65,14 +65,21 @@ std::vector<DrawnViews::View> views_on(const Device& device, const Recipe& recip
   return recipe.drawn()->views(stored.low, stored.high);
 }
 
-Trainer make_trainer(const Configuration& configuration, DType compute, bool eager, Model& model,
-                     std::vector<DrawnViews::View> views, Device& device,
-                     Communicator& communicator) {
+Trained trained(Model& model, std::vector<DrawnViews::View> views) {
+  return {.loss = [objective = &model.objective()](
+                      const Fields& fields,
+                      Recording& recording) { return objective->loss(fields, recording); },
+          .store = model.store(),
+          .views = std::move(views)};
+}
+
+Trainer make_trainer(const Configuration& configuration, DType compute, bool eager, Trained trained,
+                     Device& device, Communicator& communicator) {
   const TrainOptions options = train_options(configuration);
-  const Objective* objective = &model.objective();
-  return Trainer(device, communicator, model.store(),
-                 [objective, views = std::move(views)](const Fields& fields, Recording& recording) {
-                   return objective->loss(with_views(fields, views, recording.compute), recording);
+  return Trainer(device, communicator, trained.store,
+                 [loss = std::move(trained.loss), views = std::move(trained.views)](
+                     const Fields& fields, Recording& recording) {
+                   return loss(with_views(fields, views, recording.compute), recording);
                  },
                  make_optimizer(configuration),
                  {.compute = compute,

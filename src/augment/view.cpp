@@ -21,8 +21,8 @@ void check_shape(const Shape& sample) {
   if ((sample.rank() != 2 && sample.rank() != 3) || sample.count() == 0)
     bad_input(
         "samples of shape ", sample,
-        " are no images: augmentation needs [height, width, channels] or [height, width]; set "
-        "data.layout, or name another dataset in data.values");
+        " are no images: augmentation needs [height, width, channels] or [height, width]; name "
+        "another dataset in data.dataset, or say in data.channels where the channels are");
 }
 
 void check_interval(std::string_view key, const Interval& interval, double low, double high) {

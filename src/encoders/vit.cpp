@@ -17,9 +17,11 @@ namespace {
 class PatchEmbedding {
  public:
   PatchEmbedding(Scope scope, int64_t channels, int64_t features, int64_t patch)
-      : weight_(scope.normal("weight", {features, channels, patch, patch},
-                             std::sqrt(1.0 / static_cast<double>(channels * patch * patch)))),
-        bias_(scope.constant("bias", {features}, 0)),
+      : weight_(scope
+                    .normal("weight", {features, channels, patch, patch},
+                            std::sqrt(1.0 / static_cast<double>(channels * patch * patch)))
+                    .name_axes("out_channel, in_channel, row, column")),
+        bias_(scope.constant("bias", {features}, 0).name_axes("channel")),
         options_{.stride = {patch}} {}
   Tensor operator()(const Tensor& x) const {
     return convolution(x, weight_.tensor(), bias_.tensor(), options_);
@@ -81,15 +83,18 @@ class Vit final : public Encoder {
     return norm_(x);
   }
 
+  static constexpr const char* token_axes = "one, token, feature";
+
   // Learned vectors, one per token, [1, count, D]; not decayed, as DeiT's.
   State& embedding(Scope scope, const std::string& name, int64_t count) const {
     State& state = scope.normal(name, {1, count, options_.features}, 0.02);
-    state.exempt_from_decay();
+    state.name_axes(token_axes).exempt_from_decay();
     return state;
   }
   State& sines(Scope scope) const {
     State& state =
         scope.constant("pos_embed", {1, first() + length(), options_.features}, 0, Role::buffer);
+    state.name_axes(token_axes);
     const std::vector<double> of_patches = sine_positions(rows_, columns_, options_.features);
     const int64_t before = first() * options_.features;  // the class token has none
     state.fill(

@@ -1,5 +1,6 @@
 #include "graph/state.h"
 
+#include <algorithm>
 namespace lacuna {
 
 Slice slice_of(const Shape& whole, const Communicator& communicator) {
@@ -45,6 +46,14 @@ void State::make_leaf(DType dtype, const Shape& shape) {
   node->state = this;
   node->name = name_;
   leaf_ = Tensor(std::move(node), 0);
+}
+
+State& State::name_axes(const std::string& axes) {
+  const Shape& whole = slice_ ? slice_->whole : shape();
+  const auto names = axes.empty() ? 0 : 1 + std::count(axes.begin(), axes.end(), ',');
+  LACUNA_CHECK(axes.empty() || names == whole.rank(), name_, " ", whole, " has the axes ", axes);
+  axes_ = axes;
+  return *this;
 }
 
 void State::write(const void* host) { device_.copy_in(data(), host, bytes()); }

@@ -58,6 +58,12 @@ class State {
   bool decays() const { return role_ == Role::parameter && !exempt_ && shape().rank() > 1; }
   void exempt_from_decay() { exempt_ = true; }
 
+  // What the axes of the whole tensor mean, in order and separated by commas, for who reads a
+  // checkpoint ("out_feature, in_feature"); "" where nobody has said it, since a shape alone does
+  // not tell.
+  const std::string& axes() const { return axes_; }
+  State& name_axes(const std::string& axes);
+
   // Contents, by way of host memory of the same dtype and size.
   void write(const void* host);
   void read(void* host) const;
@@ -70,6 +76,7 @@ class State {
   std::string name_;
   Role role_;
   bool exempt_ = false;
+  std::string axes_;
   void make_leaf(DType dtype, const Shape& shape);
 
   std::optional<Slice> slice_;

@@ -8,9 +8,11 @@ namespace lacuna {
 
 Convolution2d::Convolution2d(Scope scope, int64_t in, int64_t out, int64_t kernel, int64_t stride,
                              bool bias)
-    : weight_(scope.normal("weight", {out, in, kernel, kernel},
-                           std::sqrt(2.0 / static_cast<double>(out * kernel * kernel)))),
-      bias_(bias ? &scope.constant("bias", {out}, 0) : nullptr),
+    : weight_(scope
+                  .normal("weight", {out, in, kernel, kernel},
+                          std::sqrt(2.0 / static_cast<double>(out * kernel * kernel)))
+                  .name_axes("out_channel, in_channel, row, column")),
+      bias_(bias ? &scope.constant("bias", {out}, 0).name_axes("channel") : nullptr),
       options_{.stride = {stride}, .padding = {kernel / 2}} {}
 
 Tensor Convolution2d::operator()(const Tensor& x, Recording&) const {
@@ -18,10 +20,12 @@ Tensor Convolution2d::operator()(const Tensor& x, Recording&) const {
 }
 
 BatchNorm::BatchNorm(Scope scope, int64_t channels)
-    : weight_(scope.constant("weight", {channels}, 1)),
-      bias_(scope.constant("bias", {channels}, 0)),
-      running_mean_(scope.constant("running_mean", {channels}, 0, Role::buffer)),
-      running_variance_(scope.constant("running_var", {channels}, 1, Role::buffer)) {}
+    : weight_(scope.constant("weight", {channels}, 1).name_axes("channel")),
+      bias_(scope.constant("bias", {channels}, 0).name_axes("channel")),
+      running_mean_(
+          scope.constant("running_mean", {channels}, 0, Role::buffer).name_axes("channel")),
+      running_variance_(
+          scope.constant("running_var", {channels}, 1, Role::buffer).name_axes("channel")) {}
 
 Tensor BatchNorm::operator()(const Tensor& x, Recording& recording, bool relu,
                              const Tensor& residual) const {
@@ -41,8 +45,9 @@ Tensor BatchNorm::operator()(const Tensor& x, Recording& recording, bool relu,
 }
 
 Linear::Linear(Scope scope, int64_t in, int64_t out, bool bias)
-    : weight_(scope.normal("weight", {out, in}, std::sqrt(1.0 / static_cast<double>(in)))),
-      bias_(bias ? &scope.constant("bias", {out}, 0) : nullptr) {}
+    : weight_(scope.normal("weight", {out, in}, std::sqrt(1.0 / static_cast<double>(in)))
+                  .name_axes("out_feature, in_feature")),
+      bias_(bias ? &scope.constant("bias", {out}, 0).name_axes("out_feature") : nullptr) {}
 
 Tensor Linear::rows_of(const Tensor& x) const {
   const Shape& in = x.shape();

@@ -7,8 +7,8 @@
 namespace lacuna {
 
 LayerNorm::LayerNorm(Scope scope, int64_t features)
-    : weight_(scope.constant("weight", {features}, 1)),
-      bias_(scope.constant("bias", {features}, 0)) {}
+    : weight_(scope.constant("weight", {features}, 1).name_axes("feature")),
+      bias_(scope.constant("bias", {features}, 0).name_axes("feature")) {}
 
 Tensor LayerNorm::operator()(const Tensor& x) const {
   return layer_norm(x, weight_.tensor(), bias_.tensor(), 1e-6);

@@ -59,9 +59,11 @@ DataFacts facts_for(const Dataset& dataset, const DataOptions& options,
                     instead.threads, communicator);
 }
 
-void keep(StateStore& store, const std::string& name, DType dtype, const void* values,
-          size_t count) {
-  store.create(name, dtype, {static_cast<int64_t>(count)}, Role::buffer).write(values);
+void keep(StateStore& store, const std::string& name, DType dtype, const void* values, size_t count,
+          const char* axes = "") {
+  store.create(name, dtype, {static_cast<int64_t>(count)}, Role::buffer)
+      .name_axes(axes)
+      .write(values);
 }
 
 }  // namespace
@@ -164,8 +166,8 @@ void Source::keep_facts(StateStore& store) const {
   const double range[2] = {facts_.range.low, facts_.range.high};
   const int64_t order[2] = {facts_.lanes, facts_.window};
   keep(store, "data.range", DType::f64, range, 2);
-  keep(store, "data.mean", DType::f64, facts_.mean.data(), facts_.mean.size());
-  keep(store, "data.std", DType::f64, facts_.std.data(), facts_.std.size());
+  keep(store, "data.mean", DType::f64, facts_.mean.data(), facts_.mean.size(), "channel");
+  keep(store, "data.std", DType::f64, facts_.std.data(), facts_.std.size(), "channel");
   keep(store, "data.lanes", DType::i64, order, 2);
 }
 

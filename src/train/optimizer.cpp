@@ -71,10 +71,11 @@ class Grouped : public Optimizer {
   }
   State& make(StateStore& store, const char* what, const State& parameter) const {
     const std::string name = concat("optimizer.", what, ".", parameter.name());
-    if (shared_by_ == nullptr)
-      return store.create(name, parameter.dtype(), parameter.shape(), Role::optimizer);
-    return store.create_slice(name, parameter.dtype(), parameter.shape(), Role::optimizer,
-                              *shared_by_);
+    State& made = shared_by_ == nullptr
+                      ? store.create(name, parameter.dtype(), parameter.shape(), Role::optimizer)
+                      : store.create_slice(name, parameter.dtype(), parameter.shape(),
+                                           Role::optimizer, *shared_by_);
+    return made.name_axes(parameter.axes());
   }
   Communicator* shared_by_ = nullptr;
   std::deque<State> slices_;  // of the parameters, where ranks share
@@ -195,7 +196,8 @@ std::vector<Key> optimizer_keys() {
       key::number("optimizer.warmup", "0", "Length of the linear warm-up.").unit("epochs").min(0),
   };
   for (const Entry& entry : optimizers()) {
-    for (Key own : entry.keys) all.push_back(std::move(own).only_if("optimizer.name", {entry.name}));
+    for (Key own : entry.keys)
+      all.push_back(std::move(own).only_if("optimizer.name", {entry.name}));
   }
   return all;
 }

@@ -2,35 +2,12 @@
 
 #include <utility>
 
-#include "train/loss_scale.h"
-
 namespace lacuna {
 
 namespace {
 
 const Shape& stored_shape(const State& state) {
   return state.slice() ? state.slice()->whole : state.shape();
-}
-
-// PyTorch's order (docs/formats.md); an optimizer's quantity has the axes of its tensor.
-std::string axes_of(const State& state) {
-  const std::string& name = state.name();
-  if (name.starts_with("data.")) {
-    return name == "data.mean" || name == "data.std" ? "channel" : "";
-  }
-  if (name == loss_scaling) return "";
-  switch (stored_shape(state).rank()) {
-    case 4:
-      return "out_channel, in_channel, row, column";
-    case 3:
-      return "one, token, feature";
-    case 2:
-      return "out_feature, in_feature";
-    case 1:
-      return "channel";
-    default:
-      return "";
-  }
 }
 
 // The tensor of all ranks' slices.
@@ -59,7 +36,7 @@ StoredState::StoredState(const StateStore& store, Communicator& communicator, bo
     }
     if (keeps)
       tensors_.push_back(
-          {state.name(), state.dtype(), stored_shape(state), data, axes_of(state), device});
+          {state.name(), state.dtype(), stored_shape(state), data, state.axes(), device});
   }
 }
 

@@ -12,9 +12,12 @@ std::vector<Key> data_keys() {
                  "paths."),
       key::text("data.dataset", required,
                 "Path of the samples in each file; the first axis counts samples."),
+      key::one_of("data.kind", {"image"}, "image",
+                  "What a sample is. Samples of two axes of which one is at most 4 long might be "
+                  "signals as well as images, so they ask for it, unless data.channels is given."),
       key::text("data.label", "",
-                "Path of the labels in each file, one number for each sample; empty: there are "
-                "none."),
+                "Path of the labels in each file, one whole number for each sample; empty: there "
+                "are none."),
       key::one_of("data.channels", {"auto", "last", "first", "none"}, "auto",
                   "Where the channels of a sample are; auto: none for samples of at most two axes, "
                   "otherwise last."),

@@ -1,5 +1,6 @@
 #include "data/row_maker.h"
 
+#include <cmath>
 #include <cstring>
 
 #include "augment/drawn_views.h"
@@ -21,6 +22,14 @@ void StoredRows::make(std::span<const void* const> stored, const SampleKey&,
   }
 }
 
+int64_t class_of(double label, int64_t sample, const std::string& path) {
+  constexpr double most = 0x1p53;  // up to which doubles hold every whole number
+  if (std::abs(label) <= most && label == std::trunc(label)) return static_cast<int64_t>(label);
+  bad_input("the label of sample ", sample, " in ", path, " is ", label,
+            ", and classes are whole numbers: give a column of classes, or none, and copy these "
+            "numbers beside the representations with embed.copy");
+}
+
 Labels::Labels(const Dataset& dataset) {
   if (!dataset.has_field("label")) return;
   field_ = dataset.field("label");
@@ -30,19 +39,21 @@ Labels::Labels(const Dataset& dataset) {
               "; data.label must name one number for each sample");
   }
   dtype_ = label.dtype;
+  path_ = label.path;
 }
 
 void Labels::add_to(std::vector<OutputField>& outputs) const {
   if (field_ >= 0) outputs.push_back({"label", {}, DType::i64});
 }
 
-void Labels::make(std::span<const void* const> stored, std::span<void* const> to) const {
+void Labels::make(std::span<const void* const> stored, const SampleKey& key,
+                  std::span<void* const> to) const {
   if (field_ < 0) return;
   const void* label = stored[static_cast<size_t>(field_)];
-  const int64_t value = dtype_ == DType::i64
-                            ? *static_cast<const int64_t*>(label)
-                            : static_cast<int64_t>(element_value(label, 0, dtype_));
-  *static_cast<int64_t*>(to.back()) = value;
+  *static_cast<int64_t*>(to.back()) =
+      dtype_ == DType::i64
+          ? *static_cast<const int64_t*>(label)
+          : class_of(element_value(label, 0, dtype_), static_cast<int64_t>(key.sample), path_);
 }
 
 RecipeRows::RecipeRows(const Dataset& dataset, const std::string& field,
@@ -64,7 +75,7 @@ void RecipeRows::make(std::span<const void* const> stored, const SampleKey& key,
   floats.resize(static_cast<size_t>(interpretation_.shape().count()));
   interpretation_.floats(stored[field_], floats.data());
   recipe_->apply(floats.data(), key, to.first(recipe_->outputs().size()), scratch);
-  labels_.make(stored, to);
+  labels_.make(stored, key, to);
 }
 
 DrawnRows::DrawnRows(const Dataset& dataset, const std::string& field,
@@ -83,7 +94,7 @@ void DrawnRows::make(std::span<const void* const> stored, const SampleKey& key,
                      std::span<void* const> to, Scratch&) const {
   std::memcpy(to[0], stored[field_], bytes_);
   recipe_->drawn()->draw(key, to.subspan(1, recipe_->outputs().size()));
-  labels_.make(stored, to);
+  labels_.make(stored, key, to);
 }
 
 }  // namespace lacuna

@@ -35,16 +35,21 @@ class StoredRows : public RowMaker {
   std::vector<OutputField> outputs_;
 };
 
+// A label as the class that it is. bad_input where it is no whole number.
+int64_t class_of(double label, int64_t sample, const std::string& path);
+
 // The field "label" of a data set that has one, as int64 [].
 class Labels {
  public:
   explicit Labels(const Dataset& dataset);
   void add_to(std::vector<OutputField>& outputs) const;
-  // Writes the last of `to`, where there is a label.
-  void make(std::span<const void* const> stored, std::span<void* const> to) const;
+  // Writes the last of `to`, where there is a label. bad_input where it is no whole number.
+  void make(std::span<const void* const> stored, const SampleKey& key,
+            std::span<void* const> to) const;
 
  private:
   int field_ = -1;
+  std::string path_;
   DType dtype_ = DType::i64;
 };
 

@@ -153,6 +153,8 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
   if (!anew && is_finished(folder, configuration, context)) return ExitStatus::finished;
 
   for (const std::string& sentence : without_effect(configuration)) log.warning(sentence);
+  train.check_labels(communicator);
+  test.check_labels(communicator);
 
   // The run's folder is made only once everything has been found good.
   const FinetuneJob job{configuration, pretraining, checkpoint, train,

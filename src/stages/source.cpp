@@ -17,6 +17,38 @@ DataOptions with(DataOptions options, const SourceOptions& instead) {
   return options;
 }
 
+// bad_input unless samples are read as images, which is all that can be read. `asks`: whether what
+// may as well be signals must be called images first.
+void require_images(const Dataset& dataset, const DataOptions& options, bool asks) {
+  constexpr int64_t most_channels = 4;  // of what would be taken for a signal
+  const Field& field = dataset.fields()[static_cast<size_t>(dataset.field(sample_field))];
+  const Shape& shape = field.shape;
+  if (asks && shape.rank() == 2 && !options.channels &&
+      std::min(shape[0], shape[1]) <= most_channels) {
+    bad_input("samples of ", field.path, " have the shape ", shape, ", which may be signals of ",
+              counted(std::min(shape[0], shape[1]), "channel"),
+              " or images without an axis of channels: set data.kind to \"image\" if they are "
+              "images; signals cannot be read");
+  }
+  const Range any{0, 1};
+  const Shape read = interpretation_of(dataset, options, any).shape();
+  if (read.rank() != 3) {
+    bad_input("samples of ", field.path, " have the shape ", shape,
+              ", and images have a height, a width and perhaps channels: name images in "
+              "data.dataset, or say in data.channels which axis is the channels'");
+  }
+}
+
+Dataset open_images(const DataOptions& options, const Configuration& configuration,
+                    const SourceOptions& instead, Communicator& communicator) {
+  Dataset dataset = open_dataset(options, communicator);
+  // A run that was begun goes on, and is used, as it was.
+  const bool is_new = instead.like == nullptr && instead.as == nullptr;
+  agreed(communicator,
+         [&] { require_images(dataset, options, is_new && !configuration.is_set("data.kind")); });
+  return dataset;
+}
+
 // A vector that a checkpoint holds under this name.
 template <typename T>
 std::vector<T> stored(const Checkpoint& checkpoint, const std::string& name) {
@@ -71,11 +103,14 @@ void keep(StateStore& store, const std::string& name, DType dtype, const void* v
 Source::Source(const Configuration& configuration, Communicator& communicator, Log& log,
                const SourceOptions& instead)
     : options_(with(data_options(configuration), instead)),
-      dataset_(open_dataset(options_, communicator)),
+      dataset_(open_images(options_, configuration, instead, communicator)),
       facts_(facts_for(dataset_, options_, configuration, communicator, instead)),
       interpretation_(agreed(communicator,
                              [&] { return interpretation_of(dataset_, options_, facts_.range); })) {
   for (const std::string& warning : dataset_.warnings()) log.warning(warning);
+  if (labelled() && is_float(label().dtype))
+    log.line("the labels in ", label().path, " are ", name_of(label().dtype),
+             ": they are read as classes, and refused where they are no whole numbers");
   views_.sample = interpretation_.shape();
   views_.augment = augment_options(configuration);
   if (interpretation_.keeps_order()) {
@@ -99,18 +134,33 @@ Channels Source::channels() const {
   return options_.channels.value_or(usual_channels(field.shape));
 }
 
+const Field& Source::label() const {
+  return dataset_.fields()[static_cast<size_t>(dataset_.field(label_field))];
+}
+
 std::vector<int64_t> Source::labels(Communicator& communicator) const {
   std::vector<int64_t> all(static_cast<size_t>(dataset_.samples()));
   agreed(communicator, [&] {
     if (communicator.rank() != 0) return;
+    const bool floats = is_float(label().dtype);
+    std::vector<double> values(floats ? all.size() : 0);
     for (const DataFile& file : dataset_.files()) {
-      hdf5::File::open(file.path)
-          .dataset(options_.label)
-          .read_rows(0, file.rows, all.data() + file.first, DType::i64);
+      const hdf5::File opened = hdf5::File::open(file.path);
+      const hdf5::Dataset stored = opened.dataset(options_.label);
+      if (floats)
+        stored.read_rows(0, file.rows, values.data() + file.first, DType::f64);
+      else
+        stored.read_rows(0, file.rows, all.data() + file.first, DType::i64);
     }
+    for (size_t i = 0; i < values.size(); ++i)
+      all[i] = class_of(values[i], static_cast<int64_t>(i), label().path);
   });
   communicator.broadcast(all.data(), all.size() * sizeof(int64_t), 0).wait();
   return all;
+}
+
+void Source::check_labels(Communicator& communicator) const {
+  if (is_float(label().dtype)) labels(communicator);
 }
 
 std::shared_ptr<const RowMaker> Source::rows(std::shared_ptr<const Recipe> recipe) const {

@@ -40,8 +40,11 @@ class Source {
   const ViewOptions& views() const { return views_; }
   bool labelled() const { return dataset_.has_field(label_field); }
 
-  // All labels, in data-set order; rank 0 reads them, every rank gets them. Collective.
+  // All labels as classes, in data-set order; rank 0 reads them, every rank gets them. Collective.
   std::vector<int64_t> labels(Communicator& communicator) const;
+
+  // Collective. bad_input where one of them is no class; only floats need to be read for that.
+  void check_labels(Communicator& communicator) const;
 
   // Rows that a recipe makes; with "label" where there are labels.
   std::shared_ptr<const RowMaker> rows(std::shared_ptr<const Recipe> recipe) const;
@@ -65,6 +68,8 @@ class Source {
   void keep_facts(StateStore& store) const;
 
  private:
+  const Field& label() const;  // of a source that is labelled
+
   DataOptions options_;
   Dataset dataset_;
   DataFacts facts_;

@@ -2,6 +2,7 @@
 #include "data/row_maker.h"
 
 #include <catch2/catch.hpp>
+#include <cmath>
 
 #include "data/loader.h"
 #include "data/options.h"
@@ -93,6 +94,35 @@ TEST_CASE("recipes get interpreted floats and the key of the sample") {
     }
   }
   CHECK(seen == 22);
+}
+
+TEST_CASE("labels that are no whole numbers are refused, and others are classes of any type") {
+  const TemporaryFolder folder;
+  const std::vector<double> labels = {0, 2, -1, 0.5, 1e300, std::nan(""), INFINITY, 3};
+  {
+    written::DataFile file(folder / "a.h5");
+    file.add("x", H5T_STD_U8LE, H5T_NATIVE_UINT8, {8, 2, 2}, nullptr);
+    file.add("y", H5T_IEEE_F32LE, H5T_NATIVE_DOUBLE, {8}, labels.data());
+  }
+  const auto alone = self_communicator();
+  const Dataset dataset({folder / "a.h5"}, {{"sample", "x"}, {"label", "y"}}, *alone);
+  const Labels classes(dataset);
+  const auto read = [&](size_t i) {
+    const auto label = static_cast<float>(labels[i]);
+    const uint8_t sample = 0;
+    const std::vector<const void*> stored = {&sample, &label};
+    int64_t to = 77;
+    const std::vector<void*> places = {&to};
+    classes.make(stored, {.sample = i}, places);
+    return to;
+  };
+  CHECK(read(0) == 0);
+  CHECK(read(1) == 2);
+  CHECK(read(2) == -1);
+  CHECK(read(7) == 3);
+  CHECK_THROWS_WITH(read(3), Catch::Contains("the label of sample 3 in") &&
+                                 Catch::Contains("y is 0.5, and classes are whole numbers"));
+  for (const size_t bad : {4, 5, 6}) CHECK_THROWS_AS(read(bad), Error);
 }
 
 TEST_CASE("labels of more than one number are refused") {

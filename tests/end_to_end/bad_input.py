@@ -116,6 +116,41 @@ class BadInput(support.EndToEndTest):
             file["images"] = numpy.zeros((32, 256), "uint8")
         self.refused("pretrain", "a.toml", "--set", "data.files=flat.h5", says=["images"])
 
+    def test_samples_that_may_be_signals_or_images(self):
+        with h5py.File(self.path("long.h5"), "w") as file:
+            file["signals"] = numpy.random.default_rng(1).integers(0, 255, (32, 3, 40), "uint8")
+            file["last"] = file["signals"][:].transpose(0, 2, 1)
+            file["volumes"] = numpy.zeros((32, 6, 6, 6, 2), "uint8")
+        given = ["pretrain", "a.toml", "--set", "data.files=long.h5", "data.statistics=sample"]
+        self.refused(*given, "data.dataset=signals", says=["/signals", "[3, 40]", "data.kind"])
+        self.refused(*given, "data.dataset=last", on=(None,),
+                     says=["/last", "[40, 3]", "data.kind"])
+        self.refused(*given, "data.dataset=last", "data.channels=last",
+                     says=["/last", "[40, 3]", "a height, a width"])
+        self.refused(*given, "data.dataset=volumes", on=(None,), says=["/volumes", "[6, 6, 6, 2]"])
+        self.succeeds(*given, "data.dataset=signals", "data.kind=image", "train.max_steps=1")
+
+    def test_labels_that_are_no_whole_numbers(self):
+        with h5py.File(self.path("data.h5"), "a") as file:
+            file["grade"] = file["labels"][:] + numpy.where(numpy.arange(32) == 5, 0.25, 0)
+            file["whole"] = file["labels"][:].astype("float64")
+        self.trained()
+        for task in ("linear", "classify"):
+            support.write_task(self.path("task.toml"), task, label="grade")
+            self.refused("finetune", "task.toml", "--from", "run", "--run", "task",
+                         on=(None, 3) if task == "linear" else (None,),
+                         says=["the label of sample 5 in /grade is ", ".25, and classes are"])
+        support.write_task(self.path("task.toml"), "knn")
+        self.refused("finetune", "task.toml", "--from", "run", "--run", "task", "--set",
+                     "test.label=grade", on=(None,), says=["the label of sample 5 in /grade is "])
+        results = []
+        for label in ("labels", "whole"):
+            support.write_task(self.path("task.toml"), "linear", label=label)
+            said = self.succeeds("finetune", "task.toml", "--from", "run", "--run", label).stdout
+            self.assertEqual("the labels in /whole are float64" in said, label == "whole", said)
+            results.append(said.split("RESULT")[1])
+        self.assertEqual(*results)
+
     def nan_file(self):
         """Random floats, the sample in row 21 with a NaN."""
         values = numpy.random.default_rng(1).random((32, 16, 16), "float32")

@@ -55,6 +55,7 @@ const std::vector<Exception>& exceptions() {
       {"data.buffer", "bounds memory; batches are the same", "tests/data/loader.cpp"},
       {"data.workers", "who makes the batches, which are the same", "tests/data/loader.cpp"},
       {"data.stage", "copies are read, which are the same", "tests/end_to_end/data_files.py"},
+      {"data.kind", "has one value so far", "tests/end_to_end/bad_input.py"},
       {"embed.copy", "embed alone reads it, from the run", "tests/end_to_end/embed_stage.py"},
       {"train.stop_signals", "needs a signal", "tests/end_to_end/stops.py"},
       {"train.on_bad_loss", "needs a loss that is no number", "tests/end_to_end/roll_back.py"},

@@ -42,7 +42,8 @@ Run run(const Configuration& configuration, std::unique_ptr<Device> device) {
   const std::shared_ptr<const Recipe> recipe = model.objective().recipe();
   const auto views = views_on(*device, *recipe, source.views());
   const auto maker = views.empty() ? source.rows(recipe) : source.drawn_rows(recipe);
-  Trainer trainer = make_trainer(configuration, DType::f32, false, model, views, *device, *self);
+  Trainer trainer =
+      make_trainer(configuration, DType::f32, false, trained(model, views), *device, *self);
   trainer.prepare(empty_fields(maker->outputs(), batch, DType::f32), {batch});
   LoaderOptions loading = source.loading(*self, 1);
   loading.batch = batch;

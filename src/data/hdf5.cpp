@@ -325,7 +325,7 @@ void refuse_unless_readable(const std::string& path) {
   stat(path.c_str(), &status);
   if (H5Fis_hdf5(path.c_str()) == 0) {
     bad_input(path, " is not an HDF5 file", status.st_size == 0 ? " (it is empty)" : "",
-              "; make one with tools/import-idx or h5py");
+              "; make one with tools/import or h5py");
   }
   if (stack.find("truncated file") != std::string::npos) {
     const size_t at = stack.find("stored_eof = ");

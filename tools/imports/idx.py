@@ -1,35 +1,25 @@
-#!/usr/bin/env python3
 """Copies an IDX file (the format of MNIST and its relatives), gzipped or not, into an HDF5 dataset.
 
-    tools/import-idx train-images-idx3-ubyte.gz data.h5 train/images --chunk 256 --gzip 4
-    tools/import-idx train-labels-idx1-ubyte.gz data.h5 train/labels
+    tools/import idx train-images-idx3-ubyte.gz data.h5 train/images --chunk 256 --gzip 4
+    tools/import idx train-labels-idx1-ubyte.gz data.h5 train/labels
 
 The HDF5 file is made if it does not exist; a dataset that exists is an error. Samples are copied
 in blocks, so that memory is bounded whatever the size.
 """
 
-import argparse
 import gzip
 import math
 import os
 import struct
-import sys
 import zlib
 
-try:
-    import h5py
-    import numpy
-except ImportError as error:  # a Python of the user's own may come before the system's
-    if sys.executable != "/usr/bin/python3" and os.path.exists("/usr/bin/python3"):
-        os.execv("/usr/bin/python3", ["/usr/bin/python3"] + sys.argv)
-    sys.exit(f"lacuna: {sys.argv[0]} needs h5py and numpy ({error}; Debian: python3-h5py)")
+import h5py
+import numpy
+
+from imports import BadInput
 
 # Third byte of the magic number -> type, big-endian as IDX has it.
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-
-
-class BadInput(Exception):
-    """One sentence for the user."""
 
 
 def open_idx(path):
@@ -87,14 +77,7 @@ def import_idx(arguments):
         dataset.attrs["source"] = os.path.basename(arguments.idx)
 
 
-def stop(sentence):
-    print(f"lacuna: {sentence}", file=sys.stderr)
-    sys.exit(2)
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_arguments(parser):
     parser.add_argument("idx", help="IDX file, gzipped or not")
     parser.add_argument("hdf5", help="HDF5 file, made if it does not exist")
     parser.add_argument("dataset", help="path of the new dataset, e.g. train/images")
@@ -102,16 +85,12 @@ def main():
                         help="samples per chunk (default: contiguous, or 256 with --gzip)")
     parser.add_argument("--gzip", type=int, default=0, choices=range(10), metavar="LEVEL",
                         help="compress with gzip, 1 (fast) to 9 (small); 0, the default: not")
-    arguments = parser.parse_args()
+
+
+def run(arguments):
     if arguments.chunk < 0:
-        parser.error(f"--chunk {arguments.chunk}: must be at least 1")
+        raise BadInput(f"--chunk {arguments.chunk}: must be at least 1")
     try:
         import_idx(arguments)
     except (EOFError, zlib.error) as error:
-        stop(f"{arguments.idx} is damaged: {error}")
-    except (BadInput, OSError) as error:
-        stop(error)
-
-
-if __name__ == "__main__":
-    main()
+        raise BadInput(f"{arguments.idx} is damaged: {error}") from error

@@ -1,4 +1,4 @@
-"""tools/import-idx: hand-made IDX files come back element by element; bad ones end in one sentence."""
+"""tools/import: hand-made IDX files come back element by element; bad ones end in one sentence."""
 
 import gzip
 import struct
@@ -13,7 +13,7 @@ import support
 
 class ImportIdx(support.EndToEndTest):
     def run_tool(self, *arguments):
-        command = [sys.executable, str(support.SOURCE / "tools/import-idx"), *map(str, arguments)]
+        command = [sys.executable, str(support.SOURCE / "tools/import"), "idx", *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         return support.Result(command, done.returncode, done.stdout, done.stderr)
 
@@ -50,6 +50,18 @@ class ImportIdx(support.EndToEndTest):
         if self.path("o.h5").exists():
             with h5py.File(self.path("o.h5")) as file:
                 self.assertNotIn("x", file)
+
+    def test_a_mistyped_kind_gets_the_nearest_one(self):
+        for words, told in ((["idxx"], "there is no kind of import \"idxx\": do you mean idx? (kinds: idx)"),
+                            ([], "name what to import: idx")):
+            result = subprocess.run([sys.executable, support.SOURCE / "tools/import", *words], capture_output=True, text=True)
+            self.assertEqual(result.returncode, 2, result)
+            self.assertIn(told, result.stderr)
+
+    def test_help_lists_the_kinds(self):
+        result = subprocess.run([sys.executable, support.SOURCE / "tools/import", "--help"], capture_output=True, text=True)
+        self.assertEqual(result.returncode, 0, result)
+        self.assertIn("    idx      Copies an IDX file", result.stdout)
 
     def test_not_idx(self):
         self.refuses(self.write("i", b"\x89HDF\r\n"), "not an IDX file", "89484446")

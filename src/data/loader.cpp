@@ -22,10 +22,10 @@ namespace {
 constexpr int64_t most_items_ahead = 1 << 17;
 
 // Adds the time of its scope.
-class Stopwatch {
+class ScopedTimer {
  public:
-  explicit Stopwatch(std::atomic<int64_t>& total) : total_(total) {}
-  ~Stopwatch() {
+  explicit ScopedTimer(std::atomic<int64_t>& total) : total_(total) {}
+  ~ScopedTimer() {
     const auto spent = std::chrono::steady_clock::now() - begin_;
     total_ += std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count();
   }
@@ -312,7 +312,7 @@ Batch Loader::Engine::empty_batch(const Job& job) const {
 }
 
 void Loader::Engine::make_rows(Job& job, size_t first, size_t last, Scratch& scratch) {
-  const Stopwatch watch(make_ns_);
+  const ScopedTimer timer(make_ns_);
   const std::vector<OutputField>& outputs = maker_->outputs();
   std::vector<const void*> stored(dataset_.fields().size());
   std::vector<void*> to(outputs.size());
@@ -341,7 +341,7 @@ size_t Loader::Engine::rows_per_piece(const Job& job) const {
 // ---- without workers: next() does it all
 
 std::optional<Batch> Loader::Engine::next_here() {
-  const Stopwatch watch(wait_ns_);
+  const ScopedTimer timer(wait_ns_);
   std::unique_ptr<Job> job = plan();
   if (!job) return std::nullopt;
   pin_residents(*job);
@@ -352,7 +352,7 @@ std::optional<Batch> Loader::Engine::next_here() {
   make_room(bytes);
   const std::vector<Resident*> to_load = adopt(*job, missing);
   {
-    const Stopwatch reading(read_ns_);
+    const ScopedTimer reading(read_ns_);
     std::vector<BlockReader::Task> tasks;
     for (Resident* block : to_load) {
       for (BlockReader::Task& task : reader_.start(block->number, block->rows)) {
@@ -393,7 +393,7 @@ std::optional<Batch> Loader::Engine::next_here() {
 // ---- with workers
 
 std::optional<Batch> Loader::Engine::next_from_workers() {
-  const Stopwatch watch(wait_ns_);
+  const ScopedTimer timer(wait_ns_);
   Guard guard(mutex_);
   for_consumer_.wait(
       guard, [&] { return error_ || (jobs_.empty() ? planned_all_ : jobs_.front()->done); });
@@ -452,7 +452,7 @@ void Loader::Engine::plan_and_read() {
 void Loader::Engine::load(Resident& block) {
   std::vector<BlockReader::Task> tasks;
   {
-    const Stopwatch watch(read_ns_);
+    const ScopedTimer timer(read_ns_);
     tasks = reader_.start(block.number, block.rows);
     if (tasks.empty()) reader_.finish(block.number, block.rows);
   }
@@ -518,7 +518,7 @@ void Loader::Engine::work() {
         loads_.pop_front();
         guard.unlock();
         {
-          const Stopwatch watch(read_ns_);
+          const ScopedTimer timer(read_ns_);
           load.task.run(read_scratch);
         }
         guard.lock();

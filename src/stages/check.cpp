@@ -16,7 +16,7 @@
 #include "base/threads.h"
 #include "stages/compute.h"
 #include "stages/data_report.h"
-#include "stages/forecast.h"
+#include "stages/estimate.h"
 #include "stages/launchers.h"
 #include "stages/load_configuration.h"
 #include "stages/plan_file.h"
@@ -156,7 +156,7 @@ std::string seconds_text(double seconds) { return concat(std::setprecision(3), s
 // Returns the seconds of the run.
 double report_time(const Job& job, const Measured& measured, const Needs& needs, Report& report) {
   const Network network{.traffic = needs.traffic, .bytes_per_second = job.bandwidth};
-  const StepForecast step = forecast_step(measured, network);
+  const StepEstimate step = estimate_step(measured, network);
   const double run = step.seconds() * static_cast<double>(job.steps);
   report.row("computing", seconds_text(step.compute), ", measured here");
   report.row("loading", seconds_text(step.load), step.beside ? " beside it" : "",

@@ -49,7 +49,7 @@ Syntax check_syntax() {
            .default_value = "1"},
           {.name = "bandwidth",
            .argument = "GB/s",
-           .doc = "What each rank sends to another in a second, for the forecast of time.",
+           .doc = "What each rank sends to another in a second, for the estimate of time.",
            .default_value = "10"},
           {.name = "sbatch",
            .argument = "",

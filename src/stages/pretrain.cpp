@@ -16,7 +16,7 @@
 #include "stages/source.h"
 #include "stages/stopping.h"
 #include "stages/training.h"
-#include "stages/watch.h"
+#include "stages/snapshots.h"
 #include "stages/without_effect.h"
 #include "train/loop.h"
 #include "train/run.h"
@@ -129,7 +129,7 @@ struct Setup {
   Compute& compute;
   Model& model;
   Trainer& trainer;
-  Watch& watch;
+  Snapshots& snapshots;
   StageContext& context;
 };
 
@@ -214,7 +214,7 @@ void Training::open_checkpoints(int64_t continued_from) {
 }
 
 void Training::run(int64_t checkpoint) {
-  setup_.watch.begin(setup_.folder, checkpoint);
+  setup_.snapshots.begin(setup_.folder, checkpoint);
   RollBack(setup_.folder, setup_.configuration.is("train.on_bad_loss", "roll_back"),
            setup_.model.store(), setup_.trainer, setup_.context)
       .run(checkpoint, [&](int64_t from, int64_t first_step) { train_from(from, first_step); });
@@ -256,7 +256,7 @@ void Training::after_step(int64_t steps_done) {
   if (steps_done == plan_.first_step + 1 && !compute.engines.empty())
     log_.line("train.plans has plans for ",
               plans_taken(compute.engines, compute.device->library_plans()));
-  setup_.watch.after_step(steps_done);
+  setup_.snapshots.after_step(steps_done);
 }
 
 void Training::require_folder() {
@@ -321,7 +321,7 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
     metrics = take_over(*checkpoint, model, compute, context);
   else if (arguments.given("init-from"))
     start_from(arguments.value("init-from"), model, context);
-  Watch watch(configuration, source, model.objective(), compute, context);
+  Snapshots snapshots(configuration, source, model.objective(), compute, context);
   open_on_all_ranks(folder, configuration, anew, context);
   if (checkpoint) {
     log.line("continuing ", folder.string(), " at step ", done);
@@ -338,7 +338,7 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
                      .compute = compute,
                      .model = model,
                      .trainer = trainer,
-                     .watch = watch,
+                     .snapshots = snapshots,
                      .context = context},
                     plan, std::move(metrics));
   const auto work = [&] {

@@ -10,7 +10,7 @@
 #include "stages/finetune.h"
 #include "stages/stage.h"
 #include "stages/training.h"
-#include "stages/watch.h"
+#include "stages/snapshots.h"
 #include "train/optimizer.h"
 #include "train/options.h"
 
@@ -48,7 +48,7 @@ std::vector<Contribution> contributions() {
       {listed<pretrain_keys>, {"pretrain"}},
       {listed<augment_keys>, {"pretrain", "finetune"}},
       {listed<embed_keys>, {"pretrain"}},
-      {listed<watch_keys>, {"pretrain"}},
+      {listed<snapshot_keys>, {"pretrain"}},
       {listed<objective_keys>, {"pretrain"}},
       {listed<encoder_keys>, {"pretrain"}},
       {listed<optimizer_keys>, {"pretrain", "finetune"}},

@@ -1,4 +1,4 @@
-#include "stages/watch.h"
+#include "stages/snapshots.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -7,7 +7,7 @@
 
 using namespace lacuna;
 
-TEST_CASE("watch: an epoch ends after the last step that does not reach beyond it") {
+TEST_CASE("snapshots: an epoch ends after the last step that does not reach beyond it") {
   // 44 samples in batches of 8: epochs end at 5.5, 11 and 16.5 steps.
   const EpochEnds ends{.samples = 44, .batch = 8, .every = 1};
   std::vector<std::pair<int64_t, int64_t>> found;
@@ -17,7 +17,7 @@ TEST_CASE("watch: an epoch ends after the last step that does not reach beyond i
   CHECK(found == std::vector<std::pair<int64_t, int64_t>>{{0, 0}, {5, 1}, {11, 2}, {16, 3}});
 }
 
-TEST_CASE("watch: only every so many epochs and the last one where a step holds several") {
+TEST_CASE("snapshots: only every so many epochs and the last one where a step holds several") {
   const EpochEnds third{.samples = 44, .batch = 8, .every = 3};
   for (int64_t steps = 1; steps <= 33; ++steps) {
     INFO(steps);
@@ -28,7 +28,7 @@ TEST_CASE("watch: only every so many epochs and the last one where a step holds 
   CHECK(large.epoch_at(2) == 7);  // 21 of 24
 }
 
-TEST_CASE("watch: samples are chosen by the seed and each is there once") {
+TEST_CASE("snapshots: samples are chosen by the seed and each is there once") {
   const auto samples_of = [](const std::vector<SampleRange>& ranges) {
     std::vector<int64_t> all;
     for (const SampleRange& range : ranges) {
@@ -36,19 +36,19 @@ TEST_CASE("watch: samples are chosen by the seed and each is there once") {
     }
     return all;
   };
-  const std::vector<int64_t> chosen = samples_of(watched_samples(1000, 300, 1));
+  const std::vector<int64_t> chosen = samples_of(snapshot_samples(1000, 300, 1));
   CHECK(chosen.size() == 300);
   CHECK(std::adjacent_find(chosen.begin(), chosen.end(), std::greater_equal<>()) == chosen.end());
   CHECK(chosen.front() >= 0);
   CHECK(chosen.back() < 1000);
-  CHECK(chosen == samples_of(watched_samples(1000, 300, 1)));
-  CHECK(chosen != samples_of(watched_samples(1000, 300, 2)));
+  CHECK(chosen == samples_of(snapshot_samples(1000, 300, 1)));
+  CHECK(chosen != samples_of(snapshot_samples(1000, 300, 2)));
   // Uniform: a tenth of them in each tenth, within five standard deviations.
   for (int64_t tenth = 0; tenth < 10; ++tenth) {
     const auto inside = std::count_if(chosen.begin(), chosen.end(),
                                       [&](int64_t sample) { return sample / 100 == tenth; });
     CHECK(std::abs(inside - 30) < 26);
   }
-  CHECK(watched_samples(10, 10, 1) == std::vector<SampleRange>{{0, 10}});
-  CHECK(watched_samples(10, 11, 1) == std::vector<SampleRange>{{0, 10}});
+  CHECK(snapshot_samples(10, 10, 1) == std::vector<SampleRange>{{0, 10}});
+  CHECK(snapshot_samples(10, 11, 1) == std::vector<SampleRange>{{0, 10}});
 }

@@ -1,4 +1,4 @@
-// Watch: representations of a seeded subset of samples that pretrain writes every so many epochs, so
+// Snapshots: representations of a seeded subset of samples that pretrain writes every so many epochs, so
 // that one can watch them form:
 //
 //   RUN/representations/epoch-000000.h5, epoch-000005.h5, ...    (layout: docs/formats.md)
@@ -19,7 +19,7 @@
 
 namespace lacuna {
 
-std::vector<Key> watch_keys();
+std::vector<Key> snapshot_keys();
 
 // When an epoch ends: after the last step that does not reach beyond it, floor(epoch * samples /
 // batch) steps. The epoch, a multiple of `every`, that ends after so many steps, if one does.
@@ -32,14 +32,14 @@ struct EpochEnds {
 };
 
 // `count` samples of [0, samples), chosen by the seed, as ranges; all of them if there are fewer.
-std::vector<SampleRange> watched_samples(int64_t samples, int64_t count, uint64_t seed);
+std::vector<SampleRange> snapshot_samples(int64_t samples, int64_t count, uint64_t seed);
 
-class Watch {
+class Snapshots {
  public:
   // Collective. Opens watch.files, if they are not the training data; what it is given must outlive
   // it. Does nothing where watch.every is 0.
-  Watch(const Configuration& configuration, const Source& training, const Objective& objective,
-        Compute& compute, StageContext& context);
+  Snapshots(const Configuration& configuration, const Source& training, const Objective& objective,
+            Compute& compute, StageContext& context);
 
   // Collective; before the first step of a new or continued run. Files of epochs that end behind
   // `steps` are removed: the run comes to them again.

@@ -1,4 +1,4 @@
-#include "stages/forecast.h"
+#include "stages/estimate.h"
 
 #include <catch2/catch.hpp>
 
@@ -13,16 +13,16 @@ TEST_CASE("a step is computing, loading beside it or between, and sums over rank
                           .samples = 64,
                           .threads = 4};
   const Network network{.traffic = {100, 1.4e8}, .bytes_per_second = 1e9, .latency = 1e-4};
-  const StepForecast between = forecast_step(measured, network);
+  const StepEstimate between = estimate_step(measured, network);
   CHECK(between.load == Approx(0.064));
   CHECK(between.sums == Approx(0.15));
   CHECK(between.seconds() == Approx(0.314));
   Measured beside = measured;
   beside.beside = true;
-  CHECK(forecast_step(beside, network).seconds() == Approx(0.25));
+  CHECK(estimate_step(beside, network).seconds() == Approx(0.25));
   beside.threads = 1;
-  CHECK(forecast_step(beside, network).seconds() == Approx(0.256 + 0.15));
-  CHECK(forecast_step(measured, {.traffic = {100, 0}}).sums == 0);
+  CHECK(estimate_step(beside, network).seconds() == Approx(0.256 + 0.15));
+  CHECK(estimate_step(measured, {.traffic = {100, 0}}).sums == 0);
 }
 
 TEST_CASE("sbatch is told in the words of the job scripts") {

@@ -1,4 +1,4 @@
-#include "stages/forecast.h"
+#include "stages/estimate.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,12 +8,12 @@
 
 namespace lacuna {
 
-double StepForecast::seconds() const {
+double StepEstimate::seconds() const {
   return (beside ? std::max(compute, load) : compute + load) + sums;
 }
 
-StepForecast forecast_step(const Measured& measured, const Network& network) {
-  StepForecast step;
+StepEstimate estimate_step(const Measured& measured, const Network& network) {
+  StepEstimate step;
   step.compute = measured.compute_seconds;
   step.load = static_cast<double>(measured.samples) *
               (measured.read_seconds + measured.make_seconds) / std::max(1, measured.threads);

@@ -1,4 +1,4 @@
-// Forecast: how long a run will take and what it needs of a node, from what check has measured and counted; and the
+// Estimate: how long a run will take and what it needs of a node, from what check has measured and counted; and the
 // words that say so to sbatch.
 #pragma once
 
@@ -28,14 +28,14 @@ struct Network {
 };
 
 // Of a step. Sums over ranks count in full, though most of them travel while a step is computed.
-struct StepForecast {
+struct StepEstimate {
   double compute = 0;
   double load = 0;
   double sums = 0;
   bool beside = false;
   double seconds() const;
 };
-StepForecast forecast_step(const Measured& measured, const Network& network);
+StepEstimate estimate_step(const Measured& measured, const Network& network);
 
 // What a job of some ranks asks of SLURM.
 struct JobRequest {
@@ -47,7 +47,7 @@ struct JobRequest {
   std::optional<double> seconds = {};  // of the run
 };
 
-// A fifth more than forecast, and five minutes for the start, the last checkpoint, and the warning before the end.
+// A fifth more than estimated, and five minutes for the start, the last checkpoint, and the warning before the end.
 int64_t wall_seconds(double run_seconds);
 
 // "1-02:30:00", "00:05:00": as SLURM reads it, whole minutes.

@@ -1,4 +1,4 @@
-#include "stages/watch.h"
+#include "stages/snapshots.h"
 
 #include <algorithm>
 #include <array>
@@ -41,7 +41,7 @@ void remove_behind(const fs::path& folder, const EpochEnds& ends, int64_t steps)
 
 }  // namespace
 
-std::vector<Key> watch_keys() {
+std::vector<Key> snapshot_keys() {
   return {
       key::integer("watch.every", "0",
                    "Representations of some samples are written to the run's folder every so many "
@@ -71,7 +71,7 @@ std::optional<int64_t> EpochEnds::epoch_at(int64_t steps) const {
   return step_of(epoch) == steps ? std::optional(epoch) : std::nullopt;
 }
 
-std::vector<SampleRange> watched_samples(int64_t samples, int64_t count, uint64_t seed) {
+std::vector<SampleRange> snapshot_samples(int64_t samples, int64_t count, uint64_t seed) {
   if (count >= samples) return {{0, samples}};
   // Floyd's choice (Bentley and Floyd 1987): of [0, j], as j grows, a sample that is new, else j.
   const Draws draws(seed, Purpose::plot, hash_name("watch"));
@@ -92,8 +92,8 @@ std::vector<SampleRange> watched_samples(int64_t samples, int64_t count, uint64_
   return ranges;
 }
 
-Watch::Watch(const Configuration& configuration, const Source& training, const Objective& objective,
-             Compute& compute, StageContext& context)
+Snapshots::Snapshots(const Configuration& configuration, const Source& training,
+                     const Objective& objective, Compute& compute, StageContext& context)
     : configuration_(configuration),
       objective_(objective),
       compute_(compute),
@@ -117,18 +117,18 @@ Watch::Watch(const Configuration& configuration, const Source& training, const O
       }
     });
   }
-  ranges_ = watched_samples(source_->dataset().samples(), configuration.integer("watch.samples"),
-                            static_cast<uint64_t>(configuration.integer("seed")));
+  ranges_ = snapshot_samples(source_->dataset().samples(), configuration.integer("watch.samples"),
+                             static_cast<uint64_t>(configuration.integer("seed")));
 }
 
-fs::path Watch::file_of(int64_t epoch) const {
+fs::path Snapshots::file_of(int64_t epoch) const {
   std::array<char, 32> name{};
   std::snprintf(name.data(), name.size(), "%s%06lld%s", prefix, static_cast<long long>(epoch),
                 suffix);
   return run_ / "representations" / name.data();
 }
 
-void Watch::begin(const fs::path& run, int64_t steps) {
+void Snapshots::begin(const fs::path& run, int64_t steps) {
   if (source_ == nullptr) return;
   run_ = run;
   agreed(context_.communicator, [&] {
@@ -138,14 +138,14 @@ void Watch::begin(const fs::path& run, int64_t steps) {
 }
 
 // Whether rank 0 sees the file; where not, its folder is made.
-bool Watch::is_there(const fs::path& file) {
+bool Snapshots::is_there(const fs::path& file) {
   return asked_of_rank_0(context_.communicator, [&] {
     make_folders(file.parent_path());
     return fs::exists(file);
   });
 }
 
-void Watch::after_step(int64_t steps) {
+void Snapshots::after_step(int64_t steps) {
   if (source_ == nullptr) return;
   const std::optional<int64_t> epoch = ends_.epoch_at(steps);
   if (!epoch) return;

@@ -88,7 +88,10 @@ std::vector<Input> data_sets(const fs::path& folder) {
        H5T_NATIVE_DOUBLE,
        colour,
        {.chunk = {4, 4, 4, 3}, .deflate = 1, .fletcher32 = true}},
-      {H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, {7}, {.chunk = {10, 7}, .shuffle = true, .deflate = 1}},
+      {H5T_IEEE_F64LE,
+       H5T_NATIVE_DOUBLE,
+       {5, 7},
+       {.chunk = {10, 5, 7}, .shuffle = true, .deflate = 1}},
       {H5T_STD_I32LE, H5T_NATIVE_DOUBLE, grey, {.chunk = {4, 5, 6}, .fletcher32_first = true}},
       {half, H5T_NATIVE_DOUBLE, grey},
   };

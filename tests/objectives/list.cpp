@@ -112,8 +112,11 @@ TEST_CASE("a student's blocks are left out at random and its teacher's are not")
   const auto self = self_communicator();
   SmallExperiment experiment("byol", "reference", 1, *self, {.encoder = small_vit});
   const SmallBatch batch = experiment.batch(0, 4);
-  Recording recording{
-      .communicator = *self, .compute = DType::f64, .parameters = DType::f64, .rows = {4}};
+  Recording recording{.communicator = *self,
+                      .compute = DType::f64,
+                      .parameters = DType::f64,
+                      .rows = {4},
+                      .keys = batch.fields().keys()};
   experiment.objective().loss(batch.fields(), recording);
   CHECK(recording.drawn.size() == 4);  // of two views and the two branches of one block
 }

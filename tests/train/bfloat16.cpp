@@ -30,7 +30,8 @@ Trained train(const std::string& objective, const std::string& encoder, DType co
   for (const State* state : experiment.trainer().parameters()) start.push_back(state->values());
   Trained found;
   for (int64_t step = 0; step < steps; ++step) {
-    const SmallBatch batch = experiment.batch(0, rows);
+    // The same views in every step, of which layers leave out others each time.
+    const SmallBatch batch = experiment.batch(0, rows, 1, static_cast<uint64_t>(step));
     const double progress = static_cast<double>(step) / steps;
     const double loss =
         experiment.trainer().step(batch.fields(), {rows}, step, rate, progress).loss;

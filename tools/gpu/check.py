@@ -257,7 +257,7 @@ class Check:
             + ("" if self.gpu or self.rehearses else "; this machine shows no NVIDIA GPU (nvidia-smi)"))
         for line in self.failed:
             say(f"  failed: {line}")
-        return 1 if self.failed else 2 if not self.gpu and not self.rehearses else 0
+        return 1 if self.failed else 2 if self.refused and not self.gpu and not self.rehearses else 0
 
 
 def numbers(text):

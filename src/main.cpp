@@ -12,8 +12,8 @@
 #include "comm/agree.h"
 #include "comm/communicator.h"
 #include "comm/mpi.h"
-#include "stages/invocation.h"
-#include "stages/stage.h"
+#include "stages/setup/invocation.h"
+#include "stages/list.h"
 
 namespace lacuna {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/configuration.h"
+#include "config/configuration.h"
 
 namespace lacuna {
 namespace {

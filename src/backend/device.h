@@ -161,14 +161,4 @@ struct GpuOptions {
       "";  // properties of the GPU to plan for, in cuDNN's JSON; "": the one at hand
 };
 
-// The devices by name; the one list. `threads` counts the compute threads of this rank.
-// `most`: the instruction set that kernels may use (CpuDevice).
-// An unknown name is bad_input that lists what there is; "cuda" where it cannot be is bad_input that says
-// what is missing.
-std::unique_ptr<Device> make_device(std::string_view name, int threads, Isa most = detect_isa(),
-                                    const GpuOptions& gpu = {});
-
-// The fastest device that this process can have. Without a GPU's driver it answers in a millisecond.
-std::string fastest_device();
-
 }  // namespace lacuna

@@ -1,10 +1,11 @@
 // The list of devices. The CUDA device is a module of its own, opened when it is asked for, so that the
 // program starts, and quickly, where there is neither driver nor library.
+#include "backend/list.h"
+
 #include <dlfcn.h>
 
 #include "backend/cpu/cpu_device.h"
 #include "backend/cuda/module.h"
-#include "backend/device.h"
 #include "backend/reference/reference_device.h"
 
 namespace lacuna {

@@ -17,8 +17,4 @@ class PlannedDevice : public Device {
   virtual size_t most_bytes() const = 0;
 };
 
-// Needs neither driver nor GPU; from then on this process has no CUDA device. bad_input where the program was built
-// without one.
-std::unique_ptr<PlannedDevice> make_planned_device(const Board& board, const GpuOptions& options);
-
 }  // namespace lacuna

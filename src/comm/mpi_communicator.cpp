@@ -31,7 +31,7 @@
 #include <thread>
 #include <utility>
 
-#include "comm/mpi_internal.h"
+#include "comm/mpi_session.h"
 #include "comm/rank_order_sum.h"
 
 namespace lacuna {

@@ -1,6 +1,6 @@
 #include "data/options.h"
 
-#include "base/configuration.h"
+#include "config/configuration.h"
 #include "base/error.h"
 
 namespace lacuna {

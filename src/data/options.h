@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "comm/communicator.h"
-#include "data/dataset.h"
-#include "data/interpretation.h"
-#include "data/order.h"
-#include "data/statistics.h"
+#include "data/files/dataset.h"
+#include "data/files/interpretation.h"
+#include "data/order/order.h"
+#include "data/load/statistics.h"
 
 namespace lacuna {
 

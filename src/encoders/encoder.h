@@ -6,7 +6,7 @@
 #include <memory>
 #include <string_view>
 
-#include "base/configuration.h"
+#include "config/configuration.h"
 #include "graph/recording.h"
 #include "nn/scope.h"
 

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "augment/image.h"
-#include "base/configuration.h"
+#include "config/configuration.h"
 #include "encoders/encoder.h"
 #include "graph/recording.h"
 #include "nn/fields.h"

@@ -8,7 +8,7 @@
 
 #include "comm/agree.h"
 #include "ops/elementwise.h"
-#include "train/stored_state.h"
+#include "run/stored_state.h"
 
 namespace lacuna {
 

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "base/configuration.h"
+#include "config/configuration.h"
 #include "graph/recording.h"
 
 namespace lacuna {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "base/configuration.h"
+#include "config/configuration.h"
 
 namespace lacuna {
 

@@ -5,7 +5,7 @@
 #include "augment/blur_noise.h"
 #include "augment/colour.h"
 #include "augment/support.h"
-#include "data/hdf5.h"
+#include "io/hdf5.h"
 #include "support/source_folder.h"
 
 using namespace lacuna;

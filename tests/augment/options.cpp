@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "base/configuration.h"
+#include "config/configuration.h"
 
 using namespace lacuna;
 

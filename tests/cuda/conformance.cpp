@@ -7,6 +7,7 @@
 #include <set>
 
 #include "backend/host_memory.h"
+#include "backend/list.h"
 #include "kernels/cuda/context.h"
 #include "kernels/cuda/table.h"
 #include "kernels/elementwise.h"

@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "backend/list.h"
 #include "base/error.h"
 #include "encoders/vit.h"
 #include "graph/executor.h"

@@ -1,5 +1,5 @@
 """train.on_bad_loss = "roll_back" in the whole program: how often, what it says, and how it ends where nothing helps. That it
-leaves out the right samples: tests/stages/roll_back.cpp."""
+leaves out the right samples: tests/stages/pretrain/roll_back.cpp."""
 
 import re
 

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "comm/communicator.h"
 #include "fuzz/target.h"
-#include "stages/invocation.h"
+#include "stages/setup/invocation.h"
 
 namespace lacuna::fuzz {
 namespace fs = std::filesystem;

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "backend/device.h"
-#include "data/hdf5.h"
+#include "io/hdf5.h"
 #include "graph/plan.h"
 
 namespace lacuna::golden {

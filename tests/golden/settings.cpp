@@ -1,3 +1,4 @@
+#include "backend/list.h"
 #include "golden/golden.h"
 
 namespace lacuna::golden {

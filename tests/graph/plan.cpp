@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <cstring>
 
+#include "backend/list.h"
 #include "backend/reference/reference_device.h"
 #include "graph/differentiate.h"
 #include "graph/executor.h"

@@ -2,7 +2,8 @@
 // and from such a device.
 #include <catch2/catch.hpp>
 
-#include "../train/temporary_folder.h"
+#include "support/temporary_folder.h"
+#include "backend/list.h"
 #include "ops/compare.h"
 #include "support/death.h"
 #include "support/experiment.h"

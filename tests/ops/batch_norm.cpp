@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
+#include "backend/list.h"
 #include "graph/differentiate.h"
 #include "ops/case.h"
 #include "ops/elementwise.h"

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "backend/list.h"
 #include "graph/differentiate.h"
 #include "ops/types.h"
 

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "backend/list.h"
 #include "graph/differentiate.h"
 #include "ops/case.h"
 #include "ops/elementwise.h"

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "backend/list.h"
 #include "graph/state.h"
 #include "ops/failure.h"
 

@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <set>
 
-#include "backend/device.h"
-#include "data/hdf5.h"
+#include "backend/list.h"
+#include "io/hdf5.h"
 #include "graph/differentiate.h"
 #include "graph/state.h"
 #include "kernels/batch_norm.h"

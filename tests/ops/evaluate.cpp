@@ -1,5 +1,6 @@
 #include "ops/evaluate.h"
 
+#include "backend/list.h"
 #include "graph/differentiate.h"
 #include "graph/executor.h"
 #include "ops/case.h"

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <filesystem>
 
-#include "data/hdf5.h"
+#include "io/hdf5.h"
 
 namespace lacuna::test::ops {
 

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <numeric>
 
+#include "backend/list.h"
 #include "graph/differentiate.h"
 #include "ops/collectives.h"
 #include "ops/evaluate.h"

@@ -1,4 +1,5 @@
 // Views that a device makes are those of the host.
+#include "backend/list.h"
 #include "support/views.h"
 
 #include <catch2/catch.hpp>

@@ -10,10 +10,10 @@
 #include <optional>
 
 #include "comm/forwarding.h"
-#include "data/loader.h"
-#include "data/order.h"
-#include "data/temporary_folder.h"
-#include "data/write_hdf5.h"
+#include "data/load/loader.h"
+#include "data/order/order.h"
+#include "support/temporary_folder.h"
+#include "io/write_hdf5.h"
 #include "ranks/world.h"
 #include "support/cells.h"
 #include "support/experiment.h"

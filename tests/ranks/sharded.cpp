@@ -6,11 +6,11 @@
 #include <cstring>
 
 #include "comm/forwarding.h"
-#include "data/temporary_folder.h"
+#include "support/temporary_folder.h"
 #include "ranks/world.h"
 #include "support/experiment.h"
-#include "train/checkpoint.h"
-#include "train/stored_state.h"
+#include "run/checkpoint.h"
+#include "run/stored_state.h"
 
 using namespace lacuna;
 using namespace lacuna::testing;

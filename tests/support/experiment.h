@@ -3,7 +3,7 @@
 
 #include <map>
 
-#include "backend/device.h"
+#include "backend/list.h"
 #include "encoders/list.h"
 #include "nn/fields.h"
 #include "objectives/list.h"

@@ -4,8 +4,8 @@
 #include <filesystem>
 
 #include "support/experiment.h"
-#include "train/checkpoint.h"
-#include "train/stored_state.h"
+#include "run/checkpoint.h"
+#include "run/stored_state.h"
 
 namespace lacuna::testing {
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "backend/list.h"
 #include "tasks/support.h"
 
 using namespace lacuna;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "backend/list.h"
 #include "tasks/support.h"
 
 using namespace lacuna;

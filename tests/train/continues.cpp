@@ -5,9 +5,9 @@
 #include <cstring>
 
 #include "support/experiment.h"
-#include "temporary_folder.h"
-#include "train/checkpoint.h"
-#include "train/stored_state.h"
+#include "support/temporary_folder.h"
+#include "run/checkpoint.h"
+#include "run/stored_state.h"
 
 using namespace lacuna;
 using namespace lacuna::testing;

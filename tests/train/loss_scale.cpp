@@ -1,4 +1,5 @@
 // The loss scale of float16, as it follows steps.
+#include "backend/list.h"
 #include "train/loss_scale.h"
 
 #include <catch2/catch.hpp>

@@ -21,9 +21,9 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "comm/communicator.h"
-#include "data/hdf5.h"
-#include "data/loader.h"
-#include "data/order.h"
+#include "io/hdf5.h"
+#include "data/load/loader.h"
+#include "data/order/order.h"
 
 using namespace lacuna;
 

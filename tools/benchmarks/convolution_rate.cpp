@@ -4,7 +4,7 @@
 #include <chrono>
 #include <cstdio>
 
-#include "backend/device.h"
+#include "backend/list.h"
 #include "base/host_tensor.h"
 #include "base/threads.h"
 #include "kernels/convolution.h"

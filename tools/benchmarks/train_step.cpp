@@ -20,7 +20,7 @@
 #include <string>
 #include <vector>
 
-#include "backend/device.h"
+#include "backend/list.h"
 #include "base/error.h"
 #include "base/host_tensor.h"
 #include "base/random.h"

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
-#include "data/hdf5.h"
+#include "io/hdf5.h"
 
 using namespace lacuna;
 

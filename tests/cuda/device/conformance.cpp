@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "cuda/device/support.h"
+#include "backend/list.h"
 #include "kernels/cuda/context.h"
 #include "kernels/cuda/cudnn.h"
 #include "ops/compare.h"

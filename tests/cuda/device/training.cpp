@@ -1,7 +1,8 @@
 // Training on two ranks of the CUDA device, beside the CPU.
 #include <catch2/catch.hpp>
 
-#include "../../train/temporary_folder.h"
+#include "support/temporary_folder.h"
+#include "backend/list.h"
 #include "cuda/device/support.h"
 #include "support/experiment_checkpoint.h"
 #include "support/three_steps.h"

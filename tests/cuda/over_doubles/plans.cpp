@@ -11,8 +11,8 @@
 #include "backend/boards.h"
 #include "backend/cuda/planning_device.h"
 #include "kernels/cuda/cudnn.h"
-#include "stages/rehearsal.h"
-#include "stages/schema.h"
+#include "stages/check/rehearsal.h"
+#include "stages/keys/schema.h"
 #include "support/source_folder.h"
 
 namespace {

@@ -1,0 +1,391 @@
+#include "data/files/dataset.h"
+
+#include <glob.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <set>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "comm/agree.h"
+#include "io/hdf5.h"
+
+namespace lacuna {
+
+namespace {
+
+constexpr int64_t contiguous_block_bytes = 1 << 20;
+
+// Numbers and texts, one behind the other, for the way from rank 0 to the others.
+class Packer {
+ public:
+  void number(int64_t value) { text_.append(reinterpret_cast<const char*>(&value), sizeof(value)); }
+  void text(const std::string& value) {
+    number(static_cast<int64_t>(value.size()));
+    text_ += value;
+  }
+  void shape(const Shape& shape) {
+    number(shape.rank());
+    for (const int64_t size : shape.sizes()) number(size);
+  }
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::string text_;
+};
+
+class Unpacker {
+ public:
+  explicit Unpacker(const std::string& text) : text_(text) {}
+  int64_t number() {
+    int64_t value;
+    LACUNA_CHECK(at_ + sizeof(value) <= text_.size());
+    std::memcpy(&value, text_.data() + at_, sizeof(value));
+    at_ += sizeof(value);
+    return value;
+  }
+  std::string text() {
+    const auto size = static_cast<size_t>(number());
+    at_ += size;
+    return text_.substr(at_ - size, size);
+  }
+  Shape shape() {
+    std::vector<int64_t> sizes(static_cast<size_t>(number()));
+    for (int64_t& size : sizes) size = number();
+    return Shape(std::span<const int64_t>(sizes));
+  }
+
+ private:
+  const std::string& text_;
+  size_t at_ = 0;
+};
+
+void broadcast_text(std::string& text, Communicator& communicator) {
+  auto size = static_cast<int64_t>(text.size());
+  communicator.broadcast(&size, sizeof(size), 0).wait();
+  text.resize(static_cast<size_t>(size));
+  if (size > 0) communicator.broadcast(text.data(), text.size(), 0).wait();
+}
+
+// A hash of pieces of a file, at places that follow from its size: of a file that was replaced by one of the same size
+// hardly any piece is as it was. Of a few changed samples it knows nothing, nor of a file to which this one only refers.
+uint64_t pieces_of(const std::string& path, uint64_t bytes, size_t pieces) {
+  constexpr uint64_t piece_bytes = 4096;
+  std::ifstream file(path, std::ios::binary);
+  std::string text(pieces * piece_bytes, '\0');
+  for (size_t i = 0; i < pieces; ++i) {
+    const uint64_t first = bytes / pieces * i, among = bytes / pieces;
+    const uint64_t room = among > piece_bytes ? among - piece_bytes : 1;
+    file.seekg(static_cast<std::streamoff>(first + hash_name(concat(bytes, ' ', i)) % room));
+    file.read(text.data() + i * piece_bytes, piece_bytes);
+    if (file.bad() || !file.is_open())
+      bad_input("cannot read ", path, ": ", std::strerror(errno),
+                "; make it readable, then start the same command again");
+    file.clear();  // the last piece may end early
+  }
+  return hash_name(text);
+}
+
+// A column of labels or the like is small, and no piece of the file may lie in it: its first bytes, or all.
+uint64_t column_of(const hdf5::Dataset& dataset, const Field& field, int64_t most_bytes) {
+  constexpr int64_t most_bytes_a_row = 64;
+  if (field.sample_bytes() > most_bytes_a_row) return 0;
+  const int64_t rows = std::min(dataset.rows(), most_bytes / field.sample_bytes());
+  std::string text(static_cast<size_t>(rows * field.sample_bytes()), '\0');
+  dataset.read_rows(0, rows, text.data(), field.dtype);
+  return hash_name(text);
+}
+
+// Of many files little each, so that looking into them costs no more than opening them.
+size_t pieces_of_each(size_t files) { return std::clamp<size_t>(256 / files, 1, 16); }
+int64_t column_bytes_of_each(size_t files) {
+  return static_cast<int64_t>(std::clamp<size_t>((64 << 20) / files, 64 << 10, 8 << 20));
+}
+
+constexpr int deflate_filter = 1, shuffle_filter = 2, fletcher32_filter = 3;
+
+FieldStorage storage_of(const hdf5::File& file, const hdf5::Dataset& dataset) {
+  const hdf5::Element element = dataset.element();
+  FieldStorage storage;
+  storage.chunk = dataset.chunk();
+  storage.contiguous = dataset.contiguous();
+  storage.big_endian = element.big_endian;
+  bool known = true;
+  for (const hdf5::Filter& filter : dataset.filters()) {
+    storage.filters.push_back(filter.id);
+    known &= filter.id == deflate_filter || filter.id == shuffle_filter ||
+             filter.id == fletcher32_filter;
+    storage.compressed |= filter.id != shuffle_filter && filter.id != fletcher32_filter;
+  }
+  storage.direct = element.direct && file.plain_driver() && known &&
+                   (storage.contiguous || storage.chunk.rank() > 0);
+  return storage;
+}
+
+}  // namespace
+
+std::vector<std::string> expand_files(const std::vector<std::string>& patterns) {
+  std::set<std::string> paths;
+  for (const std::string& pattern : patterns) {
+    if (access(pattern.c_str(), F_OK) == 0) {  // a name may hold * or [ itself
+      paths.insert(pattern);
+      continue;
+    }
+    glob_t found{};
+    const int status = glob(pattern.c_str(), 0, nullptr, &found);
+    for (size_t i = 0; status == 0 && i < found.gl_pathc; ++i) paths.insert(found.gl_pathv[i]);
+    globfree(&found);
+    if (status == 0) continue;
+    if (pattern.find_first_of("*?[") != std::string::npos) {
+      bad_input("no file matches ", pattern, " of data.files");
+    }
+    hdf5::File::open(pattern);  // throws: says what is wrong with it
+  }
+  if (paths.empty()) bad_input("data.files names no file");
+  return {paths.begin(), paths.end()};
+}
+
+Dataset::Dataset(const std::vector<std::string>& patterns, std::vector<FieldSpec> specs,
+                 Communicator& communicator) {
+  LACUNA_CHECK(!specs.empty());
+  std::string result;
+  agreed(communicator, [&] {
+    if (communicator.rank() != 0) return;
+    index(patterns, specs);
+    result = packed();
+  });
+  broadcast_text(result, communicator);
+  unpack(result);
+}
+
+void Dataset::index(const std::vector<std::string>& patterns, const std::vector<FieldSpec>& specs) {
+  const std::vector<std::string> paths = expand_files(patterns);
+  for (const std::string& path : paths) index_file(path, specs, paths.size());
+  if (samples_ == 0) {
+    bad_input(fields_[0].path, " holds no samples in ",
+              files_.size() == 1 ? files_[0].path : concat("any of ", files_.size(), " files"));
+  }
+  for (size_t f = 1; f < fields_.size(); ++f) {
+    const auto main = static_cast<size_t>(main_field_);
+    if (fields_[f].sample_bytes() > fields_[main].sample_bytes()) main_field_ = static_cast<int>(f);
+  }
+  for (DataFile& file : files_) {
+    const FieldStorage& storage = file.fields[static_cast<size_t>(main_field_)];
+    const int64_t bytes =
+        std::max<int64_t>(1, fields_[static_cast<size_t>(main_field_)].sample_bytes());
+    file.block_rows = storage.chunk.rank() > 0
+                          ? storage.chunk[0]
+                          : std::max<int64_t>(1, contiguous_block_bytes / bytes);
+    file.first_block = blocks_;
+    blocks_ += (file.rows + file.block_rows - 1) / file.block_rows;
+  }
+}
+
+int64_t time_of_change(const struct stat& status) {
+  return int64_t{1'000'000'000} * status.st_mtim.tv_sec + status.st_mtim.tv_nsec;
+}
+
+void Dataset::index_file(const std::string& path, const std::vector<FieldSpec>& specs,
+                         size_t files) {
+  const hdf5::File file = hdf5::File::open(path);
+  if (file.unlocked() && warnings_.empty()) {
+    warnings_.push_back(concat("locking of ", path,
+                               " was refused by its file system or by a program that writes it; "
+                               "reading goes on without locks"));
+  }
+  DataFile entry;
+  entry.path = path;
+  entry.first = samples_;
+  entry.user_block = file.user_block();
+  struct stat status {};
+  if (stat(path.c_str(), &status) == 0) {
+    entry.bytes = static_cast<uint64_t>(status.st_size);
+    entry.modified = time_of_change(status);
+  }
+  for (size_t f = 0; f < specs.size(); ++f) {
+    const hdf5::Dataset dataset = file.dataset(specs[f].path);
+    if (dataset.shape().rank() == 0) {
+      bad_input(dataset.path(), " in ", path,
+                " is a single value; its first axis must count samples");
+    }
+    const Field field{specs[f].name, dataset.path(), dataset.dtype(), dataset.shape().from(1)};
+    dataset.check_filters();
+    dataset.check_size();
+    if (field.shape.count() == 0) {
+      bad_input(field.path, " in ", path, " has samples of the shape ", field.shape,
+                ", which hold no values");
+    }
+    if (f == 0) {
+      entry.rows = dataset.rows();
+    } else if (dataset.rows() != entry.rows) {
+      bad_input(dataset.path(), " in ", path, " has ", dataset.rows(), " rows, but ",
+                fields_[0].path, " has ", entry.rows, "; both must have one for each sample");
+    }
+    if (files_.empty()) {
+      fields_.push_back(field);
+    } else if (field.shape != fields_[f].shape || field.dtype != fields_[f].dtype) {
+      bad_input(field.path, " in ", path, " has samples ", field.shape, " ", name_of(field.dtype),
+                ", but in ", files_[0].path, " they are ", fields_[f].shape, " ",
+                name_of(fields_[f].dtype), "; all files of a data set must agree");
+    }
+    entry.fields.push_back(storage_of(file, dataset));
+    entry.contents =
+        std::rotl(entry.contents, 1) ^ column_of(dataset, field, column_bytes_of_each(files));
+  }
+  entry.contents ^= pieces_of(path, entry.bytes, pieces_of_each(files));
+  samples_ += entry.rows;
+  files_.push_back(std::move(entry));
+}
+
+std::string Dataset::packed() const {
+  Packer pack;
+  for (const int64_t value : {samples_, blocks_, int64_t{main_field_}}) pack.number(value);
+  pack.number(static_cast<int64_t>(fields_.size()));
+  for (const Field& field : fields_) {
+    pack.text(field.name);
+    pack.text(field.path);
+    pack.number(static_cast<int64_t>(field.dtype));
+    pack.shape(field.shape);
+  }
+  pack.number(static_cast<int64_t>(files_.size()));
+  for (const DataFile& file : files_) {
+    pack.text(file.path);
+    for (const int64_t value :
+         {file.first, file.rows, file.first_block, file.block_rows,
+          static_cast<int64_t>(file.user_block), static_cast<int64_t>(file.bytes), file.modified,
+          static_cast<int64_t>(file.contents)}) {
+      pack.number(value);
+    }
+    for (const FieldStorage& storage : file.fields) {
+      pack.shape(storage.chunk);
+      for (const bool flag :
+           {storage.contiguous, storage.direct, storage.big_endian, storage.compressed}) {
+        pack.number(flag);
+      }
+      pack.number(static_cast<int64_t>(storage.filters.size()));
+      for (const int filter : storage.filters) pack.number(filter);
+    }
+  }
+  pack.number(static_cast<int64_t>(warnings_.size()));
+  for (const std::string& warning : warnings_) pack.text(warning);
+  return pack.take();
+}
+
+void Dataset::unpack(const std::string& text) {
+  Unpacker unpack(text);
+  samples_ = unpack.number();
+  blocks_ = unpack.number();
+  main_field_ = static_cast<int>(unpack.number());
+  fields_.resize(static_cast<size_t>(unpack.number()));
+  for (Field& field : fields_) {
+    field.name = unpack.text();
+    field.path = unpack.text();
+    field.dtype = static_cast<DType>(unpack.number());
+    field.shape = unpack.shape();
+  }
+  files_.resize(static_cast<size_t>(unpack.number()));
+  for (DataFile& file : files_) {
+    file.path = unpack.text();
+    file.first = unpack.number();
+    file.rows = unpack.number();
+    file.first_block = unpack.number();
+    file.block_rows = unpack.number();
+    file.user_block = static_cast<uint64_t>(unpack.number());
+    file.bytes = static_cast<uint64_t>(unpack.number());
+    file.modified = unpack.number();
+    file.contents = static_cast<uint64_t>(unpack.number());
+    file.fields.resize(fields_.size());
+    for (FieldStorage& storage : file.fields) {
+      storage.chunk = unpack.shape();
+      storage.contiguous = unpack.number() != 0;
+      storage.direct = unpack.number() != 0;
+      storage.big_endian = unpack.number() != 0;
+      storage.compressed = unpack.number() != 0;
+      storage.filters.resize(static_cast<size_t>(unpack.number()));
+      for (int& filter : storage.filters) filter = static_cast<int>(unpack.number());
+    }
+  }
+  warnings_.resize(static_cast<size_t>(unpack.number()));
+  for (std::string& warning : warnings_) warning = unpack.text();
+}
+
+int Dataset::field(const std::string& name) const {
+  for (size_t f = 0; f < fields_.size(); ++f) {
+    if (fields_[f].name == name) return static_cast<int>(f);
+  }
+  LACUNA_CHECK(false, "no field ", name);
+  return -1;
+}
+
+bool Dataset::has_field(const std::string& name) const {
+  return std::any_of(fields_.begin(), fields_.end(),
+                     [&](const Field& f) { return f.name == name; });
+}
+
+const DataFile& Dataset::file_of(int64_t sample) const {
+  LACUNA_CHECK(sample >= 0 && sample < samples_);
+  // The last file that begins at or before it; files without rows begin where the next one does.
+  const auto after =
+      std::upper_bound(files_.begin(), files_.end(), sample,
+                       [](int64_t s, const DataFile& file) { return s < file.first; });
+  return *(after - 1);
+}
+
+Block Dataset::block(int64_t number) const {
+  LACUNA_CHECK(number >= 0 && number < blocks_);
+  const auto after =
+      std::upper_bound(files_.begin(), files_.end(), number,
+                       [](int64_t n, const DataFile& file) { return n < file.first_block; });
+  const DataFile& file = *(after - 1);
+  Block block;
+  block.file = static_cast<int>(&file - files_.data());
+  block.row = (number - file.first_block) * file.block_rows;
+  block.rows = std::min(file.block_rows, file.rows - block.row);
+  block.first = file.first + block.row;
+  return block;
+}
+
+std::vector<int64_t> Dataset::block_samples() const {
+  std::vector<int64_t> counts;
+  counts.reserve(static_cast<size_t>(blocks_));
+  for (int64_t b = 0; b < blocks_; ++b) counts.push_back(block(b).rows);
+  return counts;
+}
+
+int64_t Dataset::sample_bytes() const {
+  int64_t bytes = 0;
+  for (const Field& field : fields_) bytes += field.sample_bytes();
+  return bytes;
+}
+
+int64_t Dataset::largest_block_bytes() const {
+  int64_t rows = 0;
+  for (const DataFile& file : files_) rows = std::max(rows, std::min(file.block_rows, file.rows));
+  return rows * sample_bytes();
+}
+
+uint64_t Dataset::fingerprint() const {
+  std::string text;
+  for (const Field& field : fields_) {
+    text += concat(field.path, ' ', field.shape, ' ', name_of(field.dtype), '\n');
+  }
+  for (const DataFile& file : files_) {
+    text +=
+        concat(file.path.substr(file.path.rfind('/') + 1), ' ', file.bytes, ' ', file.rows, '\n');
+  }
+  return hash_name(text);
+}
+
+uint64_t Dataset::contents() const {
+  std::string text;
+  for (const DataFile& file : files_) text += concat(file.contents, '\n');
+  return hash_name(text);
+}
+
+}  // namespace lacuna

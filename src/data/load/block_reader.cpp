@@ -1,0 +1,382 @@
+#include "data/load/block_reader.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <exception>
+#include <mutex>
+
+#include "base/error.h"
+#include "io/hdf5_private.h"
+
+namespace lacuna {
+
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(const std::string& path)
+      : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    if (fd_ < 0) bad_input("cannot open ", path, ": ", std::strerror(errno));
+    // Blocks are read whole and in no order: what lies between them is not wanted.
+    posix_fadvise(fd_, 0, 0, POSIX_FADV_RANDOM);
+  }
+  ~FileDescriptor() { ::close(fd_); }
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+
+  // Lets the kernel begin to read.
+  void announce(uint64_t offset, uint64_t bytes) const {
+    posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(bytes), POSIX_FADV_WILLNEED);
+  }
+  void read(uint64_t offset, std::byte* to, uint64_t bytes, const std::string& path) const {
+    uint64_t done = 0;
+    while (done < bytes) {
+      const ssize_t got = ::pread(fd_, to + done, bytes - done, static_cast<off_t>(offset + done));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) bad_input("cannot read ", path, ": ", std::strerror(errno));
+      if (got == 0) {
+        bad_input(path, " ends at byte ", offset + done, ", ", bytes - done,
+                  " bytes early; it was truncated: copy it again");
+      }
+      done += static_cast<uint64_t>(got);
+    }
+  }
+
+ private:
+  int fd_;
+};
+
+struct BlockReader::OpenFile {
+  int number = 0;
+  std::string path;
+  hdf5::File file;
+  std::vector<hdf5::Dataset> fields;
+  std::shared_ptr<const FileDescriptor> descriptor;
+};
+
+namespace {
+
+constexpr size_t most_open_files = 128;
+constexpr uint64_t most_packed = 1032;     // by deflate
+constexpr int64_t task_bytes = 256 << 10;  // small chunks are read several by one task
+
+// Copies the part of a chunk that lies inside the block: `chunk` [c0, c1, ...] with its corner at
+// `origin` of `block` [b0, b1, ...].
+void place_chunk(const std::byte* chunk, const Shape& chunk_shape, const Shape& origin,
+                 std::byte* block, const Shape& block_shape, size_t element_size) {
+  const int rank = chunk_shape.rank();
+  Shape size = chunk_shape;
+  for (int axis = 0; axis < rank; ++axis) {
+    size.set(axis, std::min(chunk_shape[axis], block_shape[axis] - origin[axis]));
+  }
+  // Trailing axes that are whole on both sides form one run with the axis before them.
+  int last = rank - 1;
+  while (last > 0 && size[last] == chunk_shape[last] && size[last] == block_shape[last]) --last;
+  const auto run = static_cast<size_t>(size.from(last).count()) * element_size;
+
+  Shape at = origin;  // position inside the chunk, counted from zero
+  for (int axis = 0; axis < rank; ++axis) at.set(axis, 0);
+  for (;;) {
+    int64_t from = 0, to = 0;
+    for (int axis = 0; axis < rank; ++axis) {
+      from = from * chunk_shape[axis] + at[axis];
+      to = to * block_shape[axis] + at[axis] + origin[axis];
+    }
+    std::memcpy(block + static_cast<size_t>(to) * element_size,
+                chunk + static_cast<size_t>(from) * element_size, run);
+    int axis = last - 1;
+    while (axis >= 0 && at[axis] + 1 == size[axis]) at.set(axis--, 0);
+    if (axis < 0) return;
+    at.set(axis, at[axis] + 1);
+  }
+}
+
+std::byte* bytes_of(HostTensor& tensor) { return static_cast<std::byte*>(tensor.data()); }
+
+}  // namespace
+
+void BlockReader::Task::run(ReadScratch& scratch) const {
+  for (const Piece& piece : pieces_) run_piece(piece, scratch);
+}
+
+void BlockReader::Task::run_piece(const Piece& piece, ReadScratch& scratch) const {
+  const size_t element = size_of(field_->dtype);
+  const Shape& block = to_->shape();
+  const bool swap = storage_->big_endian;
+  if (storage_->chunk.rank() == 0) {  // contiguous: straight into place
+    std::byte* to = bytes_of(*to_);
+    descriptor_->read(piece.offset, to, piece.stored, *path_);
+    if (swap) swap_bytes(to, piece.stored / element, element);
+    return;
+  }
+  const auto chunk_bytes = static_cast<size_t>(storage_->chunk.count()) * element;
+  const bool fits = storage_->chunk == block && storage_->filters.empty();
+  std::byte* stored = nullptr;
+  if (fits) {
+    stored = bytes_of(*to_);
+  } else {
+    if (scratch.stored.size() < piece.stored) scratch.stored.resize(piece.stored);
+    stored = scratch.stored.data();
+  }
+  descriptor_->read(piece.offset, stored, piece.stored, *path_);
+  if (fits) {
+    if (swap) swap_bytes(stored, chunk_bytes / element, element);
+    return;
+  }
+  std::byte* chunk = stored;
+  const bool in_place = storage_->chunk == block;
+  if (!storage_->filters.empty()) {
+    if (!in_place && scratch.decoded.size() < chunk_bytes) scratch.decoded.resize(chunk_bytes);
+    chunk = in_place ? bytes_of(*to_) : scratch.decoded.data();
+    const std::string problem = scratch.decoder.decode({stored, piece.stored}, storage_->filters,
+                                                       element, chunk, chunk_bytes);
+    if (!problem.empty()) {
+      bad_input("the chunk of row ", row_ + piece.origin[0], " of ", field_->path, " in ", *path_,
+                " is damaged: ", problem, "; copy the file again");
+    }
+  }
+  if (swap) swap_bytes(chunk, chunk_bytes / element, element);
+  if (!in_place) place_chunk(chunk, storage_->chunk, piece.origin, bytes_of(*to_), block, element);
+}
+
+BlockReader::BlockReader(const Dataset& dataset, int64_t cache_bytes, LocalCopies* copies)
+    : dataset_(dataset), cache_bytes_(cache_bytes), copies_(copies) {
+  for (const DataFile& file : dataset.files()) {
+    std::vector<Way>& ways = ways_.emplace_back();
+    for (const FieldStorage& storage : file.fields) {
+      ways.push_back(storage.direct ? Way::unknown : Way::library);
+    }
+  }
+}
+
+BlockReader::~BlockReader() = default;
+
+// A run whose samples changed on the way would be nobody's: neither of the old data nor of the new.
+void BlockReader::check_unchanged(int number) const {
+  const DataFile& file = dataset_.files()[static_cast<size_t>(number)];
+  struct stat now {};
+  if (::stat(file.path.c_str(), &now) != 0)
+    bad_input("cannot look at ", file.path, ": ", std::strerror(errno));
+  const auto bytes = static_cast<uint64_t>(now.st_size);
+  if (bytes == file.bytes && time_of_change(now) == file.modified) return;
+  bad_input(file.path, " was replaced or written to while it was read (it had ", file.bytes,
+            " bytes and has ", bytes, "): put the file back as it was and start the same ",
+            "command again, or start a new run");
+}
+
+BlockReader::Way BlockReader::way(int file, int field) const {
+  return ways_[static_cast<size_t>(file)][static_cast<size_t>(field)];
+}
+
+BlockReader::OpenFile& BlockReader::open(int number) {
+  const DataFile& entry = dataset_.files()[static_cast<size_t>(number)];
+  const std::string& path = copies_ == nullptr ? entry.path : copies_->path(number);
+  const auto found = std::find_if(open_.begin(), open_.end(),
+                                  [&](const auto& file) { return file->number == number; });
+  if (found != open_.end()) {
+    std::rotate(found, found + 1, open_.end());
+    if (open_.back()->path == path) return *open_.back();
+    open_.pop_back();  // its copy has become whole
+  }
+  if (open_.size() >= most_open_files) open_.erase(open_.begin());
+  auto opened = std::make_unique<OpenFile>();
+  opened->number = number;
+  opened->path = path;
+  opened->file = hdf5::File::open(path);
+  for (const Field& field : dataset_.fields()) {
+    const int64_t cache = chunk_cache_bytes(dataset_, entry, field, cache_bytes_);
+    opened->fields.push_back(opened->file.dataset(field.path, cache));
+    const Shape& shape = opened->fields.back().shape();
+    if (shape != field.shape.behind(entry.rows)) {
+      bad_input(field.path, " in ", entry.path, " has the shape ", shape, ", but it was ",
+                field.shape.behind(entry.rows), " when the run began; the file was replaced");
+    }
+  }
+  opened->descriptor = std::make_shared<const FileDescriptor>(path);
+  open_.push_back(std::move(opened));
+  return *open_.back();
+}
+
+// What is to be read of a field without the library; possible = false where the library must.
+std::vector<BlockReader::Task> BlockReader::tasks_of(OpenFile& open, const Block& block, int field,
+                                                     uint64_t shift, HostTensor& to,
+                                                     bool& possible) {
+  const auto f = static_cast<size_t>(field);
+  const DataFile& file = dataset_.files()[static_cast<size_t>(block.file)];
+  const FieldStorage& storage = file.fields[f];
+  const size_t element = size_of(dataset_.fields()[f].dtype);
+  possible = false;
+  Task model;
+  model.descriptor_ = open.descriptor;
+  model.path_ = &file.path;
+  model.field_ = &dataset_.fields()[f];
+  model.storage_ = &storage;
+  model.row_ = block.row;
+  model.to_ = &to;
+  if (storage.contiguous) {
+    const std::optional<uint64_t> offset = open.fields[f].offset();
+    if (!offset) return {};
+    const auto row_bytes = static_cast<uint64_t>(model.field_->sample_bytes());
+    Task::Piece piece;
+    piece.offset = *offset + shift + static_cast<uint64_t>(block.row) * row_bytes;
+    piece.stored = static_cast<uint64_t>(block.rows) * row_bytes;
+    model.pieces_.push_back(piece);
+    possible = true;
+    return {model};
+  }
+  // Chunks whose rows are not the block's are a small field's: the library caches them.
+  const Shape& chunk = storage.chunk;
+  if (chunk[0] != file.block_rows) return {};
+  const auto chunk_bytes = static_cast<int64_t>(static_cast<size_t>(chunk.count()) * element);
+  const auto per_task =
+      static_cast<size_t>(std::max<int64_t>(1, task_bytes / std::max<int64_t>(1, chunk_bytes)));
+  std::vector<Task> tasks;
+  Shape origin = to.shape();
+  for (int axis = 0; axis < origin.rank(); ++axis) origin.set(axis, 0);
+  for (;;) {
+    const std::optional<hdf5::ChunkPlace> place =
+        hdf5::chunk_place(open.fields[f], block.row, origin);
+    if (!place) return {};
+    Task::Piece piece;
+    piece.offset = place->offset + shift;
+    piece.stored = place->bytes;
+    piece.origin = origin;
+    if (piece.stored > file.bytes ||
+        static_cast<uint64_t>(chunk_bytes) / most_packed > piece.stored)
+      return {};  // damaged: the library says how
+    if (storage.filters.empty() && piece.stored != static_cast<uint64_t>(chunk_bytes)) return {};
+    if (tasks.empty() || tasks.back().pieces_.size() >= per_task) tasks.push_back(model);
+    tasks.back().pieces_.push_back(piece);
+    int axis = origin.rank() - 1;
+    while (axis > 0 && origin[axis] + chunk[axis] >= to.shape()[axis]) origin.set(axis--, 0);
+    if (axis <= 0) break;
+    origin.set(axis, origin[axis] + chunk[axis]);
+  }
+  possible = true;
+  return tasks;
+}
+
+void BlockReader::read_by_library(OpenFile& open, const Block& block, int field, HostTensor& to) {
+  open.fields[static_cast<size_t>(field)].read_rows(block.row, block.rows, to.data(), to.dtype());
+}
+
+// Decides how a field of a file is read, by reading one piece of this block in each way.
+void BlockReader::verify(OpenFile& open, const Block& block, int field, const HostTensor& truth) {
+  Way& way = ways_[static_cast<size_t>(block.file)][static_cast<size_t>(field)];
+  const uint64_t user_block = dataset_.files()[static_cast<size_t>(block.file)].user_block;
+  const auto agrees = [&](uint64_t shift) {
+    // Every byte is preset to be wrong, so that the equal ones are those that the piece has set.
+    HostTensor trial(truth.dtype(), truth.shape());
+    const auto* right = static_cast<const std::byte*>(truth.data());
+    std::transform(right, right + truth.bytes(), bytes_of(trial), [](std::byte b) { return ~b; });
+    bool possible = false;
+    std::vector<Task> tasks = tasks_of(open, block, field, shift, trial, possible);
+    if (!possible) return false;
+    tasks.resize(1);
+    tasks[0].pieces_.resize(1);
+    try {
+      ReadScratch scratch;
+      tasks[0].run(scratch);
+    } catch (const Error&) {
+      return false;
+    }
+    Shape part = truth.shape();
+    const Shape& chunk = tasks[0].storage_->chunk;
+    for (int axis = 0; axis < chunk.rank(); ++axis)
+      part.set(axis, std::min(part[axis], chunk[axis]));
+    const auto* got = static_cast<const std::byte*>(trial.data());
+    size_t equal = 0;
+    for (size_t i = 0; i < truth.bytes(); ++i) equal += got[i] == right[i];
+    return equal == static_cast<size_t>(part.count()) * size_of(truth.dtype());
+  };
+  const bool plain = agrees(0);
+  const bool behind = user_block != 0 && agrees(user_block);
+  if (plain && behind) return;  // as with zeros in both places: the next block decides
+  way = plain ? Way::direct : behind ? Way::direct_behind_user_block : Way::library;
+}
+
+std::vector<BlockReader::Task> BlockReader::start(int64_t number, BlockRows& to) {
+  const Block block = dataset_.block(number);
+  const DataFile& file = dataset_.files()[static_cast<size_t>(block.file)];
+  check_unchanged(block.file);
+  OpenFile& open = this->open(block.file);
+  std::vector<Task> all;
+  to.fields.resize(dataset_.fields().size());
+  for (size_t f = 0; f < dataset_.fields().size(); ++f) {
+    const Field& field = dataset_.fields()[f];
+    HostTensor& rows = to.fields[f];
+    const Shape shape = field.shape.behind(block.rows);
+    if (!rows.defined() || rows.shape() != shape) rows = HostTensor(field.dtype, shape);
+    const Way way = ways_[static_cast<size_t>(block.file)][f];
+    bool possible = false;
+    if (way == Way::direct || way == Way::direct_behind_user_block) {
+      const uint64_t shift = way == Way::direct ? 0 : file.user_block;
+      for (Task& task : tasks_of(open, block, static_cast<int>(f), shift, rows, possible)) {
+        for (const Task::Piece& piece : task.pieces_) {
+          open.descriptor->announce(piece.offset, piece.stored);
+        }
+        all.push_back(std::move(task));
+      }
+    }
+    if (possible) continue;
+    read_by_library(open, block, static_cast<int>(f), rows);
+    if (way == Way::unknown) {
+      tasks_of(open, block, static_cast<int>(f), 0, rows, possible);
+      if (possible) verify(open, block, static_cast<int>(f), rows);
+    }
+  }
+  return all;
+}
+
+void BlockReader::finish(int64_t number, const BlockRows& rows) const {
+  const Block block = dataset_.block(number);
+  for (size_t f = 0; f < rows.fields.size(); ++f) {
+    const HostTensor& values = rows.fields[f];
+    const int64_t bad = first_not_finite(values.data(), values.shape().count(), values.dtype());
+    if (bad < 0) continue;
+    const Field& field = dataset_.fields()[f];
+    throw Error(ExitStatus::bad_values,
+                concat(field.path, " in ", dataset_.files()[static_cast<size_t>(block.file)].path,
+                       " holds a NaN or infinity in row ", block.row + bad / field.shape.count(),
+                       "; mend or remove that row, then start the same command again"));
+  }
+}
+
+int64_t chunk_cache_bytes(const Dataset& dataset, const DataFile& file, const Field& field,
+                          int64_t cache_bytes) {
+  const auto files = static_cast<int64_t>(std::min(most_open_files, dataset.files().size()));
+  const int64_t most = std::max<int64_t>(1 << 20, cache_bytes / files);
+  return std::clamp<int64_t>(field.sample_bytes() * file.rows, 1 << 20, most);
+}
+
+void run_tasks(const std::vector<BlockReader::Task>& tasks, int threads) {
+  std::exception_ptr error;
+  std::mutex mutex;
+  const auto n = static_cast<int64_t>(tasks.size());
+#pragma omp parallel num_threads(threads) if (threads > 1 && n > 1)
+  {
+    ReadScratch scratch;
+#pragma omp for schedule(dynamic)
+    for (int64_t i = 0; i < n; ++i) {
+      try {
+        tasks[static_cast<size_t>(i)].run(scratch);
+      } catch (...) {
+        const std::lock_guard guard(mutex);
+        if (!error) error = std::current_exception();
+      }
+    }
+  }
+  if (error) std::rethrow_exception(error);
+}
+
+BlockRows BlockReader::read(int64_t block, int threads) {
+  BlockRows rows;
+  run_tasks(start(block, rows), threads);
+  finish(block, rows);
+  return rows;
+}
+
+}  // namespace lacuna

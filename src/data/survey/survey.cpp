@@ -1,0 +1,426 @@
+#include "data/survey/survey.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+#include <string_view>
+#include <tuple>
+
+#include "base/random.h"
+#include "data/load/block_reader.h"
+#include "data/options.h"
+
+namespace lacuna {
+
+namespace {
+
+constexpr float alike_from = 0.995f;    // correlation of thumbnails
+constexpr int64_t most_rows = 1 << 18;  // looked at
+constexpr int64_t fewest_cells = 16;    // of a thumbnail that says something
+
+// What is kept of a sample that was looked at.
+struct Seen {
+  int64_t block = 0;
+  int64_t sample = 0;  // of the data set
+  uint64_t hash = 0;
+  double label = 0;
+  double low = 0, high = 0;  // of the finite values
+  int64_t outside = 0;
+  bool finite = true;
+  bool constant() const { return finite && low == high; }
+};
+
+template <typename T>
+void look_at(const T* values, int64_t count, const std::optional<Range>& range, Seen& seen) {
+  double low = std::numeric_limits<double>::infinity(), high = -low;
+  int64_t outside = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    double value = 0;
+    if constexpr (std::is_arithmetic_v<T>) {
+      value = static_cast<double>(values[i]);
+    } else {
+      value = static_cast<double>(static_cast<float>(values[i]));
+    }
+    if (!std::isfinite(value)) {
+      seen.finite = false;
+      continue;
+    }
+    low = std::min(low, value);
+    high = std::max(high, value);
+    if (range) outside += value < range->low || value > range->high ? 1 : 0;
+  }
+  seen.low = low;
+  seen.high = high;
+  seen.outside = outside;
+}
+
+void look_at(const void* values, int64_t count, DType dtype, const std::optional<Range>& range,
+             Seen& seen) {
+  switch (dtype) {
+    case DType::u8:
+      return look_at(static_cast<const uint8_t*>(values), count, range, seen);
+    case DType::u16:
+      return look_at(static_cast<const uint16_t*>(values), count, range, seen);
+    case DType::i16:
+      return look_at(static_cast<const int16_t*>(values), count, range, seen);
+    case DType::i32:
+      return look_at(static_cast<const int32_t*>(values), count, range, seen);
+    case DType::i64:
+      return look_at(static_cast<const int64_t*>(values), count, range, seen);
+    case DType::f32:
+      return look_at(static_cast<const float*>(values), count, range, seen);
+    case DType::f64:
+      return look_at(static_cast<const double*>(values), count, range, seen);
+    case DType::f16:
+      return look_at(static_cast<const Float16*>(values), count, range, seen);
+    case DType::bf16:
+      return look_at(static_cast<const BFloat16*>(values), count, range, seen);
+  }
+}
+
+// Samples made small: each value belongs to a cell, whatever the axes.
+class Thumbnails {
+ public:
+  Thumbnails(const Field& field, Channels channels) : dtype_(field.dtype) {
+    std::vector<int64_t> sizes(field.shape.sizes().begin(), field.shape.sizes().end());
+    const size_t axes = sizes.size();
+    const bool only_channels = axes <= 1 || channels == Channels::none;
+    const size_t channel_axis = only_channels ? axes : channels == Channels::first ? 0 : axes - 1;
+    const size_t spatial = only_channels ? axes : axes - 1;
+    const int64_t most = spatial <= 1 ? 256 : spatial == 2 ? 16 : spatial == 3 ? 6 : 4;
+    cell_.assign(static_cast<size_t>(field.shape.count()), 0);
+    int64_t inner = 1;  // values of the axes behind
+    for (size_t axis = axes; axis-- > 0; inner *= sizes[axis]) {
+      if (axis == channel_axis) continue;
+      const int64_t cells = std::min(most, sizes[axis]);
+      for (size_t i = 0; i < cell_.size(); ++i) {
+        const int64_t at = static_cast<int64_t>(i) / inner % sizes[axis];
+        cell_[i] += static_cast<int32_t>(cells_ * (at * cells / sizes[axis]));
+      }
+      cells_ *= cells;
+    }
+    values_.assign(static_cast<size_t>(cells_), 0);
+    for (const int32_t cell : cell_) ++values_[static_cast<size_t>(cell)];
+  }
+
+  int64_t cells() const { return cells_; }
+
+  // Of unit length and mean 0; false for one that shows nothing.
+  bool make(const void* sample, float* to) const {
+    std::vector<double> sums(values_.size(), 0);
+    for (size_t i = 0; i < cell_.size(); ++i)
+      sums[static_cast<size_t>(cell_[i])] += element_value(sample, static_cast<int64_t>(i), dtype_);
+    double mean = 0, square = 0, largest = 0;
+    for (size_t c = 0; c < sums.size(); ++c) {
+      sums[c] /= values_[c];
+      mean += sums[c] / static_cast<double>(sums.size());
+      largest = std::max(largest, std::abs(sums[c]));
+    }
+    for (double& sum : sums) {
+      sum -= mean;
+      square += sum * sum;
+    }
+    const double length = std::sqrt(square);
+    if (!(length > 1e-9 * largest)) return false;
+    for (size_t c = 0; c < sums.size(); ++c) to[c] = static_cast<float>(sums[c] / length);
+    return true;
+  }
+
+ private:
+  DType dtype_;
+  std::vector<int32_t> cell_;   // of each value of a sample
+  std::vector<double> values_;  // of each cell
+  int64_t cells_ = 1;
+};
+
+struct Compared {
+  std::vector<float> thumbnails;  // one behind the other
+  std::vector<int64_t> blocks;
+  std::vector<int64_t> samples;
+};
+
+// The blocks in the order in which they are looked at, drawn by the seed; no more than most_bytes of them, but two.
+std::vector<int64_t> drawn_blocks(const Dataset& dataset, const SurveyOptions& options) {
+  std::vector<int64_t> blocks(static_cast<size_t>(dataset.blocks()));
+  std::iota(blocks.begin(), blocks.end(), int64_t{0});
+  const Draws draws(options.seed, Purpose::survey, 0);
+  int64_t bytes = 0, rows = 0;
+  size_t chosen = 0;
+  while (chosen < blocks.size() &&
+         (chosen < 2 || (bytes < options.most_bytes && rows < most_rows))) {
+    const size_t other =
+        chosen + draws.below(static_cast<uint32_t>(chosen), blocks.size() - chosen);
+    std::swap(blocks[chosen], blocks[other]);
+    const int64_t more = dataset.block(blocks[chosen++]).rows;
+    rows += more;
+    bytes += more * dataset.sample_bytes();
+  }
+  blocks.resize(chosen);
+  return blocks;
+}
+
+double ordered_pairs(int64_t n) { return static_cast<double>(n) * static_cast<double>(n - 1); }
+
+struct Pairs {
+  int64_t found = 0;                               // samples that have a twin
+  int64_t near = 0;                                // in their own block
+  double far = 0;                                  // ordered pairs of twins in different blocks
+  double possible = 0;                             // ordered pairs in different blocks
+  std::pair<int64_t, int64_t> example = {-1, -1};  // the first
+
+  void show(int64_t a, int64_t b) {
+    const std::pair pair(std::min(a, b), std::max(a, b));
+    if (example.first < 0 || pair < example) example = pair;
+  }
+};
+
+Twins twins_of(int64_t looked_at, const Pairs& pairs, int64_t all) {
+  Twins twins;
+  twins.looked_at = looked_at;
+  twins.found = pairs.found;
+  twins.example = pairs.example;
+  if (looked_at == 0) return twins;
+  const auto n = static_cast<double>(looked_at);
+  twins.least = static_cast<double>(pairs.found) / n;
+  twins.expected = twins.most = twins.least;
+  if (looked_at == all) return twins;
+  twins.most = 1;
+  if (pairs.possible == 0) return twins;
+  // If the samples of all the data with a twin elsewhere are a share s, each having one, the pairs in the sample are
+  // Poisson of mean s * possible / (all - 1); n of it at 95 %: up to n + 2 sqrt(n) + 3.
+  const double near = static_cast<double>(pairs.near) / n;
+  const auto share = [&](double far) {
+    return std::clamp(near + far * static_cast<double>(all - 1) / pairs.possible, twins.least, 1.0);
+  };
+  twins.expected = share(pairs.far);
+  twins.most = share(pairs.far + 2 * 2 * std::sqrt(pairs.far / 2) + 2 * 3);
+  return twins;
+}
+
+double pairs_in_different_blocks(std::span<const int64_t> blocks) {
+  std::vector<int64_t> sorted(blocks.begin(), blocks.end());
+  std::sort(sorted.begin(), sorted.end());
+  double pairs = ordered_pairs(static_cast<int64_t>(sorted.size()));
+  for (auto begin = sorted.begin(); begin != sorted.end();) {
+    const auto end = std::upper_bound(begin, sorted.end(), *begin);
+    pairs -= ordered_pairs(end - begin);
+    begin = end;
+  }
+  return pairs;
+}
+
+// Samples of one hash, by block.
+void add_equal(std::span<const Seen> group, Pairs& pairs, int64_t& contradictions) {
+  const auto count = static_cast<int64_t>(group.size());
+  if (count < 2) return;
+  pairs.found += count;
+  pairs.far += ordered_pairs(count);
+  pairs.show(group[0].sample, group[1].sample);
+  for (auto first = group.begin(); first != group.end();) {
+    const auto last =
+        std::find_if(first, group.end(), [&](const Seen& s) { return s.block != first->block; });
+    if (last - first > 1) pairs.near += last - first;
+    pairs.far -= ordered_pairs(last - first);
+    first = last;
+  }
+  const bool one_label = std::all_of(group.begin(), group.end(),
+                                     [&](const Seen& s) { return s.label == group[0].label; });
+  if (!one_label) contradictions += count;
+}
+
+void find_equal(const std::vector<Seen>& all_seen, int64_t samples, Survey& survey) {
+  std::vector<Seen> seen;  // a constant sample is counted as such
+  std::copy_if(all_seen.begin(), all_seen.end(), std::back_inserter(seen),
+               [](const Seen& s) { return !s.constant(); });
+  std::sort(seen.begin(), seen.end(), [](const Seen& a, const Seen& b) {
+    return std::tuple(a.hash, a.block, a.sample) < std::tuple(b.hash, b.block, b.sample);
+  });
+  Pairs pairs;
+  std::vector<int64_t> blocks;
+  for (auto begin = seen.begin(); begin != seen.end();) {
+    const auto end =
+        std::find_if(begin, seen.end(), [&](const Seen& s) { return s.hash != begin->hash; });
+    add_equal({begin, end}, pairs, survey.contradictions);
+    for (; begin != end; ++begin) blocks.push_back(begin->block);
+  }
+  pairs.possible = pairs_in_different_blocks(blocks);
+  const auto constant = static_cast<int64_t>(all_seen.size() - seen.size());
+  survey.equal = twins_of(static_cast<int64_t>(seen.size()), pairs, samples - constant);
+}
+
+// Each with each.
+void find_alike(const Compared& compared, size_t cells, int64_t left_out, int64_t samples,
+                int threads, Survey& survey) {
+  const auto n = static_cast<int64_t>(compared.blocks.size());
+  if (n < 2) return;
+  Pairs pairs;
+  std::vector<char> near(static_cast<size_t>(n), 0), found(static_cast<size_t>(n), 0);
+  double squares = 0, far = 0;
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 16) reduction(+ : squares, far)
+  for (int64_t i = 0; i < n; ++i) {
+    const float* a = compared.thumbnails.data() + static_cast<size_t>(i) * cells;
+    for (int64_t j = i + 1; j < n; ++j) {
+      const float* b = compared.thumbnails.data() + static_cast<size_t>(j) * cells;
+      float product = 0;
+#pragma omp simd reduction(+ : product)
+      for (size_t c = 0; c < cells; ++c) product += a[c] * b[c];
+      squares += 2 * static_cast<double>(product) * static_cast<double>(product);
+      if (product < alike_from) continue;
+      const bool same_block =
+          compared.blocks[static_cast<size_t>(i)] == compared.blocks[static_cast<size_t>(j)];
+      far += same_block ? 0 : 2;
+#pragma omp critical(lacuna_survey)
+      {
+        pairs.show(compared.samples[static_cast<size_t>(i)],
+                   compared.samples[static_cast<size_t>(j)]);
+        for (const int64_t k : {i, j}) {
+          found[static_cast<size_t>(k)] = 1;
+          if (same_block) near[static_cast<size_t>(k)] = 1;
+        }
+      }
+    }
+  }
+  pairs.found = std::count(found.begin(), found.end(), 1);
+  pairs.near = std::count(near.begin(), near.end(), 1);
+  pairs.far = far;
+  pairs.possible = pairs_in_different_blocks(compared.blocks);
+  survey.alike = twins_of(n, pairs, samples - left_out);
+  survey.directions = squares > 0 ? ordered_pairs(n) / squares : static_cast<double>(n);
+}
+
+std::string place_of(const Dataset& dataset, const Field& field, const Seen& seen) {
+  const DataFile& file = dataset.file_of(seen.sample);
+  return concat("row ", seen.sample - file.first, " of ", field.path, " in ", file.path);
+}
+
+void add_up(const Dataset& dataset, const Field& field, const std::vector<Seen>& seen,
+            Survey& survey) {
+  const Seen* first = nullptr;
+  survey.low = std::numeric_limits<double>::infinity();
+  survey.high = -survey.low;
+  double outside = 0;
+  for (const Seen& s : seen) {
+    survey.low = std::min(survey.low, s.low);
+    survey.high = std::max(survey.high, s.high);
+    outside += static_cast<double>(s.outside);
+    survey.constant += s.constant() ? 1 : 0;
+    survey.not_finite += s.finite ? 0 : 1;
+    if (!s.finite && (first == nullptr || s.sample < first->sample)) first = &s;
+  }
+  if (first != nullptr) survey.where = place_of(dataset, field, *first);
+  survey.outside = outside / static_cast<double>(std::max<size_t>(1, seen.size())) /
+                   static_cast<double>(std::max<int64_t>(1, field.shape.count()));
+  survey.samples = static_cast<int64_t>(seen.size());
+}
+
+// What has been looked at so far, block by block.
+class Looking {
+ public:
+  Looking(const Dataset& dataset, Channels channels, const SurveyOptions& options)
+      : dataset_(dataset),
+        options_(options),
+        number_(static_cast<size_t>(dataset.field(sample_field))),
+        label_(dataset.has_field(label_field) ? dataset.field(label_field) : -1),
+        thumbnails_(dataset.fields()[number_], channels) {}
+
+  void look(int64_t number, const BlockRows& rows) {
+    const Block block = dataset_.block(number);
+    const Field& field = dataset_.fields()[number_];
+    const size_t first = seen.size();
+    seen.resize(first + static_cast<size_t>(block.rows));
+#pragma omp parallel for num_threads(options_.threads) if (options_.threads > 1)
+    for (int64_t row = 0; row < block.rows; ++row) {
+      Seen& s = seen[first + static_cast<size_t>(row)];
+      const char* sample = sample_of(rows, row);
+      s.block = number;
+      s.sample = block.first + row;
+      s.hash = std::hash<std::string_view>{}({sample, static_cast<size_t>(field.sample_bytes())});
+      s.label = label_of(rows, row);
+      look_at(sample, field.shape.count(), field.dtype, options_.range, s);
+    }
+  }
+
+  // Of the block looked at last, a run of `length` neighbours.
+  void compare(const BlockRows& rows, int64_t length) {
+    if (thumbnails_.cells() < fewest_cells) return;
+    const Block block = dataset_.block(seen.back().block);
+    length = std::min(length, block.rows);
+    const Draws draws(options_.seed, Purpose::survey, 1);
+    const auto from =
+        static_cast<int64_t>(draws.below(draws_++, static_cast<uint64_t>(block.rows - length + 1)));
+    for (int64_t row = from; row < from + length; ++row) {
+      if (static_cast<int64_t>(compared.blocks.size()) >= options_.most_compared) break;
+      const Seen& s = seen[seen.size() - static_cast<size_t>(block.rows - row)];
+      const size_t place = compared.thumbnails.size();
+      compared.thumbnails.resize(place + cells());
+      if (s.finite && thumbnails_.make(sample_of(rows, row), compared.thumbnails.data() + place)) {
+        compared.blocks.push_back(s.block);
+        compared.samples.push_back(s.sample);
+      } else {
+        compared.thumbnails.resize(place);
+        ++flat;
+      }
+    }
+  }
+
+  size_t cells() const { return static_cast<size_t>(thumbnails_.cells()); }
+  std::vector<Seen> seen;
+  Compared compared;
+  int64_t flat = 0;  // samples that have no thumbnail
+
+ private:
+  const char* sample_of(const BlockRows& rows, int64_t row) const {
+    return static_cast<const char*>(rows.fields[number_].data()) +
+           row * dataset_.fields()[number_].sample_bytes();
+  }
+  // 0 where there are none; the first value of one that has several.
+  double label_of(const BlockRows& rows, int64_t row) const {
+    if (label_ < 0) return 0;
+    const HostTensor& labels = rows.fields[static_cast<size_t>(label_)];
+    return element_value(labels.data(), row * labels.shape().from(1).count(), labels.dtype());
+  }
+
+  const Dataset& dataset_;
+  const SurveyOptions& options_;
+  size_t number_;  // of the field
+  int label_;
+  Thumbnails thumbnails_;
+  uint32_t draws_ = 0;
+};
+
+}  // namespace
+
+Survey survey_samples(const Dataset& dataset, Channels channels, const SurveyOptions& options) {
+  using Clock = std::chrono::steady_clock;
+  const std::vector<int64_t> blocks = drawn_blocks(dataset, options);
+  int64_t rows_in_all = 0;
+  for (const int64_t block : blocks) rows_in_all += dataset.block(block).rows;
+  // Of each block a run of neighbours is compared, or all of it.
+  const int64_t each = options.most_compared / static_cast<int64_t>(blocks.size());
+  const int64_t run =
+      rows_in_all <= options.most_compared ? rows_in_all : std::max<int64_t>(1, each);
+  BlockReader reader(dataset);
+  Looking looking(dataset, channels, options);
+  double reading = 0;
+  for (const int64_t number : blocks) {
+    if (reading > options.most_seconds) break;
+    const auto begin = Clock::now();
+    BlockRows rows;
+    run_tasks(reader.start(number, rows), options.threads);
+    reading += std::chrono::duration<double>(Clock::now() - begin).count();
+    looking.look(number, rows);
+    looking.compare(rows, run);
+  }
+  Survey survey;
+  add_up(dataset, dataset.fields()[static_cast<size_t>(dataset.field(sample_field))], looking.seen,
+         survey);
+  survey.all = survey.samples == dataset.samples();
+  survey.read_seconds = reading * options.threads / static_cast<double>(survey.samples);
+  find_equal(looking.seen, dataset.samples(), survey);
+  find_alike(looking.compared, looking.cells(), looking.flat, dataset.samples(), options.threads,
+             survey);
+  return survey;
+}
+
+}  // namespace lacuna

@@ -1,0 +1,132 @@
+// embed: writes the representations of a data set.
+#include <filesystem>
+
+#include "stages/embed/stage.h"
+#include "stages/setup/common_options.h"
+#include "comm/agree.h"
+#include "stages/setup/compute.h"
+#include "stages/setup/hold.h"
+#include "stages/setup/load_configuration.h"
+#include "stages/setup/model.h"
+#include "stages/embed/resumable_embedding.h"
+#include "stages/keys/schema.h"
+#include "stages/setup/source.h"
+#include "stages/setup/stopping.h"
+#include "run/stored_state.h"
+
+namespace lacuna {
+
+namespace {
+
+// The record of attempts stays as long as there is something to go on with.
+struct RecordOfPartial {
+  bool mine;
+  std::filesystem::path out, record;
+  ~RecordOfPartial() {
+    std::error_code ignored;
+    if (mine && !std::filesystem::exists(out.string() + ".progress", ignored))
+      std::filesystem::remove(record, ignored);
+  }
+};
+
+// --force would move them aside.
+void refuse_data(const std::filesystem::path& out, const Dataset& dataset) {
+  std::error_code ignored;
+  for (const DataFile& file : dataset.files())
+    if (std::filesystem::equivalent(out, file.path, ignored))
+      bad_input("--out ", out.string(), " is a file of the data: give another name");
+}
+
+}  // namespace
+namespace {
+
+Syntax embed_syntax() {
+  return {.stage = "embed",
+          .argument = "RUN",
+          .argument_doc = "Folder of a run that pretrain made.",
+          .summary = "Writes the representations of a data set.",
+          .options = {
+              {.name = "data",
+               .argument = "FILE.h5",
+               .doc = "The data set; a pattern or several are allowed.",
+               .required = true,
+               .repeated = true},
+              {.name = "out", .argument = "FILE.h5", .doc = "The file to write.", .required = true},
+              settings_option(),
+              {.name = "checkpoint",
+               .argument = "last|best|STEP",
+               .doc = "Which checkpoint of the run.",
+               .default_value = "last",
+               .choices = {"last", "best"},
+               .or_number = true},
+              {.name = "weights",
+               .argument = "student|teacher",
+               .doc = "Trained weights, or their moving average where the objective has one.",
+               .default_value = "student",
+               .choices = {"student", "teacher"}},
+              {.name = "layer",
+               .argument = "encoder|projector",
+               .doc = "Whose output is written.",
+               .default_value = "encoder",
+               .choices = {"encoder", "projector"}},
+              max_hours_option(),
+              force_option("an output")}};
+}
+
+ExitStatus embed(const Arguments& arguments, StageContext& context) {
+  Communicator& communicator = context.communicator;
+  const std::filesystem::path run = arguments.argument();
+  const Configuration configuration =
+      pretraining_configuration(run, arguments.values("set"), communicator);
+  const Checkpoint checkpoint =
+      checkpoint_on_all_ranks(run, arguments.value("checkpoint"), context);
+  const TrainOptions options = train_options(configuration);
+  context.log.set_interval(options.log_interval);
+  const EarlyStop early_stop = early_stop_of(arguments, options, context);
+
+  // The run's own range and statistics: an encoder is used on what it was trained on.
+  Source source(configuration, communicator, context.log,
+                {.files = arguments.values("data"), .like = &checkpoint});
+  Compute compute = make_compute(options, context, checkpoint.info.environment.precision);
+  Model model(configuration, source.views(), *compute.device);
+  load_state(checkpoint, tensor_targets(model.store()), Match::subset, communicator);
+
+  const Weights weights =
+      arguments.value("weights") == "teacher" ? Weights::teacher : Weights::student;
+  const Layer layer = arguments.value("layer") == "projector" ? Layer::projector : Layer::encoder;
+  Embedder embedder(representation(model.objective().network(weights), layer), compute,
+                    communicator);
+  const std::string out = arguments.value("out");
+  agreed(communicator, [&] { refuse_data(out, source.dataset()); });
+  Hold hold(out, Hold::Kind::output, context);
+  EmbeddedWhat what = embedded_what(checkpoint, configuration, weights, layer);
+  what.copied = configuration.texts("embed.copy");
+  ResumableEmbedding embedding(embedder, source, early_stop, context,
+                               {.out = out,
+                                .what = what,
+                                .replace = arguments.given("force"),
+                                .precision = compute.environment.precision,
+                                .save_minutes = options.checkpoint_minutes});
+  const std::string size = concat(source.dataset().samples(), " x ", embedder.features(),
+                                  " representations of step ", checkpoint.info.step);
+  if (embedding.whole()) {
+    context.log.line(out, " is finished: ", size);
+    return ExitStatus::finished;
+  }
+  const std::filesystem::path record = out + ".attempts";
+  const RecordOfPartial goes{communicator.rank() == 0, out, record};
+  hold.attempt(
+      record, [&] { return concat(embedding.kept(), " samples"); },
+      [&] {
+        embedding.run();
+        return ExitStatus::finished;
+      });
+  context.log.line("wrote ", out, ": ", size);
+  return ExitStatus::finished;
+}
+
+}  // namespace
+
+Stage embed_stage() { return {embed_syntax(), true, embed}; }
+
+}  // namespace lacuna

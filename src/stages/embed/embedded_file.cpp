@@ -1,0 +1,97 @@
+#include "stages/embed/embedded_file.h"
+
+#include <algorithm>
+
+#include "base/build_info.h"
+#include "io/hdf5.h"
+
+namespace lacuna {
+
+EmbeddedFile::EmbeddedFile(const std::filesystem::path& path, const Source& source,
+                           int64_t features, const EmbeddedWhat& what, bool replace,
+                           std::optional<std::string> identity)
+    : source_(source), ranges_(what.ranges), features_(features) {
+  if (ranges_.empty()) ranges_.push_back({0, source.dataset().samples()});
+  for (const SampleRange& range : ranges_) {
+    range_first_.push_back(samples_);
+    samples_ += range.end - range.first;
+  }
+  RepresentationsLayout layout;
+  layout.samples = samples_;
+  layout.features = features;
+  for (const DataFile& file : source.dataset().files()) layout.files.push_back(file.path);
+  if (source.labelled())
+    layout.columns.push_back({.name = "label", .dtype = DType::i64, .row = Shape{}});
+  if (!what.copied.empty()) {
+    LACUNA_CHECK(what.ranges.empty());
+    layout.add_texts = [this, &what](hdf5::Group& root) {
+      for (const std::string& column : what.copied) copy_column(root, column);
+    };
+  }
+  const BuildInfo build = build_info();
+  const DataIdentity data = source.identity();
+  writer_ = std::make_unique<RepresentationsWriter>(
+      path, layout,
+      RepresentationsOrigin{.run = what.run,
+                            .step = what.step,
+                            .checkpoint = what.checkpoint,
+                            .weights = what.weights,
+                            .layer = what.layer,
+                            .dataset = data.dataset,
+                            .data_hash = data.hash,
+                            .code_version = concat(build.version, " ", build.commit),
+                            .configuration = what.configuration},
+      replace, std::move(identity));
+}
+
+int64_t EmbeddedFile::place_of(int64_t sample) const {
+  const auto behind =
+      std::upper_bound(ranges_.begin(), ranges_.end(), sample,
+                       [](int64_t value, const SampleRange& range) { return value < range.first; });
+  const auto range = static_cast<size_t>(behind - ranges_.begin() - 1);
+  return range_first_[range] + sample - ranges_[range].first;
+}
+
+void EmbeddedFile::write(const EmbeddedBatch& batch) {
+  const auto count = static_cast<int64_t>(batch.samples.size());
+  std::vector<int64_t> place, row;
+  std::vector<int32_t> file;
+  for (const int64_t sample : batch.samples) {
+    const DataFile& in = source_.dataset().file_of(sample);
+    place.push_back(place_of(sample));
+    file.push_back(static_cast<int32_t>(&in - source_.dataset().files().data()));
+    row.push_back(sample - in.first);
+  }
+  // Ranks' samples lie apart, each rank's together.
+  for (int64_t first = 0, last = 0; first < count; first = last) {
+    const auto from = static_cast<size_t>(first);
+    do ++last;
+    while (last < count && place[static_cast<size_t>(last)] == place[from] + last - first);
+    const auto write = [&](const char* column, const auto* values) {
+      writer_->write(column, place[from], last - first, values);
+    };
+    write("z", batch.z.data() + first * features_);
+    write("file", file.data() + first);
+    write("row", row.data() + first);
+    if (source_.labelled()) write("label", batch.labels.data() + first);
+  }
+}
+
+// A column of the user's own, of any type, row by row beside the representations.
+void EmbeddedFile::copy_column(hdf5::Group& root, const std::string& column) const {
+  hdf5::Dataset copy;
+  for (const DataFile& file : source_.dataset().files()) {
+    const hdf5::File from = hdf5::File::open(file.path);
+    const hdf5::Dataset values = from.dataset(column);
+    if (values.rows() != file.rows) {
+      bad_input(file.path, ": ", column, " has ", values.rows(), " rows, but there are ", file.rows,
+                " samples: name in embed.copy only columns with a row for each sample");
+    }
+    if (file.first == 0) {
+      copy = root.create_like("copied/" + column, values, samples_);
+    }
+    copy.copy_rows(values, 0, file.rows, file.first);
+  }
+}
+
+}  // namespace lacuna

@@ -1,0 +1,51 @@
+// EmbeddedFile: a file of representations (docs/formats.md) as a source's samples fill it; the same
+// for embed and for what pretrain writes on its way.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "stages/embed/embedding.h"
+#include "stages/setup/source.h"
+#include "run/representations.h"
+
+namespace lacuna {
+
+// What is embedded, and by what.
+struct EmbeddedWhat {
+  std::string run;  // folder
+  int64_t step = 0;
+  std::string checkpoint = {};  // checksums; "" where its weights are in no checkpoint
+  std::string weights, layer;
+  std::string configuration;             // of the run, as TOML
+  std::vector<SampleRange> ranges = {};  // of the source, as Sequential takes them
+  std::vector<std::string> copied = {};  // columns of the user's own
+};
+
+// Kept by one rank. Errors as RepresentationsWriter's.
+class EmbeddedFile {
+ public:
+  // The source must outlive the file.
+  // With an `identity` another process can go on with it; see RepresentationsWriter.
+  EmbeddedFile(const std::filesystem::path& path, const Source& source, int64_t features,
+               const EmbeddedWhat& what, bool replace = false,
+               std::optional<std::string> identity = std::nullopt);
+  RepresentationsWriter& writer() { return *writer_; }
+  void write(const EmbeddedBatch& batch);
+  void finish() { writer_->finish(); }
+
+ private:
+  int64_t place_of(int64_t sample) const;
+  void copy_column(hdf5::Group& root, const std::string& column) const;
+
+  const Source& source_;
+  std::vector<SampleRange> ranges_;
+  std::vector<int64_t> range_first_;  // place of each range's first sample
+  int64_t samples_ = 0;
+  int64_t features_ = 0;
+  std::unique_ptr<RepresentationsWriter> writer_;
+};
+
+}  // namespace lacuna

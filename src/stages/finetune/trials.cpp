@@ -1,0 +1,177 @@
+#include "stages/finetune/trials.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "comm/agree.h"
+#include "io/hdf5_image.h"
+#include "run/checkpoint.h"
+#include "io/sealed_file.h"
+
+namespace lacuna {
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int64_t format_version = 2;
+constexpr const char* format = "lacuna trials";
+constexpr const char* title = "Trials of a run of Lacuna";
+
+fs::path file_in(const fs::path& folder) { return folder / "trials.h5"; }
+
+void require_same(const fs::path& folder, const TrialsOrigin& there, const TrialsOrigin& here) {
+  if (there.step != here.step || there.checkpoint != here.checkpoint) {
+    bad_input("run folder ", folder.string(), " is of step ", there.step, " of ", there.run,
+              ", and this start is of step ", here.step, " of ", here.run,
+              there.step == here.step ? " with other weights" : "",
+              ": give another folder with --run, choose the step with task.checkpoint, or move it "
+              "aside with --force");
+  }
+  if (!same_data(there.train_data, here.train_data) ||
+      !same_data(there.test_data, here.test_data)) {
+    bad_input("run folder ", folder.string(), " is of other data (training ", there.train_data,
+              " there, ", here.train_data, " here; test ", there.test_data, " there, ",
+              here.test_data,
+              " here): restore the files, give another folder with --run, or move it aside with "
+              "--force");
+  }
+}
+
+}  // namespace
+
+Trials::Stored Trials::read(const fs::path& file) {
+  const std::optional<std::string> bytes = read_sealed(file, title);
+  if (!bytes)
+    bad_input(file.string(), " is damaged: it does not agree with the size and checksum in its ",
+              "front; give another folder with --run, or move this one aside with --force");
+  const auto root = hdf5::ImageReader::open(file.string(), std::as_bytes(std::span(*bytes)));
+  if (root.text("format") != format || root.integer("format_version") != format_version) {
+    bad_input(file.string(), " has format ", root.text("format"), " ",
+              root.integer("format_version"), " and this program reads ", format, " ",
+              format_version, ": give another folder with --run");
+  }
+  Stored stored{{.run = root.text("run"),
+                 .step = root.integer("step"),
+                 .checkpoint = root.text("checkpoint"),
+                 .train_data = root.text("train_data_hash"),
+                 .test_data = root.text("test_data_hash"),
+                 .environment = root.text("environment")},
+                {}};
+  const auto column = [&](const char* path) { return root.dataset(path).values<double>(); };
+  const std::vector<std::string> name = root.dataset("/trial").texts();
+  const std::vector<double> test = column("/test_accuracy"),
+                            held_out = column("/held_out_accuracy"), chosen = column("/chosen");
+  if (test.size() != name.size() || held_out.size() != name.size() ||
+      chosen.size() != name.size()) {
+    bad_input(file.string(), " is damaged: its columns have different lengths; give another ",
+              "folder with --run");
+  }
+  for (size_t i = 0; i < name.size(); ++i) {
+    stored.trials.push_back({name[i], {test[i], held_out[i], chosen[i]}});
+  }
+  return stored;
+}
+
+void Trials::write() const {
+  const fs::path file = file_in(folder_);
+  hdf5::NewImage image = new_sealed_image(file, size_t{16} << 10);
+  image.set("format", format);
+  image.set("format_version", format_version);
+  image.set("run", origin_.run);
+  image.set("step", origin_.step);
+  image.set("checkpoint", origin_.checkpoint);
+  image.set("train_data_hash", origin_.train_data);
+  image.set("test_data_hash", origin_.test_data);
+  image.set("environment", origin_.environment);
+  std::vector<std::string> names;
+  for (const Trial& each : trials_) names.push_back(each.name);
+  image.create_texts("/trial", names);
+  const auto column = [&](const char* name, double TrialResult::*member) {
+    std::vector<double> values;
+    for (const Trial& each : trials_) values.push_back(each.result.*member);
+    image.create_dataset(name, DType::f64, {static_cast<int64_t>(values.size())})
+        .write(values.data(), DType::f64);
+  };
+  column("/test_accuracy", &TrialResult::test_accuracy);
+  column("/held_out_accuracy", &TrialResult::held_out_accuracy);
+  column("/chosen", &TrialResult::chosen);
+  write_sealed(file, title, image);
+}
+
+Trials::Trials(const fs::path& folder, const TrialsOrigin& origin, const EarlyStop& early_stop,
+               StageContext& context)
+    : folder_(folder), origin_(origin), early_stop_(early_stop), context_(context) {
+  const bool is_new = asked_of_rank_0(context.communicator, [&] {
+    if (fs::exists(file_in(folder))) return false;
+    write();
+    return true;
+  });
+  if (is_new) return;
+  agreed(context.communicator, [&] {
+    Stored stored = read(file_in(folder));
+    require_same(folder, stored.origin, origin);
+    trials_ = std::move(stored.trials);
+    if (trials_.empty() && !fs::exists(folder / "trials")) return;
+    context.log.line("continuing ", folder.string(), " after ", trials_.size(), " trials");
+    if (stored.origin.environment != origin.environment) {
+      context.log.warning(concat("the rest will be equal within rounding to what an uninterrupted ",
+                                 "run gives, for it was begun with ", stored.origin.environment,
+                                 " and goes on with ", origin.environment));
+    }
+  });
+}
+
+void Trials::check(const fs::path& folder, const TrialsOrigin& origin, StageContext& context) {
+  agreed(context.communicator, [&] {
+    if (context.communicator.rank() != 0 || !fs::exists(file_in(folder))) return;
+    require_same(folder, read(file_in(folder)).origin, origin);
+  });
+}
+
+// "RUN/trials/draw-1-rate-0.003"
+fs::path Trials::folder_of(const std::string& name) const {
+  std::string plain;
+  for (const char c : name) {
+    if (c != ',') plain += c == ' ' ? '-' : c;
+  }
+  return folder_ / "trials" / plain;
+}
+
+void Trials::remove_folder(const std::string& name) const {
+  std::error_code ignored;  // what stays is not read again
+  fs::remove_all(folder_of(name), ignored);
+  fs::remove(folder_ / "trials", ignored);  // if nothing is in it
+}
+
+std::string Trials::how_far() const {
+  std::string text = concat(trials_.size(), " trials");
+  std::error_code none;
+  for (const auto& trial : fs::directory_iterator(folder_ / "trials", none))
+    text += concat(", ", newest_checkpoint_text(trial.path()), " of the next");
+  return text;
+}
+
+TrialResult Trials::once(const std::string& name, const Run& run) {
+  const bool keeps = context_.communicator.rank() == 0;
+  const auto found = std::find_if(trials_.begin(), trials_.end(),
+                                  [&](const Trial& trial) { return trial.name == name; });
+  if (found != trials_.end()) {
+    if (keeps) remove_folder(name);  // of a process that was killed here
+    return found->result;
+  }
+  if (const auto why = early_stop_.decide()) {
+    context_.log.line(why->saved_text());
+    EarlyStop::end(*why, concat("after ", trials_.size(), " trials"));
+  }
+  const TrialResult result = run(folder_of(name));
+  trials_.push_back({name, result});
+  agreed(context_.communicator, [&] {
+    if (!keeps) return;
+    write();
+    remove_folder(name);
+  });
+  return result;
+}
+
+}  // namespace lacuna

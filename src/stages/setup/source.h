@@ -1,0 +1,80 @@
+// Source: a data set as a configuration describes it — files, meaning of the values, statistics — and
+// the row makers and order that the stages ask for.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "data/load/loader.h"
+#include "data/options.h"
+#include "data/load/row_maker.h"
+#include "graph/state.h"
+#include "objectives/objective.h"
+#include "run/checkpoint.h"
+
+namespace lacuna {
+
+// What differs from the configuration's own training data.
+struct SourceOptions {
+  std::vector<std::string> files = {};  // instead of data.files
+  std::string dataset = {};             // instead of data.dataset
+  std::string label = {};               // instead of data.label
+  // The checkpoint whose range, statistics and lanes hold: a run keeps what it once found, and an
+  // encoder is used on what it was trained on.
+  const Checkpoint* like = nullptr;
+  const class Source* as = nullptr;  // the source whose range, statistics and lanes hold
+  int threads = 1;                   // for reading
+  bool planned = false;              // only the index is read (planned_facts)
+};
+
+class Source {
+ public:
+  // Collective. Indexes the files; finds range and statistics, or takes them from the checkpoint.
+  // Errors are the same on every rank.
+  Source(const Configuration& configuration, Communicator& communicator, Log& log,
+         const SourceOptions& options = {});
+
+  const Dataset& dataset() const { return dataset_; }
+  const ViewOptions& views() const { return views_; }
+  bool labelled() const { return dataset_.has_field(label_field); }
+
+  // All labels as classes, in data-set order; rank 0 reads them, every rank gets them. Collective.
+  std::vector<int64_t> labels(Communicator& communicator) const;
+
+  // Collective. bad_input where one of them is no class; only floats need to be read for that.
+  void check_labels(Communicator& communicator) const;
+
+  // Rows that a recipe makes; with "label" where there are labels.
+  std::shared_ptr<const RowMaker> rows(std::shared_ptr<const Recipe> recipe) const;
+  // What views_on() makes them from on a device.
+  std::shared_ptr<const RowMaker> drawn_rows(std::shared_ptr<const Recipe> recipe) const;
+  // Views without anything random.
+  std::shared_ptr<const RowMaker> plain_rows() const;
+
+  // The order of training: all samples, or the ascending indices of `subset`.
+  OrderSpec order(uint64_t seed, std::vector<int64_t> subset = {}) const;
+  int64_t buffer() const { return options_.buffer; }
+  const DataOptions& options() const { return options_; }
+  Channels channels() const;  // as given, or as usual for the shape
+  // How a rank loads: everything but batch, positions and seed. `threads` where there are no workers.
+  LoaderOptions loading(const Communicator& communicator, int threads) const;
+  const DataFacts& facts() const { return facts_; }
+  // What a checkpoint stores of the data, and bad_input when a run's is another.
+  DataIdentity identity() const;
+  void require_same_data(const Checkpoint& checkpoint) const;
+  // Adds what was found in the data ("data.range", …) to the State that a checkpoint saves.
+  void keep_facts(StateStore& store) const;
+
+ private:
+  const Field& label() const;  // of a source that is labelled
+
+  DataOptions options_;
+  Dataset dataset_;
+  DataFacts facts_;
+  Interpretation interpretation_;
+  ViewOptions views_;
+};
+
+}  // namespace lacuna

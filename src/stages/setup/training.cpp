@@ -1,0 +1,83 @@
+#include "stages/setup/training.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "ops/views.h"
+
+namespace lacuna {
+int64_t steps_to_do(const TrainOptions& options, int64_t samples) {
+  const int64_t steps = options.epochs * samples / options.batch;
+  return options.max_steps > 0 ? std::min(options.max_steps, steps) : steps;
+}
+
+void check_sizes(const TrainOptions& options, int64_t steps, int64_t samples, int ranks) {
+  if (options.batch < ranks) {
+    bad_input("train.batch is ", options.batch, ", less than one sample for each of the ", ranks,
+              " ranks: raise it, or start fewer ranks");
+  }
+  if (steps < 1) {
+    bad_input("train.epochs = ", options.epochs, " of ", samples,
+              " samples are less than one batch of train.batch = ", options.batch,
+              ": lower train.batch, or raise train.epochs");
+  }
+}
+
+void check_parts(const TrainOptions& options, bool spans_batch, const std::string& name) {
+  if (options.accumulate == 1) return;
+  if (spans_batch) {
+    bad_input("objective ", name,
+              " compares all samples of a batch with each other, so gradients of parts would be "
+              "those of another loss: set train.accumulate to 1 and lower train.batch, or use more "
+              "ranks");
+  }
+  if (options.batch % options.accumulate != 0) {
+    bad_input("train.batch is ", options.batch, ", which train.accumulate, ", options.accumulate,
+              ", does not divide: change one of them");
+  }
+}
+
+std::vector<DrawnViews::View> views_on(const Device& device, const Recipe& recipe,
+                                       const ViewOptions& options) {
+  if (device.reads_host_memory() || recipe.drawn() == nullptr || !options.stored) return {};
+  const ViewOptions::Stored& stored = *options.stored;
+  if (!is_stored_view_type(stored.dtype)) return {};
+  if (device.find(make_views_operation.name, stored.dtype) == nullptr) return {};
+  return recipe.drawn()->views(stored.low, stored.high);
+}
+
+Trained trained(Model& model, std::vector<DrawnViews::View> views) {
+  return {.loss = [objective = &model.objective()](
+                      const Fields& fields,
+                      Recording& recording) { return objective->loss(fields, recording); },
+          .store = model.store(),
+          .views = std::move(views)};
+}
+
+Trainer make_trainer(const Configuration& configuration, DType compute, bool eager, Trained trained,
+                     Device& device, Communicator& communicator) {
+  const TrainOptions options = train_options(configuration);
+  return Trainer(device, communicator, trained.store,
+                 [loss = std::move(trained.loss), views = std::move(trained.views)](
+                     const Fields& fields, Recording& recording) {
+                   return loss(with_views(fields, views, recording.compute), recording);
+                 },
+                 make_optimizer(configuration),
+                 {.compute = compute,
+                  .synchronise_statistics = options.synchronise_statistics,
+                  .clip = configuration.number("optimizer.clip"),
+                  .shard_optimizer = options.shard_optimizer,
+                  .bucket_bytes = static_cast<size_t>(options.bucket_bytes),
+                  .parts = options.accumulate,
+                  .plan = {.eager = eager}});
+}
+
+void tell_of_other_draws(const Checkpoint& checkpoint, const Trainer& trainer, Log& log) {
+  if (!trainer.layers_draw() || checkpoint.info.draws_by_sample) return;
+  log.line(
+      "from step ", checkpoint.info.step,
+      " on, what layers draw (encoder.drop_path) follows the samples; the version that wrote the "
+      "checkpoint drew by their places in the batch");
+}
+
+}  // namespace lacuna

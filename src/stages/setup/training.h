@@ -1,0 +1,44 @@
+// What pretrain does, and check rehearses: the parts of a training that follow from its configuration alone.
+#pragma once
+
+#include "augment/drawn_views.h"
+#include "stages/setup/model.h"
+#include "train/options.h"
+#include "train/trainer.h"
+
+namespace lacuna {
+
+// Steps of the whole run over a data set of `samples`.
+int64_t steps_to_do(const TrainOptions& options, int64_t samples);
+
+// bad_input unless every rank has a sample of each batch, and there is a whole batch.
+void check_sizes(const TrainOptions& options, int64_t steps, int64_t samples, int ranks);
+
+// bad_input unless the batch can be computed in the parts asked for. `spans_batch`: of what is
+// trained, by its name.
+void check_parts(const TrainOptions& options, bool spans_batch, const std::string& name);
+
+// The views that the device makes of a recipe's draws (augment/drawn_views.h). None: the host makes them all, since the device
+// reads its memory, or cannot make these views.
+std::vector<DrawnViews::View> views_on(const Device& device, const Recipe& recipe,
+                                       const ViewOptions& options);
+
+// What a trainer trains: a loss of fields, which has its State in a store, and the views that the
+// device makes of the fields first, as views_on() has them.
+struct Trained {
+  Trainer::Loss loss;
+  StateStore& store;
+  std::vector<DrawnViews::View> views = {};
+};
+Trained trained(Model& model, std::vector<DrawnViews::View> views);
+
+// The trainer that a configuration asks for, in pretraining and fine-tuning alike; not yet
+// prepared. `eager`: operation by operation.
+Trainer make_trainer(const Configuration& configuration, DType compute, bool eager, Trained trained,
+                     Device& device, Communicator& communicator);
+
+// Says so where layers draw and the checkpoint that is continued from is of a version that drew
+// otherwise.
+void tell_of_other_draws(const Checkpoint& checkpoint, const Trainer& trainer, Log& log);
+
+}  // namespace lacuna

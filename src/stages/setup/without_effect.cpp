@@ -1,0 +1,76 @@
+#include "stages/setup/without_effect.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace lacuna {
+
+namespace {
+
+using Sentences = std::vector<std::string>;
+
+// Adds a sentence if the configuration gives one of the keys; "optimizer." stands for all of a
+// section.
+void tell(Sentences& sentences, const Configuration& configuration,
+          const std::vector<std::string>& keys, const std::string& why) {
+  std::vector<std::string> given;
+  for (const auto& [name, entry] : configuration.entries()) {
+    const auto is_meant = [&name = name](const std::string& key) {
+      return key.ends_with(".") ? name.starts_with(key) : name == key;
+    };
+    if (entry.set && std::any_of(keys.begin(), keys.end(), is_meant)) given.push_back(name);
+  }
+  if (given.empty()) return;
+  sentences.push_back(
+      concat(join(given), given.size() == 1 ? " has" : " have", " no effect here: ", why));
+}
+
+const std::vector<std::string> mask_keys = {"augment.mask", "augment.mask_edge"};
+
+void tell_of_features(Sentences& sentences, const Configuration& configuration) {
+  std::vector<std::string> keys = {
+      "optimizer.",      "train.epochs",          "train.batch",           "train.accumulate",
+      "train.max_steps", "train.statistics",      "train.shard_optimizer", "train.bucket",
+      "train.keep",      "train.checkpoint_steps"};
+  for (const auto& [name, entry] : configuration.entries()) {
+    if (name.starts_with("augment.") && name != "augment.size") keys.push_back(name);
+  }
+  tell(sentences, configuration, keys, "this task trains no network and changes no sample");
+}
+
+void tell_of_classify(Sentences& sentences, const Configuration& configuration) {
+  tell(sentences, configuration, {"train.epochs", "train.max_steps"},
+       "the length of this training is task.steps");
+  tell(sentences, configuration, {"optimizer.lr"}, "its learning rates are task.rates");
+  tell(sentences, configuration, {"optimizer.warmup"}, "it warms up for a tenth of task.steps");
+  tell(sentences, configuration, {"train.keep"},
+       "a trial keeps its last checkpoint, until the trial has ended");
+  tell(sentences, configuration, mask_keys, "no pixels are hidden");
+}
+
+}  // namespace
+
+std::vector<std::string> without_effect(const Configuration& configuration, const Recipe& recipe) {
+  Sentences sentences;
+  const std::vector<OutputField>& fields = recipe.outputs();
+  const bool hides = std::any_of(fields.begin(), fields.end(),
+                                 [](const OutputField& field) { return field.name == "mask"; });
+  if (!hides) tell(sentences, configuration, mask_keys, "this objective hides no pixels");
+  return sentences;
+}
+
+std::vector<std::string> without_effect(const Configuration& configuration) {
+  Sentences sentences;
+  tell(sentences, configuration,
+       {"data.range", "data.percentiles", "data.statistics", "data.mean", "data.std", "data.lanes",
+        "data.window"},
+       "samples are read and ordered as in the run that this starts from");
+  if (configuration.is("task.name", "classify"))
+    tell_of_classify(sentences, configuration);
+  else
+    tell_of_features(sentences, configuration);
+  return sentences;
+}
+
+}  // namespace lacuna

@@ -1,0 +1,501 @@
+// Every key does something: a value other than the default changes what a stage computes, sends,
+// writes or says, or is refused. The stages run as the program runs them, on 16 small images; what
+// they write of their configuration does not count.
+#include <fcntl.h>
+#include <unistd.h>
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "augment/options.h"
+#include "backend/list.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "comm/communicator.h"
+#include "support/temporary_folder.h"
+#include "io/write_hdf5.h"
+#include "stages/setup/invocation.h"
+#include "stages/keys/schema.h"
+#include "stages/list.h"
+#include "stages/setup/training.h"
+#include "stages/setup/without_effect.h"
+#include "support/experiment.h"
+#include "support/source_folder.h"
+#include "run/checkpoint.h"
+#include "run/representations.h"
+
+namespace lacuna {
+namespace {
+
+namespace fs = std::filesystem;
+using Settings = std::vector<std::string>;  // "key=value"
+
+// A value of a key that is not its default, and what else is set with it and without it. On two
+// ranks what a step sends is compared.
+struct Case {
+  std::string key, value;
+  Settings with = {};
+  int ranks = 1;
+};
+
+// A key whose effect cannot be seen here.
+struct Exception {
+  std::string key, why;
+  std::string tested;  // the file that tests it, which names the key
+};
+
+const std::vector<Exception>& exceptions() {
+  static const std::vector<Exception> all = {
+      {"data.buffer", "bounds memory; batches are the same", "tests/data/load/loader.cpp"},
+      {"data.workers", "who makes the batches, which are the same", "tests/data/load/loader.cpp"},
+      {"data.stage", "copies are read, which are the same", "tests/end_to_end/data_files.py"},
+      {"data.kind", "has one value so far", "tests/end_to_end/bad_input.py"},
+      {"embed.copy", "embed alone reads it, from the run", "tests/end_to_end/embed_stage.py"},
+      {"train.stop_signals", "needs a signal", "tests/end_to_end/stops.py"},
+      {"train.on_bad_loss", "needs a loss that is no number", "tests/end_to_end/roll_back.py"},
+  };
+  return all;
+}
+
+// Of the keys that several stages have, for each of them.
+std::vector<Case> shared_cases() {
+  return {
+      {"seed", "2"},
+      {"log.interval", "0"},
+      {"data.files", "\"OTHER\""},
+      {"data.dataset", "more"},
+      {"data.channels", "first"},
+      {"data.range", "[0, 300]"},
+      {"data.percentiles", "[10, 80]", {"data.range=percentiles"}},
+      {"data.statistics", "given", {"data.mean=[0.1, 0.2, 0.3]", "data.std=[1, 1, 1]"}},
+      {"data.mean",
+       "[0.2, 0.2, 0.3]",
+       {"data.statistics=given", "data.mean=[0.1, 0.2, 0.3]", "data.std=[1, 1, 1]"}},
+      {"data.std",
+       "[1, 2, 1]",
+       {"data.statistics=given", "data.mean=[0.1, 0.2, 0.3]", "data.std=[1, 1, 1]"}},
+      {"data.lanes", "1"},
+      {"data.window", "1"},
+      {"augment.size", "6"},
+      {"augment.crop", "[0.9, 1.0]"},
+      {"augment.crop_ratio", "[0.5, 2.0]"},
+      {"augment.flip", "0"},
+      {"augment.vertical_flip", "1"},
+      {"augment.turns", "1"},
+      {"augment.jitter", "[0, 0, 0, 0]"},
+      {"augment.jitter_probability", "0"},
+      {"augment.greyscale", "1"},
+      {"augment.blur", "[1]"},
+      {"augment.blur_kernel", "7", {"augment.blur=[1]"}},
+      {"augment.blur_sigma", "[2, 3]", {"augment.blur=[1]"}},
+      {"augment.solarise", "[1]"},
+      {"augment.solarise_threshold", "0.2", {"augment.solarise=[1]"}},
+      {"augment.noise", "1"},
+      {"augment.noise_sigma", "[0.5, 1]", {"augment.noise=1"}},
+      {"augment.channel_drop", "1"},
+      {"optimizer.name", "adamw"},
+      {"optimizer.lr", "0.3"},
+      {"optimizer.weight_decay", "1"},
+      {"optimizer.clip", "0.01"},
+      {"optimizer.warmup", "1"},
+      {"optimizer.momentum", "0"},
+      {"optimizer.trust", "0.1", {"optimizer.name=lars"}},
+      {"optimizer.beta1", "0.1", {"optimizer.name=adamw"}},
+      {"optimizer.beta2", "0.1", {"optimizer.name=adamw"}},
+      {"optimizer.epsilon", "1", {"optimizer.name=adamw"}},
+      {"train.epochs", "2"},
+      {"train.batch", "6"},
+      {"train.max_steps", "1"},
+      {"train.device", "cpu"},
+      {"train.precision", "f16", {"train.device=cpu"}},
+      {"train.tf32", "true"},
+      {"train.deterministic", "false"},
+      {"train.recording", "false"},
+      {"train.plans", "there-is-none"},
+      {"train.instruction_set", "baseline"},
+      {"train.threads", "2"},
+      {"train.statistics", "local", {}, 2},
+      {"train.shard_optimizer", "true", {}, 2},
+      {"train.bucket", "64", {}, 2},
+      {"train.keep", "1", {"train.checkpoint_steps=1"}},
+  };
+}
+
+std::vector<Case> pretrain_cases() {
+  std::vector<Case> all = shared_cases();
+  const Settings vit = {"encoder.name=vit_tiny", "encoder.depth=1", "encoder.patch=4"};
+  const Settings watch = {"watch.every=1"};
+  for (Case& each : all)
+    if (each.key == "log.interval") each.with = {"train.epochs=2"};
+  all.insert(all.end(), {
+                            {"data.label", "there/is/none"},
+                            {"augment.mask", "0.5", {"objective.name=inpaint"}},
+                            {"augment.mask_edge", "[0.1, 0.2]", {"objective.name=inpaint"}},
+                            {"objective.name", "rotation"},
+                            {"objective.temperature", "0.5", {"objective.name=simclr"}},
+                            {"objective.hidden", "5", {"objective.name=simclr"}},
+                            {"objective.hidden", "5", {"objective.name=byol"}},
+                            {"objective.projection", "5", {"objective.name=simclr"}},
+                            {"objective.projection", "5", {"objective.name=byol"}},
+                            {"objective.momentum", "0.5", {"objective.name=byol"}},
+                            {"objective.decode", "features", {"objective.name=inpaint"}},
+                            {"encoder.name", "resnet34", {"encoder.width=1"}},
+                            {"encoder.width", "2"},
+                            {"encoder.stem", "imagenet"},
+                            {"encoder.stem_stride", "2"},
+                            {"encoder.patch", "8", vit},
+                            {"encoder.depth", "2", vit},
+                            {"encoder.pool", "mean", vit},
+                            {"encoder.positions", "sine", vit},
+                            {"encoder.drop_path", "0.5", vit},
+                            {"train.accumulate", "2", {"objective.name=rotation"}},
+                            {"train.checkpoint_minutes", "1e-9"},
+                            {"train.checkpoint_steps", "1"},
+                            {"watch.every", "1"},
+                            {"watch.samples", "5", watch},
+                            {"watch.files", "\"OTHER\"", watch},
+                            {"watch.dataset", "there/is/none", watch},
+                            {"watch.label", "there/is/none", watch},
+                        });
+  return all;
+}
+
+std::vector<Case> finetune_cases(const std::string& task) {
+  // Accuracies of few samples may be equal by chance, those of several draws hardly.
+  const Settings draws = {"task.draws=4", "task.labels=0.5"};
+  std::vector<Case> all = shared_cases();
+  for (Case& each : all)
+    if (each.key == "seed") each.with = draws;
+  if (task != "classify")
+    for (Case& each : all) each.ranks = 1;  // it trains nothing
+  all.insert(all.end(), {
+                            {"task.name", task == "knn" ? "linear" : "knn"},
+                            {"task.labels", "0.5"},
+                            {"task.draws", "2"},
+                            {"task.checkpoint", "1"},
+                            {"data.label", "there/is/none"},
+                            {"test.dataset", "more", draws},
+                            {"test.label", "there/is/none"},
+                            {"test.files", "\"OTHER\"", draws},
+                            {"augment.mask", "0.5"},
+                            {"augment.mask_edge", "[0.1, 0.2]"},
+                            {"train.accumulate", "2"},
+                        });
+  const std::vector<Case> of_features = {
+      {"task.features", "pixels"}, {"task.weights", "teacher"}, {"train.checkpoint_steps", "1"}};
+  if (task == "classify") {
+    all.insert(all.end(),
+               {{"task.start", "scratch"}, {"task.steps", "2"}, {"task.rates", "[0.3]"}});
+  } else {
+    all.insert(all.end(), of_features.begin(), of_features.end());
+    all.push_back(task == "linear" ? Case{"task.l2", "[10]"} : Case{"task.k", "[7]"});
+  }
+  return all;
+}
+
+// Of one task: its trials' checkpoints and unfinished files are gone when it has ended.
+const std::vector<Exception>& finetune_exceptions() {
+  static const std::vector<Exception> all = {
+      {"train.checkpoint_minutes", "files that are gone in the end",
+       "tests/end_to_end/finetune_stage.py"},
+      {"train.checkpoint_steps", "files that are gone in the end",
+       "tests/end_to_end/finetune_stage.py"},
+  };
+  return all;
+}
+
+std::string contents(const fs::path& file) {
+  std::ostringstream text;
+  text << std::ifstream(file, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+// Images in which the last third of the numbers tells the class a little, the labels, and other
+// images.
+void write_data(const std::string& path, int64_t count) {
+  constexpr hsize_t edge = 8, channels = 3;
+  std::vector<uint8_t> images, more;
+  std::vector<int64_t> labels;
+  for (int64_t i = 0; i < count; ++i) {
+    labels.push_back(i % 2);
+    const Draws draws(3, Purpose::test, static_cast<uint64_t>(i));
+    for (uint32_t k = 0; k < edge * edge * channels; ++k) {
+      images.push_back(
+          static_cast<uint8_t>(draws.below(k, 150) + (k > 128 && i % 2 == 1 ? 60 : 0)));
+      more.push_back(static_cast<uint8_t>(draws.below(k, 30) + (k < 64 && i % 3 == 1 ? 90 : 0)));
+    }
+  }
+  const auto n = static_cast<hsize_t>(count);
+  const written::Style chunks = {.chunk = {2, edge, edge, channels}};
+  written::DataFile file(path);
+  file.add("images", H5T_NATIVE_UINT8, H5T_NATIVE_UINT8, {n, edge, edge, channels}, images.data(),
+           chunks);
+  file.add("more", H5T_NATIVE_UINT8, H5T_NATIVE_UINT8, {n, edge, edge, channels}, more.data(),
+           chunks);
+  file.add("labels", H5T_NATIVE_INT64, H5T_NATIVE_INT64, {n}, labels.data());
+}
+
+// Stages on those data, and what they leave.
+class Program {
+ public:
+  Program() {
+    write_data(folder_ / "data.h5", 16);
+    write_data(folder_ / "other.h5", 20);
+    std::ofstream(folder_ / "pretrain.toml") << R"([data]
+files = "data.h5"
+dataset = "images"
+[objective]
+name = "simclr"
+[encoder]
+[train]
+)";
+    std::ofstream(folder_ / "finetune.toml") << R"([data]
+files = "data.h5"
+dataset = "images"
+label = "labels"
+[test]
+dataset = "images"
+label = "labels"
+)";
+    Settings settings = base("pretrain");
+    settings.insert(settings.end(), {"train.checkpoint_steps=1", "train.keep=9"});
+    run({"pretrain", toml("pretrain"), "--run", folder_ / "from"}, settings);
+  }
+
+  // `stage`: pretrain, or a task of finetune.
+  std::string outcome(const std::string& stage, Settings settings) {
+    const bool pretrains = stage == "pretrain";
+    Settings all = base(stage);
+    for (std::string& setting : settings) {
+      // Another name has other keys in its section.
+      const size_t name = setting.find(".name=");
+      const std::string prefix = name == std::string::npos
+                                     ? setting.substr(0, setting.find('=') + 1)
+                                     : setting.substr(0, name + 1);
+      std::erase_if(all, [&](const std::string& usual) { return usual.starts_with(prefix); });
+      replace(setting, "OTHER", folder_ / "other.h5");
+    }
+    all.insert(all.end(), settings.begin(), settings.end());
+    const std::string run_folder = folder_ / "run";
+    fs::remove_all(run_folder);
+    std::vector<std::string> words = {pretrains ? "pretrain" : "finetune",
+                                      toml(pretrains ? "pretrain" : "finetune"), "--run",
+                                      run_folder};
+    if (!pretrains) words.insert(words.end(), {"--from", folder_ / "from"});
+    const std::string told = run(words, all);
+    return told + left_in(run_folder);
+  }
+
+ private:
+  static void replace(std::string& text, const std::string& what, const std::string& by) {
+    if (const size_t at = text.find(what); at != std::string::npos)
+      text.replace(at, what.size(), by);
+  }
+  std::string toml(const std::string& name) const { return folder_ / (name + ".toml"); }
+
+  static Settings base(const std::string& stage) {
+    const Settings common = {"train.batch=8", "train.threads=1", "train.device=reference",
+                             "augment.greyscale=0.5", "log.interval=1000"};
+    Settings all = common;
+    if (stage == "pretrain") {
+      all.insert(all.end(), {"train.epochs=1", "encoder.width=1", "objective.hidden=4",
+                             "objective.projection=2"});
+    } else {
+      all.push_back("task.name=" + stage);
+      if (stage == "classify") all.insert(all.end(), {"task.steps=3", "task.rates=[0.05]"});
+    }
+    return all;
+  }
+
+  // What the stage says or is refused for; the numbers of a clock left out.
+  std::string run(std::vector<std::string> words, const Settings& settings) {
+    const std::string log_file = folder_ / "log";
+    for (const std::string& setting : settings) {
+      words.emplace_back("--set");
+      words.push_back(setting);
+    }
+    const int descriptor = ::open(log_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    REQUIRE(descriptor >= 0);
+    std::string refused;
+    try {
+      Log log(descriptor, true, false, 1000);
+      const auto communicator = self_communicator();
+      StageContext context{*communicator, log, nullptr, std::chrono::steady_clock::now()};
+      const Invocation asked = interpret(stages_, words);
+      asked.stage->run(asked.arguments, context);
+    } catch (const Error& error) {
+      refused = concat("refused: ", error.what(), "\n");
+    }
+    ::close(descriptor);
+    return without_times(contents(log_file)) + refused;
+  }
+
+  static std::string without_times(const std::string& log) {
+    static const std::regex times("[0-9.]+ (samples/s|s |s$|ms|MB/s)");
+    std::istringstream lines(log);
+    std::string all;
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("  ") || line.starts_with("where the time went")) continue;
+      all += std::regex_replace(line, times, "") + "\n";
+    }
+    return all;
+  }
+
+  // Names, State of the checkpoints, metrics, results.
+  static std::string left_in(const fs::path& run) {
+    std::string all;
+    if (!fs::exists(run)) return all;
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::recursive_directory_iterator(run)) files.push_back(entry.path());
+    std::sort(files.begin(), files.end());
+    for (const fs::path& file : files) {
+      all += fs::relative(file, run).string() + "\n";
+      if (file.filename() == "checkpoint.h5") {
+        const Checkpoint checkpoint = read_checkpoint(file.parent_path());
+        for (const StoredTensor& tensor : checkpoint.tensors())
+          all += concat(tensor.name, " ", tensor.shape, " ", tensor.crc32, "\n");
+        for (const auto& column : checkpoint.info.metrics.columns) {
+          if (column.name == "samples_per_s") continue;
+          for (const double value : column.value) all += concat(column.name, " ", value, "\n");
+        }
+      }
+      if (file.filename() == "result.json") all += contents(file);
+      if (file.filename().string().starts_with("epoch-"))
+        all += concat("z ", read_representations(file).z.shape(), "\n");
+    }
+    return all;
+  }
+
+  TemporaryFolder folder_;
+  const std::vector<Stage> stages_ = stages();
+};
+
+// The names of the keys that no case and no exception names.
+std::vector<std::string> untested(const Schema& schema, const std::vector<Case>& cases,
+                                  const std::vector<Exception>& without_case) {
+  std::set<std::string> names;
+  for (const Key& key : schema.keys()) names.insert(key.name);
+  for (const Case& each : cases) names.erase(each.key);
+  for (const Exception& each : without_case) names.erase(each.key);
+  return {names.begin(), names.end()};
+}
+
+// A configuration as the stage has it, which reads no files.
+Configuration configured(const std::string& stage, const Settings& settings) {
+  Settings all = {"data.files=x", "data.dataset=x"};
+  if (stage == "pretrain")
+    all.insert(all.end(), {"objective.name=rotation", "encoder.width=1"});
+  else
+    all.insert(all.end(), {"test.dataset=x", "test.label=x", "task.name=" + stage});
+  for (const std::string& each : settings)
+    if (!each.starts_with("data.files=") && !each.starts_with("test.files=")) all.push_back(each);
+  return Configuration::from_text("", schema_of(stage == "pretrain" ? stage : "finetune"),
+                                  "keys.toml", all);
+}
+
+// Whether a task of finetune warns of the key, which one of the tests below sees in its log.
+bool is_said_to_do_nothing(const std::string& stage, const Settings& settings,
+                           const std::string& key) {
+  if (stage == "pretrain" || key == "task.name") return false;
+  for (const std::string& sentence : without_effect(configured(stage, settings))) {
+    const std::string keys = sentence.substr(0, sentence.find(" no effect here: "));
+    if (keys.find(key) != std::string::npos) return true;
+  }
+  return false;
+}
+
+// What a step of a small network sends where the stage's configuration makes the trainer, on the
+// first of two ranks.
+std::string messages_of_a_step(const std::string& stage, const Settings& settings) {
+  const Configuration network = configured("pretrain", {});
+  Traffic traffic;
+  const auto ranks = absent_ranks(2, &traffic);
+  const auto device = make_device("reference", 1);
+  const ViewOptions views{.sample = {8, 8, 1},
+                          .augment = augment_options(network),
+                          .normalisation = {.mean = {0}, .std = {1}}};
+  Model model(network, views, *device);
+  Trainer trainer = make_trainer(configured(stage, settings), DType::f64, false, trained(model, {}),
+                                 *device, *ranks);
+  const testing::SmallBatch batch(*model.objective().recipe(), 0, 4, 1, DType::f64, 1);
+  trainer.prepare(batch.fields(), {4, 4});
+  traffic = {};
+  trainer.step(batch.fields(), {4, 4}, 0, 0.1, 0);
+  return concat(traffic.messages, " messages of ", traffic.bytes, " bytes");
+}
+
+// Runs every case of a stage; what changed nothing.
+std::vector<std::string> idle_keys(Program& program, const std::string& stage,
+                                   const std::vector<Case>& cases) {
+  const auto outcome = [&](const Settings& settings, int ranks) {
+    return ranks == 1 ? program.outcome(stage, settings) : messages_of_a_step(stage, settings);
+  };
+  std::map<std::pair<Settings, int>, std::string> usual;
+  std::vector<std::string> idle;
+  for (const Case& each : cases) {
+    Settings changed = each.with;
+    std::erase_if(changed, [&](const std::string& s) { return s.starts_with(each.key + "="); });
+    changed.push_back(each.key + "=" + each.value);
+    if (is_said_to_do_nothing(stage, changed, each.key)) continue;
+    const std::string found = outcome(changed, each.ranks);
+    std::string& base = usual[{each.with, each.ranks}];
+    if (base.empty()) base = outcome(each.with, each.ranks);
+    if (found == base) idle.push_back(concat(each.key, " = ", each.value));
+  }
+  return idle;
+}
+
+}  // namespace
+
+TEST_CASE("keys: every one of pretrain changes what it does or is refused") {
+  Program program;
+  const std::vector<Case> cases = pretrain_cases();
+  CHECK(untested(schema_of("pretrain"), cases, exceptions()) == std::vector<std::string>{});
+  CHECK(idle_keys(program, "pretrain", cases) == std::vector<std::string>{});
+}
+
+TEST_CASE("keys: every one of finetune changes what it does or is refused") {
+  Program program;
+  std::vector<Exception> without_case = exceptions();
+  without_case.insert(without_case.end(), finetune_exceptions().begin(),
+                      finetune_exceptions().end());
+  std::vector<Case> all;
+  for (const char* task : {"linear", "knn", "classify"}) {
+    CAPTURE(task);
+    const std::vector<Case> cases = finetune_cases(task);
+    all.insert(all.end(), cases.begin(), cases.end());
+    CHECK(idle_keys(program, task, cases) == std::vector<std::string>{});
+  }
+  CHECK(untested(schema_of("finetune"), all, without_case) == std::vector<std::string>{});
+}
+
+TEST_CASE("keys: what a task does not use is said") {
+  Program program;
+  CHECK_THAT(program.outcome("knn", {"train.epochs=2", "data.lanes=2"}),
+             Catch::Contains("train.epochs have no effect here: this task") &&
+                 Catch::Contains("warning: data.lanes has no effect here: samples are read"));
+  CHECK_THAT(program.outcome("knn", {}), !Catch::Contains("train.epochs"));
+  CHECK_THAT(program.outcome("pretrain", {"augment.mask=0.5"}),
+             Catch::Contains("warning: augment.mask has no effect here: this objective hides"));
+  CHECK_THAT(program.outcome("pretrain", {"objective.name=inpaint", "augment.mask=0.5"}),
+             !Catch::Contains("no effect here"));
+}
+
+TEST_CASE("keys: what changes nothing that is seen here is tested where it is said to be") {
+  std::vector<Exception> all = exceptions();
+  all.insert(all.end(), finetune_exceptions().begin(), finetune_exceptions().end());
+  for (const Exception& each : all) {
+    CAPTURE(each.key, each.why, each.tested);
+    const std::string name = each.key.substr(each.key.find('.') + 1);
+    CHECK(contents(testing::source_folder() / each.tested).find(name) != std::string::npos);
+  }
+}
+
+}  // namespace lacuna

@@ -5,7 +5,8 @@
 //
 //   attention                                                            (Attention)
 //     in   qkv F [B, L, 3 H D]: of each token the queries of all heads, then the keys, the values
-//     out  y F [B, L, H D] = softmax(scale q k^T) v, lse P [B, H, L] = log sum_j exp(scale q_i . k_j)
+//     out  y F [B, L, H D] = softmax(scale q k^T) v,
+//          lse P [B, H, L] = log sum_j exp(scale q_i . k_j)
 //     4 B H L^2 D FLOPs
 //   attention_gradient                                                   (Attention)
 //     in   dy F [B, L, H D], qkv, y, lse

@@ -1,5 +1,5 @@
-// Element-wise kernels. F: the float types of the device; P: the parameter type. All operands of one
-// dtype, but for add_to_each, cast and count_correct.
+// Element-wise kernels. F: the float types of the device; P: the parameter type. All operands of
+// one dtype, but for add_to_each, cast and count_correct.
 //
 //   accumulate     in   x_0 … x_{n-1} F [..]
 //                  out  y F [..] = x_0 + x_1 + …, in this order               in_place

@@ -5,10 +5,13 @@
 //     in   a F [M, K] (or [K, M]), b F or P [K, N] (or [N, K]), bias F or P [N] (if `bias`)
 //     out  y F or P [M, N] = op(a) op(b) + bias
 //     2 M N K FLOPs, accumulated in f32 or better
-//   product_added    in   as matrix_product, then r F [M, N];  out  y F [M, N] = op(a) op(b) + bias + r
-//   product_gelu     in   as matrix_product;  out  y, z F [M, N]: z = op(a) op(b) + bias, y = gelu(z)
+//   product_added    in   as matrix_product, then r F [M, N];
+//                    out  y F [M, N] = op(a) op(b) + bias + r
+//   product_gelu     in   as matrix_product;
+//                    out  y, z F [M, N]: z = op(a) op(b) + bias, y = gelu(z)
 //   product_gelu_gradient
-//     in   a F [M, K], b F or P [K, N] (or transposed), z F [M, N];  out  d F [M, N] = gelu'(z) op(a) op(b)
+//     in   a F [M, K], b F or P [K, N] (or transposed), z F [M, N];
+//     out  d F [M, N] = gelu'(z) op(a) op(b)
 //   column_sum
 //     in   x F [.., D]
 //     out  s F or P [D], summed in double

@@ -1,6 +1,6 @@
 // Updates of many tensors in one call. P: the parameter type. n tensors g_i P [..] are the
-// gradients (summed over ranks); `rate` is the learning rate, `clip` a factor on every gradient (0: no
-// target changes, whatever the gradients are); all scalars are f64 [].
+// gradients (summed over ranks); `rate` is the learning rate, `clip` a factor on every gradient (0:
+// no target changes, whatever the gradients are); all scalars are f64 [].
 //
 //   sgd_update                                                           (Sgd)
 //     in   g_0 … g_{n-1}, rate, clip           targets  w_0 …, v_0 …
@@ -11,7 +11,8 @@
 //   lars_update (You, Gitman, Ginsburg 2017, as lightly and SimCLR have it)          (Lars)
 //     in   g_0 … g_{n-1}, rate, clip, norms    targets  w_0 …, v_0 …
 //     norms f64 [n, 2]: lars_norms of the same;  g = clip g + decay w;
-//     g *= norms[0] > 0 and norms[1] > 0 ? trust sqrt(norms[0] / norms[1]) : 1;  v = momentum v + g;  w -= rate v
+//     g *= norms[0] > 0 and norms[1] > 0 ? trust sqrt(norms[0] / norms[1]) : 1;
+//     v = momentum v + g;  w -= rate v
 //   adamw_update (Loshchilov, Hutter 2019)                               (AdamW)
 //     in   g_0 … g_{n-1}, rate, clip, c1, c2   targets  w_0 …, m_0 …, v_0 …
 //     c1 = 1 - beta1^t, c2 = 1 - beta2^t;  g = clip g
@@ -22,7 +23,8 @@
 //     t = momentum t + (1 - momentum) x
 //   clip_factor (not an update)                                          (ClipFactor)
 //     in   squared_norm, unscale f64 []        out  f64 []
-//     norm = unscale sqrt(squared_norm);  unscale min(1, limit / (norm + 1e-6)), or 0 where norm is no number
+//     norm = unscale sqrt(squared_norm);
+//     unscale min(1, limit / (norm + 1e-6)), or 0 where norm is no number
 #pragma once
 
 #include <cstdint>

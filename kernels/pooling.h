@@ -9,7 +9,8 @@
 //   average_pool_gradient  in   dy F [B, C]
 //                          out  dx F [B, .., C]
 //   upsample               in   x F [B, H, W, C]
-//                          out  y F [B, H', W', C], nearest: y[i, j] = x[floor(i H / H'), floor(j W / W')]
+//                          out  y F [B, H', W', C], nearest:
+//                          y[i, j] = x[floor(i H / H'), floor(j W / W')]
 //   upsample_gradient      in   dy F [B, H', W', C]
 //                          out  dx F [B, H, W, C]
 #pragma once

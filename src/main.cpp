@@ -12,8 +12,8 @@
 #include "comm/agree.h"
 #include "comm/communicator.h"
 #include "comm/mpi.h"
-#include "stages/setup/invocation.h"
 #include "stages/list.h"
+#include "stages/setup/invocation.h"
 
 namespace lacuna {
 namespace {

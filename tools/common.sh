@@ -11,7 +11,7 @@ fail() {
 packages_build="g++ cmake ninja-build ccache libopenmpi-dev openmpi-bin libhdf5-dev zlib1g-dev
   libboost-program-options-dev libtomlplusplus-dev libdnnl-dev libhwy-dev libdeflate-dev"
 packages_data="python3 python3-h5py dataset-fashion-mnist"
-packages_test="git catch2 libboost-context-dev python3 python3-numpy python3-h5py python3-matplotlib hdf5-tools
+packages_test="git clang-format catch2 libboost-context-dev python3 python3-numpy python3-h5py python3-matplotlib hdf5-tools
   dataset-fashion-mnist"
 packages_sanitize="clang libclang-rt-dev libomp-dev"
 packages_ci="$packages_sanitize libmpich-dev mpich"
@@ -25,7 +25,7 @@ missing_packages() {
   for package in "$@"; do
     case $package in
       g++) command -v g++ > /dev/null && continue ;;
-      cmake | ccache | clang | git) command -v "$package" > /dev/null && continue ;;
+      cmake | ccache | clang | clang-format | git) command -v "$package" > /dev/null && continue ;;
       ninja-build) command -v ninja > /dev/null && continue ;;
       libopenmpi-dev | openmpi-bin) command -v mpicc > /dev/null && command -v mpiexec > /dev/null && continue ;;
     esac

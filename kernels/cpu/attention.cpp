@@ -1,10 +1,11 @@
-// Self-attention, one head of one sample after the other (threads share them): 4 L^2 D FLOPs forward,
-// 10 L^2 D backward, bound by arithmetic. Everything a head needs is packed as f32 in the thread's
-// part of scratch: q, k, v and their gradients 4 L D bytes each, and the weights of a block of queries,
-// 4 x 48 x L bytes, which stay in the second cache up to some thousand tokens. Products are
-// sums of outer products in registers, a broadcast times a vector; so one factor's rows must be
-// contiguous along the result's columns, and k and v are kept transposed where that asks for it.
-// Packing costs L D stores, 1 / L of the products. Weights in f32, their sums in double.
+// Self-attention, one head of one sample after the other (threads share them): 4 L^2 D FLOPs
+// forward, 10 L^2 D backward, bound by arithmetic. Everything a head needs is packed as f32 in the
+// thread's part of scratch: q, k, v and their gradients 4 L D bytes each, and the weights of a
+// block of queries, 4 x 48 x L bytes, which stay in the second cache up to some thousand tokens.
+// Products are sums of outer products in registers, a broadcast times a vector; so one factor's
+// rows must be contiguous along the result's columns, and k and v are kept transposed where that
+// asks for it. Packing costs L D stores, 1 / L of the products. Weights in f32, their sums in
+// double.
 #include "kernels/attention.h"
 
 #include <algorithm>

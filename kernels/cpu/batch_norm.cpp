@@ -11,8 +11,9 @@
 // f32 input itself has lost |mean| / deviation of its 24, which is always the greater loss.
 //
 // The statistics moreover must not depend on how threads and ranks divide the batch: each sample's
-// rows are summed in double in their order, and the samples' sums in twice double's precision, which
-// costs little because they are few. (Gradients change no decision, so their sums are in double.)
+// rows are summed in double in their order, and the samples' sums in twice double's precision,
+// which costs little because they are few. (Gradients change no decision, so their sums are in
+// double.)
 //
 // Without a residual the gradients do not read y: whether ReLU let an element through is computed
 // again from x by the forward's formula, operation by operation, so that both agree in every bit.

@@ -1,8 +1,8 @@
 // Convolutions by oneDNN: 2 B prod(out) K C prod(kernel) FLOPs each, bound by arithmetic (the floor
 // is the processor's FLOPs; 64 channels to 64 take 144 FLOPs a byte of f32 activations).
 //
-// Activations stay channels-last, first layers with their few channels too. Only the forward of deep
-// layers is left to oneDNN's choice: their images are small, so a reorder costs 2 % of the
+// Activations stay channels-last, first layers with their few channels too. Only the forward of
+// deep layers is left to oneDNN's choice: their images are small, so a reorder costs 2 % of the
 // convolution, and blocked layouts save more (512 channels of 4x4 on a Zen 4 core, f32: 155 against
 // 93 GFLOP/s; 256 of 8x8: 132 against 126; gradients the same or slower). Weights are stored as
 // PyTorch has them; oneDNN gets the layout it asks for by one reorder a call, a few percent of the

@@ -1,9 +1,9 @@
 // GELU: x is read and y written once, some 20 operations and one exponential an element between: on
 // one thread bound by arithmetic, on many by memory.
 //
-// The normal distribution comes from Abramowitz and Stegun 7.1.26: with t = 1 / (1 + p |x|/sqrt(2)),
-// Phi(-|x|) = t (a1 + t (a2 + …)) exp(-x^2 / 2) / 2 within 7.5e-8, which shares its exponential with
-// the density that the gradient needs.
+// The normal distribution comes from Abramowitz and Stegun 7.1.26: with t = 1 / (1 + p
+// |x|/sqrt(2)), Phi(-|x|) = t (a1 + t (a2 + …)) exp(-x^2 / 2) / 2 within 7.5e-8, which shares its
+// exponential with the density that the gradient needs.
 #include "kernels/elementwise.h"
 
 #include "kernels/cpu/kernels.h"

@@ -1,6 +1,6 @@
 // Updates of all tensors in one pass, elements shared evenly among threads whatever the tensors'
-// sizes. Bound by memory; bytes per element read + written: SGD 12 + 8, LARS 20 + 8 (of which norms 8),
-// AdamW 16 + 12, EMA 8 + 4.
+// sizes. Bound by memory; bytes per element read + written: SGD 12 + 8, LARS 20 + 8 (of which norms
+// 8), AdamW 16 + 12, EMA 8 + 4.
 #include "kernels/optimizers.h"
 
 #include <algorithm>

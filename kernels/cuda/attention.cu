@@ -1,17 +1,19 @@
-// Attention in f32, for exact runs, and for head widths that the library refuses; without the L x L weights in
-// memory: they are made tile by tile, 64 x 64 in the registers of a block (4 x 4 a thread), by f32 multiply-adds
-// from shared memory. Bound by these, not by bytes. Up to D = 64, and per sample and head:
+// Attention in f32, for exact runs, and for head widths that the library refuses; without the L x L
+// weights in memory: they are made tile by tile, 64 x 64 in the registers of a block (4 x 4 a
+// thread), by f32 multiply-adds from shared memory. Bound by these, not by bytes. Up to D = 64, and
+// per sample and head:
 //
 //   attention            4 L^2 D FLOPs
 //   attention_gradient   14 L^2 D: queries' gradients 6, keys' and values' 8
 //
-// L counts as a multiple of 64, but of 16 where it is summed over. Heads wider than 128 make the weights again for
-// every 128 features of the output; for keys and values every 64 do. ViT-S at 256 images (H = 6, L = 197, D = 64):
-// 15 and 53 GFLOP, half more as tiles have it, so 0.7 and 2.5 ms at half of an H100's 67 TFLOP/s. Bytes: 0.3 and
-// 0.6 GB, 0.1 and 0.2 ms.
+// L counts as a multiple of 64, but of 16 where it is summed over. Heads wider than 128 make the
+// weights again for every 128 features of the output; for keys and values every 64 do. ViT-S at 256
+// images (H = 6, L = 197, D = 64): 15 and 53 GFLOP, half more as tiles have it, so 0.7 and 2.5 ms
+// at half of an H100's 67 TFLOP/s. Bytes: 0.3 and 0.6 GB, 0.1 and 0.2 ms.
 //
-// Every sum has a fixed order: forward goes along the keys with each row's largest product so far, and scales
-// anew what it has summed when a larger one comes; the gradient of a key or a value is summed by one block.
+// Every sum has a fixed order: forward goes along the keys with each row's largest product so far,
+// and scales anew what it has summed when a larger one comes; the gradient of a key or a value is
+// summed by one block.
 #include "kernels/attention.h"
 
 #include "kernels/cuda/columns.h"
@@ -49,7 +51,8 @@ struct Rows {
   __device__ T* operator[](int64_t token) const { return x + token * stride; }
 };
 
-// How heads lie in packed tensors. Blocks number heads of samples, and the tiles of each one's tokens.
+// How heads lie in packed tensors. Blocks number heads of samples, and the tiles of each one's
+// tokens.
 struct Heads {
   int64_t heads;
   int tokens, size;  // L, D
@@ -80,7 +83,8 @@ struct Heads {
   }
 };
 
-// Features [from, from + depth) of 64 tokens from `begin` on, features first; zeros beyond either's end.
+// Features [from, from + depth) of 64 tokens from `begin` on, features first; zeros beyond either's
+// end.
 template <typename T>
 __device__ void load_features(const Rows<const T>& rows, const Heads& heads, int begin, int from,
                               Line<1>* to) {
@@ -133,7 +137,8 @@ __device__ void products(const Heads& heads, const Rows<const T>& a, int begin_a
   }
 }
 
-// sums += weights^T x, of 64 tokens of x from `begin` on; the weights are [token of x][token of the sums].
+// sums += weights^T x, of 64 tokens of x from `begin` on; the weights are [token of x][token of the
+// sums].
 template <int tiles, typename T>
 __device__ void add_weighted(const Heads& heads, const Line<1>* weights, const Rows<const T>& x,
                              int begin, int feature, Line<tiles>* panel, Square (&sums)[tiles]) {

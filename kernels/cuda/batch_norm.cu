@@ -5,10 +5,10 @@
 //   gradient statistics   2 n (+ n of y with a residual and ReLU) read
 //   gradient apply        2 n (+ n of y) read, n (+ n of the residual's gradient) written
 //
-// Sums take per element and sum one conversion to double and one fused multiply-add in it. At half of f32's
-// rate (A100, H100, B200) that stays below the floor's time: on an H100 0.3 of it in bf16.
-// Without a residual the gradients do not read y, as on the CPU: whether ReLU let an element through is
-// computed again, operation by operation.
+// Sums take per element and sum one conversion to double and one fused multiply-add in it. At half
+// of f32's rate (A100, H100, B200) that stays below the floor's time: on an H100 0.3 of it in bf16.
+// Without a residual the gradients do not read y, as on the CPU: whether ReLU let an element
+// through is computed again, operation by operation.
 #include "kernels/batch_norm.h"
 
 #include "kernels/cuda/columns.h"
@@ -70,7 +70,8 @@ struct Backward {
   }
 };
 
-// What lets a gradient through: everything, y > 0 as the forward pass had it, or the same made from x.
+// What lets a gradient through: everything, y > 0 as the forward pass had it, or the same made from
+// x.
 enum class Mask { none, from_y, from_x };
 
 template <typename F>

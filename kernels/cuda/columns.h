@@ -8,9 +8,9 @@
 
 namespace lacuna::cuda {
 
-// A block has a tile of `across` groups of channels, one group to a thread, and as many rows at a time as
-// its threads have room for; its threads keep their channels from row to row, and what is to be known of
-// them stays in registers. Neighbouring threads have neighbouring channels.
+// A block has a tile of `across` groups of channels, one group to a thread, and as many rows at a
+// time as its threads have room for; its threads keep their channels from row to row, and what is
+// to be known of them stays in registers. Neighbouring threads have neighbouring channels.
 struct Columns {
   int64_t channels;
   int width;   // channels of a group: those of a 16-byte pack, or 1 where C is no multiple of it
@@ -39,8 +39,9 @@ struct Columns {
   __device__ int64_t row_step() const { return static_cast<int64_t>(gridDim.y) * down(); }
 };
 
-// Calls f(T{}, width) with the CUDA type of a dtype and, as a constant, the channels that a thread takes at
-// once, at most `most`: 1 where C is no multiple, or an operand does not begin where a pack can.
+// Calls f(T{}, width) with the CUDA type of a dtype and, as a constant, the channels that a thread
+// takes at once, at most `most`: 1 where C is no multiple, or an operand does not begin where a
+// pack can.
 template <int most = 8, typename F>
 void with_width(const Call& call, DType dtype, int64_t channels, F f) {
   with_float(dtype, [&](auto type) {
@@ -77,7 +78,8 @@ inline int64_t row_blocks(const Call& call, const Columns& columns, int64_t rows
                              std::max<int64_t>(needed, 1));
 }
 
-// One thread for each group of channels and each of `rows`, but no more blocks than fill the device.
+// One thread for each group of channels and each of `rows`, but no more blocks than fill the
+// device.
 template <typename... Parameters, typename... Arguments>
 void launch_columns(const Call& call, const char* operation, const Columns& columns, int64_t rows,
                     void (*kernel)(Parameters...), Arguments&&... arguments) {
@@ -88,9 +90,10 @@ void launch_columns(const Call& call, const char* operation, const Columns& colu
               kernel, std::forward<Arguments>(arguments)...);
 }
 
-// Rows in runs that do not depend on how the batch is divided over ranks: those of one sample, cut into
-// runs of at most `longest`. A run is summed in double by one thread, row by row; runs are added in twice
-// double's precision, so that their order, and the number of blocks, does not matter.
+// Rows in runs that do not depend on how the batch is divided over ranks: those of one sample, cut
+// into runs of at most `longest`. A run is summed in double by one thread, row by row; runs are
+// added in twice double's precision, so that their order, and the number of blocks, does not
+// matter.
 struct Runs {
   int64_t rows_of_sample, per_sample, count;
 
@@ -191,12 +194,12 @@ __global__ void __launch_bounds__(block_size)
   write(number, sum);
 }
 
-// Sums in double take so many registers that eight channels to a thread would leave too few threads to
-// hide the memory's latency.
+// Sums in double take so many registers that eight channels to a thread would leave too few threads
+// to hide the memory's latency.
 constexpr int most_summed = 4;
 
-// Terms::count sums over the rows of [B, .., C] for each channel, given to write(term * C + channel, sum)
-// on the device.
+// Terms::count sums over the rows of [B, .., C] for each channel, given to write(term * C +
+// channel, sum) on the device.
 template <int width, typename Terms, typename Write>
 void sum_columns(const Call& call, const char* operation, const Shape& shape, const Terms& terms,
                  const Write& write) {

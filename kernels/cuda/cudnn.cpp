@@ -45,8 +45,8 @@ void require(fe::error_t status, const std::string& problem) {
 
 }  // namespace
 
-// A graph with the plan that runs it. Its tensors are numbered from 1 on, in the order in which execute()
-// is given their addresses.
+// A graph with the plan that runs it. Its tensors are numbered from 1 on, in the order in which
+// execute() is given their addresses.
 class Cudnn::Library {
  public:
   struct Plan {
@@ -77,8 +77,8 @@ class Cudnn::Library {
   Library(const Library&) = delete;
   Library& operator=(const Library&) = delete;
 
-  // `describe` fills a graph whose tensors are of `type`, where the problem is new. nullptr where the library
-  // has no plan for it.
+  // `describe` fills a graph whose tensors are of `type`, where the problem is new. nullptr where
+  // the library has no plan for it.
   template <typename Describe>
   Plan* find(const std::string& problem, DType type, const Describe& describe) {
     const auto known = plans_.find(problem);
@@ -312,8 +312,9 @@ Sizes contiguous(const Sizes& sizes) {
   return strides;
 }
 
-// ---- Convolution. The library's fast engines want channels in multiples of 8 elements of 16 bits and filters
-// with the channels innermost: where operands are not so, they are brought into this form in scratch.
+// ---- Convolution. The library's fast engines want channels in multiples of 8 elements of 16 bits
+// and filters with the channels innermost: where operands are not so, they are brought into this
+// form in scratch.
 
 struct ConvolutionProblem {
   Convolution sizes;
@@ -511,8 +512,8 @@ void convolution_data_gradient(const Call& call) {
   dx.written(call, parts);
 }
 
-// The library writes it in the type of activations (f32 from bf16 it has only as a fused cast of slower
-// engines): each element is rounded once, after its sum in f32.
+// The library writes it in the type of activations (f32 from bf16 it has only as a fused cast of
+// slower engines): each element is rounded once, after its sum in f32.
 void convolution_weight_gradient(const Call& call) {
   const auto sizes = call.attributes.as<Convolution>();
   if (call.in[0].count() == 0 || call.in[1].count() == 0) return clear(call, call.out[0]);
@@ -559,7 +560,8 @@ fe::graph::Pointwise_attributes pointwise(fe::PointwiseMode_t mode) {
   return fe::graph::Pointwise_attributes().set_mode(mode);
 }
 
-// Tensors: a, b, y; with a bias that; with an epilogue what is added, z that is kept, or z that was.
+// Tensors: a, b, y; with a bias that; with an epilogue what is added, z that is kept, or z that
+// was.
 Plan* product_plan(const Call& call, const MatrixProduct& s, Epilogue epilogue) {
   const View& a = call.in[0];
   const DType out = call.out[0].dtype;
@@ -628,7 +630,8 @@ void compose_product(const Call& call, Epilogue epilogue) {
   }
 }
 
-// Operands that do not begin at 16 bytes, and sums of nothing, are rare: they go to our own kernels.
+// Operands that do not begin at 16 bytes, and sums of nothing, are rare: they go to our own
+// kernels.
 void product(const Call& call, Epilogue epilogue) {
   const auto sizes = call.attributes.as<MatrixProduct>();
   const View& a = call.in[0];

@@ -1,7 +1,8 @@
-// Element-wise kernels. Each reads every operand once and writes the result once: floor = bytes / copy
-// bandwidth (16 bits: 2 bytes an element and operand), by a loop over 16-byte packs. By count nothing else bounds
-// them (gelu: some 30 instructions an element, 0.4 of the floor's time in f32 on an H100, 0.8 in bf16); not
-// measured. hide, add_to_each and casts of integers, which run once a step, go element by element.
+// Element-wise kernels. Each reads every operand once and writes the result once: floor = bytes /
+// copy bandwidth (16 bits: 2 bytes an element and operand), by a loop over 16-byte packs. By count
+// nothing else bounds them (gelu: some 30 instructions an element, 0.4 of the floor's time in f32
+// on an H100, 0.8 in bf16); not measured. hide, add_to_each and casts of integers, which run once a
+// step, go element by element.
 #include "kernels/elementwise.h"
 
 #include "kernels/cuda/columns.h"
@@ -13,9 +14,9 @@ namespace lacuna::cuda {
 
 namespace {
 
-// Calls body.at<width>(element) for whole groups of `width` elements, then body.at<1>(element) for those that
-// are left. A body reads all of its operands at these elements before it writes there: the output may be any
-// of them.
+// Calls body.at<width>(element) for whole groups of `width` elements, then body.at<1>(element) for
+// those that are left. A body reads all of its operands at these elements before it writes there:
+// the output may be any of them.
 template <int width, typename Body>
 __global__ void __launch_bounds__(block_size)
     groups_kernel(const __grid_constant__ Body body, int64_t groups, int64_t count) {

@@ -5,8 +5,8 @@
 
 namespace lacuna::cuda {
 
-// A failed call is a lost device or a defect of ours: an Error that says what was being done ("the kernel of
-// relu", "taking memory").
+// A failed call is a lost device or a defect of ours: an Error that says what was being done ("the
+// kernel of relu", "taking memory").
 void check(cudaError_t error, const char* doing);
 
 }  // namespace lacuna::cuda

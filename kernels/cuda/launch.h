@@ -1,8 +1,9 @@
-// How kernels are launched, and the loops that they share. Every kernel is a loop over the grid, so that
-// its results do not depend on how many blocks there are, but for sums, whose order the launch fixes.
+// How kernels are launched, and the loops that they share. Every kernel is a loop over the grid, so
+// that its results do not depend on how many blocks there are, but for sums, whose order the launch
+// fixes.
 //
-// Launches go through cudaLaunchKernelEx and not <<<...>>>, so that the sources are C++: tests run them
-// on the host (docs/gpu.md).
+// Launches go through cudaLaunchKernelEx and not <<<...>>>, so that the sources are C++: tests run
+// them on the host (docs/gpu.md).
 #pragma once
 
 #include <cuda_bf16.h>
@@ -54,7 +55,8 @@ __device__ inline int64_t first_of_grid() {
 }
 __device__ inline int64_t threads_of_grid() { return static_cast<int64_t>(gridDim.x) * blockDim.x; }
 
-// Where a thread is in rows of `size` elements while it goes along the grid; divides only at the start.
+// Where a thread is in rows of `size` elements while it goes along the grid; divides only at the
+// start.
 struct GridCursor {
   int64_t element, row, column;
 

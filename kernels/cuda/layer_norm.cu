@@ -1,7 +1,8 @@
 // Layer norm where the library has no engine (f32 rows of odd sizes, rows that begin anywhere).
 //
-// A warp has a row, which it reads three times, from memory once: 2 n bytes an element forward (n of x, n of y),
-// 3 n for dx, another 2 n for the sums over rows of dgamma and dbeta. Bound by memory.
+// A warp has a row, which it reads three times, from memory once: 2 n bytes an element forward (n
+// of x, n of y), 3 n for dx, another 2 n for the sums over rows of dgamma and dbeta. Bound by
+// memory.
 #include "kernels/layer_norm.h"
 
 #include "kernels/cuda/columns.h"

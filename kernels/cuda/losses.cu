@@ -1,6 +1,6 @@
 // Losses. Rows of logits are read by one warp each, three times, of which two come from the cache:
-// floor = 4 N K bytes / bandwidth, backward 8 N K. Squared error reads 8 bytes an element, its gradient 8 and
-// writes 4.
+// floor = 4 N K bytes / bandwidth, backward 8 N K. Squared error reads 8 bytes an element, its
+// gradient 8 and writes 4.
 #include "kernels/losses.h"
 
 #include "kernels/cuda/kernels.h"

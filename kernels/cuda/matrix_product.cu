@@ -1,10 +1,12 @@
-// Matrix products in f32, for exact runs and as what there is without the library; the sum over rows.
+// Matrix products in f32, for exact runs and as what there is without the library; the sum over
+// rows.
 //
-// matrix_product makes tiles of 128 x 64 in the registers of a block (8 x 4 a thread) by f32 multiply-adds from
-// shared memory, of which a thread reads 12 floats for 32 of them: 2 M N K FLOPs, which bound it. For M = 50,000
-// tokens and N = K = 768 that is 59 GFLOP, 1.8 ms at half of an H100's 67 TFLOP/s. Sums go in parts of 4096 terms,
-// added in their order: by one block or, where tiles do not fill the device (weights' gradients), by as many as
-// there are parts, and a second pass that reads 4 M N bytes a part. Either way the bits are the same.
+// matrix_product makes tiles of 128 x 64 in the registers of a block (8 x 4 a thread) by f32
+// multiply-adds from shared memory, of which a thread reads 12 floats for 32 of them: 2 M N K
+// FLOPs, which bound it. For M = 50,000 tokens and N = K = 768 that is 59 GFLOP, 1.8 ms at half of
+// an H100's 67 TFLOP/s. Sums go in parts of 4096 terms, added in their order: by one block or,
+// where tiles do not fill the device (weights' gradients), by as many as there are parts, and a
+// second pass that reads 4 M N bytes a part. Either way the bits are the same.
 //
 // column_sum reads n bytes an element; bound by memory.
 #include "kernels/matrix_product.h"
@@ -33,13 +35,18 @@ struct Operand {
       : x(static_cast<const T*>(view.data)),
         rows(of_rows),
         terms(of_terms),
-        of_row(is_empty(of_rows, of_terms) ? 0 : terms_first ? 1 : of_terms),
-        of_term(is_empty(of_rows, of_terms) ? 0 : terms_first ? of_rows : 1) {}
+        of_row(is_empty(of_rows, of_terms) ? 0
+               : terms_first               ? 1
+                                           : of_terms),
+        of_term(is_empty(of_rows, of_terms) ? 0
+                : terms_first               ? of_rows
+                                            : 1) {}
   static bool is_empty(int64_t of_rows, int64_t of_terms) { return of_rows == 0 || of_terms == 0; }
 };
 
-// What a thread brings of `size` rows and `depth` terms from memory to shared memory: neighbours along the axis
-// whose elements are neighbours. 4 more to a line, so that writing goes to different banks.
+// What a thread brings of `size` rows and `depth` terms from memory to shared memory: neighbours
+// along the axis whose elements are neighbours. 4 more to a line, so that writing goes to different
+// banks.
 template <int size>
 using Panel = float[depth][size + 4];
 
@@ -126,7 +133,8 @@ struct Result {
   }
 };
 
-// Block (x, y): tile x of the product; part y of its terms, to parts[y] [M, N], or all, to the result.
+// Block (x, y): tile x of the product; part y of its terms, to parts[y] [M, N], or all, to the
+// result.
 template <typename A, typename B>
 __global__ void __launch_bounds__(block_size, 2)
     product_kernel(Operand<A> a, Operand<B> b, float* parts, Result<A> result) {

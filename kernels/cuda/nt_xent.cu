@@ -1,12 +1,14 @@
-// NT-Xent without the 2B x 2G similarities in memory: they are made tile by tile, 64 x 64 in the registers of
-// a block (4 x 4 a thread), by f32 multiply-adds from shared memory. Bound by these, not by bytes:
+// NT-Xent without the 2B x 2G similarities in memory: they are made tile by tile, 64 x 64 in the
+// registers of a block (4 x 4 a thread), by f32 multiply-adds from shared memory. Bound by these,
+// not by bytes:
 //
 //   forward    8 B G D FLOPs
-//   gradient   per 64 features of the output 8 B G (D + 64), for the own rows and for all rows: of D = 128
+//   gradient   per 64 features of the output 8 B G (D + 64), for the own rows and for all rows:
+//              of D = 128
 //              6 times the forward's, 1.5 times what it would be with the similarities in memory
 //
-// For B = 512, G = 4096, D = 128 that is 2.1 and 13 GFLOP: 0.07 and 0.4 ms at half of an H100's 67 TFLOP/s,
-// where a step of ResNet-50 takes some 200.
+// For B = 512, G = 4096, D = 128 that is 2.1 and 13 GFLOP: 0.07 and 0.4 ms at half of an H100's 67
+// TFLOP/s, where a step of ResNet-50 takes some 200.
 #include "kernels/nt_xent.h"
 
 #include "kernels/cuda/kernels.h"
@@ -39,7 +41,8 @@ struct Places {
   __device__ int64_t pair(int64_t i) const { return i < b ? g + first + i : first + i - b; }
 };
 
-// A tile's rows in shared memory, features first; 4 more to a line, so that writing goes to different banks.
+// A tile's rows in shared memory, features first; 4 more to a line, so that writing goes to
+// different banks.
 using Panel = float[depth][tile + 4];
 
 __device__ inline int row_of_thread() { return static_cast<int>(threadIdx.x) / across * side; }
@@ -152,8 +155,9 @@ __global__ void __launch_bounds__(block_size)
   }
 }
 
-// Block (x, y): features [64 y, 64 y + 64) of the gradients of rows [64 x, 64 x + 64) of `to`, which are the
-// own rows or, `of_all`, all rows; `other` are the rows that they are multiplied with.
+// Block (x, y): features [64 y, 64 y + 64) of the gradients of rows [64 x, 64 x + 64) of `to`,
+// which are the own rows or, `of_all`, all rows; `other` are the rows that they are multiplied
+// with.
 template <bool of_all>
 __global__ void __launch_bounds__(block_size)
     nt_xent_gradient_kernel(Rows to, Rows other, Places places, const float* lse,

@@ -1,7 +1,7 @@
-// Updates of all tensors in one launch, LARS's norms in two. Bound by memory; bytes per element read + written: SGD
-// 12 + 8, LARS 20 + 8 (of which norms 8), AdamW 16 + 12, EMA 8 + 4: AdamW of ViT-B's 86 million weights 2.4 GB,
-// 0.72 ms on an H100. What changes from step to step is read from device memory, so that a captured graph of
-// the step stays valid.
+// Updates of all tensors in one launch, LARS's norms in two. Bound by memory; bytes per element
+// read + written: SGD 12 + 8, LARS 20 + 8 (of which norms 8), AdamW 16 + 12, EMA 8 + 4: AdamW of
+// ViT-B's 86 million weights 2.4 GB, 0.72 ms on an H100. What changes from step to step is read
+// from device memory, so that a captured graph of the step stays valid.
 #include "kernels/optimizers.h"
 
 #include "kernels/cuda/columns.h"
@@ -13,8 +13,8 @@ namespace lacuna::cuda {
 
 namespace {
 
-// Each step is made from its options once a chunk; then step(x) updates one element of all kinds: x[0] is the
-// gradient, x[1] the weight, the others are the optimizer's.
+// Each step is made from its options once a chunk; then step(x) updates one element of all kinds:
+// x[0] is the gradient, x[1] the weight, the others are the optimizer's.
 
 struct MomentumOptions {
   const double *rate, *clip;

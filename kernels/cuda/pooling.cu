@@ -1,6 +1,6 @@
-// Pooling and upsampling, channels-last: a thread has a group of channels of one output pixel. Bound by memory:
-// every tensor once, since windows overlap in the cache. Gradients are gathered, not scattered: no atomics,
-// the same bits at every run.
+// Pooling and upsampling, channels-last: a thread has a group of channels of one output pixel.
+// Bound by memory: every tensor once, since windows overlap in the cache. Gradients are gathered,
+// not scattered: no atomics, the same bits at every run.
 #include "kernels/pooling.h"
 
 #include "kernels/cuda/columns.h"
@@ -73,7 +73,8 @@ __global__ void __launch_bounds__(block_size, 2)
   }
 }
 
-// Whether the pixel (h, w), whose values are `values`, is its window's first that equals the maximum.
+// Whether the pixel (h, w), whose values are `values`, is its window's first that equals the
+// maximum.
 template <int width, typename T>
 __device__ void keep_first(const T* x, const Image& in, const Pixel& pixel, const Window& rows,
                            const Window& columns, const float (&values)[width],

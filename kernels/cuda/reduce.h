@@ -1,5 +1,5 @@
-// Sums and maxima over a warp, a block, the grid; in a fixed order, so that a run repeats bit for bit on
-// devices of as many multiprocessors.
+// Sums and maxima over a warp, a block, the grid; in a fixed order, so that a run repeats bit for
+// bit on devices of as many multiprocessors.
 #pragma once
 
 #include "kernels/cuda/launch.h"

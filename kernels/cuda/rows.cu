@@ -1,5 +1,5 @@
-// Kernels on rows; bound by memory. Rows that are normalised are read twice by one warp, the second time from
-// the cache.
+// Kernels on rows; bound by memory. Rows that are normalised are read twice by one warp, the second
+// time from the cache.
 #include "kernels/rows.h"
 
 #include "kernels/cuda/columns.h"

@@ -1,4 +1,5 @@
-// Ranges of the middle axis of [outer, length, inner], by bytes: one kernel for every type, both ways.
+// Ranges of the middle axis of [outer, length, inner], by bytes: one kernel for every type, both
+// ways.
 #pragma once
 
 #include "kernels/cuda/launch.h"

@@ -1,5 +1,5 @@
-// Many tensors in one launch: their addresses travel as the kernel's parameters (up to 32,764 bytes since CUDA
-// 12.1), and blocks share their elements in chunks.
+// Many tensors in one launch: their addresses travel as the kernel's parameters (up to 32,764 bytes
+// since CUDA 12.1), and blocks share their elements in chunks.
 #pragma once
 
 #include "kernels/cuda/launch.h"
@@ -47,8 +47,8 @@ struct Chunk {
   }
 };
 
-// f(tensors, their chunks, number of the first chunk) for as many tensors at a time as parameters hold;
-// `view(kind, t)` is tensor t's array of a kind.
+// f(tensors, their chunks, number of the first chunk) for as many tensors at a time as parameters
+// hold; `view(kind, t)` is tensor t's array of a kind.
 template <int kinds, typename View, typename F>
 void for_tensors(size_t count, const View& view, F f) {
   int before = 0;

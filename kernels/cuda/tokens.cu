@@ -1,4 +1,5 @@
-// Sequences of tokens; bound by memory: each output element written once, and what is taken read once.
+// Sequences of tokens; bound by memory: each output element written once, and what is taken read
+// once.
 #include "kernels/tokens.h"
 
 #include "kernels/cuda/kernels.h"

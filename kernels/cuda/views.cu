@@ -1,8 +1,10 @@
-// Views of images. Bound by memory: a sample is read once (its box), the view as float is written and read once, four
-// times where it is blurred, and the result written: 256 views of 224x224x3 in bf16, 1.1 GB, 0.33 ms at 3.35 TB/s.
+// Views of images. Bound by memory: a sample is read once (its box), the view as float is written
+// and read once, four times where it is blurred, and the result written: 256 views of 224x224x3 in
+// bf16, 1.1 GB, 0.33 ms at 3.35 TB/s.
 //
-// A contrast needs the mean grey of its whole view, so what comes before it and what comes after are two kernels; so
-// are the two directions of a blur. Results of pixels are the host's but for a few roundings.
+// A contrast needs the mean grey of its whole view, so what comes before it and what comes after
+// are two kernels; so are the two directions of a blur. Results of pixels are the host's but for a
+// few roundings.
 #include "kernels/views.h"
 
 #include "base/random.h"
@@ -38,7 +40,8 @@ struct Views {
 constexpr int max_chunks = 64;
 constexpr int pixels_of_chunk = 8 * block_size;
 
-// The triangle filter of `in` positions resized to `out`, for each element of both axes; as src/augment/geometry.cpp.
+// The triangle filter of `in` positions resized to `out`, for each element of both axes; as
+// src/augment/geometry.cpp.
 __global__ void __launch_bounds__(block_size) taps_kernel(Views views) {
   for (GridCursor at(views.elements()); at.element < views.batch * views.elements(); at.next()) {
     const CropPlacement& box = views.draws[at.row].box;

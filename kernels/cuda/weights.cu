@@ -1,6 +1,6 @@
-// Layouts for the library's convolutions; bound by memory. Each element is read once and written once:
-// ResNet-50's filters (23 million) from f32 to bf16 140 MB, 42 us; a batch of 256 images of 224 x 224 from 3
-// channels to 8 in bf16 283 MB, 84 us.
+// Layouts for the library's convolutions; bound by memory. Each element is read once and written
+// once: ResNet-50's filters (23 million) from f32 to bf16 140 MB, 42 us; a batch of 256 images of
+// 224 x 224 from 3 channels to 8 in bf16 283 MB, 84 us.
 #include "kernels/cuda/weights.h"
 
 #include "kernels/cuda/columns.h"
@@ -10,8 +10,8 @@ namespace lacuna::cuda {
 
 namespace {
 
-// y [rows, columns] of x [x_rows, x_columns]: what x has there, zeros elsewhere. A thread writes `width`
-// elements of a row at once.
+// y [rows, columns] of x [x_rows, x_columns]: what x has there, zeros elsewhere. A thread writes
+// `width` elements of a row at once.
 template <int width, typename From, typename To>
 __global__ void __launch_bounds__(block_size)
     resize_kernel(const From* x, int64_t x_rows, int64_t x_columns, To* y, int64_t rows,
@@ -26,8 +26,8 @@ __global__ void __launch_bounds__(block_size)
   }
 }
 
-// A block's tile of one filter, by way of shared memory, so that neighbours read and write neighbours: taps up to
-// 64 in one run of memory with their channels.
+// A block's tile of one filter, by way of shared memory, so that neighbours read and write
+// neighbours: taps up to 64 in one run of memory with their channels.
 constexpr int tile_channels = 32, tile_taps = 64;
 
 struct Filters {

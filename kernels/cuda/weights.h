@@ -1,6 +1,6 @@
-// What the library's convolutions need of layouts and types: filters channels-last with as many channels as its
-// kernels take, activations with as many. `padded_k` >= k and `padded_c` >= c; padding is zero. Types are f32
-// and bf16, in any direction. All on the context's stream.
+// What the library's convolutions need of layouts and types: filters channels-last with as many
+// channels as its kernels take, activations with as many. `padded_k` >= k and `padded_c` >= c;
+// padding is zero. Types are f32 and bf16, in any direction. All on the context's stream.
 #pragma once
 
 #include "kernels/kernel.h"

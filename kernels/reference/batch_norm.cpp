@@ -22,8 +22,8 @@ struct Moments {
   const double* m2;
 };
 
-// sum (x - mean)^2 = sum x^2 - 2 mean sum x + count mean^2, whatever the mean, of which the terms are
-// much larger than the result.
+// sum (x - mean)^2 = sum x^2 - 2 mean sum x + count mean^2, whatever the mean, of which the terms
+// are much larger than the result.
 double squared_deviations(const DoubleDouble& sum, const DoubleDouble& square, double count,
                           double mean) {
   DoubleDouble m2 = square;

@@ -36,7 +36,8 @@ Image sample_of(const View& samples, int64_t row, const ViewAttributes& a) {
   return image;
 }
 
-// The triangle filter that makes element `to` of `out` from `in`: (position, weight), weights of sum 1.
+// The triangle filter that makes element `to` of `out` from `in`: (position, weight), weights of
+// sum 1.
 std::vector<std::pair<int64_t, double>> taps(int64_t to, int64_t in, int64_t out) {
   const double scale = static_cast<double>(in) / static_cast<double>(out);
   const double support = std::max(scale, 1.0);
@@ -152,8 +153,8 @@ Image blurred(Image& from, int64_t radius, double sigma) {
   return to;
 }
 
-// Box and Muller's normal draws, in the places that src/augment/blur_noise.cpp gives them: columns of the view
-// behind each other, channel by channel, each filled up to a multiple of 16 values.
+// Box and Muller's normal draws, in the places that src/augment/blur_noise.cpp gives them: columns
+// of the view behind each other, channel by channel, each filled up to a multiple of 16 values.
 double normal_of(const ViewDraws& drawn, const Image& image, int64_t y, int64_t x, int64_t c) {
   const int64_t stride = (image.height + 15) / 16 * 16;
   const int64_t place = (x * image.channels + c) * stride + y;

@@ -21,8 +21,8 @@ size_t blur_scratch(const ViewPlan& plan);
 // 1e-7 of the middle one are left out.
 void gaussian_blur(WorkImage& view, int64_t radius, double sigma, float* scratch);
 
-// Adds sigma times standard normal draws, one per value, and clamps to [0, 1]. Philox's inputs for the first
-// values; see ViewDraws.
+// Adds sigma times standard normal draws, one per value, and clamps to [0, 1]. Philox's inputs for
+// the first values; see ViewDraws.
 void gaussian_noise(WorkImage& view, float sigma, const std::array<uint32_t, 2>& key,
                     const std::array<uint32_t, 4>& counter);
 

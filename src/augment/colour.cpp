@@ -234,11 +234,20 @@ void apply_jitter(const ViewPlan&, const ViewDraws& drawn, WorkImage& view, floa
   for (size_t i = 0; i < 4; ++i) {
     const float f = drawn.factors[i];
     switch (drawn.jitter[i]) {
-      case ViewDraws::none: break;
-      case ViewDraws::brightness: adjust_brightness(view, f); break;
-      case ViewDraws::contrast: adjust_contrast(view, f); break;
-      case ViewDraws::saturation: adjust_saturation(view, f); break;
-      case ViewDraws::hue: adjust_hue(view, f); break;
+      case ViewDraws::none:
+        break;
+      case ViewDraws::brightness:
+        adjust_brightness(view, f);
+        break;
+      case ViewDraws::contrast:
+        adjust_contrast(view, f);
+        break;
+      case ViewDraws::saturation:
+        adjust_saturation(view, f);
+        break;
+      case ViewDraws::hue:
+        adjust_hue(view, f);
+        break;
     }
   }
 }

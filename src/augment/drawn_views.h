@@ -1,5 +1,5 @@
-// Recipes in two halves: the host draws, a device makes the pixels (kernels/views.h). What loads a batch then moves
-// samples as they are stored, and a few bytes for each view.
+// Recipes in two halves: the host draws, a device makes the pixels (kernels/views.h). What loads a
+// batch then moves samples as they are stored, and a few bytes for each view.
 #pragma once
 
 #include <span>
@@ -25,8 +25,8 @@ class DrawnViews {
   virtual ~DrawnViews() = default;
   // `low`, `high`: stored numbers that are the values 0 and 1.
   virtual std::vector<View> views(double low, double high) const = 0;
-  // What the device gets of a sample: "sample", as it is stored; then the fields of outputs(), in their order, but in the
-  // place of each view its draws, uint8 [sizeof(ViewDraws)].
+  // What the device gets of a sample: "sample", as it is stored; then the fields of outputs(), in
+  // their order, but in the place of each view its draws, uint8 [sizeof(ViewDraws)].
   virtual std::vector<OutputField> inputs(DType stored) const = 0;
   // Writes all of those but the first. Thread-safe, allocates nothing. Throws as Recipe::apply.
   virtual void draw(const SampleKey& key, std::span<void* const> to) const = 0;

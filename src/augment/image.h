@@ -21,8 +21,8 @@ std::unique_ptr<Recipe> image_views(const Shape& sample, int views, const Augmen
 std::unique_ptr<Recipe> rotated_view(const Shape& sample, const AugmentOptions& options,
                                      const Normalisation& normalisation);
 
-// "view0", whole; "target", the same view before colour, blur and noise (only where options change any of
-// these); and "mask", float32 [h, w, 1]: 1 where the objective must hide the view, on
+// "view0", whole; "target", the same view before colour, blur and noise (only where options change
+// any of these); and "mask", float32 [h, w, 1]: 1 where the objective must hide the view, on
 // exactly round(options.mask * h * w) pixels, in random rectangles (Pathak et al. 2016, random
 // regions).
 std::unique_ptr<Recipe> masked_view(const Shape& sample, const AugmentOptions& options,

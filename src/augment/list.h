@@ -13,7 +13,8 @@ struct Transform {
   std::string_view name;
   uint32_t id;            // part of every draw: never reuse or renumber; below 64
   std::string_view keys;  // the keys augment.* that it reads
-  // One of the two: what is drawn of where the view lies in its sample, or of a change of its pixels.
+  // One of the two: what is drawn of where the view lies in its sample, or of a change of its
+  // pixels.
   void (*place)(const ViewPlan&, const TransformDraws&, CropPlacement&);
   void (*draw)(const ViewPlan&, const TransformDraws&, ViewDraws&);
   // The change, for those that draw one.

@@ -18,8 +18,8 @@ class ViewMaker {
   const ViewPlan& plan() const { return plan_; }
   Shape shape() const { return {plan_.out_height, plan_.out_width, plan_.channels}; }
   size_t scratch_floats() const;
-  // Of the kernel that makes this view on a device; channels() <= max_view_channels. `low`, `high`: stored numbers
-  // that are the values 0 and 1.
+  // Of the kernel that makes this view on a device; channels() <= max_view_channels. `low`, `high`:
+  // stored numbers that are the values 0 and 1.
   ViewAttributes attributes(double low, double high) const;
 
   // All that is random of a view; `turns` counter-clockwise quarters on top of what is drawn.

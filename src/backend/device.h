@@ -14,15 +14,15 @@
 
 namespace lacuna {
 
-// Host data on its way to a device, block after block. A block's transfer goes on beside the kernels that
-// were started before it.
+// Host data on its way to a device, block after block. A block's transfer goes on beside the
+// kernels that were started before it.
 class Uploads {
  public:
   virtual ~Uploads() = default;
   // Host memory for the next block, of `bytes`, 64-byte aligned; its content is undefined.
   virtual void* fill(size_t bytes) = 0;
-  // Sends what fill() gave. Kernels that are started from here on find it at the returned address of the
-  // device, until the next call of send(). The host's memory may not be touched any more.
+  // Sends what fill() gave. Kernels that are started from here on find it at the returned address
+  // of the device, until the next call of send(). The host's memory may not be touched any more.
   virtual void* send() = 0;
 };
 
@@ -30,10 +30,11 @@ class Uploads {
 class Downloads {
  public:
   virtual ~Downloads() = default;
-  // Host memory for the next ones, of `bytes`, 64-byte aligned. What was given before is gone; it has arrived.
+  // Host memory for the next ones, of `bytes`, 64-byte aligned. What was given before is gone; it
+  // has arrived.
   virtual void* memory(size_t bytes) = 0;
-  // Fetches to a place in memory() what the kernels that were started so far leave at `device`. May return before
-  // it has arrived.
+  // Fetches to a place in memory() what the kernels that were started so far leave at `device`. May
+  // return before it has arrived.
   virtual void fetch(void* to, const void* device, size_t bytes) = 0;
   // Returns when all has arrived. Any thread may wait.
   virtual void wait() = 0;
@@ -73,7 +74,8 @@ class Device {
 
   // "reference", "cpu" or "cuda": the value of train.device.
   virtual std::string_view name() const = 0;
-  // For people, and for the environment that a checkpoint stores: what the bits of a result depend on.
+  // For people, and for the environment that a checkpoint stores: what the bits of a result depend
+  // on.
   virtual std::string description() const { return concat(name(), " device"); }
   // Where it is on its machine, of a device that one rank must have for itself; otherwise "".
   virtual std::string address() const { return ""; }
@@ -82,8 +84,8 @@ class Device {
   virtual void release(void* memory) = 0;
   virtual void copy_in(void* device, const void* host, size_t bytes) = 0;
   virtual void copy_out(void* host, const void* device, size_t bytes) = 0;
-  // Whether kernels, and the host, may read each other's memory where it lies. If not, leaves are copied in,
-  // collectives go by way of the host, and checkpoints are copied out.
+  // Whether kernels, and the host, may read each other's memory where it lies. If not, leaves are
+  // copied in, collectives go by way of the host, and checkpoints are copied out.
   virtual bool reads_host_memory() const = 0;
   // Only of devices that do not read the host's memory. It ends before the device does.
   virtual std::unique_ptr<Uploads> make_uploads() {
@@ -94,13 +96,14 @@ class Device {
   virtual std::unique_ptr<Downloads> make_downloads();
   // It ends before the device does. The host's clock, unless the device goes on by itself.
   virtual std::unique_ptr<Stopwatch> make_stopwatch();
-  // Records what `work` starts on this device, instead of starting it. nullptr, and `work` is not called, where
-  // devices cannot.
+  // Records what `work` starts on this device, instead of starting it. nullptr, and `work` is not
+  // called, where devices cannot.
   virtual std::unique_ptr<Replay> record(const std::function<void()>& work [[maybe_unused]]) {
     return nullptr;
   }
-  // Collectives on this device's memory over the ranks of `host`, in the order of its kernels; `host` outlives the
-  // device. The first call for a host is collective. nullptr where there are none.
+  // Collectives on this device's memory over the ranks of `host`, in the order of its kernels;
+  // `host` outlives the device. The first call for a host is collective. nullptr where there are
+  // none.
   virtual Communicator* communicator(Communicator& host [[maybe_unused]]) { return nullptr; }
   // The kernel of an operation for a dtype of its first input, or nullptr.
   virtual Kernel find(std::string_view operation, DType dtype) const = 0;
@@ -109,8 +112,8 @@ class Device {
   virtual std::vector<LibraryPlan> library_plans() const { return {}; }
   // The floating-point type of parameters and losses here: f64 on the reference device, else f32.
   virtual DType parameter_dtype() const = 0;
-  // What bf16 activations are here; `pays_from` is the least instruction set at which they are faster than
-  // f32 on every rank's processor.
+  // What bf16 activations are here; `pays_from` is the least instruction set at which they are
+  // faster than f32 on every rank's processor.
   enum class Bf16 { absent, slower, faster };
   virtual Bf16 bf16(Isa pays_from) const = 0;
 };
@@ -152,8 +155,8 @@ struct GpuOptions {
   bool deterministic = true;  // only what gives the same bits in every run
   bool tf32 = false;          // f32 products with 10 bits of mantissa, summed in f32
   bool recording = true;      // steps as CUDA graphs
-  // Engines by problem, as library_plans() has them: what is not among them is left to the library's heuristics. An
-  // engine that the library does not offer here is bad_input.
+  // Engines by problem, as library_plans() has them: what is not among them is left to the
+  // library's heuristics. An engine that the library does not offer here is bad_input.
   std::map<std::string, std::string> engines = {};
   bool time_plans =
       false;  // the fastest of the offered plans, by running each when a problem is first seen

@@ -1,5 +1,5 @@
-// The list of devices. The CUDA device is a module of its own, opened when it is asked for, so that the
-// program starts, and quickly, where there is neither driver nor library.
+// The list of devices. The CUDA device is a module of its own, opened when it is asked for, so that
+// the program starts, and quickly, where there is neither driver nor library.
 #include "backend/list.h"
 
 #include <dlfcn.h>
@@ -69,7 +69,8 @@ Entry open_module() {
   if (std::string missing = missing_of_driver(); !missing.empty()) return {nullptr, missing};
   const Entry version = entry_of_module(cuda_module_version);
   if (!version.missing.empty()) return version;
-  // Drivers run what was built for their major version (CUDA Compatibility, "Minor Version Compatibility").
+  // Drivers run what was built for their major version (CUDA Compatibility, "Minor Version
+  // Compatibility").
   const int built = *static_cast<const int*>(version.function);
   int driver = 0;
   call(dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL), "cuDriverGetVersion", &driver);

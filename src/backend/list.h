@@ -13,16 +13,17 @@ namespace lacuna {
 
 // A device by its name. `threads` counts the compute threads of this rank.
 // `most`: the instruction set that kernels may use (CpuDevice).
-// An unknown name is bad_input that lists what there is; "cuda" where it cannot be is bad_input that says
-// what is missing.
+// An unknown name is bad_input that lists what there is; "cuda" where it cannot be is bad_input
+// that says what is missing.
 std::unique_ptr<Device> make_device(std::string_view name, int threads, Isa most = detect_isa(),
                                     const GpuOptions& gpu = {});
 
-// The fastest device that this process can have. Without a GPU's driver it answers in a millisecond.
+// The fastest device that this process can have. Without a GPU's driver it answers in a
+// millisecond.
 std::string fastest_device();
 
-// Needs neither driver nor GPU; from then on this process has no CUDA device. bad_input where the program was built
-// without one.
+// Needs neither driver nor GPU; from then on this process has no CUDA device. bad_input where the
+// program was built without one.
 std::unique_ptr<PlannedDevice> make_planned_device(const Board& board, const GpuOptions& options);
 
 }  // namespace lacuna

@@ -1,5 +1,5 @@
-// A GPU that is not here: what runs on it starts nothing, and leaves behind which plans of the library and how much
-// memory it would need. Values that are read from it are zeros.
+// A GPU that is not here: what runs on it starts nothing, and leaves behind which plans of the
+// library and how much memory it would need. Values that are read from it are zeros.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,8 @@ namespace lacuna {
 
 class PlannedDevice : public Device {
  public:
-  // Memory of the device: the most at once so far, in bytes. Without what driver, cuDNN and NCCL take for themselves.
+  // Memory of the device: the most at once so far, in bytes. Without what driver, cuDNN and NCCL
+  // take for themselves.
   virtual size_t most_bytes() const = 0;
 };
 

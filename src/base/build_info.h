@@ -6,9 +6,9 @@
 namespace lacuna {
 
 struct BuildInfo {
-  std::string_view version;     // "0.1.0"
-  std::string_view commit;      // 12 digits, "-dirty" behind them where files differed; "" if unknown
-  std::string_view compiler;    // "GNU 12.2.0"
+  std::string_view version;   // "0.1.0"
+  std::string_view commit;    // 12 digits, "-dirty" behind them where files differed; "" if unknown
+  std::string_view compiler;  // "GNU 12.2.0"
   std::string_view build_type;  // "Release"
 };
 

@@ -41,9 +41,10 @@ constexpr std::string_view name_of(Isa isa) {
 // least of all counts: comm/placement.h.
 Isa detect_isa();
 
-// The least level at which bf16 products are faster than f32's on this processor's make: AVX512-BF16 on
-// AMD (twice, measured on Zen 4), matrix units elsewhere (Intel's AVX512-BF16 is half as fast,
-// measured on Emerald Rapids). Whether the processor has that level is another question.
+// The least level at which bf16 products are faster than f32's on this processor's make:
+// AVX512-BF16 on AMD (twice, measured on Zen 4), matrix units elsewhere (Intel's AVX512-BF16 is
+// half as fast, measured on Emerald Rapids). Whether the processor has that level is another
+// question.
 Isa bf16_pays_from();
 
 // The processor's own name, or "unknown processor".

@@ -13,14 +13,18 @@ enum class DType : int64_t { f64, f32, bf16, f16, i64, i32, u16, i16, u8 };
 constexpr size_t size_of(DType dtype) {
   switch (dtype) {
     case DType::f64:
-    case DType::i64: return 8;
+    case DType::i64:
+      return 8;
     case DType::f32:
-    case DType::i32: return 4;
+    case DType::i32:
+      return 4;
     case DType::bf16:
     case DType::f16:
     case DType::u16:
-    case DType::i16: return 2;
-    case DType::u8: return 1;
+    case DType::i16:
+      return 2;
+    case DType::u8:
+      return 1;
   }
   return 0;
 }
@@ -29,15 +33,24 @@ constexpr bool is_float(DType dtype) { return dtype <= DType::f16; }
 
 constexpr std::string_view name_of(DType dtype) {
   switch (dtype) {
-    case DType::f64: return "float64";
-    case DType::f32: return "float32";
-    case DType::bf16: return "bfloat16";
-    case DType::f16: return "float16";
-    case DType::i64: return "int64";
-    case DType::i32: return "int32";
-    case DType::u16: return "uint16";
-    case DType::i16: return "int16";
-    case DType::u8: return "uint8";
+    case DType::f64:
+      return "float64";
+    case DType::f32:
+      return "float32";
+    case DType::bf16:
+      return "bfloat16";
+    case DType::f16:
+      return "float16";
+    case DType::i64:
+      return "int64";
+    case DType::i32:
+      return "int32";
+    case DType::u16:
+      return "uint16";
+    case DType::i16:
+      return "int16";
+    case DType::u8:
+      return "uint8";
   }
   return "?";
 }
@@ -99,15 +112,42 @@ struct Float16 {
 
 template <typename T>
 struct dtype_of_type;
-template <> struct dtype_of_type<double> { static constexpr DType value = DType::f64; };
-template <> struct dtype_of_type<float> { static constexpr DType value = DType::f32; };
-template <> struct dtype_of_type<BFloat16> { static constexpr DType value = DType::bf16; };
-template <> struct dtype_of_type<Float16> { static constexpr DType value = DType::f16; };
-template <> struct dtype_of_type<int64_t> { static constexpr DType value = DType::i64; };
-template <> struct dtype_of_type<int32_t> { static constexpr DType value = DType::i32; };
-template <> struct dtype_of_type<uint16_t> { static constexpr DType value = DType::u16; };
-template <> struct dtype_of_type<int16_t> { static constexpr DType value = DType::i16; };
-template <> struct dtype_of_type<uint8_t> { static constexpr DType value = DType::u8; };
+template <>
+struct dtype_of_type<double> {
+  static constexpr DType value = DType::f64;
+};
+template <>
+struct dtype_of_type<float> {
+  static constexpr DType value = DType::f32;
+};
+template <>
+struct dtype_of_type<BFloat16> {
+  static constexpr DType value = DType::bf16;
+};
+template <>
+struct dtype_of_type<Float16> {
+  static constexpr DType value = DType::f16;
+};
+template <>
+struct dtype_of_type<int64_t> {
+  static constexpr DType value = DType::i64;
+};
+template <>
+struct dtype_of_type<int32_t> {
+  static constexpr DType value = DType::i32;
+};
+template <>
+struct dtype_of_type<uint16_t> {
+  static constexpr DType value = DType::u16;
+};
+template <>
+struct dtype_of_type<int16_t> {
+  static constexpr DType value = DType::i16;
+};
+template <>
+struct dtype_of_type<uint8_t> {
+  static constexpr DType value = DType::u8;
+};
 
 template <typename T>
 inline constexpr DType dtype_of = dtype_of_type<T>::value;

@@ -13,14 +13,15 @@ namespace lacuna {
 
 enum class ExitStatus : int {
   finished = 0,
-  failed = 1,      // a defect of Lacuna or of a library below it
-  bad_input = 2,   // configuration, command line, data set, checkpoint, or output that cannot be used
-  bad_values = 3,  // NaN or Inf in the data or in the loss
-  no_space = 4,    // the file system is full, or refuses to be written
-  lost_rank = 5,   // another rank failed, or did not answer within the deadline
-  collapsed = 6,   // representations collapsed and the run was asked to stop then
+  failed = 1,  // a defect of Lacuna or of a library below it
+  bad_input =
+      2,  // configuration, command line, data set, checkpoint, or output that cannot be used
+  bad_values = 3,   // NaN or Inf in the data or in the loss
+  no_space = 4,     // the file system is full, or refuses to be written
+  lost_rank = 5,    // another rank failed, or did not answer within the deadline
+  collapsed = 6,    // representations collapsed and the run was asked to stop then
   no_progress = 7,  // a job was started again and again and came no further
-  requeue = 75,    // stopped early with a checkpoint: start the same command again
+  requeue = 75,     // stopped early with a checkpoint: start the same command again
 };
 
 class Error : public std::runtime_error {

@@ -19,7 +19,8 @@ class Shape {
   Shape(std::initializer_list<int64_t> sizes) : Shape(std::span(sizes.begin(), sizes.size())) {}
   explicit Shape(std::span<const int64_t> sizes) : rank_(static_cast<int>(sizes.size())) {
     LACUNA_CHECK(sizes.size() <= max_rank);
-    for (int axis = 0; axis < rank_; ++axis) sizes_[static_cast<size_t>(axis)] = sizes[static_cast<size_t>(axis)];
+    for (int axis = 0; axis < rank_; ++axis)
+      sizes_[static_cast<size_t>(axis)] = sizes[static_cast<size_t>(axis)];
   }
 
   int rank() const { return rank_; }
@@ -42,14 +43,16 @@ class Shape {
   }
   // The axes from `first` on, up to but without `last`.
   Shape slice(int first, int last) const {
-    return Shape(std::span(sizes_).subspan(static_cast<size_t>(first), static_cast<size_t>(last - first)));
+    return Shape(
+        std::span(sizes_).subspan(static_cast<size_t>(first), static_cast<size_t>(last - first)));
   }
   Shape from(int first) const { return slice(first, rank_); }
   // This shape with one more axis in front.
   Shape behind(int64_t size) const {
     std::array<int64_t, max_rank + 1> all{};
     all[0] = size;
-    for (int axis = 0; axis < rank_; ++axis) all[static_cast<size_t>(axis) + 1] = sizes_[static_cast<size_t>(axis)];
+    for (int axis = 0; axis < rank_; ++axis)
+      all[static_cast<size_t>(axis) + 1] = sizes_[static_cast<size_t>(axis)];
     return Shape(std::span<const int64_t>(all.data(), static_cast<size_t>(rank_) + 1));
   }
   std::span<const int64_t> sizes() const { return {sizes_.data(), static_cast<size_t>(rank_)}; }

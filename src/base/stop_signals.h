@@ -1,4 +1,5 @@
-// Signals by which a scheduler asks a program to stop early: noted, for the program to look at when it can stop.
+// Signals by which a scheduler asks a program to stop early: noted, for the program to look at when
+// it can stop.
 #pragma once
 
 #include <optional>
@@ -16,8 +17,8 @@ int signal_number(std::string_view name);
 // "SIGUSR1".
 std::string signal_name(int number);
 
-// From now on these signals are noted and do not end the process; those that an earlier call named, and this
-// one does not, end it again. What was noted before stays so.
+// From now on these signals are noted and do not end the process; those that an earlier call named,
+// and this one does not, end it again. What was noted before stays so.
 void note_signals(const std::vector<std::string>& names);
 
 struct NotedSignal {

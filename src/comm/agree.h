@@ -25,9 +25,9 @@ class AgreedError : public Error {
 // such rank's, with its status and sentence.
 void agree(Communicator& communicator, const Error* mine);
 
-// Collective. Runs action() and agrees on the Error, or the error of a file system, that it throws on any rank;
-// other exceptions pass as they are. action may itself be collective only up to where it throws the same on every
-// rank.
+// Collective. Runs action() and agrees on the Error, or the error of a file system, that it throws
+// on any rank; other exceptions pass as they are. action may itself be collective only up to where
+// it throws the same on every rank.
 template <typename Action>
 auto agreed(Communicator& communicator, Action&& action) -> decltype(action()) {
   if constexpr (std::is_void_v<decltype(action())>) {

@@ -22,8 +22,8 @@
 namespace lacuna {
 
 // A collective under way. Destroying it without waiting waits — except while an exception passes:
-// then other ranks may never join, so after two seconds the collective is given up, its communicator
-// is broken, and the process can only end (comm/mpi.h: end_after).
+// then other ranks may never join, so after two seconds the collective is given up, its
+// communicator is broken, and the process can only end (comm/mpi.h: end_after).
 class Request {
  public:
   class State {
@@ -62,8 +62,9 @@ class Request {
   std::unique_ptr<State> state_;
 };
 
-// A tensor may be dealt out to the ranks in slices: where that of `rank` begins, in elements, and for rank = ranks
-// where the last ends. Slices begin at multiples of 128 bytes (f32), so that kernels can take whole vectors.
+// A tensor may be dealt out to the ranks in slices: where that of `rank` begins, in elements, and
+// for rank = ranks where the last ends. Slices begin at multiples of 128 bytes (f32), so that
+// kernels can take whole vectors.
 constexpr size_t slice_begin(size_t count, int rank, int ranks) {
   constexpr size_t grain = 32;
   const size_t grains = (count + grain - 1) / grain;
@@ -92,8 +93,8 @@ class Communicator {
   // data[i] becomes the sum over ranks of their data[i]; f64, f32, or i64.
   virtual Request all_reduce_sum(void* data, size_t count, DType dtype) = 0;
 
-  // Sums of several tensors in one message: in a buffer of the host's where they are packed, unless a
-  // communicator has better.
+  // Sums of several tensors in one message: in a buffer of the host's where they are packed, unless
+  // a communicator has better.
   virtual Request all_reduce_sum(std::span<const Term> terms, DType dtype);
 
   // Rank r receives the sum over ranks of the part of `data` that belongs to it: parts[q] elements
@@ -101,9 +102,10 @@ class Communicator {
   virtual Request reduce_scatter_sum(const void* data, void* mine, std::span<const size_t> parts,
                                      DType dtype) = 0;
 
-  // Of tensors in slices, in one message like the above. scatter_sums: `from` holds `count` elements; `to`, elsewhere, this
-  // rank's slice of their sum. gather_slices: `from` holds `count` elements, of which this rank's slice counts; `to`,
-  // which may be the same place, becomes the tensor of all ranks' slices.
+  // Of tensors in slices, in one message like the above. scatter_sums: `from` holds `count`
+  // elements; `to`, elsewhere, this rank's slice of their sum. gather_slices: `from` holds `count`
+  // elements, of which this rank's slice counts; `to`, which may be the same place, becomes the
+  // tensor of all ranks' slices.
   virtual Request scatter_sums(std::span<const Term> terms, DType dtype);
   virtual Request gather_slices(std::span<const Term> terms, DType dtype);
 
@@ -117,14 +119,16 @@ class Communicator {
 // A communicator of one rank: every collective is a copy.
 std::unique_ptr<Communicator> self_communicator();
 
-// What a rank would send: in rings, where a sum passes every byte on twice, to be summed and as the sum.
+// What a rank would send: in rings, where a sum passes every byte on twice, to be summed and as the
+// sum.
 struct Traffic {
   int64_t messages = 0;  // collectives
   double bytes = 0;
 };
 
-// Rank 0 of `size` ranks of which the others are not there: collectives end at once and leave their buffers as they
-// are. For what a rank would need, where results do not matter; `traffic` is counted up.
+// Rank 0 of `size` ranks of which the others are not there: collectives end at once and leave their
+// buffers as they are. For what a rank would need, where results do not matter; `traffic` is
+// counted up.
 std::unique_ptr<Communicator> absent_ranks(int size, Traffic* traffic = nullptr);
 
 }  // namespace lacuna

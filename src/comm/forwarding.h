@@ -1,5 +1,6 @@
-// A communicator that passes every call on to another one, which outlives it: the base of those that change some. Messages
-// of several tensors are made here of the simple calls, so that those see them too.
+// A communicator that passes every call on to another one, which outlives it: the base of those
+// that change some. Messages of several tensors are made here of the simple calls, so that those
+// see them too.
 #pragma once
 
 #include "comm/communicator.h"

@@ -32,7 +32,8 @@ namespace lacuna {
 
 // "Open MPI v4.1.4"; may be asked before MPI starts.
 std::string mpi_version();
-// How many processes a launcher says that it started together; 0 when nothing says that there was one. Only a hint.
+// How many processes a launcher says that it started together; 0 when nothing says that there was
+// one. Only a hint.
 int processes_launched();
 
 // MPI from its initialisation (MPI_THREAD_SERIALIZED) to its end. One per process.

@@ -418,9 +418,9 @@ class Engine {
     throw_if_failed();
   }
 
-  // The buffers of something under way are going to disappear: nothing may be progressed any more. Ranks that have
-  // joined it may be reading them from here, which would end those (UCX: "process_vm_readv returned -1"), so it gets
-  // a while.
+  // The buffers of something under way are going to disappear: nothing may be progressed any more.
+  // Ranks that have joined it may be reading them from here, which would end those (UCX:
+  // "process_vm_readv returned -1"), so it gets a while.
   void abandon(Operation& operation) noexcept {
     constexpr double seconds = 2;
     if (is_done_within(std::min(seconds, deadline_), operation)) return;
@@ -456,7 +456,8 @@ class Engine {
       {
         std::unique_lock lock(queue_mutex_);
         if (!stop_ && (!busy_ || failed_)) {
-          // MPI may still have to push out what it called complete: it is looked after, ever seldomer.
+          // MPI may still have to push out what it called complete: it is looked after, ever
+          // seldomer.
           wake_.wait_for(lock,
                          Seconds(std::clamp(idle.waited() / 2, 1e-3, seconds_between_answers)));
           patience.reset();

@@ -111,8 +111,8 @@ bool MpiSession::broken() const { return impl_->broken; }
 
 namespace {
 
-// A launcher that hears of an abort may end before it has passed on what its ranks wrote last (MPICH's does): what is
-// in the pipe to it must have been read.
+// A launcher that hears of an abort may end before it has passed on what its ranks wrote last
+// (MPICH's does): what is in the pipe to it must have been read.
 void wait_until_read(int descriptor) {
   struct stat status {};
   if (fstat(descriptor, &status) != 0 || !S_ISFIFO(status.st_mode)) return;
@@ -144,7 +144,8 @@ void print_error(const char* sentence) {
 }
 
 // Ranks that fail alone at the same moment would each print: the lower one goes first, and its
-// abort ends the others before they speak, or sends them a signal that the program notes. Whether that has come.
+// abort ends the others before they speak, or sends them a signal that the program notes. Whether
+// that has come.
 bool lower_ranks_speak(int rank) {
   const double wait = 0.2 * std::min(rank, 5);
   std::this_thread::sleep_for(std::chrono::duration<double>(wait));

@@ -150,7 +150,8 @@ void warn_of_shared_cores(const Machine& machine, std::span<const RankView> rank
              "fewer there, or bind them to other cores"));
 }
 
-// The first rank of a machine that has fewer cores than SLURM was asked for, or starts more threads on more.
+// The first rank of a machine that has fewer cores than SLURM was asked for, or starts more threads
+// on more.
 std::optional<size_t> unlike_slurm(const Machine& machine, std::span<const RankView> ranks,
                                    const std::vector<double>& shares,
                                    const std::vector<int>& threads) {

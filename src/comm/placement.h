@@ -59,8 +59,8 @@ Placement find_placement(Communicator& communicator, const RankView& mine, int t
 // The start-up line: "4 ranks on 2 nodes (node0: 2, node1: 2), 1 thread each, 4 cores".
 std::string placement_line(const Placement& placement);
 
-// Collective. `address`: where on its machine this rank's device is, "" where ranks may share it. Error bad_input, the
-// same on every rank, that names two ranks with one device.
+// Collective. `address`: where on its machine this rank's device is, "" where ranks may share it.
+// Error bad_input, the same on every rank, that names two ranks with one device.
 void refuse_shared_devices(Communicator& communicator, const std::string& address);
 
 }  // namespace lacuna

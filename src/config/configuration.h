@@ -5,7 +5,7 @@
 //
 //   std::vector<Key> train_keys() {
 //     return {
-//         key::integer("train.epochs", "100", "How often each sample is seen.").unit("epochs").min(1),
+//         key::integer("train.epochs", "100", "How often a sample is seen.").unit("epochs").min(1),
 //         key::number("optimizer.lr", "0.3", "Peak learning rate.").above(0),
 //         key::one_of("optimizer.name", {"sgd", "lars"}, "sgd", "The optimizer."),
 //         key::number("optimizer.trust", "0.001", "Trust.").only_if("optimizer.name", {"lars"}),

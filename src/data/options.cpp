@@ -1,7 +1,7 @@
 #include "data/options.h"
 
-#include "config/configuration.h"
 #include "base/error.h"
+#include "config/configuration.h"
 
 namespace lacuna {
 

@@ -11,8 +11,8 @@
 #include "comm/communicator.h"
 #include "data/files/dataset.h"
 #include "data/files/interpretation.h"
-#include "data/order/order.h"
 #include "data/load/statistics.h"
+#include "data/order/order.h"
 
 namespace lacuna {
 
@@ -48,8 +48,8 @@ DataOptions data_options(const Configuration& configuration);
 Dataset open_dataset(const DataOptions& options, Communicator& communicator,
                      const std::vector<FieldSpec>& columns = {});
 
-// What a run finds out from its data once, and must store and use again when it continues or is used
-// (embed, finetune): otherwise order or values would change.
+// What a run finds out from its data once, and must store and use again when it continues or is
+// used (embed, finetune): otherwise order or values would change.
 struct DataFacts {
   Range range;
   std::vector<double> mean, std;  // one value for each channel
@@ -60,8 +60,8 @@ struct DataFacts {
 DataFacts find_facts(const Dataset& dataset, const DataOptions& options, int64_t batch,
                      uint64_t seed, int threads, Communicator& communicator);
 
-// The same, of the index alone: range and statistics that the options do not give are 0, 1 and mean nothing. For
-// planning.
+// The same, of the index alone: range and statistics that the options do not give are 0, 1 and mean
+// nothing. For planning.
 DataFacts planned_facts(const Dataset& dataset, const DataOptions& options, int64_t batch);
 
 // How the samples are to be read as floats.

@@ -1,7 +1,7 @@
 // ResNet-18, 34 and 50 (He et al. 2016, "Deep residual learning for image recognition", table 1; 50
-// with the stride in the 3x3 convolution, as torchvision has it) with the ImageNet stem (7x7 stride 2,
-// max pooling) or the small-image stem (3x3, no pooling; stride 1 or 2), at any width and number of
-// channels. Parameter names are torchvision's.
+// with the stride in the 3x3 convolution, as torchvision has it) with the ImageNet stem (7x7 stride
+// 2, max pooling) or the small-image stem (3x3, no pooling; stride 1 or 2), at any width and number
+// of channels. Parameter names are torchvision's.
 #pragma once
 
 #include <array>

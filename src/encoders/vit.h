@@ -1,6 +1,6 @@
-// Vision transformers (Dosovitskiy et al. 2021, "An image is worth 16x16 words", as Touvron et al. 2021,
-// DeiT, size them): ViT-Ti, S and B, of any patch size, with a class token or the mean over patches,
-// with learned or sine positions, with stochastic depth. Parameter names are timm's.
+// Vision transformers (Dosovitskiy et al. 2021, "An image is worth 16x16 words", as Touvron et al.
+// 2021, DeiT, size them): ViT-Ti, S and B, of any patch size, with a class token or the mean over
+// patches, with learned or sine positions, with stochastic depth. Parameter names are timm's.
 #pragma once
 
 #include "encoders/encoder.h"
@@ -27,8 +27,9 @@ VitOptions vit_size(std::string_view name);
 // For samples [H, W, C], H and W multiples of the patch.
 std::unique_ptr<Encoder> make_vit(const VitOptions& options, const Shape& sample, Scope scope);
 
-// Sine and cosine positions in two dimensions, as He et al. 2022 (MAE) have them: [rows * columns, D]
-// in row-major order, D / 4 frequencies 10000^(-4 k / D): sin and cos of the column, then of the row.
+// Sine and cosine positions in two dimensions, as He et al. 2022 (MAE) have them: [rows * columns,
+// D] in row-major order, D / 4 frequencies 10000^(-4 k / D): sin and cos of the column, then of the
+// row.
 std::vector<double> sine_positions(int64_t rows, int64_t columns, int64_t features);
 
 }  // namespace lacuna

@@ -142,8 +142,8 @@ bool Executor::can_be_recorded(const Plan& plan) const {
          std::all_of(plan.changes.begin(), plan.changes.end(), stays_there);
 }
 
-// As a recording, once the first runs have made all that is made once (the library's plans, scratch). What
-// differs from run to run, the leaves, has been sent before.
+// As a recording, once the first runs have made all that is made once (the library's plans,
+// scratch). What differs from run to run, the leaves, has been sent before.
 bool Executor::run_again(Kept& kept) {
   constexpr uint64_t first_recorded = 3;
   if (kept.runs < first_recorded || !can_be_recorded(*kept.plan)) return false;
@@ -162,7 +162,8 @@ bool Executor::run_again(Kept& kept) {
   return true;
 }
 
-// On the memory where the operands are, if there is something that reaches it, else by way of the host's.
+// On the memory where the operands are, if there is something that reaches it, else by way of the
+// host's.
 Request Executor::start_collective(const Operation& operation, Communicator& communicator,
                                    std::span<const int64_t> rows, const Call& call) {
   if (device_.reads_host_memory()) return operation.start(communicator, call, rows);

@@ -35,8 +35,9 @@ class Executor {
     prepare(outputs, updates);
     start();
   }
-  // run() in two parts. prepare() plans and sends the leaves: what ran last may still be running, and its outputs are
-  // there until start(). A device that reads the host's memory reads the leaves in start().
+  // run() in two parts. prepare() plans and sends the leaves: what ran last may still be running,
+  // and its outputs are there until start(). A device that reads the host's memory reads the leaves
+  // in start().
   void prepare(const std::vector<Tensor>& outputs, const std::vector<Update>& updates);
   void start();
 
@@ -45,8 +46,8 @@ class Executor {
   // Output i of the last run as one number.
   double scalar(size_t i) const;
 
-  // Told of each kernel and collective of a run behind its start, updates included, in the device's order: for
-  // profiles. Runs are not recorded while there is an observer; none: {}.
+  // Told of each kernel and collective of a run behind its start, updates included, in the device's
+  // order: for profiles. Runs are not recorded while there is an observer; none: {}.
   using Observer = std::function<void(const Operation& operation, const Call& call)>;
   void observe(Observer observer) { observer_ = std::move(observer); }
 

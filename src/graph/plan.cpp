@@ -288,8 +288,8 @@ class Planner {
     return static_cast<size_t>(spec.shape.count()) * size_of(spec.dtype);
   }
 
-  // The input whose memory output 0 of this step takes over, if any: of as many elements of the same
-  // type, since a kernel in place writes an element where it has read that very one.
+  // The input whose memory output 0 of this step takes over, if any: of as many elements of the
+  // same type, since a kernel in place writes an element where it has read that very one.
   size_t reusable_input(const Plan::Step& step, size_t s) const {
     if (options_.eager || !step.operation->in_place) return never;
     const Spec& output = plan_.values[step.outputs[0]].spec;

@@ -17,8 +17,9 @@
 namespace lacuna {
 
 // A change of State, made after everything else of the step has been computed, in recorded order.
-// The kernel's outputs are the targets' memory; it may read it first (an optimizer does). A collective's too: it sees what
-// was changed before, and has arrived before the next change that is none.
+// The kernel's outputs are the targets' memory; it may read it first (an optimizer does). A
+// collective's too: it sees what was changed before, and has arrived before the next change that is
+// none.
 struct Update {
   const Operation* operation = nullptr;
   std::vector<Tensor> inputs;
@@ -68,8 +69,8 @@ struct Recording {
     return host_leaf(name, DType::f64, Shape{}, &kept);
   }
 
-  // Whether this is the last part of a step whose gradients are accumulated over parts: what happens
-  // once a step (a teacher's update) is recorded with it.
+  // Whether this is the last part of a step whose gradients are accumulated over parts: what
+  // happens once a step (a teacher's update) is recorded with it.
   bool last_part = true;
   // Share of the training that is done, in [0, 1]: schedules of an objective's own follow it.
   double progress = 0;

@@ -8,7 +8,8 @@ namespace lacuna {
 
 namespace {
 
-// Addresses, offsets and sizes of direct I/O are multiples of the disk's block; of a page on some file systems.
+// Addresses, offsets and sizes of direct I/O are multiples of the disk's block; of a page on some
+// file systems.
 constexpr size_t block = size_t{64} << 10;
 // Large enough for a disk, small enough for the caches.
 constexpr size_t piece = size_t{4} << 20;

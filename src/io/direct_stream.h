@@ -1,6 +1,7 @@
-// Writes a DurableFile from its front to its end past the page cache (direct I/O: O_DIRECT of open(2)). What is written
-// beside a training must not take the cores that it computes on, and finding pages of the cache and copying to them was most
-// of what a checkpoint cost (docs/reliability.md).
+// Writes a DurableFile from its front to its end past the page cache (direct I/O: O_DIRECT of
+// open(2)). What is written beside a training must not take the cores that it computes on, and
+// finding pages of the cache and copying to them was most of what a checkpoint cost
+// (docs/reliability.md).
 #pragma once
 
 #include <cstddef>

@@ -153,7 +153,8 @@ DurableFile::~DurableFile() {
 
 namespace {
 
-// Writes through an open file until all is written or something fails; returns how much was, with errno of the failure.
+// Writes through an open file until all is written or something fails; returns how much was, with
+// errno of the failure.
 size_t write_to(int descriptor, uint64_t offset, const void* data, size_t bytes) {
   size_t done = 0;
   while (done < bytes) {
@@ -186,7 +187,8 @@ void DurableFile::write_direct(uint64_t offset, const void* data, size_t bytes) 
     done = write_to(descriptor_, offset, data, bytes);
     set_direct(descriptor_, false);
   }
-  // What is refused (blocks of another size, a disk that is full) is for the write through the cache to do or to name.
+  // What is refused (blocks of another size, a disk that is full) is for the write through the
+  // cache to do or to name.
   write(offset + done, static_cast<const char*>(data) + done, bytes - done);
 }
 

@@ -22,7 +22,8 @@ uint32_t crc32_joined(uint32_t a, uint32_t b, uint64_t bytes_of_b);
 [[noreturn]] void throw_file_error(std::string_view action, const std::filesystem::path& path,
                                    int error_number);
 
-// What is there and cannot be read (no permission, a failing disk, a stale mount): nothing is known of its content.
+// What is there and cannot be read (no permission, a failing disk, a stale mount): nothing is known
+// of its content.
 class Unreadable : public Error {
  public:
   Unreadable(const std::filesystem::path& path, int error_number);
@@ -60,8 +61,8 @@ class DurableFile {
   ~DurableFile();
 
   void write(uint64_t offset, const void* data, size_t bytes);
-  // The same past the page cache, where the file system does that, and the address, offset and bytes are multiples of its
-  // blocks; otherwise through it.
+  // The same past the page cache, where the file system does that, and the address, offset and
+  // bytes are multiples of its blocks; otherwise through it.
   void write_direct(uint64_t offset, const void* data, size_t bytes);
   // The size; what is not written reads as zeros.
   void set_size(uint64_t bytes);
@@ -80,7 +81,8 @@ class DurableFile {
 // Writes `text` as the whole new content of `path`.
 void write_durably(const std::filesystem::path& path, std::string_view text);
 
-// A file being read. Errors: Unreadable; bad_input where there is no such file, or something else than a file.
+// A file being read. Errors: Unreadable; bad_input where there is no such file, or something else
+// than a file.
 class ReadableFile {
  public:
   explicit ReadableFile(std::filesystem::path path);

@@ -60,8 +60,8 @@ struct Element {
   bool direct = true;
 };
 
-// Sizes of axes that a file tells as a shape; none when no array can have them: too many axes, a negative size, or more
-// values than can be counted in bytes.
+// Sizes of axes that a file tells as a shape; none when no array can have them: too many axes, a
+// negative size, or more values than can be counted in bytes.
 std::optional<Shape> shape_of(std::span<const int64_t> sizes);
 
 // How a new dataset is stored. Contiguous unless `chunk` has axes.
@@ -145,8 +145,9 @@ class Dataset : public Node {
   using Node::texts;
   // bad_input when there is not one text.
   std::string only_text() const;
-  // bad_input when its shape holds more values than its file can: of a damaged one somebody would ask for any amount of
-  // memory. To be called before memory is taken for all of it; the functions above that return values do.
+  // bad_input when its shape holds more values than its file can: of a damaged one somebody would
+  // ask for any amount of memory. To be called before memory is taken for all of it; the functions
+  // above that return values do.
   void check_size() const;
 
   // no_space when the values cannot be written.

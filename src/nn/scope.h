@@ -20,7 +20,8 @@ class Scope {
   StateStore& store() const { return *store_; }
   uint64_t seed() const { return seed_; }
 
-  // A parameter drawn from N(0, deviation^2); each element is a function of (seed, full name, index).
+  // A parameter drawn from N(0, deviation^2); each element is a function of (seed, full name,
+  // index).
   State& normal(const std::string& name, const Shape& shape, double deviation) const {
     State& state = create(name, shape, Role::parameter);
     const Draws draws(seed_, Purpose::initial_weights, hash_name(state.name()));

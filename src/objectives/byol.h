@@ -1,3 +1,4 @@
+// BYOL: a student predicts the projections of a momentum encoder (Grill et al. 2020).
 #pragma once
 
 #include "objectives/objective.h"

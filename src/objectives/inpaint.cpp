@@ -1,5 +1,5 @@
-// Inpainting: Pathak et al., "Context encoders: feature learning by inpainting", CVPR 2016, with the
-// reconstruction loss alone. A decoder fills in regions that were hidden from the encoder.
+// Inpainting: Pathak et al., "Context encoders: feature learning by inpainting", CVPR 2016, with
+// the reconstruction loss alone. A decoder fills in regions that were hidden from the encoder.
 #include "objectives/inpaint.h"
 
 #include <bit>
@@ -81,8 +81,8 @@ class Inpaint final : public Objective {
     const Tensor& mask = batch["mask"];  // 1 where hidden
     const Tensor shown = hide(image, mask);
     const Tensor seen = pooled_ ? (*encoder_)(shown, recording) : encoder_->map(shown, recording);
-    // The view before colour, blur and noise, where it has been changed by them (denoising: Vincent et
-    // al. 2008).
+    // The view before colour, blur and noise, where it has been changed by them (denoising: Vincent
+    // et al. 2008).
     const Tensor& target = batch.contains("target") ? batch["target"] : image;
     const Tensor filled = exact(decoder_(seen, image.shape(), recording), recording);
     // Mean square over the hidden part of the global batch: the same fraction of every image.

@@ -1,3 +1,4 @@
+// Inpainting: what a mask hides is predicted from the rest (Pathak et al. 2016).
 #pragma once
 
 #include "objectives/objective.h"

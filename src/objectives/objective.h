@@ -21,7 +21,8 @@ struct ViewOptions {
   Shape sample;
   AugmentOptions augment;
   Normalisation normalisation;
-  // How samples lie in their files, where that is `sample` numbers in their order: what a device can make views of.
+  // How samples lie in their files, where that is `sample` numbers in their order: what a device
+  // can make views of.
   struct Stored {
     DType dtype;
     double low, high;  // the values 0 and 1
@@ -55,8 +56,8 @@ class Objective {
   // How a decoded sample becomes the fields that loss() reads.
   virtual std::unique_ptr<Recipe> recipe() const = 0;
 
-  // This rank's share of the loss of the global batch: the loss is the sum of the shares. Records in
-  // `recording` what changes State after the optimizer's update, and figures to watch.
+  // This rank's share of the loss of the global batch: the loss is the sum of the shares. Records
+  // in `recording` what changes State after the optimizer's update, and figures to watch.
   virtual Tensor loss(const Fields& batch, Recording& recording) const = 0;
 
   // Whether the loss of a batch is more than the sum over its parts, so that accumulating gradients

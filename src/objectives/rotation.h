@@ -1,3 +1,4 @@
+// Rotation prediction (Gidaris, Singh, Komodakis 2018).
 #pragma once
 
 #include "objectives/objective.h"

@@ -1,3 +1,4 @@
+// SimCLR: two views of a sample against all others of the batch (Chen et al. 2020).
 #pragma once
 
 #include "objectives/objective.h"

@@ -9,9 +9,9 @@
 //                             : fixed_moments(mean.tensor(), variance.tensor());
 //   Tensor y = batch_norm(x, moments, gamma, beta, {.relu = true, .communicator = …});
 //
-// Statistics are summed in twice double's precision, so that y is the same bit for bit on any number
-// of ranks and threads; the sums of the gradient in double, in rank order, so that gradients do not
-// depend on the ranks beyond rounding. Deterministic.
+// Statistics are summed in twice double's precision, so that y is the same bit for bit on any
+// number of ranks and threads; the sums of the gradient in double, in rank order, so that gradients
+// do not depend on the ranks beyond rounding. Deterministic.
 // Shapes or dtypes that do not fit are a broken rule of the caller.
 #pragma once
 

@@ -34,11 +34,12 @@ Tensor all_reduce_sum(const Tensor& x, Communicator& communicator);
 // gradients of parameters; not differentiable itself.
 std::vector<Tensor> all_reduce_bucket(const std::vector<Tensor>& x, Communicator& communicator);
 
-// This rank's slice [count] (slice_begin) of each of those sums, as one message: what a rank needs that updates its
-// slice of every parameter. Not differentiable.
+// This rank's slice [count] (slice_begin) of each of those sums, as one message: what a rank needs
+// that updates its slice of every parameter. Not differentiable.
 std::vector<Tensor> scatter_sums(const std::vector<Tensor>& x, Communicator& communicator);
 
-// The change of State that completes tensors of which each rank has changed its slice. As one message.
+// The change of State that completes tensors of which each rank has changed its slice. As one
+// message.
 Update gather_slices(const std::vector<State*>& states, Communicator& communicator);
 
 extern const Operation all_gather_operation;

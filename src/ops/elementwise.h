@@ -21,11 +21,11 @@ Tensor multiply(const Tensor& a, const Tensor& b);
 Tensor hide(const Tensor& x, const Tensor& mask);
 // max(x, 0), whose derivative at 0 is 0; keeps the result.
 Tensor relu(const Tensor& x);
-// x Phi(x), Phi the distribution function of N(0, 1) (Hendrycks, Gimpel 2016, "Gaussian error linear
-// units", exact form); keeps x.
+// x Phi(x), Phi the distribution function of N(0, 1) (Hendrycks, Gimpel 2016, "Gaussian error
+// linear units", exact form); keeps x.
 Tensor gelu(const Tensor& x);
-// x F [B, ..], p P [..] -> x + p, for each of the B samples (positions of tokens). The gradient of p
-// is the sum over the samples, in double.
+// x F [B, ..], p P [..] -> x + p, for each of the B samples (positions of tokens). The gradient of
+// p is the sum over the samples, in double.
 Tensor add_to_each(const Tensor& x, const Tensor& p);
 // x F [N, ..], factors P [N] -> each row of x times its factor. No gradient for the factors.
 Tensor scale_rows(const Tensor& x, const Tensor& factors);

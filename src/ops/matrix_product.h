@@ -14,8 +14,8 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias = {});
 // residual [N, O] + linear(x, w, bias), in one operation where the device has it.
 Tensor linear_added(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& residual);
 
-// gelu(linear(x, w, bias)), in one operation where the device has it; so is the gradient's way back through a product
-// that follows.
+// gelu(linear(x, w, bias)), in one operation where the device has it; so is the gradient's way back
+// through a product that follows.
 Tensor linear_gelu(const Tensor& x, const Tensor& w, const Tensor& bias);
 
 // y [M, N] = op(a) op(b) of one dtype; op transposes where asked. a [M, K] (or [K, M]),

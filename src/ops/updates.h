@@ -1,8 +1,8 @@
 // Changes of State after a step: optimizers and moving averages, each for any number of tensors in
 // one call; formulas and papers in kernels/optimizers.h. gradients[i], weights[i] and the
 // optimizer's tensors [i] have one shape and the parameter type P. `rate` (learning rate) and
-// `clip` (a factor on every gradient; 0: nothing changes) are f64 []. Deterministic. What does not fit is a broken rule
-// of the caller.
+// `clip` (a factor on every gradient; 0: nothing changes) are f64 []. Deterministic. What does not
+// fit is a broken rule of the caller.
 #pragma once
 
 #include <vector>
@@ -20,7 +20,8 @@ using States = std::vector<State*>;
 Update sgd_update(const std::vector<Tensor>& gradients, const States& weights,
                   const States& momenta, const Tensor& rate, const Tensor& clip,
                   const Sgd& parameters);
-// LARS: one trust ratio per tensor, from its norms. Of slices of tensors, the ranks' norms are summed between.
+// LARS: one trust ratio per tensor, from its norms. Of slices of tensors, the ranks' norms are
+// summed between.
 Tensor lars_norms(const std::vector<Tensor>& gradients, const std::vector<Tensor>& weights,
                   const Tensor& clip, double decay);
 Update lars_update(const std::vector<Tensor>& gradients, const States& weights,
@@ -35,8 +36,8 @@ Update adamw_update(const std::vector<Tensor>& gradients, const States& weights,
 Update ema_update(const std::vector<Tensor>& x, const States& targets, const Tensor& momentum);
 
 // The factor, f64 [], on gradients of this squared norm (see squared_norm) that brings them back by
-// `unscale`, f64 [], and then clips them: unscale min(1, limit / (unscale norm + 1e-6)), or 0 where the norm is
-// no finite number. No gradient. limit > 0, and infinity clips nothing.
+// `unscale`, f64 [], and then clips them: unscale min(1, limit / (unscale norm + 1e-6)), or 0 where
+// the norm is no finite number. No gradient. limit > 0, and infinity clips nothing.
 Tensor clip_factor(const Tensor& squared_norm, const Tensor& unscale, double limit);
 
 extern const Operation sgd_update_operation;

@@ -1,5 +1,5 @@
-// Attempts: what each start of a run did, kept in RUN/attempts.toml (docs/formats.md), so that a user sees what ended
-// it and a job that gets nowhere does not go on for ever.
+// Attempts: what each start of a run did, kept in RUN/attempts.toml (docs/formats.md), so that a
+// user sees what ended it and a job that gets nowhere does not go on for ever.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +40,8 @@ struct Attempt {
 // Those of a file, the oldest first; none when there is none. bad_input when it cannot be read.
 std::vector<Attempt> read_attempts(const std::filesystem::path& file);
 
-// Whether SLURM started this process because the job of the record's last attempt went back to the queue.
+// Whether SLURM started this process because the job of the record's last attempt went back to the
+// queue.
 bool is_restart_of_last(const std::vector<Attempt>& attempts, const Runner& here);
 
 // Kept by one rank.
@@ -49,11 +50,13 @@ class AttemptLog {
   // A job that SLURM starts again gets two restarts without progress.
   static constexpr int restarts_without_progress = 2;
 
-  // Adds an attempt that begins `at`. Error no_progress when those of this job before it, the first and its restarts,
-  // all began there too; bad_input or no_space as for any file that is read and written.
+  // Adds an attempt that begins `at`. Error no_progress when those of this job before it, the first
+  // and its restarts, all began there too; bad_input or no_space as for any file that is read and
+  // written.
   AttemptLog(std::filesystem::path file, int64_t ranks, const std::string& at);
 
-  // How this attempt ends. Whether the job shall not go on: it stops early, `at` where it began, and so did those before.
+  // How this attempt ends. Whether the job shall not go on: it stops early, `at` where it began,
+  // and so did those before.
   bool end(ExitStatus status, const std::string& why, const std::string& at);
 
  private:

@@ -11,9 +11,9 @@
 #include <utility>
 
 #include "base/error.h"
-#include "io/hdf5_image.h"
 #include "io/direct_stream.h"
 #include "io/durable_file.h"
+#include "io/hdf5_image.h"
 #include "io/sealed_file.h"
 
 namespace lacuna {
@@ -300,8 +300,9 @@ std::vector<StoredPart> read_tables(const hdf5::Group& root) {
 
 // ---- Parts -------------------------------------------------------------------------------------
 
-// Writes a part from its front to its end: the image, then zeros, with the tensors laid over them. Notes the CRC-32 of
-// each tensor and of the whole: of what is in memory, before anything has gone through a file system.
+// Writes a part from its front to its end: the image, then zeros, with the tensors laid over them.
+// Notes the CRC-32 of each tensor and of the whole: of what is in memory, before anything has gone
+// through a file system.
 class PartStream {
  public:
   PartStream(DurableFile& file, const hdf5::NewImage::Content& content)

@@ -31,8 +31,8 @@
 
 namespace lacuna {
 
-// A tensor to be saved: count x dtype bytes, outermost axis first, in a device's memory or, without one, the
-// host's. The name is
+// A tensor to be saved: count x dtype bytes, outermost axis first, in a device's memory or, without
+// one, the host's. The name is
 // dotted, as PyTorch's; no name may be a folder of another ("a" and "a.b").
 struct NamedTensor {
   std::string name;
@@ -73,7 +73,8 @@ struct DataIdentity {
   friend bool operator==(const DataIdentity&, const DataIdentity&) = default;
 };
 
-// Whether two hashes are of the same data: "of names and sizes-of contents", or of earlier versions without the contents.
+// Whether two hashes are of the same data: "of names and sizes-of contents", or of earlier versions
+// without the contents.
 bool same_data(const std::string& then, const std::string& now);
 
 // On what the bits of a result depend beside configuration and data.
@@ -142,16 +143,19 @@ struct Checkpoint {
 
 std::filesystem::path checkpoint_folder(const std::filesystem::path& run, int64_t step);
 
-// The steps of a run's checkpoints that have a manifest, growing; whether they are good is not looked at.
+// The steps of a run's checkpoints that have a manifest, growing; whether they are good is not
+// looked at.
 std::vector<int64_t> complete_checkpoints(const std::filesystem::path& run);
 // "step 120", of the newest.
 std::string newest_checkpoint_text(const std::filesystem::path& run);
 
-// Moves a checkpoint out of the way, as unusable-step-...; what has that name already gets a number.
+// Moves a checkpoint out of the way, as unusable-step-...; what has that name already gets a
+// number.
 void set_aside_checkpoint(const std::filesystem::path& run, int64_t step);
 
-// Writes part number `index` of a checkpoint: the tensors that this writer owns, whole, in memory that the host
-// reads. The folder exists. Error no_space or bad_input when it cannot be written; then the part is not there.
+// Writes part number `index` of a checkpoint: the tensors that this writer owns, whole, in memory
+// that the host reads. The folder exists. Error no_space or bad_input when it cannot be written;
+// then the part is not there.
 StoredPart write_part(const std::filesystem::path& folder, int64_t index,
                       const CheckpointInfo& info, std::span<const NamedTensor> tensors);
 
@@ -174,10 +178,10 @@ class CheckpointWriter {
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
   ~CheckpointWriter();  // waits; an error is lost here, so wait() before
 
-  // Orders a copy of the tensors, as what was started before leaves them, and returns; it is written meanwhile.
-  // All tensors lie on one device, which outlives the writer, or in the host's memory. Waits for the write before it
-  // and throws its error: no_space or bad_input, the checkpoints before intact, nothing
-  // half-written left.
+  // Orders a copy of the tensors, as what was started before leaves them, and returns; it is
+  // written meanwhile. All tensors lie on one device, which outlives the writer, or in the host's
+  // memory. Waits for the write before it and throws its error: no_space or bad_input, the
+  // checkpoints before intact, nothing half-written left.
   void start(CheckpointInfo info, std::span<const NamedTensor> tensors);
   // Returns when what was started is on the disk, or throws its error.
   void wait();
@@ -218,8 +222,9 @@ using Warn = std::function<void(const std::string&)>;
 
 // The checkpoint of a run that `which` asks for: "last", "best" (lowest score), or a step. One that
 // is incomplete or damaged is passed over, with a warning, for the next older (or next best) one;
-// none when there is no usable one. A given step that is not there or damaged is bad_input; Unreadable (durable_file.h)
-// is none that is damaged, and ends the search. Called by one rank; the others read_checkpoint() its folder.
+// none when there is no usable one. A given step that is not there or damaged is bad_input;
+// Unreadable (durable_file.h) is none that is damaged, and ends the search. Called by one rank; the
+// others read_checkpoint() its folder.
 std::optional<Checkpoint> find_checkpoint(const std::filesystem::path& run, std::string_view which,
                                           const Warn& warn);
 

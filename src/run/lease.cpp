@@ -62,7 +62,8 @@ std::optional<LeaseHolder> read_lease(const fs::path& what) {
   }
 }
 
-// SLURM starts a job again when its processes have ended; those of a host that lost its network end there.
+// SLURM starts a job again when its processes have ended; those of a host that lost its network end
+// there.
 bool Lease::is_gone(const Runner& holder, const Runner& here) {
   if (!holder.job.empty() && holder.job == here.job) return holder.restart != here.restart;
   return holder.host == here.host && !is_alive(holder.process);

@@ -1,5 +1,6 @@
-// Lease: that one program at a time works on a run or an output, whatever hosts they are on and however the last one
-// ended. A file `<what>.lease` says who works there and counts its heartbeats; no clock is compared.
+// Lease: that one program at a time works on a run or an output, whatever hosts they are on and
+// however the last one ended. A file `<what>.lease` says who works there and counts its heartbeats;
+// no clock is compared.
 #pragma once
 
 #include <condition_variable>
@@ -33,15 +34,18 @@ std::optional<LeaseHolder> read_lease(const std::filesystem::path& what);
 // Kept by one rank.
 class Lease {
  public:
-  // Whether a holder is known not to live: SLURM has restarted its job, which is ours, or it was a process of this host.
+  // Whether a holder is known not to live: SLURM has restarted its job, which is ours, or it was a
+  // process of this host.
   static bool is_gone(const Runner& holder, const Runner& here);
 
   using Say = std::function<void(const std::string&)>;
 
-  // Takes the lease, at once where it is free or its holder is gone. Otherwise watches the holder, which `say` is told: Error bad_input when its
-  // heart beats; taken over when it does not for the expiry. With
+  // Takes the lease, at once where it is free or its holder is gone. Otherwise watches the holder,
+  // which `say` is told: Error bad_input when its heart beats; taken over when it does not for the
+  // expiry. With
   // `make_folders`, those above `what` are made, and go again if nothing else came into them.
-  // `lost`: called by another thread when somebody else has taken over, after which nothing may be written.
+  // `lost`: called by another thread when somebody else has taken over, after which nothing may be
+  // written.
   Lease(std::filesystem::path what, bool make_folders, const Say& say,
         std::function<void(const std::string&)> lost, LeaseTimes times = {});
   // Gives it back.

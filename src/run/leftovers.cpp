@@ -11,8 +11,8 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "run/attempts.h"
 #include "io/durable_file.h"
+#include "run/attempts.h"
 
 namespace lacuna {
 namespace fs = std::filesystem;

@@ -1,5 +1,5 @@
-// What a process that was killed has left: a name that ends with its host and number is its own, and nobody's when
-// it is gone.
+// What a process that was killed has left: a name that ends with its host and number is its own,
+// and nobody's when it is gone.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,8 @@
 
 namespace lacuna {
 
-// Of a process of this host; one that has ended and waits for its parent to ask for it is not alive.
+// Of a process of this host; one that has ended and waits for its parent to ask for it is not
+// alive.
 bool is_alive(int64_t process);
 
 // `prefix` with this process's host and number behind it.

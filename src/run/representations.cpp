@@ -6,8 +6,8 @@
 #include <system_error>
 
 #include "base/error.h"
-#include "io/hdf5_image.h"
 #include "io/durable_file.h"
+#include "io/hdf5_image.h"
 
 namespace lacuna {
 namespace fs = std::filesystem;

@@ -53,8 +53,8 @@ struct RepresentationsLayout {
   int64_t features = 0;  // D
   std::vector<std::string> files;
   std::vector<Column> columns;  // beside z, file and row
-  // Adds what is not written by rows (columns of embed.copy, of any type) when the file is laid out,
-  // whole: it lies in memory until the file is complete.
+  // Adds what is not written by rows (columns of embed.copy, of any type) when the file is laid
+  // out, whole: it lies in memory until the file is complete.
   std::function<void(hdf5::Group& root)> add_texts;
 };
 
@@ -64,10 +64,10 @@ class RepresentationsWriter {
   // bad_input when `path` exists (unless `replace`: then the old one is moved aside as path.1 when
   // the new one is complete) or cannot be written, no_space when the disk is full, here and below.
   //
-  // With an `identity`, of everything that the values follow from beside layout and origin, the file
-  // goes on where a process before has saved its progress, if identity, layout and origin are the
-  // same; otherwise what that one left is overwritten. An existing file of this identity, layout and origin is whole: then
-  // nothing is to be written.
+  // With an `identity`, of everything that the values follow from beside layout and origin, the
+  // file goes on where a process before has saved its progress, if identity, layout and origin are
+  // the same; otherwise what that one left is overwritten. An existing file of this identity,
+  // layout and origin is whole: then nothing is to be written.
   RepresentationsWriter(std::filesystem::path path, const RepresentationsLayout& layout,
                         const RepresentationsOrigin& origin, bool replace = false,
                         std::optional<std::string> identity = std::nullopt);
@@ -97,7 +97,8 @@ class RepresentationsWriter {
   std::unique_ptr<Construction> construction_;
 };
 
-// The line that save_progress() left beside an unfinished file of this name, whatever that is of; none without one.
+// The line that save_progress() left beside an unfinished file of this name, whatever that is of;
+// none without one.
 std::optional<std::string> saved_progress(const std::filesystem::path& path);
 
 // Representations in memory.

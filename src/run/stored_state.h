@@ -1,4 +1,5 @@
-// State as a checkpoint holds it: whole tensors under their names, however ranks share them in memory.
+// State as a checkpoint holds it: whole tensors under their names, however ranks share them in
+// memory.
 #pragma once
 
 #include <span>
@@ -11,8 +12,9 @@
 
 namespace lacuna {
 
-// Every State tensor, whole. Where ranks share some in slices, making it is collective: each rank that `keeps` them holds
-// copies, until it is destroyed; others hold none. The other tensors lie where they lay.
+// Every State tensor, whole. Where ranks share some in slices, making it is collective: each rank
+// that `keeps` them holds copies, until it is destroyed; others hold none. The other tensors lie
+// where they lay.
 class StoredState {
  public:
   StoredState(const StateStore& store, Communicator& communicator, bool keeps);

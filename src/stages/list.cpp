@@ -11,7 +11,8 @@
 namespace lacuna {
 
 std::vector<Stage> stages() {
-  return {check_stage(), pretrain_stage(), embed_stage(), finetune_stage(), status_stage(), sweep_stage(), inspect_stage()};
+  return {check_stage(),  pretrain_stage(), embed_stage(),  finetune_stage(),
+          status_stage(), sweep_stage(),    inspect_stage()};
 }
 
 }  // namespace lacuna

@@ -1,4 +1,5 @@
-// Features: representations (or pixels) of labelled samples, in host memory, as the tasks read them.
+// Features: representations (or pixels) of labelled samples, in host memory, as the tasks read
+// them.
 #pragma once
 
 #include <cstdint>

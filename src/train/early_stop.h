@@ -1,5 +1,5 @@
-// EarlyStop: when a run is to end before its work is done, keeping what it needs to go on: a signal came to any
-// rank, or its time is over.
+// EarlyStop: when a run is to end before its work is done, keeping what it needs to go on: a signal
+// came to any rank, or its time is over.
 #pragma once
 
 #include <chrono>
@@ -16,12 +16,14 @@ namespace lacuna {
 class EarlyStop {
  public:
   using Clock = std::chrono::steady_clock;
-  // signals: as note_signals() takes them; they are noted from now on. max_hours: since `started`, 0 for no limit.
+  // signals: as note_signals() takes them; they are noted from now on. max_hours: since `started`,
+  // 0 for no limit.
   EarlyStop(const std::vector<std::string>& signals, double max_hours, Clock::time_point started,
             Communicator& communicator);
 
-  // What this rank says at a point where the program could stop; to be summed over the ranks, with what else is.
-  // `ahead`: seconds until it could stop next and has kept what it needs then. The clock of rank 0 counts.
+  // What this rank says at a point where the program could stop; to be summed over the ranks, with
+  // what else is. `ahead`: seconds until it could stop next and has kept what it needs then. The
+  // clock of rank 0 counts.
   std::vector<double> votes(double ahead) const;
 
   // From the sums, and so the same on every rank: why to stop, or nothing.

@@ -134,7 +134,8 @@ void TrainingLoop::save(Output& output, int64_t steps, bool finished) {
   accounting_.checkpoint += now() - start;
 }
 
-// Until the step behind the next one has ended and is saved. Where no checkpoint was written yet: at 100 MB/s.
+// Until the step behind the next one has ended and is saved. Where no checkpoint was written yet:
+// at 100 MB/s.
 double TrainingLoop::seconds_ahead(const Output& output) const {
   double write = 0;
   if (output.checkpoints != nullptr) {

@@ -14,8 +14,8 @@
 #include "data/load/loader.h"
 #include "graph/state.h"
 #include "run/checkpoint.h"
-#include "train/early_stop.h"
 #include "run/metrics.h"
+#include "train/early_stop.h"
 #include "train/schedule.h"
 #include "train/trainer.h"
 
@@ -77,7 +77,8 @@ class TrainingLoop {
 
   // How rows of a step are spread over the ranks: samples of each rank at (position, count).
   using Counts = std::function<std::vector<int64_t>(int64_t position, int64_t count)>;
-  // On rank 0: where metrics and checkpoints go, either or both. `info` is completed with step, position, metrics.
+  // On rank 0: where metrics and checkpoints go, either or both. `info` is completed with step,
+  // position, metrics.
   struct Output {
     Metrics* metrics = nullptr;
     CheckpointWriter* checkpoints = nullptr;
@@ -86,9 +87,9 @@ class TrainingLoop {
   // Called after every step with the number of steps done, on every rank.
   using AfterStep = std::function<void(int64_t steps)>;
 
-  // Trains until plan.steps, writes the last checkpoint if the plan has one, and returns. Errors: requeue, the same on
-  // every rank, when it was asked to stop before, with a checkpoint of the last step; BadLoss; those of loader, writer and
-  // communicator.
+  // Trains until plan.steps, writes the last checkpoint if the plan has one, and returns. Errors:
+  // requeue, the same on every rank, when it was asked to stop before, with a checkpoint of the
+  // last step; BadLoss; those of loader, writer and communicator.
   void run(const Counts& counts, Output output, const AfterStep& after_step = {});
 
   const Accounting& accounting() const { return accounting_; }

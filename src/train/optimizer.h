@@ -1,5 +1,5 @@
-// Optimizers: how gradients change parameters. The list of them is in optimizer.cpp: one is an update
-// (ops/updates.h), a class, and a line with its keys.
+// Optimizers: how gradients change parameters. The list of them is in optimizer.cpp: one is an
+// update (ops/updates.h), a class, and a line with its keys.
 #pragma once
 
 #include <memory>
@@ -13,12 +13,14 @@ namespace lacuna {
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
-  // Makes the State that goes with these parameters ("optimizer.momentum.<parameter>"). With `shared_by`, each of its ranks keeps
-  // and updates its slice alone of every parameter (ZeRO stage 1: Rajbhandari et al. 2020, https://arxiv.org/abs/1910.02054).
+  // Makes the State that goes with these parameters ("optimizer.momentum.<parameter>"). With
+  // `shared_by`, each of its ranks keeps and updates its slice alone of every parameter (ZeRO stage
+  // 1: Rajbhandari et al. 2020, https://arxiv.org/abs/1910.02054).
   virtual void attach(StateStore& store, const std::vector<State*>& parameters,
                       Communicator* shared_by) = 0;
-  // Records the updates of the attached parameters, or of the slices, by their gradients (summed over ranks), in the
-  // same order. `clip`: a factor on every gradient, f64 []. `step` counts from 0.
+  // Records the updates of the attached parameters, or of the slices, by their gradients (summed
+  // over ranks), in the same order. `clip`: a factor on every gradient, f64 []. `step` counts from
+  // 0.
   virtual void record(const std::vector<Tensor>& gradients, const Tensor& rate, const Tensor& clip,
                       int64_t step, Recording& recording) = 0;
 };

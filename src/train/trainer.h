@@ -48,19 +48,22 @@ class Trainer {
   // checkpoint is loaded. The fields need no keys, since nothing is computed.
   void prepare(const Fields& example, const std::vector<int64_t>& rows);
 
-  // A step is one part or, accumulating, several; each is recorded, started and finished. `rows`: of the part's global
-  // batch, per rank; `step` counts from 0; `progress` in [0, 1]. The last part updates the parameters, others only
-  // add up their gradients; normalisation sees the part alone. Where a gradient is no number, no weight changes.
+  // A step is one part or, accumulating, several; each is recorded, started and finished. `rows`:
+  // of the part's global batch, per rank; `step` counts from 0; `progress` in [0, 1]. The last part
+  // updates the parameters, others only add up their gradients; normalisation sees the part alone.
+  // Where a gradient is no number, no weight changes.
   //
-  // record() may go before finish() of the part before, so that a device computes while the host records; not where
-  // records_ahead() is false. The memory behind the fields is read until start() returns.
+  // record() may go before finish() of the part before, so that a device computes while the host
+  // records; not where records_ahead() is false. The memory behind the fields is read until start()
+  // returns.
   void record(const Fields& fields, const std::vector<int64_t>& rows, int64_t step, double rate,
               double progress);
   void start();
-  // Waits for what was started last; the step's result after its last part. `votes` of this rank are summed with it, of a
-  // step's last part.
+  // Waits for what was started last; the step's result after its last part. `votes` of this rank
+  // are summed with it, of a step's last part.
   std::optional<StepResult> finish(std::vector<double> votes = {});
-  // After a step that is not to count: what was recorded behind it is forgotten, and a step begins anew.
+  // After a step that is not to count: what was recorded behind it is forgotten, and a step begins
+  // anew.
   void abandon();
   // The loss scale follows the gradients of the step before.
   bool records_ahead() const { return !loss_scale_; }

@@ -102,7 +102,8 @@ std::vector<float> ours(const std::string& operation, const Picture& in, const P
 }  // namespace
 
 TEST_CASE("transforms with given parameters agree with torchvision") {
-  const hdf5::File file = hdf5::File::open((testing::source_folder() / "tests/golden/augment.h5").string());
+  const hdf5::File file =
+      hdf5::File::open((testing::source_folder() / "tests/golden/augment.h5").string());
   std::map<std::string, int> seen;
   for (const hdf5::Entry& entry : file.entries()) {
     if (entry.kind != hdf5::Entry::Kind::group) continue;

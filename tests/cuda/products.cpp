@@ -1,5 +1,5 @@
-// Matrix products and attention of sizes that the conformance suite has not: sums in parts, several tiles, wide
-// heads; against sums in double.
+// Matrix products and attention of sizes that the conformance suite has not: sums in parts, several
+// tiles, wide heads; against sums in double.
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <random>
@@ -167,7 +167,8 @@ TEST_CASE("cuda attention of heads of any width has small errors") {
   }
 }
 
-// Products grow from key to key, so that all that was summed before shrinks to nothing, or the first is largest.
+// Products grow from key to key, so that all that was summed before shrinks to nothing, or the
+// first is largest.
 TEST_CASE("cuda attention holds where products are large") {
   for (const float direction : {1.f, -1.f}) {
     const int64_t tokens = 150, size = 4;

@@ -1,5 +1,5 @@
-// The host's meaning of a CUDA grid: that it gives kernels what CUDA promises, and catches what CUDA does
-// not. Kernels here are small, right ones and ones with a planted fault.
+// The host's meaning of a CUDA grid: that it gives kernels what CUDA promises, and catches what
+// CUDA does not. Kernels here are small, right ones and ones with a planted fault.
 #include <cuda_runtime.h>
 
 #include <catch2/catch.hpp>

@@ -65,26 +65,26 @@ static int full(int file, size_t bytes) {
   return atomic_fetch_add(&written, (long)bytes) + (long)bytes > (after ? atol(after) : 0);
 }
 
-#define OPEN(name)                                              \
-  int name(const char* path, int flags, ...) {                  \
-    va_list more;                                               \
-    va_start(more, flags);                                      \
-    const mode_t mode = va_arg(more, mode_t);                   \
-    va_end(more);                                               \
-    if (unreadable(path)) {                                     \
-      errno = EACCES;                                           \
-      return -1;                                                \
-    }                                                           \
-    tell_opened(path, NEXT(name));                              \
-    return NEXT(name)(path, flags, mode);                       \
+#define OPEN(name)                             \
+  int name(const char* path, int flags, ...) { \
+    va_list more;                              \
+    va_start(more, flags);                     \
+    const mode_t mode = va_arg(more, mode_t);  \
+    va_end(more);                              \
+    if (unreadable(path)) {                    \
+      errno = EACCES;                          \
+      return -1;                               \
+    }                                          \
+    tell_opened(path, NEXT(name));             \
+    return NEXT(name)(path, flags, mode);      \
   }
 OPEN(open)
 OPEN(open64)
 
-#define FULL(call)    \
-  do {                \
-    errno = ENOSPC;   \
-    return (call);    \
+#define FULL(call)  \
+  do {              \
+    errno = ENOSPC; \
+    return (call);  \
   } while (0)
 
 // The program's own handlers, behind one that notes that a signal has come.

@@ -1,18 +1,20 @@
-/* A library that tools/chaos preloads into every rank: it writes down, in order, each call that changes what lies
- * below a folder, with what it writes, and kills at a given one of them.
+/* A library that tools/chaos preloads into every rank: it writes down, in order, each call that
+ * changes what lies below a folder, with what it writes, and kills at a given one of them.
  *
  *   JOURNAL_FOLDER   the folder; absolute
- *   JOURNAL          a folder that holds the files `calls`, which is added to, and `state`, a struct State of zeros
+ *   JOURNAL          a folder that holds the files `calls`, which is added to, and `state`, a
+ *                    struct State of zeros
  *   JOURNAL_VICTIM   the rank to kill, "all" (a power cut), or nothing: no kill
- *   JOURNAL_KIND, JOURNAL_PATH, JOURNAL_NTH   at the n-th call of this kind on a path like this (fnmatch), counted
- *                    over all ranks from 1 ...
+ *   JOURNAL_KIND, JOURNAL_PATH, JOURNAL_NTH   at the n-th call of this kind on a path like this
+ *                    (fnmatch), counted over all ranks from 1 ...
  *   JOURNAL_LATEST   ... but at this call of any kind at the latest
- *   JOURNAL_PART     in [0, 1]: a rank that is killed in its own call has done so much of a write, or any other call
- *                    from a half on; at a power cut the call is not done at all
+ *   JOURNAL_PART     in [0, 1]: a rank that is killed in its own call has done so much of a write,
+ *                    or any other call from a half on; at a power cut the call is not done at all
  *
- * The file `calls` holds for each call a line  B kind number bytes path other  (tabs between) before it is made,
- * `bytes` bytes of data behind the line, and a line  E result  when it has returned: what the call returned, or
- * -errno. The call of the kill has K instead of B. One call at a time is made over all ranks. journal.py reads it.
+ * The file `calls` holds for each call a line  B kind number bytes path other  (tabs between)
+ * before it is made, `bytes` bytes of data behind the line, and a line  E result  when it has
+ * returned: what the call returned, or -errno. The call of the kill has K instead of B. One call at
+ * a time is made over all ranks. journal.py reads it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -245,10 +247,10 @@ ssize_t writev(int file, const struct iovec* parts, int count) {
   return n;
 }
 
-#define PWRITE(name, offset_type)                                                \
-  ssize_t name(int file, const void* data, size_t bytes, offset_type at) {       \
-    char path[PATH_MAX];                                                         \
-    if (!enter(path_of(file, path))) return NEXT(name)(file, data, bytes, at);   \
+#define PWRITE(name, offset_type)                                                      \
+  ssize_t name(int file, const void* data, size_t bytes, offset_type at) {             \
+    char path[PATH_MAX];                                                               \
+    if (!enter(path_of(file, path))) return NEXT(name)(file, data, bytes, at);         \
     return leave(NEXT(name)(file, data, note_write(file, path, at, data, bytes), at)); \
   }
 PWRITE(pwrite, off_t)

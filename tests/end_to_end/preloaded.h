@@ -1,4 +1,5 @@
-// What the libraries share that tests preload: the call behind one's own, which rank this is, and where a file lies.
+// What the libraries share that tests preload: the call behind one's own, which rank this is, and
+// where a file lies.
 #pragma once
 
 #include <dlfcn.h>
@@ -11,8 +12,8 @@
 
 // NULL in a process that is no rank, such as the launcher.
 static inline const char* own_rank(void) {
-  const char* rank = getenv("PMIX_RANK");            /* Open MPI, srun --mpi=pmix */
-  return rank != NULL ? rank : getenv("PMI_RANK");   /* MPICH, srun --mpi=pmi2 */
+  const char* rank = getenv("PMIX_RANK");          /* Open MPI, srun --mpi=pmix */
+  return rank != NULL ? rank : getenv("PMI_RANK"); /* MPICH, srun --mpi=pmi2 */
 }
 
 // Of an open file, in path[PATH_MAX]; "" where it has none.

@@ -108,8 +108,9 @@ class SharedProgress {
   Progress* progress_;
 };
 
-// A reader that takes the word of a file for the size of something shall not get it. The sanitizer's own
-// reservations are there already; it limits what is asked of it by max_allocation_size_mb.
+// A reader that takes the word of a file for the size of something shall not get it. The
+// sanitizer's own reservations are there already; it limits what is asked of it by
+// max_allocation_size_mb.
 void limit_resources() {
   uint64_t pages = 0;
   std::ifstream("/proc/self/statm") >> pages;
@@ -232,7 +233,8 @@ void write_input(const Input& input, const fs::path& folder) {
   }
 }
 
-// Other exceptions than Error end the process where they are thrown, so that the sanitizer's stack is theirs.
+// Other exceptions than Error end the process where they are thrown, so that the sanitizer's stack
+// is theirs.
 std::string read_one(const Target& target, const Input& input, const fs::path& folder) {
   write_input(input, folder);
   try {
@@ -334,8 +336,9 @@ std::optional<Frame> frame_of(const std::string& line) {
   return frame;
 }
 
-// The sanitizer's and the C library's own calls say nothing. Whose the innermost of the others is counts; told is the
-// first of his that has a name; templates of the C++ library are in the program, and say nothing either.
+// The sanitizer's and the C library's own calls say nothing. Whose the innermost of the others is
+// counts; told is the first of his that has a name; templates of the C++ library are in the
+// program, and say nothing either.
 Blame blame_of_stack(std::istream& lines, const std::string& what) {
   std::optional<Blame> blame;
   for (std::string line; std::getline(lines, line);) {

@@ -38,7 +38,8 @@ Tally read_all(const Target& target, const std::vector<Input>& seeds, const Opti
 std::string read_one(const Target& target, const Input& input, const std::filesystem::path& folder);
 void write_input(const Input& input, const std::filesystem::path& folder);
 
-// The function that a report of the sanitizers, or of broken_rule(), blames, and whether it is HDF5's.
+// The function that a report of the sanitizers, or of broken_rule(), blames, and whether it is
+// HDF5's.
 struct Blame {
   std::string where;
   bool hdf5 = false;

@@ -9,16 +9,16 @@
 #include "comm/communicator.h"
 #include "data/load/access_pattern.h"
 #include "data/load/loader.h"
-#include "io/write_hdf5.h"
 #include "fuzz/target.h"
-#include "stages/embed/embedded_file.h"
-#include "stages/keys/schema.h"
-#include "stages/setup/source.h"
-#include "stages/finetune/trials.h"
-#include "run/checkpoint.h"
 #include "io/durable_file.h"
+#include "io/write_hdf5.h"
+#include "run/checkpoint.h"
 #include "run/metrics.h"
 #include "run/representations.h"
+#include "stages/embed/embedded_file.h"
+#include "stages/finetune/trials.h"
+#include "stages/keys/schema.h"
+#include "stages/setup/source.h"
 
 namespace lacuna::fuzz {
 namespace fs = std::filesystem;
@@ -242,7 +242,8 @@ void seal_front(const std::string& seed, std::string& mutated) {
   mutated.replace(0, 512, front);
 }
 
-// The part's in the manifest where they stood, and the manifest's own in its front (docs/formats.md).
+// The part's in the manifest where they stood, and the manifest's own in its front
+// (docs/formats.md).
 void seal_checkpoint(const Input& seed, Input& mutated) {
   std::string& manifest = mutated[0].content;
   const std::string &before = seed[1].content, &now = mutated[1].content;

@@ -15,8 +15,8 @@
 #include "fuzz/contain.h"
 #include "fuzz/mutate.h"
 
-// What a user gives in ASAN_OPTIONS and UBSAN_OPTIONS comes on top, such as symbolize=1 for --replay: names are found
-// by the parent (contain.cpp), which is much quicker.
+// What a user gives in ASAN_OPTIONS and UBSAN_OPTIONS comes on top, such as symbolize=1 for
+// --replay: names are found by the parent (contain.cpp), which is much quicker.
 extern "C" const char* __asan_default_options() {
   return "symbolize=0:detect_leaks=0:handle_abort=1:allocator_may_return_null=1:max_allocation_"
          "size_mb=1024:"

@@ -1,5 +1,5 @@
-// Mutations: what bits, careless editors and broken disks make of a file. Input number `number` of a seed is always the
-// same.
+// Mutations: what bits, careless editors and broken disks make of a file. Input number `number` of
+// a seed is always the same.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Targets: the files that the program reads, each with seeds made by the program's own writers and with the program's
-// own reader. docs/testing.md says how they are run.
+// Targets: the files that the program reads, each with seeds made by the program's own writers and
+// with the program's own reader. docs/testing.md says how they are run.
 #pragma once
 
 #include <filesystem>
@@ -29,8 +29,8 @@ struct Target {
   std::vector<Input> (*seeds)(const std::filesystem::path& folder);
   // Reads what lies in the folder as the program does: returns, or throws an Error.
   void (*read)(const std::filesystem::path& folder);
-  // Makes the checksums of what a mutation made of the seed right, so that what stands behind them is reached. Null: there
-  // are none.
+  // Makes the checksums of what a mutation made of the seed right, so that what stands behind them
+  // is reached. Null: there are none.
   void (*seal)(const Input& seed, Input& mutated) = nullptr;
   // Whether the Error is one that such a file may give.
   bool (*may_end_so)(ExitStatus status) = [](ExitStatus status) {

@@ -79,7 +79,8 @@ Case::Case(hdf5::Group group) : group_(std::make_shared<hdf5::Group>(std::move(g
 
 void for_each_case(const std::string& kind,
                    const std::function<void(const std::string&, const Case&)>& f) {
-  const hdf5::File file = hdf5::File::open((testing::source_folder() / "tests/golden/pytorch.h5").string());
+  const hdf5::File file =
+      hdf5::File::open((testing::source_folder() / "tests/golden/pytorch.h5").string());
   const hdf5::Group group = file.group(kind);
   REQUIRE_FALSE(group.entries().empty());
   for (const hdf5::Entry& entry : group.entries()) f(entry.name, Case(group.group(entry.name)));

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "backend/device.h"
-#include "io/hdf5.h"
 #include "graph/plan.h"
+#include "io/hdf5.h"
 
 namespace lacuna::golden {
 
@@ -48,9 +48,10 @@ struct Difference {
   double relative;  // L2, of the norm of PyTorch's tensor; NaN where ours has other elements
 };
 
-// Of every tensor of either side, named like it. A gradient ("gradient/…") whose norm is below 1e-6 of
-// that of all gradients is compared with that. For tensors known by projections it is the estimate
-// that random signs give: the root of the mean of the squared differences of the projections.
+// Of every tensor of either side, named like it. A gradient ("gradient/…") whose norm is below 1e-6
+// of that of all gradients is compared with that. For tensors known by projections it is the
+// estimate that random signs give: the root of the mean of the squared differences of the
+// projections.
 std::vector<Difference> differences(const Case& expected, const Results& ours);
 
 // Largest differences allowed: of gradients, and of everything else.

@@ -196,7 +196,8 @@ class Network {
   const Encoder* encoder_ = nullptr;
 };
 
-// All cases of one objective, and of encoders whose names begin so, on every device; how many there are.
+// All cases of one objective, and of encoders whose names begin so, on every device; how many there
+// are.
 int check_networks(std::string_view objective, std::string_view encoder = "") {
   int cases = 0;
   for_each_case("network", [&](const std::string& name, const Case& c) {
@@ -212,7 +213,8 @@ int check_networks(std::string_view objective, std::string_view encoder = "") {
 }  // namespace
 
 // Each checks what the training step computes: features and loss, the gradient of every parameter;
-// then, after one step of SGD, every weight, running statistic and teacher; and evaluation with them.
+// then, after one step of SGD, every weight, running statistic and teacher; and evaluation with
+// them.
 
 TEST_CASE("ResNets with every stem agree with torchvision forward and backward", "[golden]") {
   CHECK(check_networks("features", "resnet") == 5);

@@ -23,8 +23,8 @@ namespace {
 using ops::CaseRun;
 using ops::Leaves;
 
-// Two ranks that hold the same. Each collective is carried out as late as allowed, when it is waited
-// for, so that memory which is reused while it is under way gives wrong results.
+// Two ranks that hold the same. Each collective is carried out as late as allowed, when it is
+// waited for, so that memory which is reused while it is under way gives wrong results.
 class LateTwin final : public Communicator {
  public:
   int rank() const override { return 0; }

@@ -1,14 +1,14 @@
-// A device whose memory is not the host's: every operation, every objective on two ranks, and checkpoints to
-// and from such a device.
+// A device whose memory is not the host's: every operation, every objective on two ranks, and
+// checkpoints to and from such a device.
 #include <catch2/catch.hpp>
 
-#include "support/temporary_folder.h"
 #include "backend/list.h"
 #include "ops/compare.h"
 #include "support/death.h"
 #include "support/experiment.h"
 #include "support/experiment_checkpoint.h"
 #include "support/separate_device.h"
+#include "support/temporary_folder.h"
 #include "support/thread_communicators.h"
 #include "support/three_steps.h"
 

@@ -42,7 +42,8 @@ double cached_part(const std::filesystem::path& path) {
   return static_cast<double>(there) / static_cast<double>(pages.size());
 }
 
-// Whether the file system of a folder has direct I/O that passes by the cache: not that of memory, for one.
+// Whether the file system of a folder has direct I/O that passes by the cache: not that of memory,
+// for one.
 bool has_direct_io(const std::filesystem::path& path) {
   constexpr size_t bytes = size_t{1} << 20;
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_DIRECT | O_CLOEXEC, 0666);

@@ -10,8 +10,8 @@
 #include <fstream>
 
 #include "base/error.h"
-#include "support/temporary_folder.h"
 #include "io/write_hdf5.h"
+#include "support/temporary_folder.h"
 
 using namespace lacuna;
 using Catch::Contains;

@@ -9,9 +9,9 @@
 #include <set>
 
 #include "backend/list.h"
-#include "io/hdf5.h"
 #include "graph/differentiate.h"
 #include "graph/state.h"
+#include "io/hdf5.h"
 #include "kernels/batch_norm.h"
 #include "kernels/cpu/onednn.h"
 #include "kernels/cpu/table.h"

@@ -42,7 +42,8 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
-// Of processes that write to the same folder, one goes on at a time. Tests of one operation fail together.
+// Of processes that write to the same folder, one goes on at a time. Tests of one operation fail
+// together.
 class FolderLock {
  public:
   explicit FolderLock(const std::filesystem::path& folder)

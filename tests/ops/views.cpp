@@ -1,6 +1,6 @@
 // Views that a device makes are those of the host.
-#include "backend/list.h"
 #include "support/views.h"
+#include "backend/list.h"
 
 #include <catch2/catch.hpp>
 

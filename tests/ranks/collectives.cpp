@@ -84,7 +84,8 @@ void check_all_gather(Communicator& communicator, size_t scale) {
   CHECK(same_bits(all, expected));
 }
 
-// Tensors of several sizes in one message: sums dealt out in slices, which then come together on every rank.
+// Tensors of several sizes in one message: sums dealt out in slices, which then come together on
+// every rank.
 template <typename T>
 void check_slices(Communicator& communicator) {
   const std::vector<size_t> counts = {0, 1, 31, 64, 1000, 70001};

@@ -12,11 +12,11 @@
 #include "comm/forwarding.h"
 #include "data/load/loader.h"
 #include "data/order/order.h"
-#include "support/temporary_folder.h"
 #include "io/write_hdf5.h"
 #include "ranks/world.h"
 #include "support/cells.h"
 #include "support/experiment.h"
+#include "support/temporary_folder.h"
 #include "train/loop.h"
 
 using namespace lacuna;
@@ -231,8 +231,9 @@ void add_expected(std::map<std::string, Expected>& to, const std::vector<Setup>&
   }
 }
 
-// The objectives of this run: on one rank and on three, which 16 rows do not divide evenly over, all
-// of the list (of these the cells that are chosen); on other numbers of ranks one, which gathers.
+// The objectives of this run: on one rank and on three, which 16 rows do not divide evenly over,
+// all of the list (of these the cells that are chosen); on other numbers of ranks one, which
+// gathers.
 bool has_full_matrix() { return world().size() == 1 || world().size() == 3; }
 std::vector<std::string> names() {
   if (!has_full_matrix()) return {"simclr"};
@@ -381,8 +382,8 @@ Deviations vit_deviations(const std::string& objective, uint64_t seed, const Div
   Deviations found;
   found.gradients = deviation(many.gradients(), expected.gradients);
   many.train(0, vit_steps);
-  found.weights = deviation_of_travel(expected.weights_before, many.state(Role::parameter),
-                                      expected.weights);
+  found.weights =
+      deviation_of_travel(expected.weights_before, many.state(Role::parameter), expected.weights);
   return found;
 }
 

@@ -1,16 +1,17 @@
-// The optimizer's State dealt out to the ranks (ZeRO stage 1): the same weights as with a whole copy on every rank, a
-// share of the memory, and checkpoints of whole tensors, which any number of ranks continues from.
+// The optimizer's State dealt out to the ranks (ZeRO stage 1): the same weights as with a whole
+// copy on every rank, a share of the memory, and checkpoints of whole tensors, which any number of
+// ranks continues from.
 #include <catch2/catch.hpp>
 
 #include <cmath>
 #include <cstring>
 
 #include "comm/forwarding.h"
-#include "support/temporary_folder.h"
 #include "ranks/world.h"
-#include "support/experiment.h"
 #include "run/checkpoint.h"
 #include "run/stored_state.h"
+#include "support/experiment.h"
+#include "support/temporary_folder.h"
 
 using namespace lacuna;
 using namespace lacuna::testing;

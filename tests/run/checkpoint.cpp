@@ -12,9 +12,9 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "io/durable_file.h"
 #include "io/hdf5.h"
 #include "support/temporary_folder.h"
-#include "io/durable_file.h"
 
 using namespace lacuna;
 using namespace std::chrono_literals;

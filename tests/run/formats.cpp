@@ -1,5 +1,5 @@
-// docs/formats.md against the files that the program writes: its Python is run on them, and its tables
-// of datasets and attributes are compared with what is there.
+// docs/formats.md against the files that the program writes: its Python is run on them, and its
+// tables of datasets and attributes are compared with what is there.
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdlib>
@@ -8,12 +8,12 @@
 #include "base/log.h"
 #include "comm/communicator.h"
 #include "io/hdf5.h"
-#include "stages/finetune/trials.h"
-#include "support/source_folder.h"
-#include "support/temporary_folder.h"
 #include "run/checkpoint.h"
 #include "run/metrics.h"
 #include "run/representations.h"
+#include "stages/finetune/trials.h"
+#include "support/source_folder.h"
+#include "support/temporary_folder.h"
 
 using namespace lacuna;
 namespace fs = std::filesystem;

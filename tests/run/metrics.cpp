@@ -83,5 +83,7 @@ TEST_CASE("metrics: a continued run has each step once and the same bytes") {
 TEST_CASE("metrics: a place that cannot be written is named") {
   const TemporaryFolder folder;
   const auto file = folder / "absent" / "metrics.jsonl";
-  CHECK_THROWS_WITH(Metrics(file), "cannot write " + file.string() + ": No such file or directory; check its name and the folders above it");
+  CHECK_THROWS_WITH(Metrics(file),
+                    "cannot write " + file.string() +
+                        ": No such file or directory; check its name and the folders above it");
 }

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
-#include "support/temporary_folder.h"
 #include "run/attempts.h"
 #include "run/leftovers.h"
+#include "support/temporary_folder.h"
 
 using namespace lacuna;
 

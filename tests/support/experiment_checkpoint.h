@@ -3,9 +3,9 @@
 
 #include <filesystem>
 
-#include "support/experiment.h"
 #include "run/checkpoint.h"
 #include "run/stored_state.h"
+#include "support/experiment.h"
 
 namespace lacuna::testing {
 

@@ -1,6 +1,6 @@
-// The CPU's kernels on memory of their own: what a GPU demands of the program, on any machine. The memory is
-// closed to the host but while a kernel or a copy runs, so a host that reads or writes it dies at once; and a
-// kernel that is given other memory throws.
+// The CPU's kernels on memory of their own: what a GPU demands of the program, on any machine. The
+// memory is closed to the host but while a kernel or a copy runs, so a host that reads or writes it
+// dies at once; and a kernel that is given other memory throws.
 #pragma once
 
 #include <memory>

@@ -8,8 +8,9 @@
 
 namespace lacuna::testing {
 
-// LACUNA_SOURCE, as ctest sets it, or the nearest folder above this program that has tests/golden. No path is
-// compiled in, so that a program can be moved to another machine with the files that it reads.
+// LACUNA_SOURCE, as ctest sets it, or the nearest folder above this program that has tests/golden.
+// No path is compiled in, so that a program can be moved to another machine with the files that it
+// reads.
 inline std::filesystem::path source_folder() {
   if (const char* given = std::getenv("LACUNA_SOURCE")) return given;
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe");

@@ -1,4 +1,5 @@
-// The first steps of an objective on ranks of any device, and what they leave: what devices are compared by.
+// The first steps of an objective on ranks of any device, and what they leave: what devices are
+// compared by.
 #pragma once
 
 #include "support/experiment.h"

@@ -52,9 +52,9 @@ Trained train(const std::string& objective, const std::string& encoder, DType co
 
 }  // namespace
 
-// Each step carries on what the ones before have rounded, so two trainings in f32 that differ in the
-// order of sums part as well, by up to 2.5 % of the mean loss where that was measured; bf16 may by
-// twice that.
+// Each step carries on what the ones before have rounded, so two trainings in f32 that differ in
+// the order of sums part as well, by up to 2.5 % of the mean loss where that was measured; bf16 may
+// by twice that.
 TEST_CASE("twenty steps in bfloat16 follow those in float32, for every objective") {
   if (!onednn_has_bf16()) {
     WARN("this processor has no AVX-512: oneDNN has no bfloat16 here, nothing was compared");

@@ -1,13 +1,14 @@
-// Save, destroy, reload at every step: every objective of the list gives the losses and the State of
-// an uninterrupted training, bit for bit. And faults, planted, that the same comparison must find.
+// Save, destroy, reload at every step: every objective of the list gives the losses and the State
+// of an uninterrupted training, bit for bit. And faults, planted, that the same comparison must
+// find.
 #include <catch2/catch.hpp>
 
 #include <cstring>
 
-#include "support/experiment.h"
-#include "support/temporary_folder.h"
 #include "run/checkpoint.h"
 #include "run/stored_state.h"
+#include "support/experiment.h"
+#include "support/temporary_folder.h"
 
 using namespace lacuna;
 using namespace lacuna::testing;

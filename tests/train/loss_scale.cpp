@@ -1,6 +1,6 @@
 // The loss scale of float16, as it follows steps.
-#include "backend/list.h"
 #include "train/loss_scale.h"
+#include "backend/list.h"
 
 #include <catch2/catch.hpp>
 

@@ -55,8 +55,8 @@ class TwinCommunicator : public Communicator {
   }
 };
 
-// Networks as slow, but nothing of it is hidden: nothing moves before somebody waits, or who issues a sum
-// waits at once.
+// Networks as slow, but nothing of it is hidden: nothing moves before somebody waits, or who issues
+// a sum waits at once.
 class IdleCommunicator : public TwinCommunicator {
  public:
   using Communicator::all_reduce_sum;
@@ -80,8 +80,8 @@ class BlockingCommunicator : public TwinCommunicator {
   }
 };
 
-// Steps of ResNet-18 of width 32 on 32x32 pixels in f32: 11 MiB of gradients, and a backward pass of
-// more than a tenth of a second on one core.
+// Steps of ResNet-18 of width 32 on 32x32 pixels in f32: 11 MiB of gradients, and a backward pass
+// of more than a tenth of a second on one core.
 class Steps {
  public:
   explicit Steps(Communicator& communicator)
@@ -109,9 +109,9 @@ class Steps {
   double least_ = 1e9;
 };
 
-// Whether a step over `slow` is longer by less than `limit` seconds. Of both the least of several steps,
-// taken in turns, since other work on the machine only adds; a busy machine is asked again, for as long
-// as the answer is not the `expected` one.
+// Whether a step over `slow` is longer by less than `limit` seconds. Of both the least of several
+// steps, taken in turns, since other work on the machine only adds; a busy machine is asked again,
+// for as long as the answer is not the `expected` one.
 bool lengthens_by_less_than(double limit, Communicator& slow, bool expected) {
   constexpr int least_rounds = 4, most_rounds = 40;
   TwinCommunicator twin;

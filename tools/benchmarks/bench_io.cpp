@@ -1,5 +1,5 @@
-// One measurement of reading, each in a process of its own so that its peak memory is its own; driven
-// by tools/bench-io. Prints one line of JSON.
+// One measurement of reading, each in a process of its own so that its peak memory is its own;
+// driven by tools/bench-io. Prints one line of JSON.
 //
 //   bench-io-once write FILE MIB GZIP_LEVEL     images [N, 64, 64, 3] uint8 that gzip halves or so
 //   bench-io-once plain FILE                    sequential H5Dread, 16 MiB at a time
@@ -21,9 +21,9 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "comm/communicator.h"
-#include "io/hdf5.h"
 #include "data/load/loader.h"
 #include "data/order/order.h"
+#include "io/hdf5.h"
 
 using namespace lacuna;
 

@@ -1,5 +1,6 @@
-// What the GPU at hand can do at most, for fractions of it: copies within its memory, and square products of cuBLAS in
-// bf16 and in f32 without TF32. Three lines "name value", in GB/s (read and written) and TFLOP/s.
+// What the GPU at hand can do at most, for fractions of it: copies within its memory, and square
+// products of cuBLAS in bf16 and in f32 without TF32. Three lines "name value", in GB/s (read and
+// written) and TFLOP/s.
 #include <cublas_v2.h>
 #include <cuda_runtime.h>
 
@@ -41,7 +42,8 @@ double seconds(const std::function<void()>& run) {
 void* memory(size_t bytes) {
   void* at = nullptr;
   check(cudaMalloc(&at, bytes) == cudaSuccess, "taking memory");
-  // Bits that differ take more power than zeros, and clocks follow it: numbers of about 1 as bf16 and as f32.
+  // Bits that differ take more power than zeros, and clocks follow it: numbers of about 1 as bf16
+  // and as f32.
   std::vector<uint16_t> bits(bytes / 2);
   uint32_t state = 1;
   for (uint16_t& each : bits) {

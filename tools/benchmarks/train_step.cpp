@@ -1,18 +1,22 @@
 // The train step with a linear head and cross entropy: forward, backward, SGD with momentum; of
-// resnet18 (small stem, width 64) on images of 32x32x3, or of resnet50, vit_tiny and vit_base (patches of 16)
-// on images of 224x224x3. Driven by tools/bench, which takes turns with the peer (train_step.py, the same
-// protocol).
+// resnet18 (small stem, width 64) on images of 32x32x3, or of resnet50, vit_tiny and vit_base
+// (patches of 16) on images of 224x224x3. Driven by tools/bench, which takes turns with the peer
+// (train_step.py, the same protocol).
 //
 //   train-step ENCODER THREADS BATCH [DEVICE [f32|bf16 [timed]]]
 //
-// says "ready" after some steps; then for each line N on stdin makes N steps and prints the seconds of one: the median,
-// or on a GPU, which computes a step while the host records the next, the whole by N. Without DEVICE it is the CPU, in
-// f32; "timed" takes the fastest of cuDNN's plans instead of its heuristics' first. Other lines on stdin:
+// says "ready" after some steps; then for each line N on stdin makes N steps and prints the seconds
+// of one: the median, or on a GPU, which computes a step while the host records the next, the whole
+// by N. Without DEVICE it is the CPU, in f32; "timed" takes the fastest of cuDNN's plans instead of
+// its heuristics' first. Other lines on stdin:
 //
-//   profile N   a line for each kernel of a step, in order, columns separated by tabs: the operation, types and shapes
-//               of its operands, of its results, and the seconds it took, the mean over N steps; then "end"
-//   plans       a line for each problem of cuDNN: the problem, its engine, workspace, plans offered; then "end"
-//   memory      bytes of the device that the step takes: weights, momenta, activations, the largest workspace
+//   profile N   a line for each kernel of a step, in order, columns separated by tabs: the
+//               operation, types and shapes of its operands, of its results, and the seconds it
+//               took, the mean over N steps; then "end"
+//   plans       a line for each problem of cuDNN: the problem, its engine, workspace, plans
+//               offered; then "end"
+//   memory      bytes of the device that the step takes: weights, momenta, activations, the
+//               largest workspace
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -107,8 +111,9 @@ class TrainStep {
   }
   const Executor& executor() const { return trainer_.executor(); }
 
-  // Kernel by kernel, on a device that waits for each step to be recorded. The first step describes the kernels and is
-  // not timed: what the host does between two kernels counts where the device has no work left.
+  // Kernel by kernel, on a device that waits for each step to be recorded. The first step describes
+  // the kernels and is not timed: what the host does between two kernels counts where the device
+  // has no work left.
   void print_profile(int steps) {
     const std::unique_ptr<Stopwatch> stopwatch = device_->make_stopwatch();
     std::vector<std::string> kernels;

@@ -1,6 +1,6 @@
-// write-samples FILE COUNT EDGE CHANNELS [CLASSES]: a data set for measuring where there is neither Python nor data:
-// "images" [COUNT, EDGE, EDGE, CHANNELS] of bytes in chunks of 1 MiB or so, and "labels" [COUNT]. An image is a gradient
-// whose direction is its class, with noise.
+// write-samples FILE COUNT EDGE CHANNELS [CLASSES]: a data set for measuring where there is neither
+// Python nor data: "images" [COUNT, EDGE, EDGE, CHANNELS] of bytes in chunks of 1 MiB or so, and
+// "labels" [COUNT]. An image is a gradient whose direction is its class, with noise.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

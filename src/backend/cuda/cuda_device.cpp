@@ -126,8 +126,8 @@ void CudaDevice::release(void* memory) {
   cudaFree(memory);
 }
 
-// From pageable memory the call returns when the bytes have been staged, to it when they have arrived (CUDA
-// Runtime API, "API synchronization behavior").
+// From pageable memory the call returns when the bytes have been staged, to it when they have
+// arrived (CUDA Runtime API, "API synchronization behavior").
 void CudaDevice::copy_in(void* device, const void* host, size_t bytes) {
   if (bytes == 0) return;
   cuda::check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream_.get()),

@@ -1,5 +1,5 @@
-// The CUDA device: kernels/cuda and cuDNN on one GPU, f32 parameters. Kernels run on a stream of their own,
-// after the host has gone on; what the host sends ahead of them travels on another.
+// The CUDA device: kernels/cuda and cuDNN on one GPU, f32 parameters. Kernels run on a stream of
+// their own, after the host has gone on; what the host sends ahead of them travels on another.
 #pragma once
 
 #include <map>
@@ -15,7 +15,8 @@ class Cudnn;  // kernels/cuda/cudnn.h
 
 class CudaDevice final : public Device {
  public:
-  // Of the devices that this process sees (CUDA_VISIBLE_DEVICES), number local_rank modulo their count.
+  // Of the devices that this process sees (CUDA_VISIBLE_DEVICES), number local_rank modulo their
+  // count.
   explicit CudaDevice(const GpuOptions& options);
   ~CudaDevice() override;
 

@@ -1,6 +1,6 @@
-// Copies to pinned memory of the host, in the order of kernels, while the host goes on. The kernels wait for them: a
-// gigabyte of State takes some 20 ms at PCIe 5's 50 GB/s, a checkpoint, where another copy on the device would cost
-// that gigabyte for good.
+// Copies to pinned memory of the host, in the order of kernels, while the host goes on. The kernels
+// wait for them: a gigabyte of State takes some 20 ms at PCIe 5's 50 GB/s, a checkpoint, where
+// another copy on the device would cost that gigabyte for good.
 #pragma once
 
 #include "backend/cuda/runtime.h"

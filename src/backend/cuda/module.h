@@ -13,7 +13,8 @@ constexpr const char* cuda_module_version = "lacuna_cuda_version";
 constexpr const char* planned_device_entry = "lacuna_make_planned_device";
 // What kernels are built for at the least: compute capability 8.0.
 constexpr int least_capability = 8;
-// A driver that only lets plans be made (planning_driver.c), under the driver's name once it is open.
+// A driver that only lets plans be made (planning_driver.c), under the driver's name once it is
+// open.
 constexpr const char* planning_driver_file = "liblacuna_planning_driver.so";
 
 // The caller owns the device. Errors are thrown.

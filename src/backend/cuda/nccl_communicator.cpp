@@ -154,8 +154,9 @@ class DeviceCommunicator final : public NcclCommunicator {
     event->record(stream_);
     return Request(std::make_unique<Done>(*this, std::move(event)));
   }
-  // f(term, byte at which a rank's slice begins, its elements, rank). A reduction and a broadcast for each, in one group, for
-  // slices may differ in length, and ncclReduceScatter's and ncclAllGather's may not.
+  // f(term, byte at which a rank's slice begins, its elements, rank). A reduction and a broadcast
+  // for each, in one group, for slices may differ in length, and ncclReduceScatter's and
+  // ncclAllGather's may not.
   template <typename F>
   void for_slices(std::span<const Term> terms, DType dtype, const F& f) const {
     for (const Term& term : terms) {
@@ -173,8 +174,9 @@ class DeviceCommunicator final : public NcclCommunicator {
     return event;
   }
 
-  // No ncclCommAbort: while a recorded step holds the communicator it would wait for ever (NCCL User Guide, "Using
-  // NCCL with CUDA Graphs"). What the device still waits for ends with the process.
+  // No ncclCommAbort: while a recorded step holds the communicator it would wait for ever (NCCL
+  // User Guide, "Using NCCL with CUDA Graphs"). What the device still waits for ends with the
+  // process.
   [[noreturn]] void give_up(const std::string& why) {
     lost_ = true;
     throw Error(ExitStatus::lost_rank,

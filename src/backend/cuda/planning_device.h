@@ -1,4 +1,5 @@
-// The planned device (backend/planned_device.h) over the same kernels and the same plans as the CUDA device's.
+// The planned device (backend/planned_device.h) over the same kernels and the same plans as the
+// CUDA device's.
 #pragma once
 
 #include <map>

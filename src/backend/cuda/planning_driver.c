@@ -1,6 +1,6 @@
-// What cuDNN asks of the driver when it compiles an engine: enough for a plan to be made where there is no driver.
-// Handles mean nothing. The driver's other functions, none of which a plan needs, are in the file that CMake makes of
-// the toolkit's list of them.
+// What cuDNN asks of the driver when it compiles an engine: enough for a plan to be made where
+// there is no driver. Handles mean nothing. The driver's other functions, none of which a plan
+// needs, are in the file that CMake makes of the toolkit's list of them.
 
 static int handle_of(void** handle) {
   static int any;

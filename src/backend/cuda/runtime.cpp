@@ -18,9 +18,7 @@ bool Stream::is_idle() const {
 }
 
 Event::Event() : Event(cudaEventDisableTiming) {}
-Event::Event(unsigned flags) {
-  check(cudaEventCreateWithFlags(&event_, flags), "making an event");
-}
+Event::Event(unsigned flags) { check(cudaEventCreateWithFlags(&event_, flags), "making an event"); }
 Event::~Event() { cudaEventDestroy(event_); }
 void Event::record(const Stream& stream) const {
   check(cudaEventRecord(event_, stream.get()), "recording an event");

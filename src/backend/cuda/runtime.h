@@ -1,4 +1,5 @@
-// CUDA's streams, events and memory with owners, for one device. A call that fails is an Error that names it.
+// CUDA's streams, events and memory with owners, for one device. A call that fails is an Error that
+// names it.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -11,8 +12,9 @@
 
 namespace lacuna::cuda {
 
-// Whether an error is on its way out. The device may then hold what never ends (a collective whose ranks are gone) or
-// refuse every call: destructors neither wait for it nor give its memory back. The process ends, which does.
+// Whether an error is on its way out. The device may then hold what never ends (a collective whose
+// ranks are gone) or refuse every call: destructors neither wait for it nor give its memory back.
+// The process ends, which does.
 inline bool is_failing() { return std::uncaught_exceptions() > 0; }
 
 // A stream that does not wait for the default one.

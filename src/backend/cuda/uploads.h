@@ -8,8 +8,8 @@
 
 namespace lacuna {
 
-// Two blocks take turns: while kernels read one, the next is filled and sent. Nothing is allocated once
-// both have their size.
+// Two blocks take turns: while kernels read one, the next is filled and sent. Nothing is allocated
+// once both have their size.
 class CudaUploads final : public Uploads {
  public:
   CudaUploads(Device& device, const cuda::Stream& kernels, const cuda::Stream& copies)

@@ -73,8 +73,9 @@ void broadcast_text(std::string& text, Communicator& communicator) {
   if (size > 0) communicator.broadcast(text.data(), text.size(), 0).wait();
 }
 
-// A hash of pieces of a file, at places that follow from its size: of a file that was replaced by one of the same size
-// hardly any piece is as it was. Of a few changed samples it knows nothing, nor of a file to which this one only refers.
+// A hash of pieces of a file, at places that follow from its size: of a file that was replaced by
+// one of the same size hardly any piece is as it was. Of a few changed samples it knows nothing,
+// nor of a file to which this one only refers.
 uint64_t pieces_of(const std::string& path, uint64_t bytes, size_t pieces) {
   constexpr uint64_t piece_bytes = 4096;
   std::ifstream file(path, std::ios::binary);
@@ -92,7 +93,8 @@ uint64_t pieces_of(const std::string& path, uint64_t bytes, size_t pieces) {
   return hash_name(text);
 }
 
-// A column of labels or the like is small, and no piece of the file may lie in it: its first bytes, or all.
+// A column of labels or the like is small, and no piece of the file may lie in it: its first bytes,
+// or all.
 uint64_t column_of(const hdf5::Dataset& dataset, const Field& field, int64_t most_bytes) {
   constexpr int64_t most_bytes_a_row = 64;
   if (field.sample_bytes() > most_bytes_a_row) return 0;

@@ -90,10 +90,11 @@ class Dataset {
 
   // What the user should know, one sentence each; the same on every rank.
   const std::vector<std::string>& warnings() const { return warnings_; }
-  // Of names and sizes of the files, counts, shapes and types: equal for equal data, wherever it lies.
+  // Of names and sizes of the files, counts, shapes and types: equal for equal data, wherever it
+  // lies.
   uint64_t fingerprint() const;
-  // Of pieces of the files' bytes, and of the first bytes of columns such as labels. A change of a few samples in place can go
-  // unnoticed.
+  // Of pieces of the files' bytes, and of the first bytes of columns such as labels. A change of a
+  // few samples in place can go unnoticed.
   uint64_t contents() const;
 
  private:

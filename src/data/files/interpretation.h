@@ -25,7 +25,8 @@ class Interpretation {
   double low() const { return low_; }
   double high() const { return high_; }
 
-  // Whether a stored sample is shape() numbers in their order, so that they can go as they are to who maps them.
+  // Whether a stored sample is shape() numbers in their order, so that they can go as they are to
+  // who maps them.
   bool keeps_order() const { return !first_; }
   DType stored() const { return dtype_; }
 

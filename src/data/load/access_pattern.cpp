@@ -50,7 +50,8 @@ double field_amplification(const Dataset& dataset, const DataFile& file, int num
   const double across = jutting_behind_rows(field, storage);
   const double once = across * jutting(file.rows, chunk_rows);
   if (chunk_rows == file.block_rows) return once;
-  // The library reads these, by way of its cache; what does not fit there it reads in parts, or decodes whole each time.
+  // The library reads these, by way of its cache; what does not fit there it reads in parts, or
+  // decodes whole each time.
   const int64_t cache = chunk_cache_bytes(dataset, file, field, cache_bytes);
   const int64_t chunk_bytes = storage.chunk.count() * static_cast<int64_t>(size_of(field.dtype));
   double kept = 0;
@@ -73,7 +74,8 @@ std::string unfit_blocks(const Dataset& dataset, const DataFile& file, double am
   const Shape& chunk = file.fields[main].chunk;
   const Field& field = dataset.fields()[main];
   const int64_t chunk_bytes = chunk.count() * static_cast<int64_t>(size_of(field.dtype));
-  // So large that few lanes fit, or so few that lanes are few for another reason than batch and size of the data.
+  // So large that few lanes fit, or so few that lanes are few for another reason than batch and
+  // size of the data.
   const int64_t block_bytes = dataset.largest_block_bytes();
   const int64_t lanes = std::min(good_lanes, batch);
   if (2 * block_bytes * lanes > buffer ||
@@ -90,8 +92,9 @@ std::string unfit_blocks(const Dataset& dataset, const DataFile& file, double am
   return "";
 }
 
-// Chunks of at most 1 MiB, of which good_lanes lanes hold two within half of the buffer, and as many lanes at least
-// where the data are enough; of about equal rows, so that the last one does not jut out.
+// Chunks of at most 1 MiB, of which good_lanes lanes hold two within half of the buffer, and as
+// many lanes at least where the data are enough; of about equal rows, so that the last one does not
+// jut out.
 std::string chunk_option(const Dataset& dataset, const Field& field, const DataFile& file,
                          int64_t buffer) {
   const int64_t bytes = std::min(good_chunk, buffer / (2 * 2 * good_lanes));

@@ -1,5 +1,6 @@
-// How the loader meets the files: which bytes it reads for those that it uses, what it holds, and the h5repack line
-// that mends chunks which do not go with that. From the index alone; nothing is read.
+// How the loader meets the files: which bytes it reads for those that it uses, what it holds, and
+// the h5repack line that mends chunks which do not go with that. From the index alone; nothing is
+// read.
 #pragma once
 
 #include <string>
@@ -18,8 +19,8 @@ struct UnfitChunks {
 };
 
 struct AccessPattern {
-  // Decoded bytes of the chunks that are read for each byte of the data: edges of chunks that hold no data, and chunks
-  // that are read again for each block that needs a part of them.
+  // Decoded bytes of the chunks that are read for each byte of the data: edges of chunks that hold
+  // no data, and chunks that are read again for each block that needs a part of them.
   double storage = 1;
   double ranks = 1;        // for blocks that several ranks share
   double imbalance = 0;    // OrderCost
@@ -31,11 +32,12 @@ struct AccessPattern {
 AccessPattern access_pattern(const Dataset& dataset, const OrderSpec& order, int64_t batch,
                              int ranks, int64_t buffer);
 
-// The line that writes the file anew with fit chunks: "h5repack -l /x:CHUNK=10x4096 a.h5 NEW.h5"; "" where all are fit.
+// The line that writes the file anew with fit chunks: "h5repack -l /x:CHUNK=10x4096 a.h5 NEW.h5";
+// "" where all are fit.
 std::string h5repack_line(const Dataset& dataset, const AccessPattern& pattern);
 
-// What to know about reading before the first step: lanes, window, read amplification and imbalance, and the h5repack
-// line where chunks are unfit. Lines without newline.
+// What to know about reading before the first step: lanes, window, read amplification and
+// imbalance, and the h5repack line where chunks are unfit. Lines without newline.
 std::vector<std::string> reading_lines(const Dataset& dataset, const OrderSpec& order,
                                        const AccessPattern& pattern, int ranks);
 

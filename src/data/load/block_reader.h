@@ -67,8 +67,8 @@ class BlockReader {
   BlockReader& operator=(const BlockReader&) = delete;
 
   // Returns the tasks that fill `to`, which must stay where it is until they ran. Its memory is
-  // allocated, or used again where it has the shapes of this block (of the same data set). bad_input where a file was
-  // replaced or written to since it was indexed.
+  // allocated, or used again where it has the shapes of this block (of the same data set).
+  // bad_input where a file was replaced or written to since it was indexed.
   std::vector<Task> start(int64_t block, BlockRows& to);
   // To be called when all tasks of a block have run: bad_values, with file and row, for a NaN or an
   // infinity. Thread-safe.
@@ -96,7 +96,8 @@ class BlockReader {
   std::vector<std::unique_ptr<OpenFile>> open_;  // most recently used last
 };
 
-// Bytes of decoded chunks that the library keeps of a field of one file, where it reads it: its share of the reader's.
+// Bytes of decoded chunks that the library keeps of a field of one file, where it reads it: its
+// share of the reader's.
 int64_t chunk_cache_bytes(const Dataset& dataset, const DataFile& file, const Field& field,
                           int64_t cache_bytes);
 

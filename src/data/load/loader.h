@@ -12,8 +12,8 @@
 #include <memory>
 #include <optional>
 
-#include "data/load/batch.h"
 #include "data/files/dataset.h"
+#include "data/load/batch.h"
 #include "data/load/local_copies.h"
 #include "data/load/row_maker.h"
 #include "data/order/sampler.h"

@@ -1,5 +1,6 @@
-// Copies of a data set's files on a disk of this node (data.stage), made in the background by the node's ranks together,
-// while they read the originals; each file is read from its copy once that is whole.
+// Copies of a data set's files on a disk of this node (data.stage), made in the background by the
+// node's ranks together, while they read the originals; each file is read from its copy once that
+// is whole.
 //
 //   FOLDER/lacuna-<of the run>-<fingerprint of the data>/<number of the file>.h5
 #pragma once
@@ -23,7 +24,8 @@ class LocalCopies {
   };
 
   using Warn = std::function<void(const std::string&)>;
-  // Begins to copy. The data set must outlive it. `run`: a name of its own, since another run may use the folder too. `warn` is called, by another thread, when the folder takes no more: then
+  // Begins to copy. The data set must outlive it. `run`: a name of its own, since another run may
+  // use the folder too. `warn` is called, by another thread, when the folder takes no more: then
   // what is not copied is read from where it is.
   LocalCopies(const Dataset& dataset, const std::filesystem::path& folder, const std::string& run,
               Share share, Warn warn);

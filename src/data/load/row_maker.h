@@ -70,8 +70,8 @@ class RecipeRows : public RowMaker {
   std::vector<OutputField> outputs_;
 };
 
-// What a device makes a recipe's views from (Recipe::drawn, which is there): the sample as it is stored, what is drawn,
-// and the label. The interpretation keeps the order.
+// What a device makes a recipe's views from (Recipe::drawn, which is there): the sample as it is
+// stored, what is drawn, and the label. The interpretation keeps the order.
 class DrawnRows : public RowMaker {
  public:
   DrawnRows(const Dataset& dataset, const std::string& field, const Interpretation& interpretation,

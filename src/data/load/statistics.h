@@ -1,5 +1,6 @@
 // Which values of a data set are 0 and 1, and the mean and spread of its channels: what a run finds
-// out before its first step, and stores. Every result is the same for any number of ranks and threads.
+// out before its first step, and stores. Every result is the same for any number of ranks and
+// threads.
 #pragma once
 
 #include <array>
@@ -29,8 +30,8 @@ struct ScanOptions {
 Range type_range(DType dtype);
 
 // The values below which `percentiles` (low, high; in percent) of the values lie, interpolated
-// linearly, of about a million values drawn by the seed. Collective. bad_input when both are the same
-// value.
+// linearly, of about a million values drawn by the seed. Collective. bad_input when both are the
+// same value.
 Range percentile_range(const Dataset& dataset, int field, std::array<double, 2> percentiles,
                        ScanOptions options, Communicator& communicator);
 
@@ -41,8 +42,8 @@ struct ChannelStatistics {
   int64_t samples = 0;      // that they were found from
 };
 
-// Sums in double for each block, merged in the order of blocks by Chan's formula ("Updating formulae and
-// a pairwise algorithm for computing sample variances", 1979). Collective.
+// Sums in double for each block, merged in the order of blocks by Chan's formula ("Updating
+// formulae and a pairwise algorithm for computing sample variances", 1979). Collective.
 ChannelStatistics channel_statistics(const Dataset& dataset, int field,
                                      const Interpretation& interpretation, ScanOptions options,
                                      Communicator& communicator);

@@ -9,10 +9,10 @@
 // evenly spaced phases, so that they take turns. After the last sample of an epoch the next epoch
 // follows, within a batch too.
 //
-// Where ranks divide lanes, rank v mod R serves lane v as a whole. Otherwise the lanes stand in a line,
-// such that lanes which take turns stand far apart (place g v mod V, g / V near the golden section), and
-// rank r serves those from rV/R to (r+1)V/R, fractions of a lane by position in it; such a lane's blocks
-// are read by each rank that shares it.
+// Where ranks divide lanes, rank v mod R serves lane v as a whole. Otherwise the lanes stand in a
+// line, such that lanes which take turns stand far apart (place g v mod V, g / V near the golden
+// section), and rank r serves those from rV/R to (r+1)V/R, fractions of a lane by position in it;
+// such a lane's blocks are read by each rank that shares it.
 #pragma once
 
 #include <array>
@@ -88,8 +88,9 @@ struct SampleRange {
   friend bool operator==(const SampleRange&, const SampleRange&) = default;
 };
 
-// One pass in the order of the data set, over all samples or those of some ranges. Of N samples rank
-// r serves the contiguous share [rN/R, (r+1)N/R); all ranks go through theirs at the same pace.
+// One pass in the order of the data set, over all samples or those of some ranges. Of N samples
+// rank r serves the contiguous share [rN/R, (r+1)N/R); all ranks go through theirs at the same
+// pace.
 class Sequential : public Sampler {
  public:
   // The ranges are ascending, apart and not empty; none of them: all samples.

@@ -5,9 +5,9 @@
 #include <unordered_map>
 
 #include "base/random.h"
-#include "io/hdf5.h"
-#include "data/options.h"
 #include "data/load/row_maker.h"
+#include "data/options.h"
+#include "io/hdf5.h"
 
 namespace lacuna {
 

@@ -1,5 +1,5 @@
-// How samples are divided over groups: classes, or the files that they lie in; and how well the order of training
-// mixes the groups.
+// How samples are divided over groups: classes, or the files that they lie in; and how well the
+// order of training mixes the groups.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@ struct Balance {
 
 Balance balance_of(std::span<const int64_t> groups);
 
-// The field "label" in the order of the data set; where there are more than `most`, or files beyond number, some runs of
-// them, evenly spaced.
+// The field "label" in the order of the data set; where there are more than `most`, or files beyond
+// number, some runs of them, evenly spaced.
 // bad_input where labels are not one number for each sample.
 struct LabelScan {
   std::vector<int64_t> labels;  // rounded towards zero
@@ -34,8 +34,9 @@ LabelScan scan_labels(const Dataset& dataset, int64_t most = 1 << 22);
 // The file of each sample.
 std::vector<int64_t> file_of_samples(const Dataset& dataset);
 
-// Effective groups in a batch of training, over those in a batch of as many samples drawn at random: 1 where the order
-// mixes as well as chance, less where neighbours in the data are of one group and too few places are mixed.
+// Effective groups in a batch of training, over those in a batch of as many samples drawn at
+// random: 1 where the order mixes as well as chance, less where neighbours in the data are of one
+// group and too few places are mixed.
 double mixing(const OrderSpec& order, int64_t batch, std::span<const int64_t> groups);
 
 }  // namespace lacuna

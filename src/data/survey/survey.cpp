@@ -140,7 +140,8 @@ struct Compared {
   std::vector<int64_t> samples;
 };
 
-// The blocks in the order in which they are looked at, drawn by the seed; no more than most_bytes of them, but two.
+// The blocks in the order in which they are looked at, drawn by the seed; no more than most_bytes
+// of them, but two.
 std::vector<int64_t> drawn_blocks(const Dataset& dataset, const SurveyOptions& options) {
   std::vector<int64_t> blocks(static_cast<size_t>(dataset.blocks()));
   std::iota(blocks.begin(), blocks.end(), int64_t{0});
@@ -187,8 +188,9 @@ Twins twins_of(int64_t looked_at, const Pairs& pairs, int64_t all) {
   if (looked_at == all) return twins;
   twins.most = 1;
   if (pairs.possible == 0) return twins;
-  // If the samples of all the data with a twin elsewhere are a share s, each having one, the pairs in the sample are
-  // Poisson of mean s * possible / (all - 1); n of it at 95 %: up to n + 2 sqrt(n) + 3.
+  // If the samples of all the data with a twin elsewhere are a share s, each having one, the pairs
+  // in the sample are Poisson of mean s * possible / (all - 1); n of it at 95 %: up to n + 2
+  // sqrt(n) + 3.
   const double near = static_cast<double>(pairs.near) / n;
   const auto share = [&](double far) {
     return std::clamp(near + far * static_cast<double>(all - 1) / pairs.possible, twins.least, 1.0);

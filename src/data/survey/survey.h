@@ -1,6 +1,6 @@
-// Survey: what a sample of the data looks like, before anything is trained on it: values that are no numbers, constant
-// samples, samples that equal or closely resemble others, and how diverse they are. In seconds, whatever the size of the
-// data.
+// Survey: what a sample of the data looks like, before anything is trained on it: values that are
+// no numbers, constant samples, samples that equal or closely resemble others, and how diverse they
+// are. In seconds, whatever the size of the data.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,8 @@ struct SurveyOptions {
   std::optional<Range> range = {};  // values outside are counted
 };
 
-// Samples that another one equals or resembles. Pairs far from each other are seldom both in a sample of the data: what
-// that means for all of the data is an interval.
+// Samples that another one equals or resembles. Pairs far from each other are seldom both in a
+// sample of the data: what that means for all of the data is an interval.
 struct Twins {
   int64_t looked_at = 0;
   int64_t found = 0;  // of these
@@ -44,11 +44,12 @@ struct Survey {
   double outside = 0;          // share of values outside the range
   Twins equal;                 // to the bit
   int64_t contradictions = 0;  // samples equal to one of another label
-  // By thumbnails: all channels' mean, in at most 16 x 16 cells (256 along one axis), mean and spread taken out. Two are
-  // alike where their correlation is above 0.995: the same but for brightness, contrast and slight noise.
+  // By thumbnails: all channels' mean, in at most 16 x 16 cells (256 along one axis), mean and
+  // spread taken out. Two are alike where their correlation is above 0.995: the same but for
+  // brightness, contrast and slight noise.
   Twins alike;
-  double directions =
-      0;  // independent directions that would spread thumbnails as widely; 0: too few values for one
+  // Independent directions that would spread thumbnails as widely; 0: too few values for one.
+  double directions = 0;
   double read_seconds = 0;  // of one thread, for a sample: reading and decoding
 };
 

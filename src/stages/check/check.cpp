@@ -1,5 +1,5 @@
-// check: what a job will take, before it is submitted: one rank's step is rehearsed, here or on a GPU that is not
-// here.
+// check: what a job will take, before it is submitted: one rank's step is rehearsed, here or on a
+// GPU that is not here.
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,25 +10,24 @@
 #include <iostream>
 #include <limits>
 
-#include "stages/check/stage.h"
-#include "stages/setup/common_options.h"
-#include "backend/boards.h"
 #include "backend/boards.h"
 #include "backend/list.h"
 #include "base/text.h"
 #include "base/threads.h"
-#include "stages/setup/compute.h"
+#include "run/run.h"
 #include "stages/check/data_report.h"
 #include "stages/check/estimate.h"
 #include "stages/check/launchers.h"
+#include "stages/check/rehearsal.h"
+#include "stages/check/stage.h"
+#include "stages/keys/schema.h"
+#include "stages/setup/common_options.h"
+#include "stages/setup/compute.h"
 #include "stages/setup/load_configuration.h"
 #include "stages/setup/plan_file.h"
-#include "stages/check/rehearsal.h"
 #include "stages/setup/report.h"
-#include "stages/keys/schema.h"
 #include "stages/setup/source.h"
 #include "stages/setup/training.h"
-#include "run/run.h"
 
 namespace lacuna {
 
@@ -232,7 +231,8 @@ void list_plans(const std::vector<LibraryPlan>& plans, Report& report) {
   }
 }
 
-// Of a GPU's memory, and of its host's: the driver's context, cuDNN's and NCCL's own, recorded steps. An estimate.
+// Of a GPU's memory, and of its host's: the driver's context, cuDNN's and NCCL's own, recorded
+// steps. An estimate.
 constexpr double taken_by_others = 2.0 * (1 << 30);
 
 JobRequest check_on_gpu(const Job& job, const Board& board, bool every_plan, StageContext& context,

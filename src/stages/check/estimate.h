@@ -1,5 +1,5 @@
-// Estimate: how long a run will take and what it needs of a node, from what check has measured and counted; and the
-// words that say so to sbatch.
+// Estimate: how long a run will take and what it needs of a node, from what check has measured and
+// counted; and the words that say so to sbatch.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +47,8 @@ struct JobRequest {
   std::optional<double> seconds = {};  // of the run
 };
 
-// A fifth more than estimated, and five minutes for the start, the last checkpoint, and the warning before the end.
+// A fifth more than estimated, and five minutes for the start, the last checkpoint, and the warning
+// before the end.
 int64_t wall_seconds(double run_seconds);
 
 // "1-02:30:00", "00:05:00": as SLURM reads it, whole minutes.

@@ -26,7 +26,8 @@ struct Answer {
   std::string text;  // of both streams
 };
 
-// What a command says. One that hangs, as srun may while its controller is down, is ended after five seconds.
+// What a command says. One that hangs, as srun may while its controller is down, is ended after
+// five seconds.
 Answer ask(const std::string& command) {
   Answer answer;
   FILE* pipe = popen(concat("timeout 5 ", command, " 2>&1 < /dev/null").c_str(), "r");

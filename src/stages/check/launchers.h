@@ -1,5 +1,5 @@
-// Launchers: how the ranks of a job are started, by what this program's MPI and this machine's SLURM can do together.
-// The rule is that of jobs/common.sh, and a test compares both.
+// Launchers: how the ranks of a job are started, by what this program's MPI and this machine's
+// SLURM can do together. The rule is that of jobs/common.sh, and a test compares both.
 #pragma once
 
 #include <string>
@@ -17,8 +17,8 @@ struct LauncherFacts {
   bool in_allocation = false;  // of SLURM
 };
 
-// Asks srun and mpirun, for seconds at most; asks nobody in a process that a launcher has started, which must not start
-// others.
+// Asks srun and mpirun, for seconds at most; asks nobody in a process that a launcher has started,
+// which must not start others.
 LauncherFacts find_launcher_facts();
 
 struct Launcher {

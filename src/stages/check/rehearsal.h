@@ -1,5 +1,5 @@
-// Rehearsal: a rank's share of training steps, without data and without the other ranks, to find what it takes.
-// Shared by check and the tests of plans.
+// Rehearsal: a rank's share of training steps, without data and without the other ranks, to find
+// what it takes. Shared by check and the tests of plans.
 #pragma once
 
 #include <map>
@@ -29,7 +29,8 @@ struct Needs {
 
 class Rehearsal {
  public:
-  // `ranks` are those of the run; the device is that of one. bad_input for a configuration that cannot be trained.
+  // `ranks` are those of the run; the device is that of one. bad_input for a configuration that
+  // cannot be trained.
   Rehearsal(const Configuration& configuration, const ViewOptions& views, DType compute, int ranks,
             Device& device);
   // One step on a batch of zeros: its values mean nothing.

@@ -1,18 +1,18 @@
 // embed: writes the representations of a data set.
 #include <filesystem>
 
-#include "stages/embed/stage.h"
-#include "stages/setup/common_options.h"
 #include "comm/agree.h"
+#include "run/stored_state.h"
+#include "stages/embed/resumable_embedding.h"
+#include "stages/embed/stage.h"
+#include "stages/keys/schema.h"
+#include "stages/setup/common_options.h"
 #include "stages/setup/compute.h"
 #include "stages/setup/hold.h"
 #include "stages/setup/load_configuration.h"
 #include "stages/setup/model.h"
-#include "stages/embed/resumable_embedding.h"
-#include "stages/keys/schema.h"
 #include "stages/setup/source.h"
 #include "stages/setup/stopping.h"
-#include "run/stored_state.h"
 
 namespace lacuna {
 

@@ -20,7 +20,8 @@ std::string text_of(const EmbedProgress& progress);
 // What a line says; none when it is no such line.
 std::optional<EmbedProgress> progress_in(const std::string& line);
 
-// What such a line says of a data set of so many samples; bad_input, naming the output, when it can say nothing of it.
+// What such a line says of a data set of so many samples; bad_input, naming the output, when it can
+// say nothing of it.
 EmbedProgress read_progress(const std::string& line, int64_t samples, const std::string& out);
 
 }  // namespace lacuna

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "run/representations.h"
 #include "stages/embed/embedding.h"
 #include "stages/setup/source.h"
-#include "run/representations.h"
 
 namespace lacuna {
 

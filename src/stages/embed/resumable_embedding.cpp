@@ -5,8 +5,8 @@
 
 #include "base/log.h"
 #include "comm/agree.h"
-#include "stages/embed/embed_progress.h"
 #include "io/durable_file.h"
+#include "stages/embed/embed_progress.h"
 
 namespace lacuna {
 namespace fs = std::filesystem;

@@ -1,5 +1,5 @@
-// The task "classify": encoder and linear head trained whole with a fraction of the labels, from the
-// run's weights or from scratch.
+// The task "classify": encoder and linear head trained whole with a fraction of the labels, from
+// the run's weights or from scratch.
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -10,12 +10,12 @@
 #include "data/load/loader.h"
 #include "encoders/list.h"
 #include "ops/elementwise.h"
+#include "run/stored_state.h"
 #include "stages/finetune/finetune.h"
 #include "stages/setup/training.h"
 #include "tasks/classify.h"
 #include "tasks/features.h"
 #include "train/loop.h"
-#include "run/stored_state.h"
 
 namespace lacuna {
 
@@ -37,8 +37,8 @@ class Trial {
     load_state(job.checkpoint, targets, Match::subset, job.context.communicator);
   }
 
-  // Trains on these samples of the training data at a peak learning rate, or goes on where the folder
-  // holds a checkpoint. False when the loss is no number at some step.
+  // Trains on these samples of the training data at a peak learning rate, or goes on where the
+  // folder holds a checkpoint. False when the loss is no number at some step.
   bool train(const std::vector<int64_t>& samples, double rate, uint64_t seed,
              const std::filesystem::path& folder) {
     const Configuration& c = job_.configuration;

@@ -5,16 +5,16 @@
 
 #include "base/log.h"
 #include "comm/agree.h"
+#include "io/durable_file.h"
+#include "run/representations.h"
+#include "run/stored_state.h"
 #include "stages/embed/embedding.h"
-#include "stages/finetune/finetune.h"
 #include "stages/embed/resumable_embedding.h"
+#include "stages/finetune/finetune.h"
 #include "stages/setup/training.h"
 #include "tasks/knn.h"
 #include "tasks/logistic_regression.h"
-#include "io/durable_file.h"
 #include "train/loop.h"
-#include "run/representations.h"
-#include "run/stored_state.h"
 
 namespace lacuna {
 
@@ -40,7 +40,8 @@ class FeaturesMaker {
   FeaturesMaker(const FinetuneJob& job, std::unique_ptr<Model> model, Representation representation)
       : job_(job), model_(std::move(model)), representation_(std::move(representation)) {}
 
-  // Kept in the run's folder as they are made, unless they cost no more than the reading of samples.
+  // Kept in the run's folder as they are made, unless they cost no more than the reading of
+  // samples.
   TrainAndTest make(const fs::path& run) const {
     if (!model_) return {in_memory(job_.train), in_memory(job_.test)};
     const fs::path folder = features_folder(run);

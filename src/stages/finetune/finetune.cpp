@@ -1,7 +1,7 @@
 // finetune: trains a head, or the whole encoder, with labels and tells its accuracy on test data.
+#include "stages/finetune/finetune.h"
 #include "stages/finetune/stage.h"
 #include "stages/setup/common_options.h"
-#include "stages/finetune/finetune.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -9,13 +9,13 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "comm/agree.h"
-#include "stages/setup/hold.h"
-#include "stages/setup/load_configuration.h"
-#include "stages/keys/schema.h"
-#include "stages/setup/stopping.h"
-#include "stages/setup/without_effect.h"
 #include "io/durable_file.h"
 #include "run/run.h"
+#include "stages/keys/schema.h"
+#include "stages/setup/hold.h"
+#include "stages/setup/load_configuration.h"
+#include "stages/setup/stopping.h"
+#include "stages/setup/without_effect.h"
 
 namespace lacuna {
 

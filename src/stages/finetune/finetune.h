@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "config/configuration.h"
+#include "stages/finetune/trials.h"
 #include "stages/setup/compute.h"
 #include "stages/setup/model.h"
 #include "stages/setup/source.h"
-#include "stages/finetune/trials.h"
 #include "train/early_stop.h"
 
 namespace lacuna {
@@ -40,8 +40,9 @@ ReadyTask classify_task(const FinetuneJob& job);
 // "draw 1" for the first one, which has the number 0.
 std::string draw_name(int64_t draw);
 
-// The representations that linear and knn classify lie in the run's folder until it is finished, so that they are not made
-// again. How far they have come, for people (", train.h5: 1024 samples", or nothing); and their removal.
+// The representations that linear and knn classify lie in the run's folder until it is finished, so
+// that they are not made again. How far they have come, for people (", train.h5: 1024 samples", or
+// nothing); and their removal.
 std::string features_text(const std::filesystem::path& run);
 void remove_features(const std::filesystem::path& run);
 

@@ -6,8 +6,8 @@
 #include "base/text.h"
 #include "comm/agree.h"
 #include "io/hdf5_image.h"
-#include "run/checkpoint.h"
 #include "io/sealed_file.h"
+#include "run/checkpoint.h"
 
 namespace lacuna {
 namespace fs = std::filesystem;

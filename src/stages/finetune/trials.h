@@ -1,5 +1,5 @@
-// Trials: what finetune has found so far, kept in RUN/trials.h5 (docs/formats.md) as each trial ends, so
-// that a killed run does not repeat it.
+// Trials: what finetune has found so far, kept in RUN/trials.h5 (docs/formats.md) as each trial
+// ends, so that a killed run does not repeat it.
 #pragma once
 
 #include <filesystem>
@@ -32,8 +32,8 @@ struct TrialsOrigin {
 
 class Trials {
  public:
-  // Collective, as everything here. Reads what the folder holds; a folder without trials.h5 gets one.
-  // bad_input when its trials are of another origin.
+  // Collective, as everything here. Reads what the folder holds; a folder without trials.h5 gets
+  // one. bad_input when its trials are of another origin.
   Trials(const std::filesystem::path& folder, const TrialsOrigin& origin,
          const EarlyStop& early_stop, StageContext& context);
 
@@ -46,9 +46,10 @@ class Trials {
   // How far they have come, on the rank that keeps them: "2 trials, step 50 of the next".
   std::string how_far() const;
 
-  // What the trial of this name has found, now or in a process before. `run` is collective and gives
-  // the same on every rank; it may keep checkpoints in a folder of its own, RUN/trials/<name>, which
-  // is removed when the trial has ended. Ends early before a trial where that is asked for.
+  // What the trial of this name has found, now or in a process before. `run` is collective and
+  // gives the same on every rank; it may keep checkpoints in a folder of its own,
+  // RUN/trials/<name>, which is removed when the trial has ended. Ends early before a trial where
+  // that is asked for.
   using Run = std::function<TrialResult(const std::filesystem::path& folder)>;
   TrialResult once(const std::string& name, const Run& run);
 

@@ -1,7 +1,7 @@
 #include <iostream>
 
-#include "stages/inspect/stage.h"
 #include "stages/inspect/describe.h"
+#include "stages/inspect/stage.h"
 #include "stages/setup/stage.h"
 
 namespace lacuna {

@@ -2,27 +2,27 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "stages/pretrain/stage.h"
-#include "stages/setup/common_options.h"
 #include "comm/agree.h"
 #include "data/load/access_pattern.h"
 #include "data/load/loader.h"
 #include "data/order/order.h"
+#include "run/run.h"
+#include "run/stored_state.h"
+#include "stages/keys/schema.h"
+#include "stages/pretrain/roll_back.h"
+#include "stages/pretrain/snapshots.h"
+#include "stages/pretrain/stage.h"
+#include "stages/setup/common_options.h"
 #include "stages/setup/compute.h"
 #include "stages/setup/hold.h"
 #include "stages/setup/load_configuration.h"
 #include "stages/setup/model.h"
 #include "stages/setup/plan_file.h"
-#include "stages/pretrain/roll_back.h"
-#include "stages/keys/schema.h"
 #include "stages/setup/source.h"
 #include "stages/setup/stopping.h"
 #include "stages/setup/training.h"
-#include "stages/pretrain/snapshots.h"
 #include "stages/setup/without_effect.h"
 #include "train/loop.h"
-#include "run/run.h"
-#include "run/stored_state.h"
 
 namespace lacuna {
 

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "comm/agree.h"
-#include "stages/setup/model.h"
 #include "run/stored_state.h"
+#include "stages/setup/model.h"
 
 namespace lacuna {
 

@@ -1,5 +1,6 @@
-// What train.on_bad_loss = "roll_back" does: after a loss that is no number a run goes on from its last checkpoint, behind the
-// step that was bad. A run that is killed later and goes on from that checkpoint comes to the same step, and does the same.
+// What train.on_bad_loss = "roll_back" does: after a loss that is no number a run goes on from its
+// last checkpoint, behind the step that was bad. A run that is killed later and goes on from that
+// checkpoint comes to the same step, and does the same.
 #pragma once
 
 #include <filesystem>
@@ -17,9 +18,10 @@ class RollBack {
   RollBack(std::filesystem::path run, bool wanted, StateStore& store, Trainer& trainer,
            StageContext& context);
 
-  // Trains from the State of this checkpoint's step to the end of the run. `train` is called with the step of the checkpoint that
-  // the State is of and the first step to do, again after each BadLoss, with no checkpoint still being written; the State is
-  // then that of the newest checkpoint that holds numbers only. What is bad goes on where the run ends: rolling back is not
+  // Trains from the State of this checkpoint's step to the end of the run. `train` is called with
+  // the step of the checkpoint that the State is of and the first step to do, again after each
+  // BadLoss, with no checkpoint still being written; the State is then that of the newest
+  // checkpoint that holds numbers only. What is bad goes on where the run ends: rolling back is not
   // wanted, there is no such checkpoint, or it is the third time from the same one. Collective.
   using Train = std::function<void(int64_t checkpoint, int64_t first_step)>;
   void run(int64_t checkpoint, const Train& train);

@@ -9,8 +9,8 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "comm/agree.h"
-#include "stages/embed/embedded_file.h"
 #include "io/durable_file.h"
+#include "stages/embed/embedded_file.h"
 
 namespace lacuna {
 namespace fs = std::filesystem;

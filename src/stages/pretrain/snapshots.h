@@ -1,5 +1,5 @@
-// Snapshots: representations of a seeded subset of samples that pretrain writes every so many epochs, so
-// that one can watch them form:
+// Snapshots: representations of a seeded subset of samples that pretrain writes every so many
+// epochs, so that one can watch them form:
 //
 //   RUN/representations/epoch-000000.h5, epoch-000005.h5, ...    (layout: docs/formats.md)
 //
@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "config/configuration.h"
-#include "stages/setup/compute.h"
 #include "stages/embed/embedding.h"
+#include "stages/setup/compute.h"
 #include "stages/setup/model.h"
 #include "stages/setup/source.h"
 

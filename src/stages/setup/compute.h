@@ -7,8 +7,8 @@
 
 #include "backend/device.h"
 #include "comm/placement.h"
-#include "stages/setup/stage.h"
 #include "run/checkpoint.h"
+#include "stages/setup/stage.h"
 #include "train/options.h"
 
 namespace lacuna {
@@ -22,13 +22,14 @@ struct Compute {
   Environment environment;  // what the bits of a result depend on; stored with checkpoints
 };
 
-// The dtype of activations that train.precision asks for on a device. `before` as below; `isa` is what is used,
-// `pays_from` the least instruction set at which bf16 is faster than f32 on every processor.
+// The dtype of activations that train.precision asks for on a device. `before` as below; `isa` is
+// what is used, `pays_from` the least instruction set at which bf16 is faster than f32 on every
+// processor.
 DType activation_dtype(const TrainOptions& options, const std::string& before, const Device& device,
                        Isa isa, Isa pays_from);
 
-// Collective. Says in one line where the ranks are. precision: "auto", "f32", "bf16" or "f16"; `before` is
-// that of the run which is continued, which "auto" keeps ("" for a new run).
+// Collective. Says in one line where the ranks are. precision: "auto", "f32", "bf16" or "f16";
+// `before` is that of the run which is continued, which "auto" keeps ("" for a new run).
 // `time_plans`: GpuOptions.
 Compute make_compute(const TrainOptions& options, StageContext& context,
                      const std::string& before = "", bool time_plans = false);

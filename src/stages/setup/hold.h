@@ -1,4 +1,5 @@
-// Hold: a stage's hold on what it writes: the lease while it works there, and the record of its attempts.
+// Hold: a stage's hold on what it writes: the lease while it works there, and the record of its
+// attempts.
 #pragma once
 
 #include <filesystem>
@@ -6,25 +7,28 @@
 #include <memory>
 #include <string>
 
-#include "stages/setup/stage.h"
 #include "run/attempts.h"
 #include "run/lease.h"
+#include "stages/setup/stage.h"
 
 namespace lacuna {
 
-// Collective. Whether the run of this folder shall begin anew (--force). It goes on in a job that went back to the queue,
-// which SLURM starts with the same command: what it would move aside is its own.
+// Collective. Whether the run of this folder shall begin anew (--force). It goes on in a job that
+// went back to the queue, which SLURM starts with the same command: what it would move aside is its
+// own.
 bool begins_anew(const std::filesystem::path& run, const Arguments& arguments,
                  StageContext& context);
 
 class Hold {
  public:
   enum class Kind { run, output };  // the folders above a run are made
-  // Collective. Takes the lease of a run's folder or of an output, which all ranks learn if it is another's: bad_input.
+  // Collective. Takes the lease of a run's folder or of an output, which all ranks learn if it is
+  // another's: bad_input.
   Hold(const std::filesystem::path& what, Kind kind, StageContext& context);
 
-  // Collective. Does the work as an attempt that `record` tells of, with its end. `at`, asked on rank 0 before and
-  // after: how far the work on disk has come. Errors: the work's; no_progress (run/attempts.h).
+  // Collective. Does the work as an attempt that `record` tells of, with its end. `at`, asked on
+  // rank 0 before and after: how far the work on disk has come. Errors: the work's; no_progress
+  // (run/attempts.h).
   using At = std::function<std::string()>;
   ExitStatus attempt(const std::filesystem::path& record, const At& at,
                      const std::function<ExitStatus()>& work);

@@ -3,8 +3,8 @@
 #include "base/log.h"
 #include "comm/agree.h"
 #include "encoders/list.h"
-#include "stages/keys/schema.h"
 #include "run/run.h"
+#include "stages/keys/schema.h"
 
 namespace lacuna {
 

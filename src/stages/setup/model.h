@@ -7,8 +7,8 @@
 #include <optional>
 
 #include "objectives/list.h"
-#include "stages/setup/compute.h"
 #include "run/checkpoint.h"
+#include "stages/setup/compute.h"
 
 namespace lacuna {
 
@@ -25,8 +25,8 @@ class Model {
   std::unique_ptr<Objective> objective_;
 };
 
-// Collective: rank 0 finds the usable checkpoint that `which` asks for ("last", "best", a step); all
-// read its manifest. None where there is no usable one.
+// Collective: rank 0 finds the usable checkpoint that `which` asks for ("last", "best", a step);
+// all read its manifest. None where there is no usable one.
 std::optional<Checkpoint> find_on_all_ranks(const std::filesystem::path& run,
                                             std::string_view which, StageContext& context);
 

@@ -7,8 +7,8 @@
 #include <sstream>
 
 #include "comm/agree.h"
-#include "stages/setup/load_configuration.h"
 #include "io/durable_file.h"
+#include "stages/setup/load_configuration.h"
 
 namespace lacuna {
 

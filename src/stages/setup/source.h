@@ -1,5 +1,5 @@
-// Source: a data set as a configuration describes it — files, meaning of the values, statistics — and
-// the row makers and order that the stages ask for.
+// Source: a data set as a configuration describes it — files, meaning of the values, statistics —
+// and the row makers and order that the stages ask for.
 #pragma once
 
 #include <memory>
@@ -8,8 +8,8 @@
 
 #include "base/log.h"
 #include "data/load/loader.h"
-#include "data/options.h"
 #include "data/load/row_maker.h"
+#include "data/options.h"
 #include "graph/state.h"
 #include "objectives/objective.h"
 #include "run/checkpoint.h"
@@ -58,7 +58,8 @@ class Source {
   int64_t buffer() const { return options_.buffer; }
   const DataOptions& options() const { return options_; }
   Channels channels() const;  // as given, or as usual for the shape
-  // How a rank loads: everything but batch, positions and seed. `threads` where there are no workers.
+  // How a rank loads: everything but batch, positions and seed. `threads` where there are no
+  // workers.
   LoaderOptions loading(const Communicator& communicator, int threads) const;
   const DataFacts& facts() const { return facts_; }
   // What a checkpoint stores of the data, and bad_input when a run's is another.

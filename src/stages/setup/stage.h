@@ -4,8 +4,8 @@
 #include <chrono>
 #include <string>
 
-#include "config/command_line.h"
 #include "base/error.h"
+#include "config/command_line.h"
 
 namespace lacuna {
 

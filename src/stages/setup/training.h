@@ -1,4 +1,5 @@
-// What pretrain does, and check rehearses: the parts of a training that follow from its configuration alone.
+// What pretrain does, and check rehearses: the parts of a training that follow from its
+// configuration alone.
 #pragma once
 
 #include "augment/drawn_views.h"
@@ -18,8 +19,8 @@ void check_sizes(const TrainOptions& options, int64_t steps, int64_t samples, in
 // trained, by its name.
 void check_parts(const TrainOptions& options, bool spans_batch, const std::string& name);
 
-// The views that the device makes of a recipe's draws (augment/drawn_views.h). None: the host makes them all, since the device
-// reads its memory, or cannot make these views.
+// The views that the device makes of a recipe's draws (augment/drawn_views.h). None: the host makes
+// them all, since the device reads its memory, or cannot make these views.
 std::vector<DrawnViews::View> views_on(const Device& device, const Recipe& recipe,
                                        const ViewOptions& options);
 

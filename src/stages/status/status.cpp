@@ -8,16 +8,16 @@
 #include <optional>
 #include <sstream>
 
-#include "stages/status/stage.h"
 #include "base/text.h"
-#include "stages/status/run_facts.h"
-#include "stages/keys/schema.h"
-#include "stages/setup/stage.h"
+#include "io/durable_file.h"
 #include "run/attempts.h"
 #include "run/checkpoint.h"
-#include "io/durable_file.h"
 #include "run/lease.h"
 #include "run/run.h"
+#include "stages/keys/schema.h"
+#include "stages/setup/stage.h"
+#include "stages/status/run_facts.h"
+#include "stages/status/stage.h"
 
 namespace lacuna {
 namespace fs = std::filesystem;

@@ -1,4 +1,5 @@
-// sweep: the runs of a grid of settings: how many, how each is started, and how they stand, as a table.
+// sweep: the runs of a grid of settings: how many, how each is started, and how they stand, as a
+// table.
 #include <cmath>
 #include <filesystem>
 #include <iostream>
@@ -7,15 +8,15 @@
 #include <string>
 #include <vector>
 
-#include "stages/sweep/stage.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "config/toml_library.h"
-#include "stages/status/run_facts.h"
-#include "stages/keys/schema.h"
-#include "stages/setup/stage.h"
 #include "io/durable_file.h"
 #include "run/run.h"
+#include "stages/keys/schema.h"
+#include "stages/setup/stage.h"
+#include "stages/status/run_facts.h"
+#include "stages/sweep/stage.h"
 
 namespace lacuna {
 namespace fs = std::filesystem;
@@ -128,7 +129,8 @@ class Configurations {
   Configuration of(size_t run) const {
     return Configuration::from_text(text_, schema_, grid_.pretrain.string(), grid_.settings(run));
   }
-  // Whether what lies in the run's folder is that run; after a change of the grid it may be another.
+  // Whether what lies in the run's folder is that run; after a change of the grid it may be
+  // another.
   bool is_there(size_t run) const {
     const fs::path folder = grid_.run_folder(run);
     if (!run_exists(folder)) return false;

@@ -1,9 +1,9 @@
-// Every operation on the CUDA device: its own host code and kernels, and the real library's plans, over
-// doubles of the runtime and of what the library executes.
+// Every operation on the CUDA device: its own host code and kernels, and the real library's plans,
+// over doubles of the runtime and of what the library executes.
 #include <catch2/catch.hpp>
 
-#include "cuda/device/support.h"
 #include "backend/list.h"
+#include "cuda/device/support.h"
 #include "kernels/cuda/context.h"
 #include "kernels/cuda/cudnn.h"
 #include "ops/compare.h"
@@ -36,7 +36,8 @@ TEST_CASE("cuda device in float32 agrees with the reference") {
   compare_all(*testing::cuda_device(), DType::f32, false);
 }
 
-// The library has a plan for all but heads whose width is no multiple of 8: another fallback is seen.
+// The library has a plan for all but heads whose width is no multiple of 8: another fallback is
+// seen.
 namespace {
 
 void compare_in_16_bits(DType dtype) {

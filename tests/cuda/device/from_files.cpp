@@ -1,15 +1,16 @@
-// From a file to losses: a run whose views the device makes beside one on the CPU, whose views the host makes.
+// From a file to losses: a run whose views the device makes beside one on the CPU, whose views the
+// host makes.
 #include <catch2/catch.hpp>
 
-#include "support/temporary_folder.h"
 #include "backend/list.h"
-#include "io/write_hdf5.h"
 #include "base/random.h"
 #include "cuda/device/support.h"
 #include "data/order/order.h"
+#include "io/write_hdf5.h"
 #include "stages/keys/schema.h"
 #include "stages/setup/source.h"
 #include "stages/setup/training.h"
+#include "support/temporary_folder.h"
 #include "support/three_steps.h"
 #include "train/loop.h"
 
@@ -67,10 +68,10 @@ TEST_CASE("cuda: runs whose views the device makes follow those on the cpu") {
     CAPTURE(objective);
     std::string text = concat("[objective]\nname = \"", objective, "\"\n");
     if (objective == "simclr" || objective == "byol") text += "hidden = 16\nprojection = 8\n";
-    text += concat("[data]\nfiles = \"", (folder / "data.h5").string(), "\"\ndataset = \"images\"\n",
-                   "[augment]\nsize = 16\njitter = [0.4, 0.4, 0.4, 0.1]\nblur = [1.0, 0.1]\n",
-                   "blur_kernel = 3\nnoise = 0.5\n[encoder]\nwidth = 4\n[train]\nbatch = ", batch,
-                   "\n");
+    text += concat(
+        "[data]\nfiles = \"", (folder / "data.h5").string(), "\"\ndataset = \"images\"\n",
+        "[augment]\nsize = 16\njitter = [0.4, 0.4, 0.4, 0.1]\nblur = [1.0, 0.1]\n",
+        "blur_kernel = 3\nnoise = 0.5\n[encoder]\nwidth = 4\n[train]\nbatch = ", batch, "\n");
     const Configuration configuration = Configuration::from_text(text, schema_of("pretrain"));
     const Run cpu = run(configuration, make_device("cpu", 1));
     const Run cuda = run(configuration, cuda_device());

@@ -1,4 +1,5 @@
-// The golden values of networks, losses and optimizers on the CUDA device: tests/golden, tagged [golden].
+// The golden values of networks, losses and optimizers on the CUDA device: tests/golden, tagged
+// [golden].
 #include "golden/golden.h"
 #include "cuda/device/support.h"
 

@@ -1,10 +1,10 @@
 // Training on two ranks of the CUDA device, beside the CPU.
 #include <catch2/catch.hpp>
 
-#include "support/temporary_folder.h"
 #include "backend/list.h"
 #include "cuda/device/support.h"
 #include "support/experiment_checkpoint.h"
+#include "support/temporary_folder.h"
 #include "support/three_steps.h"
 #include "train/loss_scale.h"
 
@@ -109,8 +109,8 @@ std::vector<std::vector<double>> all_state(SmallExperiment& experiment) {
 
 }  // namespace
 
-// The tolerances of bfloat16's test beside float32 (tests/train/bfloat16.cpp), for float16's finer numbers and
-// fewer steps.
+// The tolerances of bfloat16's test beside float32 (tests/train/bfloat16.cpp), for float16's finer
+// numbers and fewer steps.
 TEST_CASE("cuda: training in float16 follows the cpu's, with the loss scaled") {
   const auto self = self_communicator();
   constexpr int64_t batch = 16;

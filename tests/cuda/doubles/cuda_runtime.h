@@ -1,6 +1,7 @@
 // The part of CUDA that the project uses, on the host, for tests: the language's words and built-in
-// functions, the launch, and the runtime's calls (runtime.cpp). Found in the place of the toolkit's header
-// of the same name; values of enumerations are the toolkit's, since cuDNN's layer is compiled against that.
+// functions, the launch, and the runtime's calls (runtime.cpp). Found in the place of the toolkit's
+// header of the same name; values of enumerations are the toolkit's, since cuDNN's layer is
+// compiled against that.
 #pragma once
 
 #include <cmath>
@@ -18,8 +19,9 @@
 #define __forceinline__ inline
 #define __launch_bounds__(...)
 #define __grid_constant__
-// 7.2.3: memory of the block. One block runs at a time, its threads on one system thread. What the block
-// before has left is still there: data must differ from block to block for stale values to be seen.
+// 7.2.3: memory of the block. One block runs at a time, its threads on one system thread. What the
+// block before has left is still there: data must differ from block to block for stale values to be
+// seen.
 #define __shared__ static thread_local
 
 // CUDA math functions that C++ has not.

@@ -1,6 +1,6 @@
-// NCCL between the threads of one process. A call puts two things on its stream: what brings this rank's operand,
-// and what goes on once all ranks have brought theirs. As in NCCL, ranks must make the same calls in the same
-// order (NCCL User Guide, "Collective operations"); others are errors.
+// NCCL between the threads of one process. A call puts two things on its stream: what brings this
+// rank's operand, and what goes on once all ranks have brought theirs. As in NCCL, ranks must make
+// the same calls in the same order (NCCL User Guide, "Collective operations"); others are errors.
 #include "nccl.h"
 
 #include <atomic>
@@ -161,7 +161,8 @@ ncclResult_t ncclCommInitRank(ncclComm_t* comm, int ranks, ncclUniqueId id, int 
   (*comm)->rank = rank;
   return ncclSuccess;
 }
-// NCCL User Guide, "Using NCCL with CUDA Graphs": it waits until the graphs that hold the communicator are gone.
+// NCCL User Guide, "Using NCCL with CUDA Graphs": it waits until the graphs that hold the
+// communicator are gone.
 ncclResult_t ncclCommDestroy(ncclComm_t comm) {
   cuda_double::finish_all();  // what was launched holds it as well
   if (comm->recorded.use_count() > 1)

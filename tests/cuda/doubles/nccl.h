@@ -1,5 +1,5 @@
-// The part of NCCL that the project uses, for tests: ranks are threads of one process (nccl.cpp). Found in the place
-// of the library's header of the same name.
+// The part of NCCL that the project uses, for tests: ranks are threads of one process (nccl.cpp).
+// Found in the place of the library's header of the same name.
 #pragma once
 
 #include <cuda_runtime.h>

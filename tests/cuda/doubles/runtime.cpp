@@ -1,6 +1,6 @@
-// CUDA's runtime on the host: devices with memory of their own, lazy streams, events, graphs. Rules and
-// their sources: the CUDA Runtime API reference 12.4 ("API synchronization behavior", "Memory management",
-// "Stream management", "Graph management") and the Programming Guide, 3.2.8.
+// CUDA's runtime on the host: devices with memory of their own, lazy streams, events, graphs. Rules
+// and their sources: the CUDA Runtime API reference 12.4 ("API synchronization behavior", "Memory
+// management", "Stream management", "Graph management") and the Programming Guide, 3.2.8.
 #include "runtime.h"
 
 #include <sys/mman.h>
@@ -62,7 +62,8 @@ struct CUstream_st {
   bool goes = false;  // when it is empty
 };
 
-// One thing on a stream of a graph: work, or a record of an event, or to wait for one of its records.
+// One thing on a stream of a graph: work, or a record of an event, or to wait for one of its
+// records.
 struct GraphItem {
   const CUstream_st* stream;
   const char* what;
@@ -88,7 +89,8 @@ struct Capture {
            std::function<bool()> others = {}) {
     graph->items.push_back({stream, what, std::move(work), std::move(others), nullptr, nullptr});
   }
-  // All streams have come back to the origin: the last thing on each is a record that another awaits.
+  // All streams have come back to the origin: the last thing on each is a record that another
+  // awaits.
   bool is_joined() const {
     return std::all_of(streams.begin(), streams.end(), [&](const CUstream_st* stream) {
       if (stream == origin) return true;
@@ -106,8 +108,8 @@ namespace cuda_double {
 
 namespace {
 
-// Addresses taken once and handed out one behind the other; what is given back is not used again, so that
-// what reads it dies.
+// Addresses taken once and handed out one behind the other; what is given back is not used again,
+// so that what reads it dies.
 class Memory {
  public:
   void* take(size_t bytes) {
@@ -473,8 +475,9 @@ cudaError_t cudaFreeHost(void* memory) {
   return cudaSuccess;
 }
 
-// "API synchronization behavior": from pageable memory the bytes are staged before the call returns; to
-// pageable memory it returns when they have arrived; from and to pinned memory it does not wait.
+// "API synchronization behavior": from pageable memory the bytes are staged before the call
+// returns; to pageable memory it returns when they have arrived; from and to pinned memory it does
+// not wait.
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
   if (is_lost()) return cudaErrorIllegalAddress;
@@ -563,8 +566,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, int* status, unsigned long long*, void*,
                                      void*, void*, size_t*) {
   (void)stream;
-  *status =
-      0;  // else cuDNN's layer would tie the plan's life to the graph's; plans live as long as the device
+  // Else cuDNN's layer would tie the plan's life to the graph's; plans live as long as the device.
+  *status = 0;
   return cudaSuccess;
 }
 
@@ -660,8 +663,8 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
   delete executable;  // launches that are under way have what they need
   return cudaSuccess;
 }
-// Each stream of the graph runs beside the others, as far as its events allow: after what the stream held, and
-// before what follows on it.
+// Each stream of the graph runs beside the others, as far as its events allow: after what the
+// stream held, and before what follows on it.
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   if (is_lost()) return cudaErrorIllegalAddress;
   DeviceState& device = device_of(stream);

@@ -1,7 +1,7 @@
-// What the double of CUDA's runtime does beside the calls of its API (runtime.cpp). Streams are lazy: what
-// is put on one runs only when something waits for it, streams taking turns at random within what events
-// allow, so that a missing wait gives wrong results. Each device has memory of its own, filled with NaNs
-// and closed to the host but while its streams run.
+// What the double of CUDA's runtime does beside the calls of its API (runtime.cpp). Streams are
+// lazy: what is put on one runs only when something waits for it, streams taking turns at random
+// within what events allow, so that a missing wait gives wrong results. Each device has memory of
+// its own, filled with NaNs and closed to the host but while its streams run.
 #pragma once
 
 #include <cstddef>
@@ -45,7 +45,8 @@ enum class Fault {
   waits_of_streams,  // cudaStreamWaitEvent does nothing
   waits_of_host,     // cudaEventSynchronize does nothing
   stream_of_sums,    // NCCL's sums run on a stream of their own
-  lost_device,  // a kernel has failed: every call from then on does too (Runtime API, cudaErrorIllegalAddress)
+  // A kernel has failed: every call from then on does too (Runtime API, cudaErrorIllegalAddress).
+  lost_device,
 };
 void plant(Fault fault);
 Fault planted();

@@ -227,8 +227,8 @@ void Block::nobody_can_go_on() const {
   throw Violation(message);
 }
 
-// Threads that still wait when a rule is broken are brought to an end one by one: the sanitizer does not
-// bear that a stack is unwound from another one.
+// Threads that still wait when a rule is broken are brought to an end one by one: the sanitizer
+// does not bear that a stack is unwound from another one.
 void Block::run() {
   try {
     run_threads();

@@ -1,7 +1,7 @@
-// The threads of a CUDA grid, on the host: what a kernel means, not how fast it is. Threads of a block
-// are fibres on one system thread. Each runs until it must wait for others, and which runs next is drawn
-// at random, so that a missing barrier gives wrong results; a block that can never go on is an error.
-// Section numbers are those of NVIDIA's CUDA C++ Programming Guide 12.4, chapter 7.
+// The threads of a CUDA grid, on the host: what a kernel means, not how fast it is. Threads of a
+// block are fibres on one system thread. Each runs until it must wait for others, and which runs
+// next is drawn at random, so that a missing barrier gives wrong results; a block that can never go
+// on is an error. Section numbers are those of NVIDIA's CUDA C++ Programming Guide 12.4, chapter 7.
 #pragma once
 
 #include <cstdint>
@@ -48,9 +48,9 @@ void run_grid(const dim3& blocks, const dim3& threads, const std::function<void(
 // 7.6: waits for all threads of the block that have not ended. Here all must wait at one place.
 void barrier(const Place& place);
 
-// 7.22: gives `value`, and returns that of lane `source` of the warp; waits for all lanes of `mask`,
-// which must be there at the same place with the same mask. Reading from a lane outside of the mask gives
-// what no computation gives.
+// 7.22: gives `value`, and returns that of lane `source` of the warp; waits for all lanes of
+// `mask`, which must be there at the same place with the same mask. Reading from a lane outside of
+// the mask gives what no computation gives.
 uint64_t exchange(unsigned mask, uint64_t value, unsigned source, const Place& place);
 
 unsigned lane();

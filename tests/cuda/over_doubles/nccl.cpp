@@ -30,7 +30,8 @@ TEST_CASE("nccl: training repeats bit for bit in whatever order streams run") {
 
 namespace {
 
-// Twice the sum over ranks of what is sent, without a wait of the host in between: kernel, collective, kernel.
+// Twice the sum over ranks of what is sent, without a wait of the host in between: kernel,
+// collective, kernel.
 bool sums_are_right(Communicator& host, cuda_double::Fault fault) {
   const auto device = cuda_device(host.rank());
   Communicator* nccl = device->communicator(host);

@@ -1,6 +1,7 @@
-// The plans that the real library makes on each board for every training in inputs/, and for ResNet-50 and ViT-B on
-// images of 224x224: engines, knobs and workspaces stand in cuda/plans.tsv, which is compared where the library's
-// version is the table's. LACUNA_WRITE_PAGES=1 writes it anew.
+// The plans that the real library makes on each board for every training in inputs/, and for
+// ResNet-50 and ViT-B on images of 224x224: engines, knobs and workspaces stand in cuda/plans.tsv,
+// which is compared where the library's version is the table's. LACUNA_WRITE_PAGES=1 writes it
+// anew.
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
@@ -96,7 +97,8 @@ void check_board(const Board& board) {
   std::ifstream file(table_file(board));
   std::string listed;
   REQUIRE(std::getline(file, listed));
-  // Another version has other engines; which it has is reported, and only a refusal of what was taken fails.
+  // Another version has other engines; which it has is reported, and only a refusal of what was
+  // taken fails.
   const bool same_library = listed == first_line();
   if (!same_library) WARN("the table is of another library: " << listed);
   for (size_t i = 1; i < lines.size(); ++i) {

@@ -17,7 +17,8 @@ std::unique_ptr<Device> device_with(std::map<std::string, std::string> engines, 
                  .board = std::string(find_board("h100")->properties)});
 }
 
-// Two of the cases: each candidate of an engine that is compiled on the spot takes most of a second.
+// Two of the cases: each candidate of an engine that is compiled on the spot takes most of a
+// second.
 void run_products(Device& device) {
   for (const Case& test : matrix_product_cases()) {
     if (test.name == "linear through a GELU" || test.name == "linear to one output")

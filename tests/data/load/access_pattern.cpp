@@ -7,8 +7,8 @@
 
 #include "data/load/loader.h"
 #include "data/options.h"
-#include "support/temporary_folder.h"
 #include "io/write_hdf5.h"
+#include "support/temporary_folder.h"
 
 using namespace lacuna;
 using Catch::Matchers::Contains;
@@ -26,8 +26,8 @@ OrderSpec order_of(const Dataset& dataset, int64_t buffer) {
   return order;
 }
 
-// Bytes that an epoch of one rank reads by system calls, without those of the first chunk, which is read both by HDF5
-// and without it.
+// Bytes that an epoch of one rank reads by system calls, without those of the first chunk, which is
+// read both by HDF5 and without it.
 double bytes_read(const Dataset& dataset, const OrderSpec& order, int64_t buffer) {
   const auto count = [] {
     std::ifstream io("/proc/self/io");

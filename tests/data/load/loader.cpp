@@ -12,8 +12,8 @@
 #include "base/random.h"
 #include "data/load/block_reader.h"
 #include "data/order/order.h"
-#include "support/temporary_folder.h"
 #include "io/write_hdf5.h"
+#include "support/temporary_folder.h"
 
 using namespace lacuna;
 using Catch::Contains;

@@ -7,8 +7,8 @@
 #include <numeric>
 
 #include "data/load/block_reader.h"
-#include "support/temporary_folder.h"
 #include "io/write_hdf5.h"
+#include "support/temporary_folder.h"
 
 using namespace lacuna;
 

@@ -4,8 +4,8 @@
 
 #include "data/load/loader.h"
 #include "data/order/order.h"
-#include "support/temporary_folder.h"
 #include "io/write_hdf5.h"
+#include "support/temporary_folder.h"
 
 using namespace lacuna;
 

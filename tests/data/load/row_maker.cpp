@@ -6,8 +6,8 @@
 
 #include "data/load/loader.h"
 #include "data/options.h"
-#include "support/temporary_folder.h"
 #include "io/write_hdf5.h"
+#include "support/temporary_folder.h"
 
 using namespace lacuna;
 using Catch::Contains;

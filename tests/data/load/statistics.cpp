@@ -6,8 +6,8 @@
 
 #include "config/configuration.h"
 #include "data/options.h"
-#include "support/temporary_folder.h"
 #include "io/write_hdf5.h"
+#include "support/temporary_folder.h"
 #include "support/thread_communicators.h"
 
 using namespace lacuna;

@@ -5,8 +5,8 @@
 #include <limits>
 
 #include "data/options.h"
-#include "support/temporary_folder.h"
 #include "io/write_hdf5.h"
+#include "support/temporary_folder.h"
 
 using namespace lacuna;
 using Catch::Matchers::Contains;

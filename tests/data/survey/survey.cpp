@@ -7,8 +7,8 @@
 
 #include "base/random.h"
 #include "data/options.h"
-#include "support/temporary_folder.h"
 #include "io/write_hdf5.h"
+#include "support/temporary_folder.h"
 
 using namespace lacuna;
 using Catch::Matchers::Contains;

@@ -19,17 +19,17 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "comm/communicator.h"
-#include "support/temporary_folder.h"
 #include "io/write_hdf5.h"
-#include "stages/setup/invocation.h"
+#include "run/checkpoint.h"
+#include "run/representations.h"
 #include "stages/keys/schema.h"
 #include "stages/list.h"
+#include "stages/setup/invocation.h"
 #include "stages/setup/training.h"
 #include "stages/setup/without_effect.h"
 #include "support/experiment.h"
 #include "support/source_folder.h"
-#include "run/checkpoint.h"
-#include "run/representations.h"
+#include "support/temporary_folder.h"
 
 namespace lacuna {
 namespace {

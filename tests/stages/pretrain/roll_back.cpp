@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "base/log.h"
-#include "support/experiment.h"
 #include "run/stored_state.h"
+#include "support/experiment.h"
 #include "support/temporary_folder.h"
 
 using namespace lacuna;

@@ -1,5 +1,5 @@
-#include "stages/list.h"
 #include "stages/setup/invocation.h"
+#include "stages/list.h"
 
 #include <catch2/catch.hpp>
 

@@ -3,8 +3,8 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 
-#include "support/temporary_folder.h"
 #include "comm/communicator.h"
+#include "support/temporary_folder.h"
 
 using namespace lacuna;
 

@@ -41,7 +41,7 @@ constexpr int max_chunks = 64;
 constexpr int pixels_of_chunk = 8 * block_size;
 
 // The triangle filter of `in` positions resized to `out`, for each element of both axes; as
-// src/augment/geometry.cpp.
+// src/augment/image/geometry.cpp.
 __global__ void __launch_bounds__(block_size) taps_kernel(Views views) {
   for (GridCursor at(views.elements()); at.element < views.batch * views.elements(); at.next()) {
     const CropPlacement& box = views.draws[at.row].box;
@@ -203,7 +203,7 @@ __global__ void __launch_bounds__(block_size, 4)  // fewer registers would spill
   }
 }
 
-// The normal draw of a value: see the places in src/augment/blur_noise.cpp.
+// The normal draw of a value: see the places in src/augment/image/blur_noise.cpp.
 __device__ float normal_of(const ViewDraws& drawn, int64_t place) {
   const auto words =
       philox({drawn.noise_counter[0] + static_cast<uint32_t>(place / 64 * 16 + place % 16),
@@ -269,7 +269,7 @@ __global__ void __launch_bounds__(block_size) colour_kernel(Views views, ViewAtt
   }
 }
 
-constexpr int max_radius = 127;  // as src/augment/blur_noise.h
+constexpr int max_radius = 127;  // as src/augment/image/blur_noise.h
 
 // The weights 0, …, reach of a blur, of sum 1 with both sides; all threads call it.
 __device__ int blur_weights(double sigma, int radius, float* weights) {

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "augment/recipe.h"
+#include "augment/augmentation.h"
 #include "base/random.h"
 
 namespace lacuna {

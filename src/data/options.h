@@ -1,17 +1,13 @@
-// The keys data.*, and what follows from them and from the data before the first step.
+// The keys data.* of where samples are and in which order they are read, and what follows from
+// them. What samples mean has keys of its own (modalities/list.h).
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "comm/communicator.h"
 #include "data/files/dataset.h"
-#include "data/files/interpretation.h"
-#include "data/load/statistics.h"
 #include "data/order/order.h"
 
 namespace lacuna {
@@ -26,15 +22,9 @@ inline constexpr const char* label_field = "label";
 inline constexpr int64_t most_lanes = 1 << 20;
 
 struct DataOptions {
-  std::vector<std::string> files;    // paths or patterns
-  std::string dataset;               // path of the samples in the files
-  std::string label;                 // path of the labels; empty: none
-  std::optional<Channels> channels;  // none: as usual for the shape
-  enum class RangeFrom { type, percentiles, given } range_from = RangeFrom::type;
-  Range range;  // if given
-  std::array<double, 2> percentiles = {0.1, 99.9};
-  enum class StatisticsFrom { sample, all, given } statistics_from = StatisticsFrom::sample;
-  std::vector<double> mean, std;  // if given; one value for each channel
+  std::vector<std::string> files;  // paths or patterns
+  std::string dataset;             // path of the samples in the files
+  std::string label;               // path of the labels; empty: none
   int64_t buffer = int64_t{1} << 30;
   int64_t lanes = 0, window = 0;  // 0: follows from the data
   int workers = -1;               // -1: the stage decides
@@ -48,28 +38,12 @@ DataOptions data_options(const Configuration& configuration);
 Dataset open_dataset(const DataOptions& options, Communicator& communicator,
                      const std::vector<FieldSpec>& columns = {});
 
-// What a run finds out from its data once, and must store and use again when it continues or is
-// used (embed, finetune): otherwise order or values would change.
-struct DataFacts {
-  Range range;
-  std::vector<double> mean, std;  // one value for each channel
-  int64_t lanes = 1, window = 1;
-};
-
-// Collective. `batch` is the global batch; `threads` are used for reading.
-DataFacts find_facts(const Dataset& dataset, const DataOptions& options, int64_t batch,
-                     uint64_t seed, int threads, Communicator& communicator);
-
-// The same, of the index alone: range and statistics that the options do not give are 0, 1 and mean
-// nothing. For planning.
-DataFacts planned_facts(const Dataset& dataset, const DataOptions& options, int64_t batch);
-
-// How the samples are to be read as floats.
-Interpretation interpretation_of(const Dataset& dataset, const DataOptions& options,
-                                 const Range& range);
+// Lanes and window, which a run stores and keeps: otherwise its order would change. `batch` is the
+// global batch.
+LanePlan planned_lanes(const Dataset& dataset, const DataOptions& options, int64_t batch);
 
 // The order of training: all samples, or the ascending indices of `subset`.
-OrderSpec order_spec(const Dataset& dataset, const DataFacts& facts, uint64_t seed,
+OrderSpec order_spec(const Dataset& dataset, const LanePlan& lanes, uint64_t seed,
                      std::vector<int64_t> subset = {});
 
 }  // namespace lacuna

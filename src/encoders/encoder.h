@@ -4,7 +4,6 @@
 
 #include <functional>
 #include <memory>
-#include <string_view>
 
 #include "config/configuration.h"
 #include "graph/recording.h"
@@ -15,19 +14,17 @@ namespace lacuna {
 class Encoder {
  public:
   virtual ~Encoder() = default;
-  // x [B, H, W, C] -> [B, features()].
+  // x [B, spatial…, C] -> [B, features()].
   virtual Tensor operator()(const Tensor& x, Recording& recording) const = 0;
-  // The features before pooling, [B, H', W', features()], for dense outputs.
+  // The features before pooling, [B, spatial…', features()], for dense outputs.
   virtual Tensor map(const Tensor& x, Recording& recording) const = 0;
   virtual int64_t features() const = 0;
-  // How many pixels of the input one of map()'s covers along an axis.
+  // How many positions of the input one of map()'s covers along a spatial axis.
   virtual int64_t stride() const = 0;
 };
 
-// Makes an encoder of the configured architecture for samples of one shape ([H, W, C]) in a scope.
+// Makes an encoder of the configured architecture for samples of one shape ([H, W, C], [L, C], [D]) in
+// a scope.
 using EncoderFactory = std::function<std::unique_ptr<Encoder>(Scope)>;
-
-// bad_input unless a sample is an image, [H, W, C].
-void require_image(std::string_view encoder, const Shape& sample);
 
 }  // namespace lacuna

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "base/text.h"
+#include "encoders/mlp.h"
 #include "encoders/resnet.h"
 #include "encoders/vit.h"
 
@@ -9,9 +11,10 @@ namespace lacuna {
 
 std::span<const EncoderEntry> encoders() {
   static const std::array entries = {
-      EncoderEntry{"resnet18", resnet_keys, make_resnet},
-      EncoderEntry{"resnet34", resnet_keys, make_resnet},
-      EncoderEntry{"resnet50", resnet_keys, make_resnet},
+      EncoderEntry{"resnet18", resnet_keys, make_resnet, 1, 2},
+      EncoderEntry{"resnet34", resnet_keys, make_resnet, 1, 2},
+      EncoderEntry{"resnet50", resnet_keys, make_resnet, 1, 2},
+      EncoderEntry{"mlp", mlp_keys, make_mlp, 0, 0},
       EncoderEntry{"vit_tiny", vit_keys, make_vit},
       EncoderEntry{"vit_small", vit_keys, make_vit},
       EncoderEntry{"vit_base", vit_keys, make_vit},
@@ -37,9 +40,27 @@ std::vector<Key> encoder_keys() {
   return all;
 }
 
+namespace {
+
+constexpr std::array kinds = {"vectors [features]", "signals [length, channels]",
+                              "images [height, width, channels]"};
+
+void require_axes(const EncoderEntry& entry, const Shape& sample) {
+  const int axes = sample.rank() - 1;
+  if (axes >= entry.least_axes && axes <= entry.most_axes) return;
+  std::vector<std::string> taken;
+  for (int known = entry.least_axes; known <= entry.most_axes; ++known)
+    taken.emplace_back(kinds.at(static_cast<size_t>(known)));
+  bad_input("encoder ", entry.name, " takes ", join(taken, " or "), ", but a sample is ", sample,
+            ": choose another encoder.name or data.dataset");
+}
+
+}  // namespace
+
 EncoderFactory encoder_factory(const Configuration& configuration, const Shape& sample) {
   for (const EncoderEntry& entry : encoders()) {
     if (configuration.is("encoder.name", entry.name)) {
+      require_axes(entry, sample);
       return [&entry, configuration, sample](Scope scope) {
         return entry.make(configuration, sample, scope);
       };

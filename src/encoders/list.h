@@ -14,6 +14,9 @@ struct EncoderEntry {
   std::vector<Key> (*keys)();  // of its family, whose entries stand beside each other
   std::unique_ptr<Encoder> (*make)(const Configuration& configuration, const Shape& sample,
                                    Scope scope);
+  // Spatial axes of the samples that it takes: 2 of images [H, W, C], 1 of signals [L, C], 0 of
+  // vectors [D].
+  int least_axes = 2, most_axes = 2;
 };
 
 std::span<const EncoderEntry> encoders();
@@ -21,6 +24,7 @@ std::span<const EncoderEntry> encoders();
 // encoder.name and every encoder's own keys.
 std::vector<Key> encoder_keys();
 
+// bad_input where the architecture does not take samples of this shape.
 EncoderFactory encoder_factory(const Configuration& configuration, const Shape& sample);
 
 }  // namespace lacuna

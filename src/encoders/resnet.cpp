@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "nn/layers.h"
+#include "nn/spatial.h"
 #include "ops/pooling.h"
 
 namespace lacuna {
@@ -17,18 +18,19 @@ struct ConvolutionSize {
 // differs, is added before the last ReLU.
 class Residual {
  public:
-  Residual(Scope scope, int64_t in, const std::vector<ConvolutionSize>& convolutions) {
+  Residual(Scope scope, int axes, int64_t in, const std::vector<ConvolutionSize>& convolutions) {
     int64_t channels = in;
     int64_t stride = 1;
     for (const ConvolutionSize& c : convolutions) {
       const std::string number = std::to_string(convolutions_.size() + 1);
-      convolutions_.emplace_back(scope / ("conv" + number), channels, c.out, c.kernel, c.stride);
+      convolutions_.emplace_back(scope / ("conv" + number), axes, channels, c.out, c.kernel,
+                                 c.stride);
       norms_.emplace_back(scope / ("bn" + number), c.out);
       channels = c.out;
       stride *= c.stride;
     }
     if (stride != 1 || in != channels) {
-      shortcut_.emplace(scope / "downsample.0", in, channels, 1, stride);
+      shortcut_.emplace(scope / "downsample.0", axes, in, channels, 1, stride);
       shortcut_norm_.emplace(scope / "downsample.1", channels);
     }
   }
@@ -45,17 +47,17 @@ class Residual {
   }
 
  private:
-  std::vector<Convolution2d> convolutions_;
+  std::vector<Convolution> convolutions_;
   std::vector<BatchNorm> norms_;
-  std::optional<Convolution2d> shortcut_;
+  std::optional<Convolution> shortcut_;
   std::optional<BatchNorm> shortcut_norm_;
 };
 
 class ResNet final : public Encoder {
  public:
-  ResNet(const ResNetOptions& options, int64_t channels, Scope scope)
+  ResNet(const ResNetOptions& options, int axes, int64_t channels, Scope scope)
       : options_(options),
-        conv1_(scope / "conv1", channels, options.width, options.imagenet_stem ? 7 : 3,
+        conv1_(scope / "conv1", axes, channels, options.width, options.imagenet_stem ? 7 : 3,
                options.imagenet_stem ? 2 : options.stem_stride),
         bn1_(scope / "bn1", options.width),
         features_(options.width) {
@@ -65,7 +67,8 @@ class ResNet final : public Encoder {
         const int64_t stride = stage > 0 && block == 0 ? 2 : 1;
         std::vector<ConvolutionSize> sizes = {{width, 3, stride}, {width, 3, 1}};
         if (options.bottleneck) sizes = {{width, 1, 1}, {width, 3, stride}, {4 * width, 1, 1}};
-        blocks_.emplace_back(scope / concat("layer", stage + 1, ".", block), features_, sizes);
+        blocks_.emplace_back(scope / concat("layer", stage + 1, ".", block), axes, features_,
+                             sizes);
         features_ = sizes.back().out;
       }
     }
@@ -73,7 +76,7 @@ class ResNet final : public Encoder {
 
   Tensor map(const Tensor& x, Recording& recording) const override {
     Tensor y = bn1_(conv1_(x, recording), recording, true);
-    if (options_.imagenet_stem) y = max_pool(y, 3, 2, 1);
+    if (options_.imagenet_stem) y = max_pool_axes(y, 3, 2, 1);
     for (const Residual& block : blocks_) y = block(y, recording);
     return y;
   }
@@ -87,7 +90,7 @@ class ResNet final : public Encoder {
 
  private:
   ResNetOptions options_;
-  Convolution2d conv1_;
+  Convolution conv1_;
   BatchNorm bn1_;
   int64_t features_;
   std::vector<Residual> blocks_;
@@ -120,16 +123,16 @@ ResNetOptions resnet_blocks(std::string_view name) {
 std::unique_ptr<Encoder> make_resnet(const Configuration& configuration, const Shape& sample,
                                      Scope scope) {
   const std::string& name = configuration.text("encoder.name");
-  require_image(name, sample);
   ResNetOptions options = resnet_blocks(name);
   options.width = configuration.integer("encoder.width");
   options.imagenet_stem = configuration.is("encoder.stem", "imagenet");
   options.stem_stride = configuration.integer("encoder.stem_stride");
-  return make_resnet(options, sample[2], scope);
+  return make_resnet(options, sample.rank() - 1, sample[-1], scope);
 }
 
-std::unique_ptr<Encoder> make_resnet(const ResNetOptions& options, int64_t channels, Scope scope) {
-  return std::make_unique<ResNet>(options, channels, scope);
+std::unique_ptr<Encoder> make_resnet(const ResNetOptions& options, int axes, int64_t channels,
+                                     Scope scope) {
+  return std::make_unique<ResNet>(options, axes, channels, scope);
 }
 
 }  // namespace lacuna

@@ -25,6 +25,7 @@ struct ResNetOptions {
 // The blocks of "resnet18", "resnet34" or "resnet50".
 ResNetOptions resnet_blocks(std::string_view name);
 
-std::unique_ptr<Encoder> make_resnet(const ResNetOptions& options, int64_t channels, Scope scope);
+std::unique_ptr<Encoder> make_resnet(const ResNetOptions& options, int axes, int64_t channels,
+                                     Scope scope);
 
 }  // namespace lacuna

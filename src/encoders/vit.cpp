@@ -162,7 +162,6 @@ VitOptions vit_size(std::string_view name) {
 std::unique_ptr<Encoder> make_vit(const Configuration& configuration, const Shape& sample,
                                   Scope scope) {
   const std::string& name = configuration.text("encoder.name");
-  require_image(name, sample);
   VitOptions options = vit_size(name);
   options.patch = configuration.integer("encoder.patch");
   if (sample[0] % options.patch != 0 || sample[1] % options.patch != 0) {

@@ -6,16 +6,34 @@
 
 namespace lacuna {
 
-Convolution2d::Convolution2d(Scope scope, int64_t in, int64_t out, int64_t kernel, int64_t stride,
-                             bool bias)
+namespace {
+
+// [out, in, kernel…]
+Shape filter_shape(int axes, int64_t out, int64_t in, int64_t kernel) {
+  std::vector<int64_t> sizes = {out, in};
+  sizes.resize(2 + static_cast<size_t>(axes), kernel);
+  return Shape(std::span<const int64_t>(sizes));
+}
+
+const char* filter_axes(int axes) {
+  return axes == 1   ? "out_channel, in_channel, position"
+         : axes == 2 ? "out_channel, in_channel, row, column"
+                     : "out_channel, in_channel, plane, row, column";
+}
+
+}  // namespace
+
+Convolution::Convolution(Scope scope, int axes, int64_t in, int64_t out, int64_t kernel,
+                         int64_t stride, bool bias)
     : weight_(scope
-                  .normal("weight", {out, in, kernel, kernel},
-                          std::sqrt(2.0 / static_cast<double>(out * kernel * kernel)))
-                  .name_axes("out_channel, in_channel, row, column")),
+                  .normal("weight", filter_shape(axes, out, in, kernel),
+                          std::sqrt(2.0 / static_cast<double>(
+                                              filter_shape(axes, out, 1, kernel).count())))
+                  .name_axes(filter_axes(axes))),
       bias_(bias ? &scope.constant("bias", {out}, 0).name_axes("channel") : nullptr),
       options_{.stride = {stride}, .padding = {kernel / 2}} {}
 
-Tensor Convolution2d::operator()(const Tensor& x, Recording&) const {
+Tensor Convolution::operator()(const Tensor& x, Recording&) const {
   return convolution(x, weight_.tensor(), bias_ ? bias_->tensor() : Tensor(), options_);
 }
 

@@ -11,13 +11,14 @@
 
 namespace lacuna {
 
-// Convolution over the last `kernel.size()` axes before the channels. Weights: He et al. 2015,
-// N(0, 2 / (K prod(kernel))), as PyTorch's ResNet. No bias: a normalisation follows.
-class Convolution2d {
+// Convolution over 1 to 3 spatial axes, with the same kernel and stride along each. Weights: He et
+// al. 2015, N(0, 2 / (K prod(kernel))), as PyTorch's ResNet.
+class Convolution {
  public:
-  // x [B, H, W, in] -> [B, H', W', out]; padding kernel / 2.
-  Convolution2d(Scope scope, int64_t in, int64_t out, int64_t kernel, int64_t stride,
-                bool bias = false);
+  // x [B, spatial…, in] -> [B, spatial…', out]; padding kernel / 2. Without a bias a normalisation
+  // follows.
+  Convolution(Scope scope, int axes, int64_t in, int64_t out, int64_t kernel, int64_t stride,
+              bool bias = false);
   Tensor operator()(const Tensor& x, Recording& recording) const;
 
  private:

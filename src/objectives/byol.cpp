@@ -33,7 +33,7 @@ struct Branch {
 class Byol final : public Objective {
  public:
   explicit Byol(const ObjectiveParts& parts)
-      : views_(parts.views),
+      : modality_(parts.modality),
         momentum_(parts.configuration.number("objective.momentum")),
         store_(parts.scope.store()),
         student_(parts, parts.scope),
@@ -48,9 +48,7 @@ class Byol final : public Objective {
     }
   }
 
-  std::unique_ptr<Recipe> recipe() const override {
-    return image_views(views_.sample, 2, views_.augment, views_.normalisation);
-  }
+  RecipePointer recipe() const override { return modality_.views(2); }
 
   Tensor loss(const Fields& batch, Recording& recording) const override {
     const Tensor p0 = predict(batch, 0, recording);
@@ -70,9 +68,11 @@ class Byol final : public Objective {
 
   bool spans_batch() const override { return false; }
 
-  Network network(Weights weights) const override {
-    const Branch& branch = weights == Weights::student ? student_ : teacher_;
-    return {branch.encoder.get(), &branch.projector};
+  std::vector<Output> outputs() const override {
+    std::vector<Output> all = outputs_of("", *student_.encoder, &student_.projector);
+    for (Output& of : outputs_of("teacher.", *teacher_.encoder, &teacher_.projector))
+      all.push_back(std::move(of));
+    return all;
   }
 
  private:
@@ -88,7 +88,7 @@ class Byol final : public Objective {
     return seen;
   }
 
-  ViewOptions views_;
+  const Modality& modality_;
   double momentum_;
   StateStore& store_;
   Branch student_;

@@ -5,8 +5,8 @@
 #include <bit>
 #include <optional>
 
+#include "nn/spatial.h"
 #include "ops/elementwise.h"
-#include "ops/pooling.h"
 #include "ops/shape.h"
 #include "ops/squared_error.h"
 
@@ -14,93 +14,114 @@ namespace lacuna {
 
 namespace {
 
-// From the encoder's map back to the image: upsample by two (nearest), convolve, normalise, ReLU,
-// halving the channels, until the image's size is reached; then a convolution to its channels.
-// Or from the pooled features, out of which a linear layer makes the map first (the paper's fully
-// connected bottleneck): the features alone must then hold what was hidden.
+// From the encoder's map back to the view: upsample by two (nearest), convolve, normalise, ReLU,
+// halving the channels, until the view's size is reached; then a convolution to its channels. Or
+// from the pooled features, out of which a linear layer makes the map first (the paper's fully
+// connected bottleneck): the features alone must then hold what was hidden. A vector, which has no
+// spatial axes, is a linear layer of the features.
 class Decoder {
  public:
-  // `image` [H, W, C].
-  Decoder(Scope scope, const Encoder& encoder, const Shape& image, bool pooled)
-      : stages_(static_cast<int>(std::bit_width(static_cast<uint64_t>(encoder.stride() - 1)))),
-        map_{halved(image[0], stages_), halved(image[1], stages_), encoder.features()},
-        output_(scope / "output", std::max<int64_t>(8, encoder.features() >> stages_), image[2], 3,
-                1, true) {
-    if (pooled) expand_.emplace(scope / "expand", encoder.features(), map_.count());
+  // `view` [spatial…, C].
+  Decoder(Scope scope, const Encoder& encoder, const Shape& view, bool pooled)
+      : axes_(view.rank() - 1) {
+    if (axes_ == 0) {
+      values_.emplace(scope / "output", encoder.features(), view[0]);
+      return;
+    }
+    stages_ = static_cast<int>(std::bit_width(static_cast<uint64_t>(encoder.stride() - 1)));
+    map_ = halved(view.slice(0, axes_), stages_);
+    output_.emplace(scope / "output", axes_, std::max<int64_t>(8, encoder.features() >> stages_),
+                    view[-1], 3, 1, true);
+    if (pooled)
+      expand_.emplace(scope / "expand", encoder.features(), map_.count() * encoder.features());
     int64_t in = encoder.features();
     for (int stage = 0; stage < stages_; ++stage) {
       const int64_t out = std::max<int64_t>(8, in / 2);
-      convolution_.emplace_back(scope / concat("stage", stage, ".conv"), in, out, 3, 1);
+      convolution_.emplace_back(scope / concat("stage", stage, ".conv"), axes_, in, out, 3, 1);
       norm_.emplace_back(scope / concat("stage", stage, ".bn"), out);
       in = out;
     }
   }
 
-  // x: the encoder's map, or its pooled features. `shape` [B, H, W, C]: of the image to be made.
+  // x: the encoder's map, or its pooled features. `shape` [B, spatial…, C]: of what is to be made.
   Tensor operator()(Tensor x, const Shape& shape, Recording& recording) const {
-    if (expand_) x = reshape((*expand_)(x, recording), map_.behind(shape[0]));
+    if (values_) return (*values_)(x, recording);
+    if (expand_) {
+      const int64_t features = x.shape()[-1];
+      x = reshape((*expand_)(x, recording), with_channels(map_, features).behind(shape[0]));
+    }
     for (int stage = 0; stage < stages_; ++stage) {
       const int left = stages_ - 1 - stage;
-      x = upsample(x, halved(shape[1], left), halved(shape[2], left));
+      x = upsample_axes(x, halved(shape.slice(1, axes_ + 1), left));
       const auto i = static_cast<size_t>(stage);
       x = norm_[i](convolution_[i](x, recording), recording, true);
     }
-    return output_(x, recording);
+    return (*output_)(x, recording);
   }
 
  private:
-  // Sizes on the way are the image's, halved so often and rounded up.
-  static int64_t halved(int64_t size, int times) {
+  // Sizes on the way are the view's, halved so often and rounded up.
+  static Shape halved(Shape sizes, int times) {
     const int64_t step = int64_t{1} << times;
-    return (size + step - 1) / step;
+    for (int axis = 0; axis < sizes.rank(); ++axis)
+      sizes.set(axis, (sizes[axis] + step - 1) / step);
+    return sizes;
+  }
+  static Shape with_channels(const Shape& spatial, int64_t channels) {
+    std::vector<int64_t> sizes(spatial.sizes().begin(), spatial.sizes().end());
+    sizes.push_back(channels);
+    return Shape(std::span<const int64_t>(sizes));
   }
 
-  int stages_;
-  Shape map_;  // [H', W', features]: what `expand_` makes
+  int axes_;
+  int stages_ = 0;
+  Shape map_;  // [spatial…'] of what `expand_` makes
   std::optional<Linear> expand_;
-  std::vector<Convolution2d> convolution_;
+  std::vector<Convolution> convolution_;
   std::vector<BatchNorm> norm_;
-  Convolution2d output_;
+  std::optional<Convolution> output_;
+  std::optional<Linear> values_;
 };
+
+// [.., C] as it is; a vector [B, D] as D positions of one channel.
+Tensor positions(const Tensor& x) {
+  const Shape& s = x.shape();
+  return s.rank() == 2 ? reshape(x, {s[0], s[1], 1}) : x;
+}
 
 class Inpaint final : public Objective {
  public:
   explicit Inpaint(const ObjectiveParts& parts)
-      : views_(parts.views),
-        fraction_(parts.views.augment.mask),
+      : modality_(parts.modality),
+        fraction_(parts.modality.masked_share()),
         pooled_(parts.configuration.text("objective.decode") == "features"),
         encoder_(parts.make_encoder(parts.scope / "encoder")),
-        decoder_(parts.scope / "decoder", *encoder_, parts.views.view(), pooled_) {}
+        decoder_(parts.scope / "decoder", *encoder_, parts.modality.view(), pooled_) {}
 
-  std::unique_ptr<Recipe> recipe() const override {
-    return masked_view(views_.sample, views_.augment, views_.normalisation);
-  }
+  RecipePointer recipe() const override { return modality_.masked(); }
 
   Tensor loss(const Fields& batch, Recording& recording) const override {
-    const Tensor& image = batch.view(0);
-    const Tensor& mask = batch["mask"];  // 1 where hidden
-    const Tensor shown = hide(image, mask);
+    const Tensor& view = batch.view(0);
+    const Tensor mask = positions(batch["mask"]);  // 1 where hidden
+    const Tensor shown = reshape(hide(positions(view), mask), view.shape());
     const Tensor seen = pooled_ ? (*encoder_)(shown, recording) : encoder_->map(shown, recording);
-    // The view before colour, blur and noise, where it has been changed by them (denoising: Vincent
-    // et al. 2008).
-    const Tensor& target = batch.contains("target") ? batch["target"] : image;
-    const Tensor filled = exact(decoder_(seen, image.shape(), recording), recording);
-    // Mean square over the hidden part of the global batch: the same fraction of every image.
-    const double pixels =
-        static_cast<double>(image.shape().from(1).count() * recording.global_rows());
-    return squared_error(filled, exact(target, recording), 1 / (fraction_ * pixels),
-                         exact(mask, recording));
+    // What the view is made from (the view before colour, blur and noise: denoising, Vincent et al.
+    // 2008), where it differs.
+    const Tensor& target = batch.contains("target") ? batch["target"] : view;
+    const Tensor filled = exact(decoder_(seen, view.shape(), recording), recording);
+    // Mean square over the hidden part of the global batch: the same fraction of every sample.
+    const double values =
+        static_cast<double>(view.shape().from(1).count() * recording.global_rows());
+    return squared_error(positions(filled), exact(positions(target), recording),
+                         1 / (fraction_ * values), exact(mask, recording));
   }
 
   bool spans_batch() const override { return false; }
 
-  Network network(Weights weights) const override {
-    require_student(weights, "inpaint");
-    return {encoder_.get(), nullptr};
-  }
+  std::vector<Output> outputs() const override { return outputs_of("", *encoder_); }
 
  private:
-  ViewOptions views_;
+  const Modality& modality_;
   double fraction_;
   bool pooled_;
   std::unique_ptr<Encoder> encoder_;

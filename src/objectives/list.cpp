@@ -1,5 +1,6 @@
 #include "objectives/list.h"
 
+#include <algorithm>
 #include <array>
 
 #include "objectives/byol.h"
@@ -13,10 +14,14 @@ std::span<const ObjectiveEntry> objectives() {
   static const std::array entries = {
       ObjectiveEntry{"simclr", simclr_keys, make_simclr},
       ObjectiveEntry{"byol", byol_keys, make_byol},
-      ObjectiveEntry{"rotation", rotation_keys, make_rotation},
+      ObjectiveEntry{"rotation", rotation_keys, make_rotation, {"image"}},
       ObjectiveEntry{"inpaint", inpaint_keys, make_inpaint},
   };
   return entries;
+}
+
+bool ObjectiveEntry::works_on(std::string_view kind) const {
+  return kinds.empty() || std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
 }
 
 std::vector<Key> objective_keys() {
@@ -34,7 +39,13 @@ std::vector<Key> objective_keys() {
 
 std::unique_ptr<Objective> make_objective(const ObjectiveParts& parts) {
   for (const ObjectiveEntry& entry : objectives()) {
-    if (parts.configuration.is("objective.name", entry.name)) return entry.make(parts);
+    if (!parts.configuration.is("objective.name", entry.name)) continue;
+    const std::string_view kind = parts.modality.name();
+    if (!entry.works_on(kind)) {
+      bad_input("objective ", entry.name, " works on data.kind = \"", entry.kinds.front(),
+                "\", and data.kind is \"", kind, "\": choose another objective.name");
+    }
+    return entry.make(parts);
   }
   LACUNA_CHECK(false, "objective.name");
   return nullptr;

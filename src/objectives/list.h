@@ -10,9 +10,12 @@
 namespace lacuna {
 
 struct ObjectiveEntry {
-  std::string_view name;  // of objective.name
-  std::vector<Key> (*keys)();
+  std::string_view name;       // of objective.name
+  std::vector<Key> (*keys)();  // its own
   std::unique_ptr<Objective> (*make)(const ObjectiveParts& parts);
+  // The kinds of data (data.kind) that it works on; none: all.
+  std::vector<std::string_view> kinds = {};
+  bool works_on(std::string_view kind) const;
 };
 
 std::span<const ObjectiveEntry> objectives();

@@ -1,14 +1,36 @@
 #include "objectives/objective.h"
 
+#include "base/text.h"
 #include "ops/collectives.h"
 #include "ops/elementwise.h"
 
 namespace lacuna {
 
-void require_student(Weights weights, std::string_view objective) {
-  if (weights == Weights::teacher) {
-    bad_input("objective ", objective, " keeps no teacher: use --weights student");
+std::vector<Output> outputs_of(const std::string& prefix, const Encoder& encoder,
+                               const Mlp* projector) {
+  std::vector<Output> all = {
+      {prefix + "encoder", [&encoder](const Fields& fields, Recording& recording) {
+         return encoder(fields.view(0), recording);
+       }}};
+  if (projector != nullptr) {
+    all.push_back(
+        {prefix + "projector", [&encoder, projector](const Fields& fields, Recording& recording) {
+           return (*projector)(encoder(fields.view(0), recording), recording);
+         }});
   }
+  all.push_back({prefix + "encoder.map", [&encoder](const Fields& fields, Recording& recording) {
+                   return encoder.map(fields.view(0), recording);
+                 }});
+  return all;
+}
+
+Output output_of(const Objective& objective, std::string_view name) {
+  std::vector<std::string> names;
+  for (Output& output : objective.outputs()) {
+    if (output.name == name) return std::move(output);
+    names.push_back(output.name);
+  }
+  bad_input("the run's objective has no output \"", name, "\": it has ", join(names));
 }
 
 Tensor exact(const Tensor& x, const Recording& recording) { return cast(x, recording.parameters); }

@@ -1,60 +1,44 @@
 // Objective: a self-supervised loss and what belongs to it — the networks it trains, the views it
-// asks of the loader. One file per objective, which reads like its paper; objectives/list.h names
+// asks of the modality. One file per objective, which reads like its paper; objectives/list.h names
 // them. The training loop, the loader, the checkpoint and the stages know none by name.
 #pragma once
 
+#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
-#include "augment/image.h"
 #include "config/configuration.h"
 #include "encoders/encoder.h"
 #include "graph/recording.h"
+#include "modalities/modality.h"
 #include "nn/fields.h"
 #include "nn/layers.h"
 
 namespace lacuna {
-
-// What views are made of: the sample's shape ([H, W, C]), [augment], the data set's statistics.
-struct ViewOptions {
-  Shape sample;
-  AugmentOptions augment;
-  Normalisation normalisation;
-  // How samples lie in their files, where that is `sample` numbers in their order: what a device
-  // can make views of.
-  struct Stored {
-    DType dtype;
-    double low, high;  // the values 0 and 1
-  };
-  std::optional<Stored> stored = {};
-
-  // Of a view: what the encoder sees.
-  Shape view() const {
-    if (augment.size == 0) return sample;
-    Shape shape = sample;
-    shape.set(0, augment.size);
-    shape.set(1, augment.size);
-    return shape;
-  }
-};
 
 // What an objective is made from.
 struct ObjectiveParts {
   const Configuration& configuration;
   Scope scope;  // of the run's State; an objective makes "encoder", "projector", "teacher.…" in it
   EncoderFactory make_encoder;
-  const ViewOptions& views;
+  const Modality& modality;  // outlives the objective
 };
 
-enum class Weights { student, teacher };
+// What a network makes of "view0", by a name that embed and tasks ask for.
+struct Output {
+  std::string name;  // "encoder", "projector", "teacher.encoder"; dense: "encoder.map"
+  // [B, D], or dense, [B, positions…, D].
+  std::function<Tensor(const Fields& fields, Recording& recording)> of;
+};
 
 class Objective {
  public:
   virtual ~Objective() = default;
 
-  // How a decoded sample becomes the fields that loss() reads.
-  virtual std::unique_ptr<Recipe> recipe() const = 0;
+  // How a stored sample becomes the fields that loss() reads.
+  virtual RecipePointer recipe() const = 0;
 
   // This rank's share of the loss of the global batch: the loss is the sum of the shares. Records
   // in `recording` what changes State after the optimizer's update, and figures to watch.
@@ -64,17 +48,16 @@ class Objective {
   // over parts would change it.
   virtual bool spans_batch() const = 0;
 
-  // The networks that embed and finetune use. `projector` is null where there is none. Weights that
-  // an objective does not keep are bad_input.
-  struct Network {
-    const Encoder* encoder;
-    const Mlp* projector;
-  };
-  virtual Network network(Weights weights) const = 0;
+  // What its networks give for later use; they live as long as the objective.
+  virtual std::vector<Output> outputs() const = 0;
 };
 
-// bad_input unless `weights` are the student's, for objectives that keep no teacher.
-void require_student(Weights weights, std::string_view objective);
+// "<prefix>encoder" and "<prefix>encoder.map"; with a projector "<prefix>projector".
+std::vector<Output> outputs_of(const std::string& prefix, const Encoder& encoder,
+                               const Mlp* projector = nullptr);
+
+// The output of that name; bad_input that lists what there is.
+Output output_of(const Objective& objective, std::string_view name);
 
 // `x` in the parameters' dtype, in which losses are computed.
 Tensor exact(const Tensor& x, const Recording& recording);

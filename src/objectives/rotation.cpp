@@ -12,13 +12,11 @@ namespace {
 class Rotation final : public Objective {
  public:
   explicit Rotation(const ObjectiveParts& parts)
-      : views_(parts.views),
+      : modality_(parts.modality),
         encoder_(parts.make_encoder(parts.scope / "encoder")),
         head_(parts.scope / "head", encoder_->features(), 4) {}
 
-  std::unique_ptr<Recipe> recipe() const override {
-    return rotated_view(views_.sample, views_.augment, views_.normalisation);
-  }
+  RecipePointer recipe() const override { return modality_.rotated(); }
 
   Tensor loss(const Fields& batch, Recording& recording) const override {
     const Tensor logits = exact(head_((*encoder_)(batch.view(0), recording), recording), recording);
@@ -30,13 +28,10 @@ class Rotation final : public Objective {
 
   bool spans_batch() const override { return false; }
 
-  Network network(Weights weights) const override {
-    require_student(weights, "rotation");
-    return {encoder_.get(), nullptr};
-  }
+  std::vector<Output> outputs() const override { return outputs_of("", *encoder_); }
 
  private:
-  ViewOptions views_;
+  const Modality& modality_;
   std::unique_ptr<Encoder> encoder_;
   Linear head_;
 };

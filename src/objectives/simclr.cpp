@@ -15,7 +15,7 @@ namespace {
 class SimClr final : public Objective {
  public:
   explicit SimClr(const ObjectiveParts& parts)
-      : views_(parts.views),
+      : modality_(parts.modality),
         temperature_(parts.configuration.number("objective.temperature")),
         encoder_(parts.make_encoder(parts.scope / "encoder")),
         projector_(parts.scope / "projector",
@@ -23,9 +23,7 @@ class SimClr final : public Objective {
                     parts.configuration.integer("objective.projection")},
                    true) {}
 
-  std::unique_ptr<Recipe> recipe() const override {
-    return image_views(views_.sample, 2, views_.augment, views_.normalisation);
-  }
+  RecipePointer recipe() const override { return modality_.views(2); }
 
   Tensor loss(const Fields& batch, Recording& recording) const override {
     const Tensor z0 = project(batch, 0, recording);
@@ -36,10 +34,7 @@ class SimClr final : public Objective {
 
   bool spans_batch() const override { return true; }
 
-  Network network(Weights weights) const override {
-    require_student(weights, "simclr");
-    return {encoder_.get(), &projector_};
-  }
+  std::vector<Output> outputs() const override { return outputs_of("", *encoder_, &projector_); }
 
  private:
   Tensor project(const Fields& batch, int view, Recording& recording) const {
@@ -48,7 +43,7 @@ class SimClr final : public Objective {
     return normalize(exact(projector_(features, recording), recording));
   }
 
-  ViewOptions views_;
+  const Modality& modality_;
   double temperature_;
   std::unique_ptr<Encoder> encoder_;
   Mlp projector_;

@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <array>
 #include <set>
 
 #include "backend/list.h"
@@ -36,21 +37,33 @@ int64_t parameters_of(std::string_view name, const std::string& more) {
 TEST_CASE("every encoder has the shapes that it promises and takes no samples") {
   const auto self = self_communicator();
   const std::unique_ptr<Device> device = make_device("cpu", 1);
+  const std::array<Shape, 3> samples = {Shape{32}, Shape{32, 2}, Shape{32, 48, 2}};
   for (const EncoderEntry& entry : encoders()) {
-    CAPTURE(entry.name);
-    StateStore store(*device);
-    const auto encoder =
-        encoder_factory(configuration_of(entry.name), {32, 48, 2})(Scope(store, 1));
-    Recording recording{.communicator = *self, .rows = {0}};
-    const HostTensor none(DType::f32, {0, 32, 48, 2});
-    const Tensor x = host_leaf("x", none);
-    const Tensor features = (*encoder)(x, recording);
-    const Tensor map = encoder->map(x, recording);
-    CHECK(features.shape() == Shape{0, encoder->features()});
-    CHECK(map.shape() ==
-          Shape{0, 32 / encoder->stride(), 48 / encoder->stride(), encoder->features()});
-    Executor executor(*device);
-    executor.run({features, map});
+    for (int axes = 0; axes < 3; ++axes) {
+      CAPTURE(entry.name, axes);
+      const Shape& sample = samples[static_cast<size_t>(axes)];
+      if (axes < entry.least_axes || axes > entry.most_axes) {
+        CHECK_THROWS_WITH(encoder_factory(configuration_of(entry.name), sample),
+                          Catch::Contains(std::string(entry.name)) &&
+                              Catch::Contains("choose another encoder.name"));
+        continue;
+      }
+      StateStore store(*device);
+      const auto encoder = encoder_factory(configuration_of(entry.name), sample)(Scope(store, 1));
+      Recording recording{.communicator = *self, .rows = {0}};
+      const HostTensor none(DType::f32, sample.behind(0));
+      const Tensor x = host_leaf("x", none);
+      const Tensor features = (*encoder)(x, recording);
+      const Tensor map = encoder->map(x, recording);
+      CHECK(features.shape() == Shape{0, encoder->features()});
+      Shape expected = sample.behind(0);
+      for (int axis = 1; axis <= axes; ++axis)
+        expected.set(axis, sample[axis - 1] / encoder->stride());
+      expected.set(-1, encoder->features());
+      CHECK(map.shape() == expected);
+      Executor executor(*device);
+      executor.run({features, map});
+    }
   }
 }
 

@@ -255,8 +255,8 @@ class BadInput(support.EndToEndTest):
 
     def test_teacher_of_an_objective_without_one(self):
         run = self.trained()
-        self.refused("embed", run, "--data", "data.h5", "--out", "z.h5", "--weights", "teacher",
-                     says=["teacher"])
+        self.refused("embed", run, "--data", "data.h5", "--out", "z.h5", "--output",
+                     "teacher.encoder", says=["teacher.encoder", "encoder, projector"])
 
     def test_output_that_exists(self):
         run = self.trained()

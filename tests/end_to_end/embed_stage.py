@@ -65,7 +65,7 @@ class EmbedStage(support.EndToEndTest):
     def test_an_existing_output_is_kept(self):
         self.prepare()
         self.assertEqual(self.embed("z.h5").status, 0)
-        result = self.embed("z.h5", "--layer", "projector")
+        result = self.embed("z.h5", "--output", "projector")
         self.assertEqual(result.status, 2, result)
         self.assertIn("z.h5", result.complaint())
 

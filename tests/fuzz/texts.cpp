@@ -1,7 +1,7 @@
 // The files of text: configurations, grids, and the small ones of a run.
 #include <sstream>
 
-#include "augment/options.h"
+#include "augment/image/options.h"
 #include "comm/communicator.h"
 #include "data/options.h"
 #include "fuzz/target.h"

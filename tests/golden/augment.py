@@ -5,7 +5,7 @@ Usage: augment.py     (needs torch, torchvision, numpy, h5py; the tests read the
 
 Each group is a case: the attribute `operation` names it, `parameters` are its numbers, `input` what it is
 applied to; the dataset `output` float32 [h, w, C] is torchvision's result. Inputs are the datasets /grey and /colour, uint8 [H, W, C]; torchvision gets them as
-float32 in [0, 1], channels first, and resizes with antialias=True. Read by tests/augment/golden.cpp.
+float32 in [0, 1], channels first, and resizes with antialias=True. Read by tests/augment/image/golden.cpp.
 """
 import pathlib
 

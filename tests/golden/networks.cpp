@@ -87,7 +87,7 @@ std::unique_ptr<Encoder> make_encoder(const Case& c, Scope scope) {
   options.width = c.integer("width");
   options.imagenet_stem = c.text("stem") == "imagenet";
   options.stem_stride = c.integer("stem_stride");
-  return make_resnet(options, sample[2], scope);
+  return make_resnet(options, 2, sample[2], scope);
 }
 
 // The linear functional of the features whose gradient the cases without an objective have.
@@ -135,17 +135,22 @@ class Network {
     const std::string name = case_.text("objective");
     if (name == "features") {
       own_encoder_ = make_encoder(case_, Scope(store_, 1) / "encoder");
-      encoder_ = own_encoder_.get();
+      encode_ = [this](const Fields& fields, Recording& recording) {
+        return (*own_encoder_)(fields.view(0), recording);
+      };
       return;
     }
-    views_.sample = {case_.integer("height"), case_.integer("length"), case_.integer("channels")};
-    views_.augment.mask = case_.number("mask");
+    AugmentOptions augment;
+    augment.mask = case_.number("mask");
+    modality_ = std::make_unique<ImageModality>(testing::images(
+        {case_.integer("height"), case_.integer("length"), case_.integer("channels")}, augment));
     const std::string decode = concat("decode = \"", case_.text("decode"), "\"\n");
     configuration_ = testing::small_configuration(
         name, {.encoder = encoder_options(case_), .objective = name == "inpaint" ? decode : ""});
-    objective_ = make_objective({*configuration_, Scope(store_, 1),
-                                 encoder_factory(*configuration_, views_.sample), views_});
-    encoder_ = objective_->network(Weights::student).encoder;
+    objective_ =
+        make_objective({*configuration_, Scope(store_, 1),
+                        encoder_factory(*configuration_, modality_->sample()), *modality_});
+    encode_ = output_of(*objective_, "encoder").of;
   }
 
   // make.py's draw_weights(), where they are not those that the layers have drawn.
@@ -164,7 +169,7 @@ class Network {
 
   Tensor loss(const Fields& fields, Recording& recording) const {
     if (objective_) return objective_->loss(fields, recording);
-    return functional((*encoder_)(fields.view(0), recording), fields["functional"]);
+    return functional(encode_(fields, recording), fields["functional"]);
   }
 
   std::vector<double> features(bool training) {
@@ -174,7 +179,7 @@ class Network {
                         .parameters = device_->parameter_dtype(),
                         .rows = {case_.integer("batch")}};
     Executor executor(*device_, plan_);
-    executor.run({(*encoder_)(inputs_.fields().view(0), recording)});
+    executor.run({encode_(inputs_.fields(), recording)});
     return as_double(executor.output(0));
   }
 
@@ -189,11 +194,11 @@ class Network {
   StateStore store_;
   Inputs inputs_;
   PlanOptions plan_;
-  ViewOptions views_;
+  std::unique_ptr<Modality> modality_;
   std::optional<Configuration> configuration_;
   std::unique_ptr<Encoder> own_encoder_;
   std::unique_ptr<Objective> objective_;
-  const Encoder* encoder_ = nullptr;
+  std::function<Tensor(const Fields&, Recording&)> encode_;
 };
 
 // All cases of one objective, and of encoders whose names begin so, on every device; how many there

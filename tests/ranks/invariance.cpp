@@ -237,9 +237,7 @@ void add_expected(std::map<std::string, Expected>& to, const std::vector<Setup>&
 bool has_full_matrix() { return world().size() == 1 || world().size() == 3; }
 std::vector<std::string> names() {
   if (!has_full_matrix()) return {"simclr"};
-  std::vector<std::string> all;
-  for (const ObjectiveEntry& entry : objectives()) all.emplace_back(entry.name);
-  return chosen_cells(all);
+  return chosen_cells(every_cell());
 }
 
 // Computed once for all tests.
@@ -417,10 +415,10 @@ class SmallDataset {
  public:
   SmallDataset() {
     std::string path = folder_ / "data.h5";
-    std::vector<uint8_t> pixels(100 * 8 * 8);
-    for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * 37 % 251);
+    std::vector<float> pixels(100 * 8 * 8);
+    for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<float>(i * 37 % 251) / 255;
     if (world().rank() == 0) {
-      written::DataFile(path).add("images", H5T_NATIVE_UINT8, H5T_NATIVE_UINT8, {100, 8, 8},
+      written::DataFile(path).add("images", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, {100, 8, 8},
                                   pixels.data(), {.chunk = {7, 8, 8}});
     }
     world().broadcast(path.data(), path.size(), 0).wait();
@@ -435,12 +433,9 @@ class SmallDataset {
   Order order() const { return Order(order_); }
   // What a rank reads, as the objective's recipe makes it.
   Loader loader(const Objective& objective, int rank, int ranks, int64_t position = 0) const {
-    auto maker = std::make_shared<RecipeRows>(
-        *dataset_, "image", Interpretation(dataset_->fields()[0], Channels::none, 0, 255),
-        objective.recipe());
     return {*dataset_,
             std::make_unique<Order>(order_),
-            std::move(maker),
+            objective.recipe(),
             {.rank = rank, .ranks = ranks, .batch = global_batch, .position = position, .seed = 9}};
   }
 

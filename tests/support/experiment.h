@@ -5,9 +5,11 @@
 
 #include "backend/list.h"
 #include "encoders/list.h"
+#include "modalities/list.h"
 #include "nn/fields.h"
 #include "objectives/list.h"
 #include "ops/elementwise.h"
+#include "support/modalities.h"
 #include "train/trainer.h"
 
 namespace lacuna::testing {
@@ -24,31 +26,59 @@ struct SmallImages {
 // A small vision transformer that draws.
 inline const std::string small_vit = "name = \"vit_tiny\"\npatch = 8\ndepth = 1\ndrop_path = 0.5\n";
 
+// An objective on a modality, "simclr on signal", or "simclr" on images.
+struct Cell {
+  explicit Cell(std::string_view text)
+      : objective(text.substr(0, text.find(' '))),
+        kind(text.find(' ') == text.npos ? "image" : text.substr(text.rfind(' ') + 1)) {}
+  std::string objective, kind;
+};
+
+// Every objective of the list on every modality that it works on.
+inline std::vector<std::string> every_cell() {
+  std::vector<std::string> all;
+  for (const ModalityEntry& modality : modalities()) {
+    for (const ObjectiveEntry& objective : objectives()) {
+      if (!objective.works_on(modality.name)) continue;
+      all.push_back(modality.name == "image" ? std::string(objective.name)
+                                             : concat(objective.name, " on ", modality.name));
+    }
+  }
+  return all;
+}
+
 // The configuration of an objective with narrow heads.
-inline Configuration small_configuration(std::string_view objective, const SmallImages& images,
+inline Configuration small_configuration(std::string_view text_of_cell, const SmallImages& images,
                                          const std::string& more = "") {
+  const Cell cell(text_of_cell);
+  const std::string& objective = cell.objective;
   Schema schema;
   schema.add(objective_keys()).add(encoder_keys()).add(optimizer_keys());
   std::string text = concat("[objective]\nname = \"", objective, "\"\n");
-  if (objective == "simclr" || objective == "byol") text += "hidden = 16\nprojection = 8\n";
+  if (objective == "simclr" || objective == "byol" || objective == "simsiam")
+    text += "hidden = 16\nprojection = 8\n";
   text += images.objective + "[encoder]\n" + images.encoder;
-  if (images.encoder.empty()) text += concat("width = ", images.width, "\n");
+  if (images.encoder.empty() && cell.kind == "vector")
+    text += concat("name = \"mlp\"\nwidth = ", 4 * images.width, "\ndepth = 2\n");
+  else if (images.encoder.empty())
+    text += concat("width = ", images.width, "\n");
   text += more;
   return Configuration::from_text(text, schema, "small.toml");
 }
 
-// Rows [first, last) of a batch: the fields that a recipe makes of samples drawn from their index.
+// Rows [first, last) of a batch: the fields that a recipe makes of samples, floats of this shape,
+// drawn from their index.
 // Owns the memory of the tensors. `layers`: seed of what layers draw.
 class SmallBatch {
  public:
-  SmallBatch(const Recipe& recipe, int64_t first, int64_t last, uint64_t seed, DType compute,
-             uint64_t layers) {
+  SmallBatch(const Recipe& recipe, const Shape& shape, int64_t first, int64_t last, uint64_t seed,
+             DType compute, uint64_t layers) {
     const int64_t count = last - first;
     for (int64_t i = first; i < last; ++i) keys_.push_back({layers, 0, static_cast<uint64_t>(i)});
     for (const OutputField& field : recipe.outputs()) {
       memory_[field.name] = HostTensor(field.dtype, field.shape.behind(count));
     }
-    HostTensor sample(DType::f32, recipe.input());
+    HostTensor sample(DType::f32, shape);
     Scratch scratch;
     for (int64_t row = 0; row < count; ++row) {
       const Draws draws(7, Purpose::test, static_cast<uint64_t>(first + row));
@@ -61,8 +91,8 @@ class SmallBatch {
         to.push_back(static_cast<char*>(memory_[field.name].data()) +
                      static_cast<size_t>(row) * bytes);
       }
-      recipe.apply(sample.as<float>().data(), {seed, 0, static_cast<uint64_t>(first + row)}, to,
-                   scratch);
+      const Extent stored{.data = sample.data()};
+      recipe.make({&stored, 1}, {seed, 0, static_cast<uint64_t>(first + row)}, to, scratch);
     }
     for (const auto& [name, value] : memory_) {
       const Tensor leaf = host_leaf(name, value);
@@ -78,6 +108,25 @@ class SmallBatch {
   Fields fields_;
 };
 
+// The modality of a cell, of samples of `images.size`.
+inline std::unique_ptr<Modality> small_modality(std::string_view cell, const SmallImages& images) {
+  const std::string kind = Cell(cell).kind;
+  if (kind == "vector") return std::make_unique<VectorModality>(vectors(images.size));
+  if (kind == "signal") {
+    SignalOptions augment;
+    augment.size = images.view;
+    return std::make_unique<SignalModality>(
+        testing::signals({images.size, images.channels}, augment));
+  }
+  LACUNA_CHECK(kind == "image", kind);
+  AugmentOptions augment;
+  augment.jitter = {0.4, 0.4, 0, 0};
+  augment.greyscale = 0;
+  augment.size = images.view;
+  return std::make_unique<ImageModality>(
+      testing::images({images.size, images.size, images.channels}, augment));
+}
+
 // An objective and its trainer on one rank's device.
 class SmallExperiment {
  public:
@@ -90,18 +139,11 @@ class SmallExperiment {
                   Communicator& communicator, const SmallImages& images = {},
                   TrainerOptions options = {}, const std::string& more = "")
       : configuration_(small_configuration(objective, images, more)),
-        views_{.sample = {images.size, images.size, images.channels},
-               .augment = {},
-               .normalisation = {}},
         device_(std::move(device)),
         store_(*device_) {
-    views_.augment.jitter = {0.4, 0.4, 0, 0};
-    views_.augment.greyscale = 0;
-    views_.augment.size = images.view;
-    views_.normalisation.mean.assign(static_cast<size_t>(images.channels), 0.5f);
-    views_.normalisation.std.assign(static_cast<size_t>(images.channels), 0.25f);
-    objective_ = make_objective(
-        {configuration_, Scope(store_, 1), encoder_factory(configuration_, views_.view()), views_});
+    modality_ = small_modality(objective, images);
+    objective_ = make_objective({configuration_, Scope(store_, 1),
+                                 encoder_factory(configuration_, modality_->view()), *modality_});
     if (options.compute == DType::f32) options.compute = device_->parameter_dtype();
     compute_ = options.compute;
     trainer_ = std::make_unique<Trainer>(
@@ -114,22 +156,23 @@ class SmallExperiment {
   }
 
   SmallBatch batch(int64_t first, int64_t last, uint64_t seed = 1, uint64_t layers = 1) const {
-    return {*recipe_, first, last, seed, compute_, layers};
+    return {*recipe_, modality_->sample(), first, last, seed, compute_, layers};
   }
   Trainer& trainer() { return *trainer_; }
   StateStore& store() { return store_; }
   Device& device() { return *device_; }
   const Objective& objective() const { return *objective_; }
+  const Modality& modality() const { return *modality_; }
   DType compute() const { return compute_; }
 
  private:
   Configuration configuration_;
-  ViewOptions views_;
+  std::unique_ptr<Modality> modality_;
   std::unique_ptr<Device> device_;
   StateStore store_;
   std::unique_ptr<Objective> objective_;
   std::unique_ptr<Trainer> trainer_;
-  std::unique_ptr<Recipe> recipe_;
+  RecipePointer recipe_;
   DType compute_ = DType::f32;
 };
 

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "augment/drawn_views.h"
-#include "augment/image.h"
+#include "augment/image/drawn_views.h"
+#include "augment/image/image.h"
 #include "base/random.h"
 #include "comm/communicator.h"
 #include "graph/executor.h"
@@ -73,7 +73,7 @@ std::map<std::string, HostTensor> batch_of(
   return batch;
 }
 
-double difference(const Recipe& recipe, const Stored& stored, Device& device, DType compute,
+double difference(const Augmentation& recipe, const Stored& stored, Device& device, DType compute,
                   uint64_t shift) {
   const Samples all(recipe.input(), stored);
   Scratch scratch;
@@ -139,7 +139,7 @@ double views_against_host(Device& device, DType compute, uint64_t shift) {
                                  Stored{DType::i16, -1000, 1000}}) {
       const Shape sample{21, 33, channels};
       AugmentOptions options = everything(13, channels);
-      const auto add = [&](const std::unique_ptr<Recipe>& recipe) {
+      const auto add = [&](const std::unique_ptr<Augmentation>& recipe) {
         const double d = difference(*recipe, stored, device, compute, shift);
         if (!(d <= largest)) largest = d;
       };

@@ -112,7 +112,7 @@ int64_t read_with_loader(const std::string& path, int workers, int64_t buffer) {
   spec.block_samples = dataset.block_samples();
   spec.lanes = plan.lanes;
   spec.window = plan.window;
-  Loader loader(dataset, std::make_unique<Order>(spec), std::make_shared<StoredRows>(dataset),
+  Loader loader(dataset, std::make_unique<Order>(spec), std::make_shared<StoredFields>(dataset),
                 options);
   int64_t samples = 0;
   while (const std::optional<Batch> batch = loader.next()) samples += batch->local_count();

@@ -166,11 +166,11 @@ class TrainStep {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
   static std::unique_ptr<Encoder> make_encoder(const std::string& name, Scope scope) {
-    if (name == "resnet18") return make_resnet({}, channels, scope);
+    if (name == "resnet18") return make_resnet({}, 2, channels, scope);
     if (name == "resnet50") {
       ResNetOptions options = resnet_blocks(name);
       options.imagenet_stem = true;
-      return make_resnet(options, channels, scope);
+      return make_resnet(options, 2, channels, scope);
     }
     if (name != "vit_tiny" && name != "vit_base")
       bad_input("no encoder ", name, " here: resnet18, resnet50, vit_tiny or vit_base");

@@ -71,8 +71,8 @@ struct LaneWindow {
 
 class Loader::Engine {
  public:
-  Engine(const Dataset& dataset, std::unique_ptr<Sampler> sampler,
-         std::shared_ptr<const RowMaker> maker, const LoaderOptions& options);
+  Engine(const Dataset& dataset, std::unique_ptr<Sampler> sampler, RecipePointer recipe,
+         const LoaderOptions& options);
   ~Engine();
   std::optional<Batch> next();
   LoaderTimes times() const;
@@ -107,7 +107,7 @@ class Loader::Engine {
 
   const Dataset& dataset_;
   std::unique_ptr<Sampler> sampler_;
-  std::shared_ptr<const RowMaker> maker_;
+  RecipePointer recipe_;
   LoaderOptions options_;
   BlockReader reader_;
   int64_t position_;
@@ -146,10 +146,10 @@ class Loader::Engine {
 };
 
 Loader::Engine::Engine(const Dataset& dataset, std::unique_ptr<Sampler> sampler,
-                       std::shared_ptr<const RowMaker> maker, const LoaderOptions& options)
+                       RecipePointer recipe, const LoaderOptions& options)
     : dataset_(dataset),
       sampler_(std::move(sampler)),
-      maker_(std::move(maker)),
+      recipe_(std::move(recipe)),
       options_(options),
       reader_(dataset, chunk_cache_of(options.buffer), options.copies),
       position_(options.position),
@@ -305,7 +305,7 @@ Batch Loader::Engine::empty_batch(const Job& job) const {
         {options_.seed, static_cast<uint64_t>(item.epoch), static_cast<uint64_t>(item.sample)});
     batch.rows.push_back(item.row);
   }
-  for (const OutputField& field : maker_->outputs()) {
+  for (const OutputField& field : recipe_->outputs()) {
     batch.add(field.name, HostTensor(field.dtype, field.shape.behind(batch.local_count())));
   }
   return batch;
@@ -313,22 +313,22 @@ Batch Loader::Engine::empty_batch(const Job& job) const {
 
 void Loader::Engine::make_rows(Job& job, size_t first, size_t last, Scratch& scratch) {
   const ScopedTimer timer(make_ns_);
-  const std::vector<OutputField>& outputs = maker_->outputs();
-  std::vector<const void*> stored(dataset_.fields().size());
+  const std::vector<OutputField>& outputs = recipe_->outputs();
+  std::vector<Extent> stored(dataset_.fields().size());
   std::vector<void*> to(outputs.size());
   for (size_t i = first; i < last; ++i) {
     const Item& item = job.items[i];
     const Resident& block = *job.of_item[i];
     const int64_t row = item.sample - dataset_.block(item.block).first;
     for (size_t f = 0; f < stored.size(); ++f) {
-      stored[f] = static_cast<const std::byte*>(block.rows.fields[f].data()) +
-                  row * dataset_.fields()[f].sample_bytes();
+      stored[f].data = static_cast<const std::byte*>(block.rows.fields[f].data()) +
+                       row * dataset_.fields()[f].sample_bytes();
     }
     for (size_t o = 0; o < to.size(); ++o) {
       const auto bytes = static_cast<size_t>(outputs[o].shape.count()) * size_of(outputs[o].dtype);
       to[o] = static_cast<std::byte*>(job.batch.field(o).data()) + i * bytes;
     }
-    maker_->make(stored, job.batch.keys[i], to, scratch);
+    recipe_->make(stored, job.batch.keys[i], to, scratch);
   }
 }
 
@@ -543,9 +543,9 @@ void Loader::Engine::fail() {
   for_consumer_.notify_all();
 }
 
-Loader::Loader(const Dataset& dataset, std::unique_ptr<Sampler> sampler,
-               std::shared_ptr<const RowMaker> maker, const LoaderOptions& options)
-    : engine_(std::make_unique<Engine>(dataset, std::move(sampler), std::move(maker), options)) {}
+Loader::Loader(const Dataset& dataset, std::unique_ptr<Sampler> sampler, RecipePointer recipe,
+               const LoaderOptions& options)
+    : engine_(std::make_unique<Engine>(dataset, std::move(sampler), std::move(recipe), options)) {}
 
 Loader::~Loader() = default;
 

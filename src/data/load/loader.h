@@ -1,4 +1,4 @@
-// Loader: batches, in the order of a sampler, from a data set, made by a row maker.
+// Loader: batches, in the order of a sampler, from a data set, as a recipe makes its rows.
 //
 // With workers: one thread plans, calls HDF5 and hands out what is to be read; the workers read,
 // decompress and make rows, several batches ahead. Without: next() does it all, on `threads`
@@ -15,7 +15,7 @@
 #include "data/files/dataset.h"
 #include "data/load/batch.h"
 #include "data/load/local_copies.h"
-#include "data/load/row_maker.h"
+#include "data/load/recipe.h"
 #include "data/order/sampler.h"
 
 namespace lacuna {
@@ -48,8 +48,8 @@ struct LoaderTimes {
 class Loader {
  public:
   // The data set must outlive the loader.
-  Loader(const Dataset& dataset, std::unique_ptr<Sampler> sampler,
-         std::shared_ptr<const RowMaker> maker, const LoaderOptions& options);
+  Loader(const Dataset& dataset, std::unique_ptr<Sampler> sampler, RecipePointer recipe,
+         const LoaderOptions& options);
   ~Loader();
 
   // The next batch; none behind the end. The last one may be smaller. Errors of any thread are

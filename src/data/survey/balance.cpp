@@ -5,7 +5,7 @@
 #include <unordered_map>
 
 #include "base/random.h"
-#include "data/load/row_maker.h"
+#include "data/load/recipe.h"
 #include "data/options.h"
 #include "io/hdf5.h"
 
@@ -42,8 +42,7 @@ Balance balance_of(std::span<const int64_t> groups) {
 LabelScan scan_labels(const Dataset& dataset, int64_t most) {
   constexpr int64_t most_runs = 64;
   constexpr size_t most_files = 500;  // opening one takes milliseconds
-  Labels{dataset};                    // refuses other shapes
-  const Field& label = dataset.fields()[static_cast<size_t>(dataset.field(label_field))];
+  const Field& label = label_of(dataset);
   LabelScan scan;
   scan.all = dataset.samples() <= most && dataset.files().size() <= most_files;
   const int64_t runs = scan.all ? 1 : most_runs;

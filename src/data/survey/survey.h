@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "data/files/dataset.h"
-#include "data/files/interpretation.h"
-#include "data/load/statistics.h"
+#include "data/values/interpretation.h"
+#include "data/values/statistics.h"
 
 namespace lacuna {
 
@@ -35,15 +35,16 @@ struct Twins {
 };
 
 struct Survey {
-  int64_t samples = 0;         // that were looked at
-  bool all = false;            // they are all
-  int64_t not_finite = 0;      // samples that hold a NaN or an infinity
-  std::string where;           // the first of them: "row 12 of /images in a.h5"
-  int64_t constant = 0;        // samples of one value
-  double low = 0, high = 0;    // least and greatest finite value
-  double outside = 0;          // share of values outside the range
-  Twins equal;                 // to the bit
-  int64_t contradictions = 0;  // samples equal to one of another label
+  int64_t samples = 0;              // that were looked at
+  bool all = false;                 // they are all
+  int64_t not_finite = 0;           // samples that hold a NaN or an infinity
+  std::string where;                // the first of them: "row 12 of /images in a.h5"
+  int64_t constant = 0;             // samples of one value
+  double low = 0, high = 0;         // least and greatest finite value
+  std::optional<Range> type_range;  // where that is the range that becomes 0 to 1
+  double outside = 0;               // share of values outside the range
+  Twins equal;                      // to the bit
+  int64_t contradictions = 0;       // samples equal to one of another label
   // By thumbnails: all channels' mean, in at most 16 x 16 cells (256 along one axis), mean and
   // spread taken out. Two are alike where their correlation is above 0.995: the same but for
   // brightness, contrast and slight noise.

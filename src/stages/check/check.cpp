@@ -143,10 +143,9 @@ Measured measure(const Job& job, const Compute& compute, Rehearsal& rehearsal) {
   Measured measured;
   measured.compute_seconds = seconds_of_step(rehearsal);
   const Source& source = job.source;
-  const auto maker = rehearsal.views_on_device() ? source.drawn_rows(rehearsal.recipe())
-                                                 : source.rows(rehearsal.recipe());
+  const RecipePointer loaded = source.loaded(rehearsal.recipe(), *compute.device).host;
   measured.read_seconds = job.read_seconds * job.pattern.amplification();
-  measured.make_seconds = seconds_of_row(source.dataset(), *maker);
+  measured.make_seconds = seconds_of_row(source.dataset(), *loaded);
   measured.samples = rehearsal.needs().rows * job.options.accumulate;
   measured.beside = source.options().workers > 0;
   measured.threads = measured.beside ? source.options().workers : compute.threads;
@@ -185,7 +184,7 @@ JobRequest check_here(const Job& job, const std::string& plan_file, StageContext
   const Compute compute = make_compute(job.options, alone, "", !plan_file.empty());
   const bool on_host = compute.device->reads_host_memory();
   if (!plan_file.empty() && on_host) refuse_to_time();
-  Rehearsal rehearsal(job.configuration, job.source.views(), compute.dtype, job.ranks,
+  Rehearsal rehearsal(job.configuration, job.source.modality(), compute.dtype, job.ranks,
                       *compute.device);
   for (int i = 0; i < warm_steps(compute); ++i) rehearsal.step();
   const Measured measured = measure(job, compute, rehearsal);
@@ -242,7 +241,7 @@ JobRequest check_on_gpu(const Job& job, const Board& board, bool every_plan, Sta
       board,
       {.deterministic = job.options.deterministic, .tf32 = job.options.tf32, .engines = engines});
   const DType compute = activation_dtype(job.options, "", *device, Isa::baseline, Isa::baseline);
-  Rehearsal rehearsal(job.configuration, job.source.views(), compute, job.ranks, *device);
+  Rehearsal rehearsal(job.configuration, job.source.modality(), compute, job.ranks, *device);
   rehearsal.step();
   const Needs needs = rehearsal.needs();
   const std::vector<LibraryPlan> plans = device->library_plans();
@@ -341,9 +340,8 @@ Survey look_at_data(const Source& source, const OrderSpec& order, const AccessPa
   const Dataset& dataset = source.dataset();
   report_reading(dataset, order, pattern, asked.ranks, report);
   const Survey survey =
-      survey_samples(dataset, source.channels(),
-                     survey_options(source.options(), options.seed, threads_available()));
-  report_survey(dataset, survey, source.options(), report);
+      source.modality().survey({.seed = options.seed, .threads = threads_available()});
+  report_survey(dataset, survey, report);
   report_balance(dataset, order, options.batch, report);
   return survey;
 }

@@ -57,8 +57,7 @@ void warn_of_twins(const Survey& survey, Report& report) {
   }
 }
 
-void warn_of_values(const Dataset& dataset, const Survey& survey, const DataOptions& options,
-                    Report& report) {
+void warn_of_values(const Dataset& dataset, const Survey& survey, Report& report) {
   const Field& field = dataset.fields()[static_cast<size_t>(dataset.field(sample_field))];
   if (survey.constant > 0 && survey.low == survey.high) {
     report.warning("every value of ", field.path, " is ", survey.low,
@@ -68,10 +67,8 @@ void warn_of_values(const Dataset& dataset, const Survey& survey, const DataOpti
         survey.constant, " of ", survey.samples,
         " samples hold one value throughout, from which nothing can be learnt: remove them");
   }
-  const bool by_type = options.range_from == DataOptions::RangeFrom::type &&
-                       (field.dtype == DType::u8 || field.dtype == DType::u16);
-  if (by_type && survey.high > 0 && 8 * survey.high <= type_range(field.dtype).high) {
-    report.warning("values reach ", survey.high, " of ", type_range(field.dtype).high,
+  if (survey.type_range && survey.high > 0 && 8 * survey.high <= survey.type_range->high) {
+    report.warning("values reach ", survey.high, " of ", survey.type_range->high,
                    ", so that samples would be nearly black: set data.range = [0, ", survey.high,
                    "]");
   }
@@ -140,14 +137,6 @@ void warn_of_mixing(double mixing, const std::string& what, const OrderSpec& ord
 
 }  // namespace
 
-SurveyOptions survey_options(const DataOptions& options, uint64_t seed, int threads) {
-  SurveyOptions survey;
-  survey.seed = seed;
-  survey.threads = threads;
-  if (options.range_from == DataOptions::RangeFrom::given) survey.range = options.range;
-  return survey;
-}
-
 void report_reading(const Dataset& dataset, const OrderSpec& order, const AccessPattern& pattern,
                     int ranks, Report& report) {
   const std::vector<std::string> lines = reading_lines(dataset, order, pattern, ranks);
@@ -160,8 +149,7 @@ void report_reading(const Dataset& dataset, const OrderSpec& order, const Access
   }
 }
 
-void report_survey(const Dataset& dataset, const Survey& survey, const DataOptions& options,
-                   Report& report) {
+void report_survey(const Dataset& dataset, const Survey& survey, Report& report) {
   report.line("the data, by ", survey.all ? concat("all ", survey.samples, " samples")
                                           : concat(survey.samples, " of ", dataset.samples(),
                                                    " samples, drawn by the seed"));
@@ -175,7 +163,7 @@ void report_survey(const Dataset& dataset, const Survey& survey, const DataOptio
     report.row("samples like another", twins_text(survey.alike, all));
     report.row("diversity", "as of ", number(survey.directions, 2), " independent directions");
   }
-  warn_of_values(dataset, survey, options, report);
+  warn_of_values(dataset, survey, report);
   warn_of_twins(survey, report);
 }
 

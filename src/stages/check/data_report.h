@@ -10,13 +10,9 @@
 
 namespace lacuna {
 
-// How data of these options are surveyed.
-SurveyOptions survey_options(const DataOptions& options, uint64_t seed, int threads);
-
 void report_reading(const Dataset& dataset, const OrderSpec& order, const AccessPattern& pattern,
                     int ranks, Report& report);
-void report_survey(const Dataset& dataset, const Survey& survey, const DataOptions& options,
-                   Report& report);
+void report_survey(const Dataset& dataset, const Survey& survey, Report& report);
 // Balance over classes, where there are labels, and over files, where there are several; and
 // whether batches mix them.
 void report_balance(const Dataset& dataset, const OrderSpec& order, int64_t batch, Report& report);

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstring>
 
-#include "augment/drawn_views.h"
 #include "data/load/block_reader.h"
 #include "graph/executor.h"
 #include "stages/setup/training.h"
@@ -11,22 +10,20 @@
 
 namespace lacuna {
 
-Rehearsal::Rehearsal(const Configuration& configuration, const ViewOptions& views, DType compute,
+Rehearsal::Rehearsal(const Configuration& configuration, const Modality& modality, DType compute,
                      int ranks, Device& device)
     : ranks_(absent_ranks(ranks, &traffic_)),
       options_(train_options(configuration)),
-      model_(configuration, views, device),
+      model_(configuration, modality, device),
       recipe_(model_.objective().recipe()),
-      on_device_(views_on(device, *recipe_, views)),
-      trainer_(make_trainer(configuration, compute, false, trained(model_, on_device_), device,
-                            *ranks_)) {
+      halves_(modality.halves(recipe_, device).value_or(Halves{.host = recipe_, .device = {}})),
+      trainer_(
+          make_trainer(configuration, compute, false, trained(model_, halves_), device, *ranks_)) {
   check_parts(options_, model_.objective().spans_batch(), configuration.text("objective.name"));
   const int64_t count = options_.batch / options_.accumulate;
   for (int rank = 0; rank < ranks; ++rank)
     rows_.push_back(count / ranks + (rank < count % ranks ? 1 : 0));
-  const std::vector<OutputField> outputs =
-      on_device_.empty() ? recipe_->outputs() : recipe_->drawn()->inputs(views.stored->dtype);
-  for (const OutputField& field : outputs) {
+  for (const OutputField& field : halves_.host->outputs()) {
     HostTensor& host = batch_[field.name] = HostTensor(field.dtype, field.shape.behind(rows_[0]));
     std::memset(host.data(), 0, host.bytes());
     add_field(fields_, field.name, host_leaf(field.name, host), compute);
@@ -60,16 +57,16 @@ Needs Rehearsal::needs() const {
   return needs;
 }
 
-double seconds_of_row(const Dataset& dataset, const RowMaker& maker) {
+double seconds_of_row(const Dataset& dataset, const Recipe& recipe) {
   using Clock = std::chrono::steady_clock;
   BlockReader reader(dataset);
   BlockRows block;
   run_tasks(reader.start(0, block), 1);
   std::vector<HostTensor> row;
   std::vector<void*> to;
-  for (const OutputField& output : maker.outputs())
+  for (const OutputField& output : recipe.outputs())
     to.push_back(row.emplace_back(output.dtype, output.shape.behind(1)).data());
-  std::vector<const void*> stored(dataset.fields().size());
+  std::vector<Extent> stored(dataset.fields().size());
   Scratch scratch;
   constexpr double most_seconds = 0.2;
   const auto begin = Clock::now();
@@ -78,10 +75,10 @@ double seconds_of_row(const Dataset& dataset, const RowMaker& maker) {
   while (rows < 10 || seconds < most_seconds) {
     const auto at = static_cast<int64_t>(rows) % dataset.block(0).rows;
     for (size_t f = 0; f < stored.size(); ++f) {
-      stored[f] = static_cast<const std::byte*>(block.fields[f].data()) +
-                  at * dataset.fields()[f].sample_bytes();
+      stored[f].data = static_cast<const std::byte*>(block.fields[f].data()) +
+                       at * dataset.fields()[f].sample_bytes();
     }
-    maker.make(stored, {0, 0, rows++}, to, scratch);
+    recipe.make(stored, {0, 0, rows++}, to, scratch);
     seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   }
   return seconds / static_cast<double>(rows);

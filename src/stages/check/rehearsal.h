@@ -7,8 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "augment/drawn_views.h"
-#include "data/load/row_maker.h"
+#include "data/load/recipe.h"
 #include "stages/setup/model.h"
 #include "train/trainer.h"
 
@@ -31,22 +30,21 @@ class Rehearsal {
  public:
   // `ranks` are those of the run; the device is that of one. bad_input for a configuration that
   // cannot be trained.
-  Rehearsal(const Configuration& configuration, const ViewOptions& views, DType compute, int ranks,
+  Rehearsal(const Configuration& configuration, const Modality& modality, DType compute, int ranks,
             Device& device);
   // One step on a batch of zeros: its values mean nothing.
   void step();
   // Behind the first step.
   Needs needs() const;
-  const std::shared_ptr<const Recipe>& recipe() const { return recipe_; }
-  bool views_on_device() const { return !on_device_.empty(); }
+  const RecipePointer& recipe() const { return recipe_; }
 
  private:
   Traffic traffic_;  // of the last step
   std::unique_ptr<Communicator> ranks_;
   TrainOptions options_;
   Model model_;
-  std::shared_ptr<const Recipe> recipe_;
-  std::vector<DrawnViews::View> on_device_;
+  RecipePointer recipe_;
+  Halves halves_;
   Trainer trainer_;
   std::vector<int64_t> rows_;
   std::map<std::string, HostTensor> batch_;
@@ -55,6 +53,6 @@ class Rehearsal {
 };
 
 // Seconds in which one thread makes a row of a batch, from samples of the first block.
-double seconds_of_row(const Dataset& dataset, const RowMaker& maker);
+double seconds_of_row(const Dataset& dataset, const Recipe& recipe);
 
 }  // namespace lacuna

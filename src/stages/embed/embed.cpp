@@ -59,16 +59,11 @@ Syntax embed_syntax() {
                .default_value = "last",
                .choices = {"last", "best"},
                .or_number = true},
-              {.name = "weights",
-               .argument = "student|teacher",
-               .doc = "Trained weights, or their moving average where the objective has one.",
-               .default_value = "student",
-               .choices = {"student", "teacher"}},
-              {.name = "layer",
-               .argument = "encoder|projector",
-               .doc = "Whose output is written.",
-               .default_value = "encoder",
-               .choices = {"encoder", "projector"}},
+              {.name = "output",
+               .argument = "NAME",
+               .doc = "Which output of the run's networks is written, such as encoder, projector, "
+                      "teacher.encoder, or encoder.map before pooling.",
+               .default_value = "encoder"},
               max_hours_option(),
               force_option("an output")}};
 }
@@ -88,18 +83,15 @@ ExitStatus embed(const Arguments& arguments, StageContext& context) {
   Source source(configuration, communicator, context.log,
                 {.files = arguments.values("data"), .like = &checkpoint});
   Compute compute = make_compute(options, context, checkpoint.info.environment.precision);
-  Model model(configuration, source.views(), *compute.device);
+  Model model(configuration, source.modality(), *compute.device);
   load_state(checkpoint, tensor_targets(model.store()), Match::subset, communicator);
 
-  const Weights weights =
-      arguments.value("weights") == "teacher" ? Weights::teacher : Weights::student;
-  const Layer layer = arguments.value("layer") == "projector" ? Layer::projector : Layer::encoder;
-  Embedder embedder(representation(model.objective().network(weights), layer), compute,
-                    communicator);
+  const std::string& name = arguments.value("output");
+  Embedder embedder(output_of(model.objective(), name), source.modality(), compute, communicator);
   const std::string out = arguments.value("out");
   agreed(communicator, [&] { refuse_data(out, source.dataset()); });
   Hold hold(out, Hold::Kind::output, context);
-  EmbeddedWhat what = embedded_what(checkpoint, configuration, weights, layer);
+  EmbeddedWhat what = embedded_what(checkpoint, configuration, name);
   what.copied = configuration.texts("embed.copy");
   ResumableEmbedding embedding(embedder, source, early_stop, context,
                                {.out = out,

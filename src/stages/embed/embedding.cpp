@@ -27,36 +27,35 @@ std::vector<T> gather_rows(const T* mine, const std::vector<int64_t>& counts, in
 
 }  // namespace
 
-Representation representation(const Objective::Network& network, Layer layer) {
-  if (layer == Layer::encoder) {
-    return {[network](const Fields& fields, Recording& recording) {
-              return (*network.encoder)(fields.view(0), recording);
-            },
-            network.encoder->features()};
-  }
-  if (network.projector == nullptr) {
-    bad_input("this objective has no projector: use --layer encoder");
-  }
-  return {[network](const Fields& fields, Recording& recording) {
-            return (*network.projector)((*network.encoder)(fields.view(0), recording), recording);
-          },
-          network.projector->out()};
+Output own_values() {
+  return {"values", [](const Fields& fields, Recording&) { return flatten(fields.view(0)); }};
 }
 
-Representation pixels(const Shape& sample) {
-  return {[](const Fields& fields, Recording&) { return flatten(fields.view(0)); }, sample.count()};
+Embedder::Embedder(Output output, const Modality& modality, Compute& compute,
+                   Communicator& communicator)
+    : output_(std::move(output)),
+      compute_(compute),
+      communicator_(communicator),
+      executor_(*compute.device) {
+  // One recording of a row without values tells the shape.
+  const Fields fields = empty_fields(modality.plain()->outputs(), 1, compute.dtype);
+  Recording recording = evaluation(1);
+  shape_ = output_.of(fields, recording).shape().from(1);
+}
+
+Recording Embedder::evaluation(int64_t rows) const {
+  return {.communicator = communicator_,
+          .training = false,
+          .compute = compute_.dtype,
+          .parameters = compute_.device->parameter_dtype(),
+          .rows = {rows}};
 }
 
 HostTensor Embedder::represent(const Batch& batch) {
   const int64_t count = batch.local_count();
   if (count == 0) return HostTensor(DType::f32, {0, features()});
-  Recording recording{.communicator = communicator_,
-                      .training = false,
-                      .compute = compute_.dtype,
-                      .parameters = compute_.device->parameter_dtype(),
-                      .rows = {count}};
-  const Fields fields = fields_of(batch, compute_.dtype);
-  executor_.run({cast(representation_.of(fields, recording), DType::f32)});
+  Recording recording = evaluation(count);
+  executor_.run({cast(output_.of(fields_of(batch, compute_.dtype), recording), DType::f32)});
   return executor_.output(0);
 }
 
@@ -67,7 +66,7 @@ void Embedder::embed(const Source& source, const EmbedPass& pass, const Sink& si
   loading.position = pass.position;
   if (pass.buffer > 0) loading.buffer = pass.buffer;
   Loader loader(dataset, std::make_unique<Sequential>(dataset.block_samples(), pass.ranges),
-                source.plain_rows(), loading);
+                source.plain(), loading);
   // Agreed, so that what was begun is taken back on rank 0 whoever fails.
   while (const std::optional<Batch> rows = agreed(communicator_, [&] { return loader.next(); })) {
     const HostTensor z = represent(*rows);

@@ -6,6 +6,7 @@
 
 #include "data/order/order.h"
 #include "graph/executor.h"
+#include "graph/recording.h"
 #include "objectives/objective.h"
 #include "stages/setup/compute.h"
 #include "stages/setup/source.h"
@@ -14,12 +15,10 @@
 
 namespace lacuna {
 
-enum class Layer { encoder, projector };
-
 // The rows of one batch, of all ranks.
 struct EmbeddedBatch {
   std::vector<int64_t> samples;  // [count], in the data set
-  std::vector<float> z;          // [count, D]
+  std::vector<float> z;          // [count, features]
   std::vector<int64_t> labels;   // [count], or none where the data set has none
   int64_t next_position = 0;     // of the pass
 };
@@ -32,25 +31,17 @@ struct EmbedPass {
   int64_t buffer = 0;                    // bytes; 0: the source's own
 };
 
-// From the fields of a batch (their view0) to representations [B, features].
-struct Representation {
-  std::function<Tensor(const Fields&, Recording&)> of;
-  int64_t features = 0;
-};
-// By a network, which must outlive it; bad_input when it lacks the layer.
-Representation representation(const Objective::Network& network, Layer layer);
 // The samples' own values, flattened: the baseline that a representation has to beat.
-Representation pixels(const Shape& sample);
+Output own_values();
 
 class Embedder {
  public:
-  Embedder(Representation representation, Compute& compute, Communicator& communicator)
-      : representation_(std::move(representation)),
-        compute_(compute),
-        communicator_(communicator),
-        executor_(*compute.device) {}
+  // What the output makes of the modality's plain views; the output's networks outlive it.
+  Embedder(Output output, const Modality& modality, Compute& compute, Communicator& communicator);
 
-  int64_t features() const { return representation_.features; }
+  // Of one sample's representation: [D], or of a dense one [positions…, D].
+  const Shape& shape() const { return shape_; }
+  int64_t features() const { return shape_.count(); }
 
   // Collective: every rank computes its share of each batch and receives all its rows.
   using Sink = std::function<void(const EmbeddedBatch&)>;
@@ -59,10 +50,13 @@ class Embedder {
  private:
   HostTensor represent(const class Batch& batch);
 
-  Representation representation_;
+  Recording evaluation(int64_t rows) const;
+
+  Output output_;
   Compute& compute_;
   Communicator& communicator_;
   Executor executor_;
+  Shape shape_;
 };
 
 // All of it in memory, on every rank; labels must be there. Ends early where that is asked for.

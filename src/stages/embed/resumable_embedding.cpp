@@ -37,12 +37,14 @@ int64_t samples_in(const std::vector<SampleRange>& ranges) {
 }  // namespace
 
 EmbeddedWhat embedded_what(const Checkpoint& checkpoint, const Configuration& pretraining,
-                           Weights weights, Layer layer) {
+                           const std::string& output) {
+  const std::string_view teacher = "teacher.";
+  const bool of_teacher = output.starts_with(teacher);
   return {.run = checkpoint.folder.parent_path().parent_path().string(),
           .step = checkpoint.info.step,
           .checkpoint = checkpoint.checksums(),
-          .weights = weights == Weights::teacher ? "teacher" : "student",
-          .layer = layer == Layer::projector ? "projector" : "encoder",
+          .weights = of_teacher ? "teacher" : "student",
+          .layer = of_teacher ? output.substr(teacher.size()) : output,
           .configuration = pretraining.resolved()};
 }
 

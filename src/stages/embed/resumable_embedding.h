@@ -16,7 +16,7 @@ namespace lacuna {
 
 // What of a checkpoint's run.
 EmbeddedWhat embedded_what(const Checkpoint& checkpoint, const Configuration& pretraining,
-                           Weights weights, Layer layer);
+                           const std::string& output);
 
 class ResumableEmbedding {
  public:

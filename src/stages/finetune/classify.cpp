@@ -27,7 +27,7 @@ class Trial {
   Trial(const FinetuneJob& job, int64_t classes)
       : job_(job),
         store_(*job.compute.device),
-        classifier_(encoder_factory(job.pretraining, job.train.views().view()), classes,
+        classifier_(encoder_factory(job.pretraining, job.train.modality().view()), classes,
                     Scope(store_, static_cast<uint64_t>(job.configuration.integer("seed")))) {
     if (job.configuration.is("task.start", "scratch")) return;
     std::vector<TensorTarget> targets;
@@ -56,18 +56,14 @@ class Trial {
                   .checkpoint_minutes = options.checkpoint_minutes,
                   .checkpoint_steps = options.checkpoint_steps,
                   .last_checkpoint = false};
-    const std::shared_ptr<const Recipe> recipe =
-        image_views(source.views().sample, 1, source.views().augment, source.views().normalisation);
-    const std::vector<DrawnViews::View> views =
-        views_on(*job_.compute.device, *recipe, source.views());
-    const auto maker = views.empty() ? source.rows(recipe) : source.drawn_rows(recipe);
+    const Halves halves = source.loaded(source.modality().views(1), *job_.compute.device);
     const auto loss = [this](const Fields& fields, Recording& recording) {
       return classifier_.loss(fields, recording);
     };
-    Trainer trainer = make_trainer(c, job_.compute.dtype, false, {loss, store_, views},
+    Trainer trainer = make_trainer(c, job_.compute.dtype, false, {loss, store_, halves.device},
                                    *job_.compute.device, communicator);
     const int64_t rows = std::max<int64_t>(1, plan.batch / communicator.size());
-    trainer.prepare(empty_fields(maker->outputs(), rows, job_.compute.dtype),
+    trainer.prepare(empty_fields(halves.host->outputs(), rows, job_.compute.dtype),
                     std::vector<int64_t>(static_cast<size_t>(communicator.size()), rows));
     if (const auto checkpoint = find_on_all_ranks(folder, "last", context)) {
       load_state(*checkpoint, tensor_targets(store_), Match::all, communicator);
@@ -93,7 +89,7 @@ class Trial {
     loading.position = plan.first_step * plan.batch;
     loading.end = steps * plan.batch;
     loading.seed = seed;
-    Loader loader(source.dataset(), std::make_unique<Order>(order), maker, loading);
+    Loader loader(source.dataset(), std::make_unique<Order>(order), halves.host, loading);
     TrainingLoop loop(plan, loader, trainer, store_, job_.early_stop, communicator, context.log,
                       job_.compute.dtype);
     try {
@@ -129,7 +125,7 @@ class Trial {
     LoaderOptions loading = source.loading(communicator, job_.compute.threads);
     loading.batch = std::min<int64_t>(512, count);
     loading.end = count;
-    Loader loader(source.dataset(), std::make_unique<Order>(order), source.plain_rows(), loading);
+    Loader loader(source.dataset(), std::make_unique<Order>(order), source.plain(), loading);
     Executor executor(*job_.compute.device);
     double right = 0;
     while (const std::optional<Batch> batch = loader.next()) {

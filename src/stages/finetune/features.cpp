@@ -24,8 +24,9 @@ namespace fs = std::filesystem;
 
 constexpr const char *train_file = "train.h5", *test_file = "test.h5";
 
-Weights weights_of(const FinetuneJob& job) {
-  return job.configuration.is("task.weights", "teacher") ? Weights::teacher : Weights::student;
+// The run's output that is classified.
+std::string output_name(const FinetuneJob& job) {
+  return job.configuration.is("task.weights", "teacher") ? "teacher.encoder" : "encoder";
 }
 
 fs::path features_folder(const fs::path& run) { return run / "features"; }
@@ -37,8 +38,8 @@ struct TrainAndTest {
 // What is classified, and the run's model where that is its output.
 class FeaturesMaker {
  public:
-  FeaturesMaker(const FinetuneJob& job, std::unique_ptr<Model> model, Representation representation)
-      : job_(job), model_(std::move(model)), representation_(std::move(representation)) {}
+  FeaturesMaker(const FinetuneJob& job, std::unique_ptr<Model> model, Output output)
+      : job_(job), model_(std::move(model)), output_(std::move(output)) {}
 
   // Kept in the run's folder as they are made, unless they cost no more than the reading of
   // samples.
@@ -49,7 +50,9 @@ class FeaturesMaker {
   }
 
  private:
-  Embedder embedder() const { return {representation_, job_.compute, job_.context.communicator}; }
+  Embedder embedder() const {
+    return {output_, job_.train.modality(), job_.compute, job_.context.communicator};
+  }
   Features in_memory(const Source& source) const {
     Embedder by = embedder();
     return embed_features(by, source, job_.early_stop);
@@ -58,7 +61,7 @@ class FeaturesMaker {
 
   const FinetuneJob& job_;
   std::unique_ptr<Model> model_;  // null: the samples' own values
-  Representation representation_;
+  Output output_;
 };
 
 // What rank 0 reads of a file of so many samples and features, on all ranks.
@@ -94,8 +97,7 @@ Features FeaturesMaker::by_file(const Source& source, const fs::path& file) cons
   });
   if (!is_there) {
     const TrainOptions options = train_options(job_.configuration);
-    const EmbeddedWhat what =
-        embedded_what(job_.checkpoint, job_.pretraining, weights_of(job_), Layer::encoder);
+    const EmbeddedWhat what = embedded_what(job_.checkpoint, job_.pretraining, output_name(job_));
     ResumableEmbedding(by, source, job_.early_stop, job_.context,
                        {.out = file,
                         .what = what,
@@ -107,16 +109,14 @@ Features FeaturesMaker::by_file(const Source& source, const fs::path& file) cons
 }
 
 std::shared_ptr<FeaturesMaker> features_maker(const FinetuneJob& job) {
-  const ViewOptions& views = job.train.views();
   if (job.configuration.is("task.features", "pixels")) {
-    return std::make_shared<FeaturesMaker>(job, nullptr, pixels(views.sample));
+    return std::make_shared<FeaturesMaker>(job, nullptr, own_values());
   }
-  auto model = std::make_unique<Model>(job.pretraining, views, *job.compute.device);
+  auto model = std::make_unique<Model>(job.pretraining, job.train.modality(), *job.compute.device);
   load_state(job.checkpoint, tensor_targets(model->store()), Match::subset,
              job.context.communicator);
-  const Representation encoder =
-      representation(model->objective().network(weights_of(job)), Layer::encoder);
-  return std::make_shared<FeaturesMaker>(job, std::move(model), encoder);
+  Output output = output_of(model->objective(), output_name(job));
+  return std::make_shared<FeaturesMaker>(job, std::move(model), std::move(output));
 }
 
 // Runs `probe` on each draw of labels that was not probed before.

@@ -113,6 +113,13 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
 
   const std::filesystem::path from = arguments.value("from");
   const Configuration pretraining = pretraining_configuration(from, {}, communicator);
+  agreed(communicator, [&] {
+    const std::string &kind = configuration.text("data.kind"),
+                      &of_run = pretraining.text("data.kind");
+    if (kind != of_run)
+      bad_input("data.kind is \"", kind, "\", and ", from.string(), " was trained on \"", of_run,
+                "\": set data.kind to that");
+  });
   const Checkpoint checkpoint =
       checkpoint_on_all_ranks(from, configuration.text("task.checkpoint"), context);
   if (configuration.text("data.label").empty()) {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "augment/options.h"
 #include "data/options.h"
 #include "encoders/list.h"
+#include "modalities/list.h"
 #include "objectives/list.h"
 #include "stages/keys/finetune.h"
 #include "stages/keys/pretrain.h"
@@ -44,7 +44,7 @@ std::vector<Contribution> contributions() {
       {listed<finetune_keys>, {"finetune"}},
       {listed<data_keys>, {"pretrain", "finetune"}},
       {listed<pretrain_keys>, {"pretrain"}},
-      {listed<augment_keys>, {"pretrain", "finetune"}},
+      {listed<modality_keys>, {"pretrain", "finetune"}},
       {listed<embed_keys>, {"pretrain"}},
       {listed<snapshot_keys>, {"pretrain"}},
       {listed<objective_keys>, {"pretrain"}},

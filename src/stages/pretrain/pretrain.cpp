@@ -127,7 +127,7 @@ struct Setup {
   const TrainOptions& options;
   const EarlyStop& early_stop;
   const Source& source;
-  std::shared_ptr<const RowMaker> maker;
+  RecipePointer recipe;  // of what a rank loads
   Compute& compute;
   Model& model;
   Trainer& trainer;
@@ -226,7 +226,7 @@ void Training::train_from(int64_t checkpoint, int64_t first_step) {
   open_checkpoints(checkpoint);
   plan_.first_step = first_step;
   loading_.position = first_step * plan_.batch;
-  Loader loader(setup_.source.dataset(), std::make_unique<Order>(order_), setup_.maker, loading_);
+  Loader loader(setup_.source.dataset(), std::make_unique<Order>(order_), setup_.recipe, loading_);
   TrainingLoop loop(plan_, loader, setup_.trainer, setup_.model.store(), setup_.early_stop,
                     communicator_, log_, setup_.compute.dtype);
   run_loop(loop);
@@ -320,19 +320,18 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
 
   Compute compute =
       make_compute(options, context, checkpoint ? checkpoint->info.environment.precision : "");
-  Model model(configuration, source.views(), *compute.device);
+  Model model(configuration, source.modality(), *compute.device);
   source.keep_facts(model.store());
   agreed(communicator, [&] {
     check_parts(options, model.objective().spans_batch(), configuration.text("objective.name"));
   });
-  const std::shared_ptr<const Recipe> recipe = model.objective().recipe();
-  const std::vector<DrawnViews::View> views = views_on(*compute.device, *recipe, source.views());
-  const auto maker = views.empty() ? source.rows(recipe) : source.drawn_rows(recipe);
+  const RecipePointer recipe = model.objective().recipe();
+  const Halves halves = source.loaded(recipe, *compute.device);
   for (const std::string& sentence : without_effect(configuration, *recipe)) log.warning(sentence);
   Trainer trainer = make_trainer(configuration, compute.dtype, arguments.given("eager"),
-                                 trained(model, views), *compute.device, communicator);
+                                 trained(model, halves), *compute.device, communicator);
   const int64_t rows = std::max<int64_t>(1, options.batch / communicator.size());
-  trainer.prepare(empty_fields(maker->outputs(), rows, compute.dtype),
+  trainer.prepare(empty_fields(halves.host->outputs(), rows, compute.dtype),
                   std::vector<int64_t>(static_cast<size_t>(communicator.size()), rows));
 
   const LoopPlan plan = loop_plan(configuration, options, source.dataset().samples(), steps);
@@ -355,7 +354,7 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
                      .options = options,
                      .early_stop = early_stop,
                      .source = source,
-                     .maker = maker,
+                     .recipe = halves.host,
                      .compute = compute,
                      .model = model,
                      .trainer = trainer,

@@ -86,9 +86,10 @@ Snapshots::Snapshots(const Configuration& configuration, const Source& training,
     own_ = std::make_unique<Source>(configuration, context.communicator, context.log, instead);
     source_ = own_.get();
     agreed(context.communicator, [&] {
-      if (own_->views().sample != training.views().sample) {
-        bad_input("samples of watch.dataset are ", own_->views().sample, " and those of training ",
-                  training.views().sample, ": watch samples of the same shape");
+      if (own_->modality().sample() != training.modality().sample()) {
+        bad_input("samples of watch.dataset are ", own_->modality().sample(),
+                  " and those of training ", training.modality().sample(),
+                  ": watch samples of the same shape");
       }
     });
   }
@@ -126,7 +127,7 @@ void Snapshots::after_step(int64_t steps) {
   if (!epoch) return;
   const fs::path file = file_of(*epoch);
   if (is_there(file)) return;
-  Embedder embedder(representation(objective_.network(Weights::student), Layer::encoder), compute_,
+  Embedder embedder(output_of(objective_, "encoder"), source_->modality(), compute_,
                     context_.communicator);
   std::unique_ptr<EmbeddedFile> output;
   agreed(context_.communicator, [&] {

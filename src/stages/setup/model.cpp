@@ -8,11 +8,11 @@
 
 namespace lacuna {
 
-Model::Model(const Configuration& configuration, const ViewOptions& views, Device& device)
+Model::Model(const Configuration& configuration, const Modality& modality, Device& device)
     : store_(device) {
   const auto seed = static_cast<uint64_t>(configuration.integer("seed"));
-  objective_ = make_objective(
-      {configuration, Scope(store_, seed), encoder_factory(configuration, views.view()), views});
+  objective_ = make_objective({configuration, Scope(store_, seed),
+                               encoder_factory(configuration, modality.view()), modality});
 }
 
 std::optional<Checkpoint> find_on_all_ranks(const std::filesystem::path& run,

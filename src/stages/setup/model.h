@@ -14,7 +14,8 @@ namespace lacuna {
 
 class Model {
  public:
-  Model(const Configuration& configuration, const ViewOptions& views, Device& device);
+  // The modality must outlive the model.
+  Model(const Configuration& configuration, const Modality& modality, Device& device);
 
   StateStore& store() { return store_; }
   const StateStore& store() const { return store_; }

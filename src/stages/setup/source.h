@@ -1,5 +1,5 @@
-// Source: a data set as a configuration describes it — files, meaning of the values, statistics —
-// and the row makers and order that the stages ask for.
+// Source: a data set as a configuration describes it — files, what a sample means, what was found in
+// the data — and the recipes and order that the stages ask for.
 #pragma once
 
 #include <memory>
@@ -8,10 +8,9 @@
 
 #include "base/log.h"
 #include "data/load/loader.h"
-#include "data/load/row_maker.h"
 #include "data/options.h"
 #include "graph/state.h"
-#include "objectives/objective.h"
+#include "modalities/modality.h"
 #include "run/checkpoint.h"
 
 namespace lacuna {
@@ -37,7 +36,7 @@ class Source {
          const SourceOptions& options = {});
 
   const Dataset& dataset() const { return dataset_; }
-  const ViewOptions& views() const { return views_; }
+  const Modality& modality() const { return *modality_; }
   bool labelled() const { return dataset_.has_field(label_field); }
 
   // All labels as classes, in data-set order; rank 0 reads them, every rank gets them. Collective.
@@ -46,22 +45,19 @@ class Source {
   // Collective. bad_input where one of them is no class; only floats need to be read for that.
   void check_labels(Communicator& communicator) const;
 
-  // Rows that a recipe makes; with "label" where there are labels.
-  std::shared_ptr<const RowMaker> rows(std::shared_ptr<const Recipe> recipe) const;
-  // What views_on() makes them from on a device.
-  std::shared_ptr<const RowMaker> drawn_rows(std::shared_ptr<const Recipe> recipe) const;
-  // Views without anything random.
-  std::shared_ptr<const RowMaker> plain_rows() const;
+  // What a rank loads: the recipe's fields, with "label" where there are labels. Where the device
+  // makes a half of them, the other half, and what the device makes of it.
+  Halves loaded(const RecipePointer& recipe, const Device& device) const;
+  // Views without anything random, with "label" where there are labels.
+  RecipePointer plain() const;
 
   // The order of training: all samples, or the ascending indices of `subset`.
   OrderSpec order(uint64_t seed, std::vector<int64_t> subset = {}) const;
   int64_t buffer() const { return options_.buffer; }
   const DataOptions& options() const { return options_; }
-  Channels channels() const;  // as given, or as usual for the shape
   // How a rank loads: everything but batch, positions and seed. `threads` where there are no
   // workers.
   LoaderOptions loading(const Communicator& communicator, int threads) const;
-  const DataFacts& facts() const { return facts_; }
   // What a checkpoint stores of the data, and bad_input when a run's is another.
   DataIdentity identity() const;
   void require_same_data(const Checkpoint& checkpoint) const;
@@ -73,9 +69,8 @@ class Source {
 
   DataOptions options_;
   Dataset dataset_;
-  DataFacts facts_;
-  Interpretation interpretation_;
-  ViewOptions views_;
+  std::unique_ptr<Modality> modality_;
+  LanePlan lanes_;
 };
 
 }  // namespace lacuna

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "ops/views.h"
 
 namespace lacuna {
 int64_t steps_to_do(const TrainOptions& options, int64_t samples) {
@@ -37,30 +36,22 @@ void check_parts(const TrainOptions& options, bool spans_batch, const std::strin
   }
 }
 
-std::vector<DrawnViews::View> views_on(const Device& device, const Recipe& recipe,
-                                       const ViewOptions& options) {
-  if (device.reads_host_memory() || recipe.drawn() == nullptr || !options.stored) return {};
-  const ViewOptions::Stored& stored = *options.stored;
-  if (!is_stored_view_type(stored.dtype)) return {};
-  if (device.find(make_views_operation.name, stored.dtype) == nullptr) return {};
-  return recipe.drawn()->views(stored.low, stored.high);
-}
-
-Trained trained(Model& model, std::vector<DrawnViews::View> views) {
+Trained trained(Model& model, const Halves& halves) {
   return {.loss = [objective = &model.objective()](
                       const Fields& fields,
                       Recording& recording) { return objective->loss(fields, recording); },
           .store = model.store(),
-          .views = std::move(views)};
+          .on_device = halves.device};
 }
 
 Trainer make_trainer(const Configuration& configuration, DType compute, bool eager, Trained trained,
                      Device& device, Communicator& communicator) {
   const TrainOptions options = train_options(configuration);
   return Trainer(device, communicator, trained.store,
-                 [loss = std::move(trained.loss), views = std::move(trained.views)](
+                 [loss = std::move(trained.loss), on_device = std::move(trained.on_device)](
                      const Fields& fields, Recording& recording) {
-                   return loss(with_views(fields, views, recording.compute), recording);
+                   return loss(on_device ? on_device(fields, recording.compute) : fields,
+                               recording);
                  },
                  make_optimizer(configuration),
                  {.compute = compute,

@@ -2,7 +2,6 @@
 // configuration alone.
 #pragma once
 
-#include "augment/drawn_views.h"
 #include "stages/setup/model.h"
 #include "train/options.h"
 #include "train/trainer.h"
@@ -19,19 +18,14 @@ void check_sizes(const TrainOptions& options, int64_t steps, int64_t samples, in
 // trained, by its name.
 void check_parts(const TrainOptions& options, bool spans_batch, const std::string& name);
 
-// The views that the device makes of a recipe's draws (augment/drawn_views.h). None: the host makes
-// them all, since the device reads its memory, or cannot make these views.
-std::vector<DrawnViews::View> views_on(const Device& device, const Recipe& recipe,
-                                       const ViewOptions& options);
-
-// What a trainer trains: a loss of fields, which has its State in a store, and the views that the
-// device makes of the fields first, as views_on() has them.
+// What a trainer trains: a loss of fields, which has its State in a store, and what the device makes
+// of the fields first (Halves::device; empty: nothing).
 struct Trained {
   Trainer::Loss loss;
   StateStore& store;
-  std::vector<DrawnViews::View> views = {};
+  std::function<Fields(const Fields&, DType compute)> on_device = {};
 };
-Trained trained(Model& model, std::vector<DrawnViews::View> views);
+Trained trained(Model& model, const Halves& halves);
 
 // The trainer that a configuration asks for, in pretraining and fine-tuning alike; not yet
 // prepared. `eager`: operation by operation.

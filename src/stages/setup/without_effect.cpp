@@ -26,7 +26,8 @@ void tell(Sentences& sentences, const Configuration& configuration,
       concat(join(given), given.size() == 1 ? " has" : " have", " no effect here: ", why));
 }
 
-const std::vector<std::string> mask_keys = {"augment.mask", "augment.mask_edge"};
+const std::vector<std::string> mask_keys = {"augment.mask", "augment.mask_edge",
+                                            "augment.mask_span"};
 
 void tell_of_features(Sentences& sentences, const Configuration& configuration) {
   std::vector<std::string> keys = {
@@ -46,7 +47,7 @@ void tell_of_classify(Sentences& sentences, const Configuration& configuration) 
   tell(sentences, configuration, {"optimizer.warmup"}, "it warms up for a tenth of task.steps");
   tell(sentences, configuration, {"train.keep"},
        "a trial keeps its last checkpoint, until the trial has ended");
-  tell(sentences, configuration, mask_keys, "no pixels are hidden");
+  tell(sentences, configuration, mask_keys, "nothing is hidden");
 }
 
 }  // namespace
@@ -56,7 +57,7 @@ std::vector<std::string> without_effect(const Configuration& configuration, cons
   const std::vector<OutputField>& fields = recipe.outputs();
   const bool hides = std::any_of(fields.begin(), fields.end(),
                                  [](const OutputField& field) { return field.name == "mask"; });
-  if (!hides) tell(sentences, configuration, mask_keys, "this objective hides no pixels");
+  if (!hides) tell(sentences, configuration, mask_keys, "this objective hides nothing");
   return sentences;
 }
 

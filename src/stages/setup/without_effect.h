@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "augment/recipe.h"
 #include "config/configuration.h"
+#include "data/load/recipe.h"
 
 namespace lacuna {
 

@@ -12,6 +12,7 @@
 #include "backend/boards.h"
 #include "backend/cuda/planning_device.h"
 #include "kernels/cuda/cudnn.h"
+#include "modalities/image.h"
 #include "stages/check/rehearsal.h"
 #include "stages/keys/schema.h"
 #include "support/source_folder.h"
@@ -48,12 +49,12 @@ std::vector<Training> trainings() {
   return all;
 }
 
-ViewOptions views_of(const Training& training) {
-  Normalisation normalisation;
-  normalisation.mean.assign(static_cast<size_t>(training.sample[-1]), 0.5f);
-  normalisation.std.assign(static_cast<size_t>(training.sample[-1]), 0.25f);
-  return {training.sample, augment_options(training.configuration), normalisation,
-          ViewOptions::Stored{DType::u8, 0, 255}};
+ImageModality modality_of(const Training& training) {
+  const Field field{.name = "sample", .path = "/x", .dtype = DType::u8, .shape = training.sample};
+  const auto channels = static_cast<size_t>(training.sample[-1]);
+  return {ArrayValues(Interpretation(field, Channels::last, 0, 255),
+                      std::vector<double>(channels, 0.5), std::vector<double>(channels, 0.25)),
+          augment_options(training.configuration)};
 }
 
 // Lines of the table of one board.
@@ -62,7 +63,8 @@ std::vector<std::string> lines_of(const Board& board) {
   std::map<std::string, LibraryPlan> plans;
   for (const Training& training : trainings()) {
     PlanningDevice device({.board = std::string(board.properties)});
-    Rehearsal(training.configuration, views_of(training), DType::bf16, 1, device).step();
+    const ImageModality modality = modality_of(training);
+    Rehearsal(training.configuration, modality, DType::bf16, 1, device).step();
     lines.push_back(
         concat(board.name, "\t", training.name, "\tmemory\t", device.most_bytes(), "\t"));
     for (const LibraryPlan& plan : device.library_plans()) {

@@ -42,7 +42,7 @@ double bytes_read(const Dataset& dataset, const OrderSpec& order, int64_t buffer
   options.batch = batch;
   options.buffer = buffer;
   options.end = dataset.samples();
-  Loader loader(dataset, std::make_unique<Order>(order), std::make_shared<StoredRows>(dataset),
+  Loader loader(dataset, std::make_unique<Order>(order), std::make_shared<StoredFields>(dataset),
                 options);
   while (loader.next()) {
   }

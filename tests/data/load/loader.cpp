@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "data/load/block_reader.h"
 #include "data/order/order.h"
+#include "data/values/interpretation.h"
 #include "io/write_hdf5.h"
 #include "support/temporary_folder.h"
 
@@ -45,7 +46,7 @@ std::unique_ptr<Order> order_of(const Dataset& dataset, int64_t lanes = 2, int64
 void check_all_values(const Dataset& dataset, LoaderOptions options = {}) {
   options.batch = 8;
   options.end = dataset.samples();
-  Loader loader(dataset, order_of(dataset), std::make_shared<StoredRows>(dataset), options);
+  Loader loader(dataset, order_of(dataset), std::make_shared<StoredFields>(dataset), options);
   std::set<int64_t> seen;
   while (std::optional<Batch> batch = loader.next()) {
     const HostTensor& x = batch->field("x");
@@ -307,7 +308,7 @@ TEST_CASE("loader gives the same batches for any workers and threads and buffer"
     options.workers = way.workers;
     options.threads = way.threads;
     options.buffer = way.buffer;
-    Loader loader(dataset, order_of(dataset, 4, 2), std::make_shared<StoredRows>(dataset), options);
+    Loader loader(dataset, order_of(dataset, 4, 2), std::make_shared<StoredFields>(dataset), options);
     std::vector<std::vector<int64_t>> samples;
     int64_t position = 0;
     while (std::optional<Batch> batch = loader.next()) {
@@ -326,7 +327,7 @@ TEST_CASE("loader gives the same batches for any workers and threads and buffer"
   // Begun in the middle, it goes on with the same batches.
   options.position = 4 * 32;
   options.workers = 1;
-  Loader loader(dataset, order_of(dataset, 4, 2), std::make_shared<StoredRows>(dataset), options);
+  Loader loader(dataset, order_of(dataset, 4, 2), std::make_shared<StoredFields>(dataset), options);
   CHECK(loader.next()->samples == first[4]);
   CHECK(loader.next()->samples == first[5]);
 }
@@ -341,7 +342,7 @@ TEST_CASE("loader ends in order while its threads are at work") {
     LoaderOptions options;
     options.batch = 16;
     options.workers = 2;
-    Loader loader(dataset, order_of(dataset), std::make_shared<StoredRows>(dataset), options);
+    Loader loader(dataset, order_of(dataset), std::make_shared<StoredFields>(dataset), options);
     for (int i = 0; i < batches; ++i) REQUIRE(loader.next());
   }
 }
@@ -358,7 +359,7 @@ Error failure_of(const std::vector<std::string>& files, std::vector<FieldSpec> f
     options.batch = 4;
     options.end = 2 * dataset.samples();
     options.workers = workers;
-    Loader loader(dataset, order_of(dataset), std::make_shared<StoredRows>(dataset), options);
+    Loader loader(dataset, order_of(dataset), std::make_shared<StoredFields>(dataset), options);
     while (loader.next()) {
     }
   } catch (const Error& error) {
@@ -518,7 +519,7 @@ TEST_CASE("loader reads the booleans of h5py and unsigned labels of 64 bits") {
     LoaderOptions options;
     options.batch = 5;
     Loader loader(dataset, std::make_unique<Sequential>(dataset.block_samples()),
-                  std::make_shared<StoredRows>(dataset), options);
+                  std::make_shared<StoredFields>(dataset), options);
     const Batch batch = loader.next().value();
     for (size_t i = 0; i < 5; ++i) {
       CHECK(batch.field("flag").as<uint8_t>()[i] == flags[i]);

@@ -43,7 +43,7 @@ int64_t bytes_of_ranks(const Dataset& dataset, LoaderOptions options, int ranks,
   options.ranks = ranks;
   options.end = epochs * dataset.samples();
   for (options.rank = 0; options.rank < ranks; ++options.rank) {
-    Loader loader(dataset, std::make_unique<Order>(spec), std::make_shared<StoredRows>(dataset),
+    Loader loader(dataset, std::make_unique<Order>(spec), std::make_shared<StoredFields>(dataset),
                   options);
     while (loader.next()) {
     }

@@ -14,7 +14,7 @@
 #include <set>
 #include <sstream>
 
-#include "augment/options.h"
+#include "augment/image/options.h"
 #include "backend/list.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -56,7 +56,6 @@ const std::vector<Exception>& exceptions() {
       {"data.buffer", "bounds memory; batches are the same", "tests/data/load/loader.cpp"},
       {"data.workers", "who makes the batches, which are the same", "tests/data/load/loader.cpp"},
       {"data.stage", "copies are read, which are the same", "tests/end_to_end/data_files.py"},
-      {"data.kind", "has one value so far", "tests/end_to_end/bad_input.py"},
       {"embed.copy", "embed alone reads it, from the run", "tests/end_to_end/embed_stage.py"},
       {"train.stop_signals", "needs a signal", "tests/end_to_end/stops.py"},
       {"train.on_bad_loss", "needs a loss that is no number", "tests/end_to_end/roll_back.py"},
@@ -132,38 +131,61 @@ std::vector<Case> pretrain_cases() {
   std::vector<Case> all = shared_cases();
   const Settings vit = {"encoder.name=vit_tiny", "encoder.depth=1", "encoder.patch=4"};
   const Settings watch = {"watch.every=1"};
+  const Settings signal = {"data.kind=signal", "data.dataset=signals"};
+  const Settings table = {"data.kind=vector", "data.dataset=table", "encoder.name=mlp",
+                          "encoder.width=3"};
+  const auto with = [](Settings settings, const char* more) {
+    settings.emplace_back(more);
+    return settings;
+  };
   for (Case& each : all)
     if (each.key == "log.interval") each.with = {"train.epochs=2"};
-  all.insert(all.end(), {
-                            {"data.label", "there/is/none"},
-                            {"augment.mask", "0.5", {"objective.name=inpaint"}},
-                            {"augment.mask_edge", "[0.1, 0.2]", {"objective.name=inpaint"}},
-                            {"objective.name", "rotation"},
-                            {"objective.temperature", "0.5", {"objective.name=simclr"}},
-                            {"objective.hidden", "5", {"objective.name=simclr"}},
-                            {"objective.hidden", "5", {"objective.name=byol"}},
-                            {"objective.projection", "5", {"objective.name=simclr"}},
-                            {"objective.projection", "5", {"objective.name=byol"}},
-                            {"objective.momentum", "0.5", {"objective.name=byol"}},
-                            {"objective.decode", "features", {"objective.name=inpaint"}},
-                            {"encoder.name", "resnet34", {"encoder.width=1"}},
-                            {"encoder.width", "2"},
-                            {"encoder.stem", "imagenet"},
-                            {"encoder.stem_stride", "2"},
-                            {"encoder.patch", "8", vit},
-                            {"encoder.depth", "2", vit},
-                            {"encoder.pool", "mean", vit},
-                            {"encoder.positions", "sine", vit},
-                            {"encoder.drop_path", "0.5", vit},
-                            {"train.accumulate", "2", {"objective.name=rotation"}},
-                            {"train.checkpoint_minutes", "1e-9"},
-                            {"train.checkpoint_steps", "1"},
-                            {"watch.every", "1"},
-                            {"watch.samples", "5", watch},
-                            {"watch.files", "\"OTHER\"", watch},
-                            {"watch.dataset", "there/is/none", watch},
-                            {"watch.label", "there/is/none", watch},
-                        });
+  all.insert(all.end(),
+             {
+                 {"data.label", "there/is/none"},
+                 {"augment.mask", "0.5", {"objective.name=inpaint"}},
+                 {"augment.mask_edge", "[0.1, 0.2]", {"objective.name=inpaint"}},
+                 {"data.kind", "signal", {"data.dataset=signals"}},
+                 {"augment.size", "20", signal},
+                 {"augment.crop", "[0.9, 1.0]", signal},
+                 {"augment.shift", "0.5", signal},
+                 {"augment.scale", "0.9", signal},
+                 {"augment.noise", "0", signal},
+                 {"augment.noise_sigma", "[0.5, 1]", signal},
+                 {"augment.channel_drop", "1", signal},
+                 {"augment.time_mask", "1", signal},
+                 {"augment.mask", "0.5", with(signal, "objective.name=inpaint")},
+                 {"augment.mask_span", "[0.5, 0.9]", with(signal, "objective.name=inpaint")},
+                 {"augment.corrupt", "[0.9]", table},
+                 {"augment.mask", "0.5", with(table, "objective.name=inpaint")},
+                 {"encoder.width", "2", table},
+                 {"encoder.depth", "1", table},
+                 {"objective.name", "rotation"},
+                 {"objective.temperature", "0.5", {"objective.name=simclr"}},
+                 {"objective.hidden", "5", {"objective.name=simclr"}},
+                 {"objective.hidden", "5", {"objective.name=byol"}},
+                 {"objective.projection", "5", {"objective.name=simclr"}},
+                 {"objective.projection", "5", {"objective.name=byol"}},
+                 {"objective.momentum", "0.5", {"objective.name=byol"}},
+                 {"objective.decode", "features", {"objective.name=inpaint"}},
+                 {"encoder.name", "resnet34", {"encoder.width=1"}},
+                 {"encoder.width", "2"},
+                 {"encoder.stem", "imagenet"},
+                 {"encoder.stem_stride", "2"},
+                 {"encoder.patch", "8", vit},
+                 {"encoder.depth", "2", vit},
+                 {"encoder.pool", "mean", vit},
+                 {"encoder.positions", "sine", vit},
+                 {"encoder.drop_path", "0.5", vit},
+                 {"train.accumulate", "2", {"objective.name=rotation"}},
+                 {"train.checkpoint_minutes", "1e-9"},
+                 {"train.checkpoint_steps", "1"},
+                 {"watch.every", "1"},
+                 {"watch.samples", "5", watch},
+                 {"watch.files", "\"OTHER\"", watch},
+                 {"watch.dataset", "there/is/none", watch},
+                 {"watch.label", "there/is/none", watch},
+             });
   return all;
 }
 
@@ -207,6 +229,12 @@ const std::vector<Exception>& finetune_exceptions() {
        "tests/end_to_end/finetune_stage.py"},
       {"train.checkpoint_steps", "files that are gone in the end",
        "tests/end_to_end/finetune_stage.py"},
+      {"data.kind", "is the run's, which is of images", "tests/end_to_end/modalities.py"},
+      {"augment.shift", "the run is of images", "tests/end_to_end/modalities.py"},
+      {"augment.scale", "the run is of images", "tests/end_to_end/modalities.py"},
+      {"augment.time_mask", "the run is of images", "tests/end_to_end/modalities.py"},
+      {"augment.mask_span", "hides nothing in classify", "tests/end_to_end/modalities.py"},
+      {"augment.corrupt", "the run is of images", "tests/end_to_end/modalities.py"},
   };
   return all;
 }
@@ -239,6 +267,12 @@ void write_data(const std::string& path, int64_t count) {
            chunks);
   file.add("more", H5T_NATIVE_UINT8, H5T_NATIVE_UINT8, {n, edge, edge, channels}, more.data(),
            chunks);
+  std::vector<float> numbers;
+  const Draws draws(5, Purpose::test, 0);
+  for (uint32_t k = 0; k < static_cast<uint32_t>(count) * 120; ++k)
+    numbers.push_back(static_cast<float>(draws.uniform(k)));
+  file.add("signals", H5T_NATIVE_FLOAT, H5T_NATIVE_FLOAT, {n, 3, 40}, numbers.data());
+  file.add("table", H5T_NATIVE_FLOAT, H5T_NATIVE_FLOAT, {n, 12}, numbers.data());
   file.add("labels", H5T_NATIVE_INT64, H5T_NATIVE_INT64, {n}, labels.data());
 }
 
@@ -279,7 +313,11 @@ label = "labels"
       const std::string prefix = name == std::string::npos
                                      ? setting.substr(0, setting.find('=') + 1)
                                      : setting.substr(0, name + 1);
-      std::erase_if(all, [&](const std::string& usual) { return usual.starts_with(prefix); });
+      std::erase_if(all, [&](const std::string& usual) {
+        // Another kind of data has other keys of augmentation.
+        const bool of_images = setting.starts_with("data.kind=") && usual.starts_with("augment.");
+        return usual.starts_with(prefix) || of_images;
+      });
       replace(setting, "OTHER", folder_ / "other.h5");
     }
     all.insert(all.end(), settings.begin(), settings.end());
@@ -418,13 +456,12 @@ std::string messages_of_a_step(const std::string& stage, const Settings& setting
   Traffic traffic;
   const auto ranks = absent_ranks(2, &traffic);
   const auto device = make_device("reference", 1);
-  const ViewOptions views{.sample = {8, 8, 1},
-                          .augment = augment_options(network),
-                          .normalisation = {.mean = {0}, .std = {1}}};
-  Model model(network, views, *device);
+  const ImageModality modality = testing::images({8, 8, 1}, augment_options(network));
+  Model model(network, modality, *device);
   Trainer trainer = make_trainer(configured(stage, settings), DType::f64, false, trained(model, {}),
                                  *device, *ranks);
-  const testing::SmallBatch batch(*model.objective().recipe(), 0, 4, 1, DType::f64, 1);
+  const testing::SmallBatch batch(*model.objective().recipe(), modality.sample(), 0, 4, 1,
+                                  DType::f64, 1);
   trainer.prepare(batch.fields(), {4, 4});
   traffic = {};
   trainer.step(batch.fields(), {4, 4}, 0, 0.1, 0);

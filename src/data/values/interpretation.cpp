@@ -1,0 +1,131 @@
+#include "data/values/interpretation.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "data/files/decode.h"
+
+namespace lacuna {
+
+namespace {
+
+Shape delivered_shape(const Shape& stored, Channels channels) {
+  std::vector<int64_t> sizes(stored.sizes().begin(), stored.sizes().end());
+  if (channels == Channels::none) sizes.push_back(1);
+  if (channels == Channels::first) std::rotate(sizes.begin(), sizes.begin() + 1, sizes.end());
+  return Shape(std::span<const int64_t>(sizes));
+}
+
+}  // namespace
+
+Channels usual_channels(const Shape& sample) {
+  return sample.rank() <= 2 ? Channels::none : Channels::last;
+}
+
+Interpretation::Interpretation(const Field& field, Channels channels, double low, double high)
+    : Interpretation(field, channels, low, high, false) {}
+
+Interpretation::Interpretation(const Field& field, Channels channels)
+    : Interpretation(field, channels, 0, 1, true) {}
+
+Interpretation::Interpretation(const Field& field, Channels channels, double low, double high,
+                               bool as_they_are)
+    : dtype_(field.dtype),
+      first_(channels == Channels::first),
+      low_(low),
+      high_(high),
+      as_they_are_(as_they_are) {
+  const int most = Shape::max_rank - (channels == Channels::none ? 1 : 0);
+  const int least = channels == Channels::none ? 0 : 1;
+  if (field.shape.rank() < least || field.shape.rank() > most) {
+    bad_input("samples of ", field.path, " have the shape ", field.shape,
+              ", which does not go with data.channels: set it to \"none\" where there is no axis "
+              "of channels");
+  }
+  LACUNA_CHECK(high > low, "range ", low, " to ", high);
+  shape_ = delivered_shape(field.shape, channels);
+  if (dtype_ == DType::u8 && !as_they_are) {
+    for (int value = 0; value < 256; ++value) {
+      table_.push_back(static_cast<float>(std::clamp((value - low) / (high - low), 0.0, 1.0)));
+    }
+  }
+}
+
+template <typename T, typename Value>
+void Interpretation::convert(const T* from, float* to, const Value& value) const {
+  const int64_t count = shape_.count();
+  if (!first_) {
+    for (int64_t i = 0; i < count; ++i) to[i] = value(from[i]);
+    return;
+  }
+  const int64_t c = channels();
+  const int64_t pixels = count / std::max<int64_t>(c, 1);
+  for (int64_t k = 0; k < c; ++k) {
+    for (int64_t p = 0; p < pixels; ++p) to[p * c + k] = value(from[k * pixels + p]);
+  }
+}
+
+void Interpretation::floats(const void* stored, float* to) const {
+  if (as_they_are_) return convert_with(stored, to, [](auto x) { return static_cast<float>(x); });
+  if (dtype_ == DType::u8) {
+    const float* table = table_.data();
+    return convert(static_cast<const uint8_t*>(stored), to,
+                   [table](uint8_t x) { return table[x]; });
+  }
+  const double low = low_, scale = 1 / (high_ - low_);
+  convert_with(stored, to, [low, scale](auto x) {
+    return static_cast<float>(std::clamp((static_cast<double>(x) - low) * scale, 0.0, 1.0));
+  });
+}
+
+template <typename Map>
+void Interpretation::convert_with(const void* stored, float* to, const Map& map) const {
+  switch (dtype_) {
+    case DType::u8:
+      return convert(static_cast<const uint8_t*>(stored), to, map);
+    case DType::u16:
+      return convert(static_cast<const uint16_t*>(stored), to, map);
+    case DType::i16:
+      return convert(static_cast<const int16_t*>(stored), to, map);
+    case DType::i32:
+      return convert(static_cast<const int32_t*>(stored), to, map);
+    case DType::i64:
+      return convert(static_cast<const int64_t*>(stored), to, map);
+    case DType::f32:
+      return convert(static_cast<const float*>(stored), to, map);
+    case DType::f64:
+      return convert(static_cast<const double*>(stored), to, map);
+    case DType::f16:
+      return convert(static_cast<const Float16*>(stored), to,
+                     [&](Float16 x) { return map(static_cast<float>(x)); });
+    case DType::bf16:
+      return convert(static_cast<const BFloat16*>(stored), to,
+                     [&](BFloat16 x) { return map(static_cast<float>(x)); });
+  }
+}
+
+double element_value(const void* data, int64_t index, DType dtype) {
+  switch (dtype) {
+    case DType::u8:
+      return static_cast<const uint8_t*>(data)[index];
+    case DType::u16:
+      return static_cast<const uint16_t*>(data)[index];
+    case DType::i16:
+      return static_cast<const int16_t*>(data)[index];
+    case DType::i32:
+      return static_cast<const int32_t*>(data)[index];
+    case DType::i64:
+      return static_cast<double>(static_cast<const int64_t*>(data)[index]);
+    case DType::f32:
+      return static_cast<double>(static_cast<const float*>(data)[index]);
+    case DType::f64:
+      return static_cast<const double*>(data)[index];
+    case DType::f16:
+      return static_cast<double>(static_cast<float>(static_cast<const Float16*>(data)[index]));
+    case DType::bf16:
+      return static_cast<double>(static_cast<float>(static_cast<const BFloat16*>(data)[index]));
+  }
+  return 0;
+}
+
+}  // namespace lacuna

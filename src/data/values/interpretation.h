@@ -1,0 +1,62 @@
+// Interpretation: what the stored numbers of a field mean: where its channels are, and which values
+// are 0 and 1. Turns a stored sample into the floats that recipes and statistics work on.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "base/shape.h"
+#include "data/files/dataset.h"
+
+namespace lacuna {
+
+// Where the channels of a stored sample are; `none` adds an axis of one channel.
+enum class Channels { last, first, none };
+
+class Interpretation {
+ public:
+  // low -> 0 and high -> 1; values beyond are clamped. high > low.
+  Interpretation(const Field& field, Channels channels, double low, double high);
+  // Values as they are.
+  Interpretation(const Field& field, Channels channels);
+
+  // Of a delivered sample, channels last: [H, W, C], [L, C], ...
+  const Shape& shape() const { return shape_; }
+  int64_t channels() const { return shape_[-1]; }
+  double low() const { return low_; }
+  double high() const { return high_; }
+  bool as_they_are() const { return as_they_are_; }
+
+  // Whether a stored sample is shape() numbers in their order, so that they can go as they are to
+  // who maps them.
+  bool keeps_order() const { return !first_; }
+  DType stored() const { return dtype_; }
+
+  // `stored`: one sample of the field, in native byte order; `to`: shape().count() floats, in
+  // [0, 1] unless values stay as they are.
+  void floats(const void* stored, float* to) const;
+
+ private:
+  Interpretation(const Field& field, Channels channels, double low, double high, bool as_they_are);
+  template <typename T, typename Value>
+  void convert(const T* from, float* to, const Value& value) const;
+  template <typename Map>
+  void convert_with(const void* stored, float* to, const Map& map) const;
+
+  DType dtype_;
+  bool first_;
+  Shape shape_;
+  double low_, high_;
+  bool as_they_are_;
+  std::vector<float> table_;  // of the 256 values of a uint8
+};
+
+// The one that fits a sample of that shape when the configuration leaves it open: none for at most
+// two axes, otherwise last.
+Channels usual_channels(const Shape& sample);
+
+// One element of any of the types as a double.
+double element_value(const void* data, int64_t index, DType dtype);
+
+}  // namespace lacuna

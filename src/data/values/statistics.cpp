@@ -1,0 +1,211 @@
+#include "data/values/statistics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <exception>
+#include <functional>
+#include <limits>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "comm/agree.h"
+#include "data/load/block_reader.h"
+
+namespace lacuna {
+
+namespace {
+
+// The blocks that a scan reads, ascending: all, or as many as most_bytes allows, drawn by the seed.
+std::vector<int64_t> scanned_blocks(const Dataset& dataset, const ScanOptions& options) {
+  std::vector<int64_t> blocks(static_cast<size_t>(dataset.blocks()));
+  std::iota(blocks.begin(), blocks.end(), int64_t{0});
+  const double all =
+      static_cast<double>(dataset.samples()) * static_cast<double>(dataset.sample_bytes());
+  if (options.most_bytes == 0 || all <= static_cast<double>(options.most_bytes)) return blocks;
+  const Draws draws(options.seed, Purpose::statistics_sample, 0);
+  int64_t bytes = 0;
+  size_t chosen = 0;
+  while (chosen < blocks.size() && (chosen == 0 || bytes < options.most_bytes)) {
+    const uint64_t left = blocks.size() - chosen;
+    const size_t other = chosen + draws.below(static_cast<uint32_t>(chosen), left);
+    std::swap(blocks[chosen], blocks[other]);
+    bytes += dataset.block(blocks[chosen]).rows * dataset.sample_bytes();
+    ++chosen;
+  }
+  blocks.resize(chosen);
+  std::sort(blocks.begin(), blocks.end());
+  return blocks;
+}
+
+// Calls look(block, rows, place) for this rank's contiguous share of the blocks, `place` being the
+// block's place among all; several at a time, from any thread.
+using Look = std::function<void(int64_t block, const BlockRows& rows, size_t place)>;
+
+void scan(const Dataset& dataset, const std::vector<int64_t>& blocks, const ScanOptions& options,
+          size_t first, size_t last, const Look& look) {
+  BlockReader reader(dataset);
+  const int64_t fit = options.buffer / std::max<int64_t>(1, dataset.largest_block_bytes());
+  const auto group = static_cast<size_t>(std::clamp<int64_t>(fit, 1, 16 * options.threads));
+  for (size_t begin = first; begin < last; begin += group) {
+    const size_t count = std::min(group, last - begin);
+    std::vector<BlockRows> rows(count);
+    std::vector<BlockReader::Task> tasks;
+    for (size_t i = 0; i < count; ++i) {
+      for (BlockReader::Task& task : reader.start(blocks[begin + i], rows[i])) {
+        tasks.push_back(std::move(task));
+      }
+    }
+    run_tasks(tasks, options.threads);
+    std::vector<std::exception_ptr> errors(count);
+#pragma omp parallel for num_threads(options.threads) schedule(dynamic) if (options.threads > 1)
+    for (size_t i = 0; i < count; ++i) {
+      try {
+        reader.finish(blocks[begin + i], rows[i]);
+        look(blocks[begin + i], rows[i], begin + i);
+      } catch (...) {
+        errors[i] = std::current_exception();
+      }
+    }
+    for (const std::exception_ptr& error : errors) {
+      if (error) std::rethrow_exception(error);
+    }
+  }
+}
+
+// Fills `width` doubles for each block on some rank, and gives all of them to every rank.
+std::vector<double> scan_on_all_ranks(
+    const Dataset& dataset, const std::vector<int64_t>& blocks, size_t width,
+    const ScanOptions& options, Communicator& communicator,
+    const std::function<void(int64_t block, const BlockRows& rows, double* to)>& fill) {
+  const auto ranks = static_cast<size_t>(communicator.size());
+  const auto begin_of = [&](size_t rank) { return rank * blocks.size() / ranks; };
+  std::vector<size_t> bytes;
+  for (size_t r = 0; r < ranks; ++r) {
+    bytes.push_back((begin_of(r + 1) - begin_of(r)) * width * sizeof(double));
+  }
+  const auto rank = static_cast<size_t>(communicator.rank());
+  const size_t first = begin_of(rank);
+  std::vector<double> mine(bytes[rank] / sizeof(double));
+  agreed(communicator, [&] {
+    scan(dataset, blocks, options, first, begin_of(rank + 1),
+         [&](int64_t block, const BlockRows& rows, size_t place) {
+           fill(block, rows, mine.data() + (place - first) * width);
+         });
+  });
+  std::vector<double> all(blocks.size() * width);
+  communicator.all_gather(mine.data(), all.data(), bytes).wait();
+  return all;
+}
+
+}  // namespace
+
+Range type_range(DType dtype) {
+  LACUNA_CHECK(dtype == DType::u8 || dtype == DType::u16, name_of(dtype));
+  return {0, dtype == DType::u8 ? 255.0 : 65535.0};
+}
+
+Range percentile_range(const Dataset& dataset, int field, std::array<double, 2> percentiles,
+                       ScanOptions options, Communicator& communicator) {
+  constexpr int64_t most_values = 1 << 20;
+  constexpr int64_t bytes_for_range = int64_t{256} << 20;
+  if (options.most_bytes == 0) options.most_bytes = bytes_for_range;
+  options.most_bytes = std::min(options.most_bytes, bytes_for_range);
+  const std::vector<int64_t> blocks = scanned_blocks(dataset, options);
+  const auto each = std::max<int64_t>(1, most_values / static_cast<int64_t>(blocks.size()));
+  std::vector<double> values = scan_on_all_ranks(
+      dataset, blocks, static_cast<size_t>(each), options, communicator,
+      [&](int64_t block, const BlockRows& rows, double* to) {
+        const HostTensor& tensor = rows.fields[static_cast<size_t>(field)];
+        const int64_t count = tensor.shape().count();
+        const Draws draws(options.seed, Purpose::statistics_sample,
+                          static_cast<uint64_t>(block) + 1);
+        for (int64_t i = 0; i < each; ++i) {
+          // All values where there are few, each the same number of times but for a rest.
+          const int64_t at = count <= each
+                                 ? i % count
+                                 : static_cast<int64_t>(draws.below(static_cast<uint32_t>(i),
+                                                                    static_cast<uint64_t>(count)));
+          to[i] = element_value(tensor.data(), at, tensor.dtype());
+        }
+      });
+  std::sort(values.begin(), values.end());
+  const auto at = [&](double percent) {
+    const double place = percent / 100 * static_cast<double>(values.size() - 1);
+    const auto below = static_cast<size_t>(place);
+    const size_t above = std::min(below + 1, values.size() - 1);
+    return values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
+  };
+  const Range range{at(percentiles[0]), at(percentiles[1])};
+  if (!(range.high > range.low)) {
+    bad_input("the percentiles ", percentiles[0], " and ", percentiles[1], " of ",
+              dataset.fields()[static_cast<size_t>(field)].path, " are both ", range.low,
+              ": give data.range as two values");
+  }
+  return range;
+}
+
+ChannelStatistics channel_statistics(const Dataset& dataset, int field,
+                                     const Interpretation& interpretation, ScanOptions options,
+                                     Communicator& communicator) {
+  const std::vector<int64_t> blocks = scanned_blocks(dataset, options);
+  const int64_t channels = interpretation.channels();
+  const int64_t values = interpretation.shape().count();
+  const auto c = static_cast<size_t>(channels);
+  // Of each block and channel: mean, and sum of squares about it. Sums are taken about the block's
+  // first value, which keeps their digits where the spread is small.
+  const std::vector<double> all = scan_on_all_ranks(
+      dataset, blocks, 2 * c, options, communicator,
+      [&](int64_t, const BlockRows& rows, double* to) {
+        const HostTensor& tensor = rows.fields[static_cast<size_t>(field)];
+        const int64_t samples = tensor.shape()[0];
+        const auto stride = tensor.bytes() / static_cast<size_t>(samples);
+        std::vector<float> floats(static_cast<size_t>(values));
+        std::vector<double> base(c), sum(c, 0), square(c, 0);
+        for (int64_t s = 0; s < samples; ++s) {
+          const auto* stored =
+              static_cast<const std::byte*>(tensor.data()) + static_cast<size_t>(s) * stride;
+          interpretation.floats(stored, floats.data());
+          if (s == 0) {
+            for (size_t k = 0; k < c; ++k) base[k] = static_cast<double>(floats[k]);
+          }
+          for (size_t k = 0; k < c; ++k) {
+            double a = 0, b = 0;
+            for (size_t i = k; i < floats.size(); i += c) {
+              const double x = static_cast<double>(floats[i]) - base[k];
+              a += x;
+              b += x * x;
+            }
+            sum[k] += a;
+            square[k] += b;
+          }
+        }
+        const double n = static_cast<double>(samples) * static_cast<double>(values / channels);
+        for (size_t k = 0; k < c; ++k) {
+          to[2 * k] = base[k] + sum[k] / n;
+          to[2 * k + 1] = std::max(0.0, square[k] - sum[k] * sum[k] / n);
+        }
+      });
+  ChannelStatistics result;
+  result.mean.assign(c, 0);
+  std::vector<double> square(c, 0);
+  double n = 0;
+  for (size_t b = 0; b < blocks.size(); ++b) {
+    const int64_t rows = dataset.block(blocks[b]).rows;
+    const double m = static_cast<double>(rows) * static_cast<double>(values / channels);
+    for (size_t k = 0; k < c; ++k) {
+      const double difference = all[2 * c * b + 2 * k] - result.mean[k];
+      result.mean[k] += difference * m / (n + m);
+      square[k] += all[2 * c * b + 2 * k + 1] + difference * difference * n * m / (n + m);
+    }
+    n += m;
+    result.samples += rows;
+  }
+  for (size_t k = 0; k < c; ++k) {
+    const double spread = std::sqrt(square[k] / n);
+    result.std.push_back(spread > 1e-6 ? spread : 1.0);
+  }
+  return result;
+}
+
+}  // namespace lacuna

@@ -1,0 +1,52 @@
+#include "encoders/mlp.h"
+
+#include "base/text.h"
+#include "nn/layers.h"
+
+namespace lacuna {
+
+namespace {
+
+class MlpEncoder final : public Encoder {
+ public:
+  MlpEncoder(int64_t in, int64_t width, int64_t depth, Scope scope) : width_(width) {
+    for (int64_t layer = 0; layer < depth; ++layer) {
+      linear_.emplace_back(scope / concat("layer", layer + 1, ".linear"), in, width, false);
+      norm_.emplace_back(scope / concat("layer", layer + 1, ".bn"), width);
+      in = width;
+    }
+  }
+
+  Tensor operator()(const Tensor& x, Recording& recording) const override {
+    Tensor y = x;
+    for (size_t layer = 0; layer < linear_.size(); ++layer)
+      y = norm_[layer](linear_[layer](y, recording), recording, true);
+    return y;
+  }
+  Tensor map(const Tensor& x, Recording& recording) const override { return (*this)(x, recording); }
+  int64_t features() const override { return width_; }
+  int64_t stride() const override { return 1; }
+
+ private:
+  int64_t width_;
+  std::vector<Linear> linear_;
+  std::vector<BatchNorm> norm_;
+};
+
+}  // namespace
+
+std::vector<Key> mlp_keys() {
+  return {
+      key::integer("encoder.width", "256", "Features of each layer, and of the representation.")
+          .between(1, 65536),
+      key::integer("encoder.depth", "4", "Layers.").between(1, 128),
+  };
+}
+
+std::unique_ptr<Encoder> make_mlp(const Configuration& configuration, const Shape& sample,
+                                  Scope scope) {
+  return std::make_unique<MlpEncoder>(sample[0], configuration.integer("encoder.width"),
+                                      configuration.integer("encoder.depth"), scope);
+}
+
+}  // namespace lacuna

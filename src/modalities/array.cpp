@@ -1,0 +1,270 @@
+#include "modalities/array.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/text.h"
+#include "comm/agree.h"
+#include "data/options.h"
+
+namespace lacuna {
+
+std::vector<Key> array_keys() {
+  return {
+      key::one_of("data.channels", {"auto", "last", "first", "none"}, "auto",
+                  "Where the channels of a sample are; auto: of an image none for samples of at "
+                  "most two axes, otherwise last; of a signal none for samples of one axis, "
+                  "otherwise the shorter axis."),
+      key::numbers("data.range", "auto",
+                   "The values that become 0 and 1; values beyond are clamped. auto: of images the "
+                   "type's range for unsigned integers, otherwise percentiles; of signals and "
+                   "vectors none: values stay as they are.")
+          .length(2)
+          .or_word("auto")
+          .or_word("percentiles")
+          .or_word("none"),
+      key::numbers("data.percentiles", "[0.1, 99.9]",
+                   "The shares of values that become 0 and 1 where data.range is found from "
+                   "percentiles, on a seeded sample of about a million values.")
+          .unit("percent")
+          .length(2)
+          .between(0, 100),
+      key::one_of("data.statistics", {"sample", "all", "given"}, "sample",
+                  "Where mean and standard deviation of the channels come from: a seeded sample of "
+                  "at most 4 GiB, all of the data, or data.mean and data.std."),
+      key::numbers("data.mean", required, "Mean of each channel, after data.range.")
+          .only_if("data.statistics", {"given"}),
+      key::numbers("data.std", required, "Standard deviation of each channel, after data.range.")
+          .above(0)
+          .only_if("data.statistics", {"given"}),
+  };
+}
+
+ArrayOptions array_options(const Configuration& configuration) {
+  ArrayOptions options;
+  const std::string& channels = configuration.text("data.channels");
+  if (channels == "last") options.channels = Channels::last;
+  if (channels == "first") options.channels = Channels::first;
+  if (channels == "none") options.channels = Channels::none;
+  if (configuration.is("data.range", "percentiles")) {
+    options.range_from = ArrayOptions::RangeFrom::percentiles;
+  } else if (configuration.is("data.range", "none")) {
+    options.range_from = ArrayOptions::RangeFrom::none;
+  } else if (!configuration.is("data.range", "auto")) {
+    options.range_from = ArrayOptions::RangeFrom::given;
+    const std::vector<double>& range = configuration.numbers("data.range");
+    options.range = {range[0], range[1]};
+    if (!(range[1] > range[0])) {
+      bad_input(configuration.place("data.range"), ": data.range is [", range[0], ", ", range[1],
+                "], but the second value must be the larger one");
+    }
+  }
+  const std::vector<double>& percentiles = configuration.numbers("data.percentiles");
+  options.percentiles = {percentiles[0], percentiles[1]};
+  if (!(percentiles[1] > percentiles[0])) {
+    bad_input(configuration.place("data.percentiles"), ": data.percentiles is [", percentiles[0],
+              ", ", percentiles[1], "], but the second value must be the larger one");
+  }
+  const std::string& statistics = configuration.text("data.statistics");
+  if (statistics == "all") options.statistics_from = ArrayOptions::StatisticsFrom::all;
+  if (statistics == "given") {
+    options.statistics_from = ArrayOptions::StatisticsFrom::given;
+    options.mean = configuration.numbers("data.mean");
+    options.std = configuration.numbers("data.std");
+  }
+  return options;
+}
+
+namespace {
+
+const Field& samples_of(const Dataset& dataset) {
+  return dataset.fields()[static_cast<size_t>(dataset.field(sample_field))];
+}
+
+bool is_unsigned(DType dtype) { return dtype == DType::u8 || dtype == DType::u16; }
+
+// What the configuration leaves open, settled for the field.
+ArrayOptions settled(ArrayOptions options, const ArrayKind& kind, DType dtype) {
+  using From = ArrayOptions::RangeFrom;
+  if (options.range_from == From::usual) options.range_from = kind.usual_range;
+  if (options.range_from == From::type && !is_unsigned(dtype))
+    options.range_from = From::percentiles;
+  if (options.range_from == From::type) options.range = type_range(dtype);
+  return options;
+}
+
+Interpretation interpretation_of(const Field& field, Channels channels, const ArrayOptions& options,
+                                 const Range& range) {
+  if (options.range_from == ArrayOptions::RangeFrom::none) return {field, channels};
+  return {field, channels, range.low, range.high};
+}
+
+Interpretation read_as(const ModalityParts& parts, const ArrayKind& kind, Channels channels) {
+  return agreed(parts.communicator, [&] {
+    const Field& field = samples_of(parts.dataset);
+    const Interpretation any(field, channels);
+    if (any.shape().rank() != kind.rank) {
+      bad_input("samples of ", field.path, " have the shape ", field.shape, ", and ", kind.plural,
+                " have ", kind.axes, ": name ", kind.plural,
+                " in data.dataset, or say in data.channels which axis is the channels'");
+    }
+    return any;
+  });
+}
+
+void check_given(const std::vector<double>& values, const char* name, int64_t channels,
+                 const Field& field) {
+  if (static_cast<int64_t>(values.size()) == channels) return;
+  bad_input(name, " has ", values.size(), " values, but samples of ", field.path, " have ",
+            channels, " channels");
+}
+
+const char* name_of(Channels channels) {
+  return channels == Channels::first ? "first" : channels == Channels::last ? "last" : "none";
+}
+
+}  // namespace
+
+ArrayValues::ArrayValues(const ModalityParts& parts, const ArrayKind& kind)
+    : options_(settled(array_options(parts.configuration), kind, samples_of(parts.dataset).dtype)),
+      dataset_(&parts.dataset),
+      channels_(agreed(parts.communicator,
+                       [&] {
+                         return options_.channels
+                                    ? *options_.channels
+                                    : kind.usual_channels(samples_of(parts.dataset).shape);
+                       })),
+      range_(options_.range),
+      interpretation_(read_as(parts, kind, channels_)) {
+  if (parts.known) {
+    const std::vector<double> range = parts.known("range");
+    agreed(parts.communicator, [&] {
+      if (range.size() != 2 || !(range[0] < range[1] && std::isfinite(range[1] - range[0]))) {
+        bad_input("what was found in the data before holds a range that none can have: use ",
+                  "another checkpoint");
+      }
+    });
+    range_ = {range[0], range[1]};
+    mean_ = parts.known("mean");
+    std_ = parts.known("std");
+    interpretation_ = interpretation_of(samples_of(*dataset_), channels_, options_, range_);
+  } else {
+    find(parts);
+  }
+  agreed(parts.communicator, [&] { check_channels(); });
+}
+
+ArrayValues::ArrayValues(Interpretation interpretation, std::vector<double> mean,
+                         std::vector<double> std)
+    : range_{interpretation.low(), interpretation.high()},
+      interpretation_(std::move(interpretation)),
+      mean_(std::move(mean)),
+      std_(std::move(std)) {
+  options_.range_from = ArrayOptions::RangeFrom::given;
+}
+
+// Range first, since statistics are of the values that it makes.
+void ArrayValues::find(const ModalityParts& parts) {
+  const Field& field = samples_of(*dataset_);
+  const int number = dataset_->field(sample_field);
+  Communicator& communicator = parts.communicator;
+  if (options_.range_from == ArrayOptions::RangeFrom::percentiles && !parts.planned)
+    range_ = percentile_range(*dataset_, number, options_.percentiles, parts.scan, communicator);
+  interpretation_ = interpretation_of(field, channels_, options_, range_);
+  const int64_t channels = interpretation_.channels();
+  if (options_.statistics_from == ArrayOptions::StatisticsFrom::given) {
+    agreed(communicator, [&] {
+      check_given(options_.mean, "data.mean", channels, field);
+      check_given(options_.std, "data.std", channels, field);
+    });
+    mean_ = options_.mean;
+    std_ = options_.std;
+  } else if (parts.planned) {
+    mean_.assign(static_cast<size_t>(channels), 0);
+    std_.assign(static_cast<size_t>(channels), 1);
+  } else {
+    ScanOptions scan = parts.scan;
+    if (options_.statistics_from == ArrayOptions::StatisticsFrom::all) scan.most_bytes = 0;
+    ChannelStatistics found =
+        channel_statistics(*dataset_, number, interpretation_, scan, communicator);
+    mean_ = std::move(found.mean);
+    std_ = std::move(found.std);
+  }
+}
+
+void ArrayValues::check_channels() const {
+  if (static_cast<int64_t>(mean_.size()) == interpretation_.channels()) return;
+  bad_input("samples of ", samples_of(*dataset_).path, " have ", interpretation_.channels(),
+            " channels, but the statistics are of ", mean_.size(),
+            ": use data like that of the run, or give data.mean and data.std for each channel");
+}
+
+Facts ArrayValues::facts() const {
+  return {
+      {"range", {range_.low, range_.high}}, {"mean", mean_, "channel"}, {"std", std_, "channel"}};
+}
+
+std::string ArrayValues::description() const {
+  const std::string where =
+      channels_ == Channels::none ? "" : concat(" (", name_of(channels_), ")");
+  return concat(counted(interpretation_.channels(), "channel"), where, ", ",
+                lacuna::name_of(interpretation_.stored()),
+                interpretation_.as_they_are()
+                    ? std::string(", values as they are")
+                    : concat(", ", range_.low, " to ", range_.high, " as 0 to 1"));
+}
+
+Survey ArrayValues::survey(SurveyOptions options) const {
+  if (options_.range_from == ArrayOptions::RangeFrom::given) options.range = options_.range;
+  Survey survey = survey_samples(*dataset_, channels_, options);
+  if (options_.range_from == ArrayOptions::RangeFrom::type) survey.type_range = range_;
+  return survey;
+}
+
+double exact_share(double share, int64_t count) {
+  const auto all = static_cast<double>(count);
+  return static_cast<double>(std::clamp<int64_t>(std::llround(share * all), 1, count - 1)) / all;
+}
+
+namespace {
+
+class ArrayRecipe final : public Recipe {
+ public:
+  ArrayRecipe(const Interpretation& interpretation,
+              std::shared_ptr<const Augmentation> augmentation)
+      : interpretation_(interpretation), augmentation_(std::move(augmentation)) {
+    LACUNA_CHECK(augmentation_->input() == interpretation_.shape(), augmentation_->input(), " and ",
+                 interpretation_.shape());
+  }
+  const std::vector<OutputField>& outputs() const override { return augmentation_->outputs(); }
+  void make(std::span<const Extent> stored, const SampleKey& key, std::span<void* const> to,
+            Scratch& scratch) const override {
+    // The floats of this thread's sample; the augmentation has `scratch` for itself.
+    thread_local std::vector<float> floats;
+    floats.resize(static_cast<size_t>(interpretation_.shape().count()));
+    interpretation_.floats(stored[0].data, floats.data());
+    augmentation_->apply(floats.data(), key, to, scratch);
+  }
+
+  const Augmentation& augmentation() const { return *augmentation_; }
+
+ private:
+  Interpretation interpretation_;
+  std::shared_ptr<const Augmentation> augmentation_;
+};
+
+}  // namespace
+
+const Augmentation& augmentation_of(const Recipe& recipe) {
+  const auto* made = dynamic_cast<const ArrayRecipe*>(&recipe);
+  LACUNA_CHECK(made != nullptr);
+  return made->augmentation();
+}
+
+RecipePointer array_recipe(const Interpretation& interpretation,
+                           std::shared_ptr<const Augmentation> augmentation) {
+  return std::make_shared<ArrayRecipe>(interpretation, std::move(augmentation));
+}
+
+}  // namespace lacuna

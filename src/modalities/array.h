@@ -1,0 +1,86 @@
+// What modalities of numbers on a grid share (images, signals, vectors): which stored numbers are 0
+// and 1, where the channels are, mean and spread of each channel, and recipes of an augmentation.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <vector>
+
+#include "augment/augmentation.h"
+#include "data/values/interpretation.h"
+#include "data/values/statistics.h"
+#include "modalities/modality.h"
+
+namespace lacuna {
+
+// data.channels, data.range, data.percentiles, data.statistics, data.mean, data.std.
+std::vector<Key> array_keys();
+
+struct ArrayOptions {
+  std::optional<Channels> channels;  // none: as usual for the shape
+  enum class RangeFrom { usual, type, percentiles, given, none } range_from = RangeFrom::usual;
+  Range range;  // if given
+  std::array<double, 2> percentiles = {0.1, 99.9};
+  enum class StatisticsFrom { sample, all, given } statistics_from = StatisticsFrom::sample;
+  std::vector<double> mean, std;  // if given; one value for each channel
+};
+// Throws bad_input on what a key alone cannot check.
+ArrayOptions array_options(const Configuration& configuration);
+
+// What a modality asks of the samples.
+struct ArrayKind {
+  // "signals", "a length and perhaps channels".
+  const char* plural;
+  const char* axes;
+  int rank;  // of a decoded sample, its channels included
+  // Where channels are, and where the range is from, when the configuration leaves it open.
+  Channels (*usual_channels)(const Shape& stored);
+  ArrayOptions::RangeFrom usual_range;
+};
+
+// How the samples are read, and the facts that this rests on.
+class ArrayValues {
+ public:
+  // Collective. Finds range and statistics, or takes them from what is known. bad_input, on every
+  // rank, where the samples are not of this kind.
+  ArrayValues(const ModalityParts& parts, const ArrayKind& kind);
+  // With statistics of the caller's own; `options` as if given.
+  ArrayValues(Interpretation interpretation, std::vector<double> mean, std::vector<double> std);
+
+  const Interpretation& interpretation() const { return interpretation_; }
+  const Shape& shape() const { return interpretation_.shape(); }
+  const ArrayOptions& options() const { return options_; }
+  const std::vector<double>& mean() const { return mean_; }
+  const std::vector<double>& std() const { return std_; }
+  std::vector<float> mean_as_float() const { return {mean_.begin(), mean_.end()}; }
+  std::vector<float> std_as_float() const { return {std_.begin(), std_.end()}; }
+
+  // "range", "mean" and "std".
+  Facts facts() const;
+  // "3 channels (last), uint8, 0 to 255 as 0 to 1".
+  std::string description() const;
+  Survey survey(SurveyOptions options) const;
+
+ private:
+  void find(const ModalityParts& parts);
+  void check_channels() const;
+
+  ArrayOptions options_;
+  const Dataset* dataset_ = nullptr;  // of the data that it was made for
+  Channels channels_ = Channels::last;
+  Range range_;
+  Interpretation interpretation_;
+  std::vector<double> mean_, std_;
+};
+
+// Of `count` positions the share that is hidden where this share is asked for: a whole number of them,
+// at least one and not all.
+double exact_share(double share, int64_t count);
+
+// The sample as floats, then the augmentation.
+RecipePointer array_recipe(const Interpretation& interpretation,
+                           std::shared_ptr<const Augmentation> augmentation);
+// Of a recipe that array_recipe() made; lives as long as that.
+const Augmentation& augmentation_of(const Recipe& recipe);
+
+}  // namespace lacuna

@@ -1,0 +1,38 @@
+// Signals: samples [L], [C, L] or [L, C], read as [L, C] floats, values as they are unless
+// data.range says otherwise.
+#pragma once
+
+#include "augment/signal/signal.h"
+#include "modalities/array.h"
+
+namespace lacuna {
+
+std::vector<Key> signal_keys();
+std::unique_ptr<Modality> make_signal(const ModalityParts& parts);
+
+class SignalModality final : public Modality {
+ public:
+  SignalModality(ArrayValues values, const SignalOptions& augment);
+
+  std::string_view name() const override { return "signal"; }
+  std::string description() const override;
+  Facts facts() const override { return values_.facts(); }
+  const Shape& sample() const override { return values_.shape(); }
+  const Shape& view() const override { return view_; }
+
+  RecipePointer plain() const override;
+  RecipePointer views(int count) const override;
+  RecipePointer masked() const override;
+  double masked_share() const override;
+  Survey survey(SurveyOptions options) const override { return values_.survey(options); }
+
+ private:
+  RecipePointer recipe(std::unique_ptr<Augmentation> augmentation) const;
+
+  ArrayValues values_;
+  SignalOptions augment_;
+  ChannelNormalisation normalisation_;
+  Shape view_;
+};
+
+}  // namespace lacuna

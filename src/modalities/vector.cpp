@@ -1,0 +1,124 @@
+#include "modalities/vector.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/random.h"
+#include "base/text.h"
+#include "comm/agree.h"
+#include "data/options.h"
+#include "io/hdf5.h"
+
+namespace lacuna {
+
+namespace {
+
+Channels every_feature(const Shape&) { return Channels::last; }
+
+constexpr ArrayKind vector_kind = {.plural = "vectors",
+                                   .axes = "one axis of features",
+                                   .rank = 1,
+                                   .usual_channels = every_feature,
+                                   .usual_range = ArrayOptions::RangeFrom::none};
+
+constexpr int64_t most_rows = 256, most_values = 1 << 20;  // of the marginals
+
+// As many samples as a table of marginals has, chosen by the seed, in ascending order.
+std::set<int64_t> chosen_samples(const Dataset& dataset, int64_t features, uint64_t seed) {
+  const int64_t count =
+      std::min(dataset.samples(),
+               std::clamp<int64_t>(most_values / std::max<int64_t>(features, 1), 1, most_rows));
+  const Draws draws(seed, Purpose::statistics_sample, hash_name("marginals"));
+  std::set<int64_t> chosen;
+  // Floyd's choice (Bentley and Floyd 1987).
+  for (int64_t j = dataset.samples() - count; j < dataset.samples(); ++j) {
+    const auto index = static_cast<uint32_t>(j - (dataset.samples() - count));
+    const auto sample = static_cast<int64_t>(draws.below(index, static_cast<uint64_t>(j + 1)));
+    if (!chosen.insert(sample).second) chosen.insert(j);
+  }
+  return chosen;
+}
+
+// Collective: rank 0 reads. Values are interpreted, so in the units of the statistics.
+std::vector<double> find_marginals(const ModalityParts& parts, const ArrayValues& values) {
+  const Dataset& dataset = parts.dataset;
+  const Field& field = dataset.fields()[static_cast<size_t>(dataset.field(sample_field))];
+  const int64_t features = values.shape()[0];
+  const std::set<int64_t> chosen = chosen_samples(dataset, features, parts.scan.seed);
+  std::vector<double> all(chosen.size() * static_cast<size_t>(features));
+  if (parts.planned) return all;
+  agreed(parts.communicator, [&] {
+    if (parts.communicator.rank() != 0) return;
+    std::vector<std::byte> stored(static_cast<size_t>(field.sample_bytes()));
+    std::vector<float> row(static_cast<size_t>(features));
+    hdf5::File file;
+    const DataFile* open = nullptr;
+    auto to = all.begin();
+    for (const int64_t sample : chosen) {
+      const DataFile& in = dataset.file_of(sample);
+      if (&in != open) file = hdf5::File::open(in.path);
+      open = &in;
+      file.dataset(field.path).read_rows(sample - in.first, 1, stored.data(), field.dtype);
+      values.interpretation().floats(stored.data(), row.data());
+      to = std::copy(row.begin(), row.end(), to);
+    }
+  });
+  parts.communicator.broadcast(all.data(), all.size() * sizeof(double), 0).wait();
+  return all;
+}
+
+}  // namespace
+
+std::vector<Key> vector_keys() { return vector_augment_keys(); }
+
+std::unique_ptr<Modality> make_vector(const ModalityParts& parts) {
+  ArrayValues values(parts, vector_kind);
+  std::vector<double> marginals =
+      parts.known ? parts.known("marginals") : find_marginals(parts, values);
+  return agreed(parts.communicator, [&] {
+    const int64_t features = values.shape()[0];
+    if (marginals.empty() || static_cast<int64_t>(marginals.size()) % features != 0)
+      bad_input("what was found in the data before is of other samples than these of ", features,
+                " features: use data like that of the run");
+    return std::make_unique<VectorModality>(std::move(values), std::move(marginals),
+                                            vector_augment_options(parts.configuration));
+  });
+}
+
+VectorModality::VectorModality(ArrayValues values, std::vector<double> marginals,
+                               const VectorOptions& augment)
+    : values_(std::move(values)),
+      marginals_(std::move(marginals)),
+      augment_(augment),
+      features_{
+          values_.mean_as_float(), values_.std_as_float(), {marginals_.begin(), marginals_.end()}} {
+}
+
+std::string VectorModality::description() const {
+  return concat(counted(sample()[0], "feature"), ", ", name_of(values_.interpretation().stored()),
+                values_.interpretation().as_they_are() ? ", values as they are" : ", scaled");
+}
+
+Facts VectorModality::facts() const {
+  Facts all = values_.facts();
+  all.push_back({"marginals", marginals_, "sample by feature"});
+  return all;
+}
+
+RecipePointer VectorModality::recipe(std::unique_ptr<Augmentation> augmentation) const {
+  return array_recipe(values_.interpretation(), std::move(augmentation));
+}
+
+RecipePointer VectorModality::plain() const { return recipe(plain_vector(sample(), features_)); }
+
+RecipePointer VectorModality::views(int count) const {
+  return recipe(vector_views(sample(), count, augment_, features_));
+}
+
+RecipePointer VectorModality::masked() const {
+  return recipe(masked_vector(sample(), augment_, features_));
+}
+
+double VectorModality::masked_share() const { return exact_share(augment_.mask, sample()[0]); }
+
+}  // namespace lacuna

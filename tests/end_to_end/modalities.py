@@ -1,0 +1,124 @@
+"""Signals and tables of vectors, from the file to a fine-tuned model, on one rank and on three."""
+
+import json
+
+import h5py
+import numpy
+
+import support
+
+
+def write_samples(file, samples=96):
+    """Four classes: signals of 2 channels by their frequency, and vectors by their mean."""
+    random = numpy.random.default_rng(7)
+    label = numpy.arange(samples) % 4
+    time = numpy.arange(64) / 64
+    phase = random.uniform(0, 6, (samples, 2, 1))
+    waves = numpy.sin(2 * numpy.pi * (1 + 3 * label[:, None, None]) * time + phase)
+    with h5py.File(file, "w") as data:
+        data["signals"] = (waves + 0.2 * random.normal(size=waves.shape)).astype("f4")
+        scale = numpy.logspace(-3, 3, 12)
+        data["table"] = scale * (random.normal(size=(samples, 12)) + 2 * label[:, None])
+        data["labels"] = label
+        data["images"] = random.integers(0, 256, (samples, 8, 8), dtype="u1")
+
+
+DATA = """[data]
+files = "data.h5"
+kind = "{kind}"
+dataset = "{dataset}"
+label = "labels"
+"""
+
+PRETRAIN = DATA + """[objective]
+name = "simclr"
+hidden = 16
+projection = 8
+[encoder]
+name = "{encoder}"
+width = {width}
+[train]
+batch = 24
+max_steps = 2
+threads = 1
+precision = "f32"
+[optimizer]
+lr = 0.02
+"""
+
+CLASSIFY = DATA + """[test]
+dataset = "{dataset}"
+label = "labels"
+[task]
+name = "classify"
+steps = 40
+rates = [0.02]
+[train]
+batch = 24
+threads = 1
+precision = "f32"
+"""
+
+SIGNALS = {"kind": "signal", "dataset": "signals", "encoder": "resnet18", "width": 4}
+TABLE = {"kind": "vector", "dataset": "table", "encoder": "mlp", "width": 16}
+
+
+class Modalities(support.EndToEndTest):
+    def write(self, of):
+        write_samples(self.path("data.h5"))
+        self.path("a.toml").write_text(PRETRAIN.format(**of))
+        self.path("classify.toml").write_text(CLASSIFY.format(**of))
+
+    def embedded(self, ranks):
+        run, out = self.path(f"run{ranks}"), self.path(f"z{ranks}.h5")
+        self.succeeds("pretrain", self.path("a.toml"), "--run", run, ranks=ranks)
+        self.succeeds("embed", run, "--data", self.path("data.h5"), "--out", out, ranks=ranks)
+        with h5py.File(out) as file:
+            return file["z"][:]
+
+    def accuracy(self, task, *words):
+        self.succeeds("finetune", self.path("classify.toml"), "--from", self.path("run1"), "--run",
+                      self.path(task), *words)
+        return json.loads((self.path(task) / "result.json").read_text())["accuracy"]
+
+    def check_all(self, of):
+        self.write(of)
+        one, three = self.embedded(1), self.embedded(3)
+        self.assertEqual(len({tuple(row) for row in one}), 96)
+        self.assertLess(numpy.abs(one - three).max(), 1e-4 * numpy.abs(one).max())
+        self.assertGreater(self.accuracy("whole"), 0.5)
+
+    def test_signals_on_one_rank_and_three(self):
+        self.check_all(SIGNALS)
+        changed = [self.accuracy(key, "--set", f"augment.{key}={value}")
+                   for key, value in (("shift", 0.5), ("scale", 0.9), ("time_mask", 0.9))]
+        self.assertGreater(len({*changed, self.accuracy("whole")}), 1)
+        told = self.succeeds("finetune", self.path("classify.toml"), "--from", self.path("run1"),
+                             "--run", self.path("masks"), "--set", "augment.mask_span=[0.1, 0.2]")
+        self.assertIn("augment.mask_span has no effect here", told.stderr + told.stdout)
+
+    def test_vectors_on_one_rank_and_three(self):
+        self.check_all(TABLE)
+        self.assertGreater(self.accuracy("corrupt", "--set", "augment.corrupt=[0.9]"), 0)
+
+    def test_another_kind_than_the_runs_is_refused(self):
+        self.write(TABLE)
+        self.succeeds("pretrain", self.path("a.toml"), "--run", self.path("run1"))
+        result = self.lacuna("finetune", self.path("classify.toml"), "--from", self.path("run1"),
+                             "--set", "data.kind=signal")
+        self.assertEqual(result.status, 2, result)
+        self.assertIn('was trained on "vector"', result.complaint())
+
+    def test_what_a_kind_of_data_has_not_is_refused(self):
+        self.write(SIGNALS)
+        text = self.path("a.toml").read_text()
+        self.path("a.toml").write_text(text.replace("hidden = 16\nprojection = 8\n", ""))
+        for setting, said in (("objective.name=rotation", 'works on data.kind = "image"'),
+                              ("encoder.name=mlp", "takes vectors"),
+                              ("augment.flip=0.5", "augment.flip is a key of image"),
+                              ("data.dataset=images", "data.channels")):
+            result = self.lacuna("pretrain", self.path("a.toml"), "--run", self.path("no"), "--set",
+                                 setting)
+            self.assertEqual(result.status, 2, result)
+            self.assertIn(said, result.complaint())
+            self.assertFalse(self.path("no").exists())

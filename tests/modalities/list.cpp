@@ -1,0 +1,149 @@
+// What modalities find in real files, how they say it, and what they refuse.
+#include "modalities/list.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "data/options.h"
+#include "io/write_hdf5.h"
+#include "modalities/array.h"
+#include "support/temporary_folder.h"
+
+using namespace lacuna;
+using Catch::Contains;
+
+namespace {
+
+// Samples of a shape in a file of its own: element i of all is i * 7 mod 480.
+class Samples {
+ public:
+  Samples(const std::vector<hsize_t>& shape, hid_t type) {
+    size_t count = 1;
+    for (const hsize_t size : shape) count *= size;
+    for (size_t i = 0; i < count; ++i) values_.push_back(static_cast<double>(i * 7 % 480));
+    written::DataFile(folder_ / "a.h5").add("x", type, H5T_NATIVE_DOUBLE, shape, values_.data());
+  }
+
+  // The modality that lines of [data] and [augment] ask for.
+  std::unique_ptr<Modality> read(const std::string& lines, const Facts* known = nullptr) {
+    Schema schema;
+    schema.add(data_keys()).add(modality_keys());
+    configuration_.emplace(Configuration::from_text(
+        concat("data.files = \"", (folder_ / "a.h5").string(), "\"\ndata.dataset = \"x\"\n", lines),
+        schema, "test.toml"));
+    dataset_.emplace(open_dataset(data_options(*configuration_), *alone_));
+    ModalityParts parts{.dataset = *dataset_,
+                        .configuration = *configuration_,
+                        .scan = {},
+                        .communicator = *alone_};
+    if (known != nullptr) {
+      parts.known = [known](const std::string& name) {
+        for (const Fact& fact : *known)
+          if (fact.name == name) return fact.values;
+        return std::vector<double>();
+      };
+    }
+    return make_modality(parts);
+  }
+
+  // "view0" of sample `number` as `recipe` makes it.
+  std::vector<float> view(const Recipe& recipe, int64_t number, const SampleKey& key = {}) const {
+    const int64_t count = dataset_->fields()[0].shape.count();
+    const std::vector<double> sample(values_.begin() + number * count,
+                                     values_.begin() + (number + 1) * count);
+    std::vector<float> stored(sample.begin(), sample.end());  // the file's type is float
+    std::vector<HostTensor> fields;
+    std::vector<void*> to;
+    for (const OutputField& field : recipe.outputs())
+      to.push_back(fields.emplace_back(field.dtype, field.shape).data());
+    Scratch scratch;
+    const Extent extent{.data = stored.data()};
+    recipe.make({&extent, 1}, key, to, scratch);
+    const auto floats = fields[0].as<float>();
+    return {floats.begin(), floats.end()};
+  }
+
+ private:
+  TemporaryFolder folder_;
+  std::vector<double> values_;
+  std::unique_ptr<Communicator> alone_ = self_communicator();
+  std::optional<Configuration> configuration_;
+  std::optional<Dataset> dataset_;
+};
+
+std::vector<double> fact(const Modality& modality, const std::string& name) {
+  for (const Fact& each : modality.facts())
+    if (each.name == name) return each.values;
+  FAIL("no fact " << name);
+  return {};
+}
+
+const std::string signal = "data.kind = \"signal\"\n", table = "data.kind = \"vector\"\n";
+
+}  // namespace
+
+TEST_CASE("modalities: images take the type's range, and say how they read a sample") {
+  Samples samples({40, 3, 4, 2}, H5T_STD_U16LE);
+  const auto image = samples.read("");
+  CHECK(image->description() == "3 x 4 pixels, 2 channels (last), uint16, 0 to 65535 as 0 to 1");
+  CHECK(image->sample() == Shape{3, 4, 2});
+  CHECK(fact(*image, "range") == std::vector<double>{0, 65535});
+  CHECK(fact(*image, "mean")[0] == Approx(239.0 / 65535).epsilon(1e-3));
+  CHECK_THROWS_WITH(samples.read("data.range = [4, 4]\n"), Contains("data.range is [4, 4]"));
+  CHECK_THROWS_WITH(samples.read("data.range = [0, 200]\ndata.statistics = \"given\"\n"
+                                 "data.mean = [0.5]\ndata.std = [0.25]\n"),
+                    Contains("data.mean has 1 values") && Contains("2 channels"));
+  CHECK_THROWS_WITH(samples.read(signal),
+                    Contains("/x have the shape [3, 4, 2]") && Contains("data.channels"));
+}
+
+TEST_CASE("modalities: what may be a signal or an image is asked for, and its channels too") {
+  Samples two({12, 3, 50}, H5T_IEEE_F32LE);
+  CHECK_THROWS_WITH(two.read(""), Contains("set data.kind to \"signal\" or to \"image\""));
+  CHECK(two.read("data.kind = \"image\"\n")->sample() == Shape{3, 50, 1});
+  const auto first = two.read(signal);
+  CHECK(first->sample() == Shape{50, 3});
+  CHECK(first->description() == "50 positions, 3 channels (first), float32, values as they are");
+  Samples three({12, 50, 3}, H5T_IEEE_F32LE);
+  CHECK(three.read(signal)->sample() == Shape{50, 3});
+  Samples square({12, 20, 30}, H5T_IEEE_F32LE);
+  CHECK_THROWS_WITH(square.read(signal), Contains("[20, 30]") && Contains("data.channels"));
+  CHECK(square.read(signal + "data.channels = \"last\"\n")->sample() == Shape{20, 30});
+  Samples one({12, 50}, H5T_IEEE_F32LE);
+  CHECK(one.read(signal)->sample() == Shape{50, 1});
+  CHECK(one.read(table)->sample() == Shape{50});
+}
+
+TEST_CASE("modalities: a plain signal is its values in standard deviations") {
+  Samples samples({12, 2, 50}, H5T_IEEE_F32LE);
+  const auto modality = samples.read(signal);
+  const std::vector<double> mean = fact(*modality, "mean"), std = fact(*modality, "std");
+  const std::vector<float> view = samples.view(*modality->plain(), 5);
+  for (size_t i = 0; i < 50; ++i) {
+    for (size_t c = 0; c < 2; ++c) {
+      const double stored = static_cast<double>((5 * 100 + c * 50 + i) * 7 % 480);
+      CHECK(view[2 * i + c] == Approx((stored - mean[c]) / std[c]).margin(1e-5));
+    }
+  }
+}
+
+TEST_CASE("modalities: a vector's features have statistics and marginals of their own") {
+  Samples samples({300, 6}, H5T_IEEE_F32LE);
+  const auto modality = samples.read(table);
+  const std::vector<double> marginals = fact(*modality, "marginals");
+  REQUIRE(marginals.size() == 256 * 6);
+  // Rows of the file: each feature's values are those that it has in some sample.
+  for (size_t row = 0; row < 256; ++row) {
+    const auto sample = static_cast<int64_t>(marginals[row * 6]);
+    for (size_t d = 0; d < 6; ++d)
+      CHECK(static_cast<int64_t>(marginals[row * 6 + d]) ==
+            (sample + static_cast<int64_t>(7 * d)) % 480);
+  }
+  const Facts facts = modality->facts();
+  const auto again = samples.read(table, &facts);
+  CHECK(fact(*again, "marginals") == marginals);
+  const SampleKey key{.seed = 3, .epoch = 1, .sample = 17};
+  CHECK(samples.view(*again->views(2), 17, key) == samples.view(*modality->views(2), 17, key));
+  CHECK_THROWS_WITH(Samples({10, 7}, H5T_IEEE_F32LE).read(table, &facts),
+                    Contains("7") && Contains("use data like that of the run"));
+}

@@ -1,5 +1,5 @@
 // cuDNN's graph API: the families that the library computes, their plans, and their execution. No
-// header of cuDNN here: cudnn.cpp alone includes NVIDIA's layer over it.
+// header of cuDNN here: cudnn/library.h alone includes NVIDIA's layer over it.
 //
 // A plan is made by the library's heuristics when a problem is first seen, which takes
 // milliseconds, or up to a second where the engine is compiled on the spot, and is kept for the
@@ -52,7 +52,7 @@ class Cudnn {
   // 91900 for 9.19.
   static size_t version();
 
-  class Library;  // of cudnn.cpp
+  class Library;  // of cudnn/library.h
   Library& library() { return *library_; }
 
  private:

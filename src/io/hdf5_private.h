@@ -29,6 +29,15 @@ struct Failure {
 };
 Failure last_failure();
 
+// Every description on the error stack, for recognising a cause.
+std::string failure_stack();
+
+// no_space, with why the last call failed to write `what` in `file`.
+[[noreturn]] void cannot_write(const std::string& file, const std::string& what);
+void check_write(herr_t status, const std::string& file, const std::string& what);
+// bad_input: what is copied has types that only its own file knows.
+[[noreturn]] void cannot_copy(const Dataset& from, const std::string& why);
+
 template <herr_t (*close)(hid_t)>
 Handle own(hid_t id) {
   return Handle(id, [](int64_t i) -> int { return close(i); });

@@ -1,0 +1,295 @@
+#include "io/hdf5.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "io/hdf5_private.h"
+#include "io/hdf5_spaces.h"
+#include "io/hdf5_texts.h"
+
+namespace lacuna::hdf5 {
+
+namespace {
+
+std::string class_text(hid_t type) {
+  switch (H5Tget_class(type)) {
+    case H5T_STRING:
+      return "text";
+    case H5T_COMPOUND:
+      return "compound";
+    case H5T_REFERENCE:
+      return "references";
+    case H5T_ENUM:
+      return "enumeration";
+    case H5T_VLEN:
+      return "variable-length";
+    case H5T_ARRAY:
+      return "array";
+    case H5T_OPAQUE:
+      return "opaque";
+    case H5T_BITFIELD:
+      return "bit field";
+    case H5T_TIME:
+      return "time";
+    case H5T_INTEGER:
+      return concat(H5Tget_sign(type) == H5T_SGN_NONE ? "u" : "", "int", 8 * H5Tget_size(type));
+    case H5T_FLOAT:
+      return concat("float", 8 * H5Tget_size(type), " of an unusual layout");
+    default:
+      return "unknown";
+  }
+}
+
+bool equal(hid_t type, const Handle& other) { return H5Tequal(type, other.id()) > 0; }
+
+// The element for a stored type, or none when it is not supported.
+std::optional<Element> element_of(hid_t type) {
+  const H5T_class_t kind = H5Tget_class(type);
+  if (kind == H5T_ENUM) {  // h5py stores bool as an enumeration of int8
+    const Handle base = own<H5Tclose>(H5Tget_super(type));
+    std::optional<Element> element = element_of(base.id());
+    if (element && H5Tget_size(type) == 1) return Element{DType::u8, false, true};
+    return element;
+  }
+  if (kind == H5T_FLOAT) {
+    for (const DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16}) {
+      for (const bool big : {false, true}) {
+        if (equal(type, file_type(dtype, big))) return Element{dtype, big, true};
+      }
+    }
+    return std::nullopt;
+  }
+  if (kind != H5T_INTEGER) return std::nullopt;
+  for (const DType dtype : {DType::u8, DType::i64, DType::i32, DType::i16, DType::u16}) {
+    for (const bool big : {false, true}) {
+      if (equal(type, file_type(dtype, big)))
+        return Element{dtype, big && dtype != DType::u8, true};
+    }
+  }
+  // The rest is converted by the library into a type that holds every value (uint64 labels beyond
+  // 2^63 saturate).
+  const bool is_signed = H5Tget_sign(type) != H5T_SGN_NONE;
+  switch (H5Tget_size(type)) {
+    case 1:
+      return Element{is_signed ? DType::i16 : DType::u8, false, false};
+    case 2:
+      return Element{is_signed ? DType::i16 : DType::u16, false, false};
+    case 4:
+      return Element{is_signed ? DType::i32 : DType::i64, false, false};
+    case 8:
+      return Element{DType::i64, false, false};
+    default:
+      return std::nullopt;
+  }
+}
+
+}  // namespace
+
+Dataset::Dataset(Handle handle, std::string file, std::string path)
+    : Node(std::move(handle), std::move(file), std::move(path)) {
+  const Handle space = own<H5Sclose>(H5Dget_space(id()));
+  if (H5Sget_simple_extent_ndims(space.id()) > Shape::max_rank) {
+    bad_input(path_, " in ", file_, " has more than ", Shape::max_rank, " axes");
+  }
+  const std::optional<Shape> shape = shape_of_space(space.id());
+  if (!shape) bad_input(path_, " in ", file_, " has no shape: the file is damaged, copy it again");
+  shape_ = *shape;
+}
+
+// HDF5 lays nothing denser than deflate's 1 : 1032; of filters that are not its own a guess.
+void Dataset::check_size() const {
+  constexpr uint64_t by_deflate = 1032, by_others = uint64_t{1} << 20;
+  const Lock lock;
+  const Handle plist = own<H5Pclose>(H5Dget_create_plist(id()));
+  const H5D_layout_t layout = H5Pget_layout(plist.id());
+  if (layout == H5D_VIRTUAL || H5Pget_external_count(plist.id()) > 0) return;  // in other files
+  uint64_t most = 1;
+  if (layout == H5D_CHUNKED) {
+    most = by_deflate;  // also without: chunks may be absent
+    for (const Filter& filter : filters())
+      most = filter.id > H5Z_FILTER_FLETCHER32 ? by_others : most;
+  }
+  const Handle type = own<H5Tclose>(H5Dget_type(id()));
+  const auto size = static_cast<int64_t>(std::max<size_t>(1, H5Tget_size(type.id())));
+  const uint64_t file = file_bytes(id());
+  if (static_cast<uint64_t>(shape_.count()) / most > file / static_cast<uint64_t>(size)) {
+    bad_input(path_, " in ", file_, " has the shape ", shape_, ", which a file of ", file,
+              " bytes cannot hold: it is damaged, copy it again");
+  }
+}
+
+std::string Dataset::only_text() const {
+  if (shape_.count() != 1) {
+    bad_input(path_, " in ", file_, " has the shape ", shape_, " instead of one text");
+  }
+  return texts()[0];
+}
+
+Element Dataset::element() const {
+  const Lock lock;
+  const Handle type = own<H5Tclose>(H5Dget_type(id()));
+  const std::optional<Element> element = element_of(type.id());
+  if (!element) {
+    bad_input(path_, " in ", file_, " holds ", class_text(type.id()),
+              ", which is not supported: integers of up to 64 bits and floats of 16, 32 or 64 bits "
+              "are");
+  }
+  return *element;
+}
+
+std::string Dataset::type_text() const {
+  const Lock lock;
+  const Handle type = own<H5Tclose>(H5Dget_type(id()));
+  const std::optional<Element> element = element_of(type.id());
+  return element && element->direct ? std::string(name_of(element->dtype)) : class_text(type.id());
+}
+
+bool Dataset::is_text() const {
+  const Lock lock;
+  const Handle type = own<H5Tclose>(H5Dget_type(id()));
+  return H5Tget_class(type.id()) == H5T_STRING;
+}
+
+void Dataset::read(void* to, DType as) const { read_rows(0, rows(), to, as); }
+
+void Dataset::read_rows(int64_t first, int64_t count, void* to, DType as) const {
+  const Lock lock;
+  const Handle from_space = select_rows(id(), shape_, first, count);
+  const Handle to_space = new_space(with_rows(shape_, count));
+  if (H5Dread(id(), memory_type(as).id(), to_space.id(), from_space.id(), H5P_DEFAULT, to) >= 0) {
+    return;
+  }
+  const std::string why = last_failure().text;
+  check_filters();
+  bad_input("cannot read rows ", first, " to ", first + count - 1, " of ", path_, " in ", file_,
+            ": ", why, "; the file may be damaged: copy it again");
+}
+
+HostTensor Dataset::read() const {
+  check_size();
+  HostTensor values(dtype(), shape_);
+  if (shape_.count() > 0) read(values.data(), values.dtype());
+  return values;
+}
+
+std::vector<std::string> Dataset::read_texts(int64_t first, int64_t count) const {
+  const Lock lock;
+  const Handle type = own<H5Tclose>(H5Dget_type(id()));
+  if (H5Tget_class(type.id()) != H5T_STRING) bad_input(path_, " in ", file_, " holds no texts");
+  check_size();
+  const Handle from_space = select_rows(id(), shape_, first, count);
+  const Handle to_space = new_space(with_rows(shape_, count));
+  const auto points = static_cast<size_t>(with_rows(shape_, count).count());
+  std::vector<std::string> texts =
+      collect_texts(type.id(), to_space.id(), points, [&](hid_t memory, void* to) {
+        return H5Dread(id(), memory, to_space.id(), from_space.id(), H5P_DEFAULT, to) >= 0;
+      });
+  if (texts.size() != points) bad_input("cannot read the texts of ", path_, " in ", file_);
+  return texts;
+}
+
+void Dataset::write(const void* from, DType as) { write_rows(0, rows(), from, as); }
+
+void Dataset::write_rows(int64_t first, int64_t count, const void* from, DType as) {
+  const Lock lock;
+  const Handle to_space = select_rows(id(), shape_, first, count);
+  const Handle from_space = new_space(with_rows(shape_, count));
+  check_write(
+      H5Dwrite(id(), memory_type(as).id(), from_space.id(), to_space.id(), H5P_DEFAULT, from),
+      file_, path_);
+}
+
+void Dataset::grow(int64_t rows) {
+  const Lock lock;
+  shape_.set(0, rows);
+  check_write(H5Dset_extent(id(), sizes_of(shape_).data()), file_, path_);
+}
+
+void Dataset::copy_rows(const Dataset& from, int64_t first, int64_t count, int64_t at) {
+  if (count == 0) return;
+  from.check_size();
+  const Lock lock;
+  const Handle type = own<H5Tclose>(H5Dget_type(from.id()));
+  const Handle memory = own<H5Tclose>(H5Tget_native_type(type.id(), H5T_DIR_ASCEND));
+  const Handle from_space = select_rows(from.id(), from.shape_, first, count);
+  const Handle to_space = select_rows(id(), shape_, at, count);
+  const Handle space = new_space(with_rows(from.shape_, count));
+  const auto points = static_cast<size_t>(with_rows(from.shape_, count).count());
+  std::vector<std::byte> values(points * H5Tget_size(memory.id()));
+  if (H5Dread(from.id(), memory.id(), space.id(), from_space.id(), H5P_DEFAULT, values.data()) <
+      0) {
+    cannot_copy(from, last_failure().text);
+  }
+  const herr_t written =
+      H5Dwrite(id(), memory.id(), space.id(), to_space.id(), H5P_DEFAULT, values.data());
+  const Failure failure = written < 0 ? last_failure() : Failure{};
+  if (H5Tdetect_class(memory.id(), H5T_VLEN) > 0 || H5Tis_variable_str(memory.id()) > 0) {
+    H5Dvlen_reclaim(memory.id(), space.id(), H5P_DEFAULT, values.data());
+  }
+  if (written < 0 && failure.error_number == 0) cannot_copy(from, failure.text);
+  check_write(written, file_, path_);
+}
+
+Shape Dataset::chunk() const {
+  const Lock lock;
+  const Handle plist = own<H5Pclose>(H5Dget_create_plist(id()));
+  if (H5Pget_layout(plist.id()) != H5D_CHUNKED) return {};
+  std::vector<hsize_t> dims(static_cast<size_t>(shape_.rank()));
+  const bool fits = H5Pget_chunk(plist.id(), shape_.rank(), dims.data()) == shape_.rank() &&
+                    std::count(dims.begin(), dims.end(), 0) == 0;
+  const std::optional<Shape> chunk = shape_of_dims(dims);
+  if (!fits || !chunk) {
+    bad_input(path_, " in ", file_,
+              " has chunks that do not go with its shape: the file is damaged, copy it again");
+  }
+  return *chunk;
+}
+
+bool Dataset::contiguous() const {
+  const Lock lock;
+  const Handle plist = own<H5Pclose>(H5Dget_create_plist(id()));
+  return H5Pget_layout(plist.id()) == H5D_CONTIGUOUS && H5Pget_external_count(plist.id()) == 0;
+}
+
+std::vector<Filter> Dataset::filters() const {
+  const Lock lock;
+  const Handle plist = own<H5Pclose>(H5Dget_create_plist(id()));
+  std::vector<Filter> filters;
+  for (int i = 0; i < H5Pget_nfilters(plist.id()); ++i) {
+    unsigned flags = 0;
+    size_t values = 0;
+    char name[256] = "";
+    unsigned info = 0;
+    const H5Z_filter_t filter = H5Pget_filter2(plist.id(), static_cast<unsigned>(i), &flags,
+                                               &values, nullptr, sizeof(name), name, &info);
+    const bool available = H5Zfilter_avail(filter) > 0;
+    filters.push_back({filter, name[0] != '\0' ? name : concat("number ", filter), available});
+  }
+  return filters;
+}
+
+void Dataset::check_filters() const {
+  for (const Filter& filter : filters()) {
+    if (!filter.available) {
+      bad_input(
+          path_, " in ", file_, " is compressed with the filter ", filter.name, " (number ",
+          filter.id,
+          "), which this HDF5 library does not have: set HDF5_PLUGIN_PATH to the "
+          "folder of its plugin, or rewrite the file where it can be read: h5repack -f GZIP=4");
+    }
+  }
+}
+
+uint64_t Dataset::stored_bytes() const {
+  const Lock lock;
+  return H5Dget_storage_size(id());
+}
+
+std::optional<uint64_t> Dataset::offset() const {
+  const Lock lock;
+  const haddr_t address = H5Dget_offset(id());
+  if (address == HADDR_UNDEF) return std::nullopt;
+  return address;
+}
+
+}  // namespace lacuna::hdf5

@@ -77,6 +77,38 @@ def violations(root):
     return found
 
 
+def circles(root):
+    """One line for every circle of modules, a module being a header and its source:
+    'src/nn/a -> src/nn/b -> src/nn/a', from the first of them by name on."""
+    root = root.resolve()
+    includes = {}
+    for folder in ("src", "kernels"):
+        for file in sorted((root / folder).rglob("*")):
+            if file.suffix not in (".h", ".cpp", ".inc", ".cu", ".cuh"):
+                continue
+            source = file.relative_to(root)
+            targets = includes.setdefault(str(source.with_suffix("")), set())
+            for included in PROJECT_INCLUDE.findall(file.read_text()):
+                target = target_of(root, source, included)
+                if target is not None and target.with_suffix("") != source.with_suffix(""):
+                    targets.add(str(target.with_suffix("")))
+    found, done = [], set()
+
+    def follow(module, way):
+        if module in way:
+            circle = way[way.index(module):]
+            first = circle.index(min(circle))
+            found.append(" -> ".join(circle[first:] + circle[:first + 1]))
+        elif module not in done:
+            for target in sorted(includes.get(module, ())):
+                follow(target, way + [module])
+            done.add(module)
+
+    for module in sorted(includes):
+        follow(module, [])
+    return found
+
+
 class Layers(unittest.TestCase):
     def test_list_of_folders_is_read(self):
         order = layers(support.SOURCE)
@@ -123,3 +155,11 @@ class Layers(unittest.TestCase):
 
     def test_planted_downward_include_is_none(self):
         self.assertEqual(self.plant("src/main.cpp", '#include "base/text.h"\n'), [])
+
+    def test_no_modules_include_each_other_in_a_circle(self):
+        self.assertEqual(circles(support.SOURCE), [])
+
+    def test_planted_circle_is_caught(self):
+        found = self.plant("src/base/text.h", '#include "base/planted.h"\n', circles, {
+            "src/base/planted.h": '#include "base/text.h"\n'})
+        self.assertEqual(found, ["src/base/planted -> src/base/text -> src/base/planted"])

@@ -11,8 +11,8 @@ fail() {
 packages_build="g++ cmake ninja-build ccache libopenmpi-dev openmpi-bin libhdf5-dev zlib1g-dev
   libboost-program-options-dev libtomlplusplus-dev libdnnl-dev libhwy-dev libdeflate-dev"
 packages_data="python3 python3-h5py dataset-fashion-mnist"
-packages_test="git clang-format catch2 libboost-context-dev python3 python3-numpy python3-h5py python3-matplotlib hdf5-tools
-  dataset-fashion-mnist"
+packages_test="git clang-format catch2 libboost-context-dev python3 python3-numpy python3-h5py
+  python3-matplotlib hdf5-tools dataset-fashion-mnist"
 packages_sanitize="clang libclang-rt-dev libomp-dev"
 packages_ci="$packages_sanitize libmpich-dev mpich"
 packages_bench="python3-venv"
@@ -27,16 +27,19 @@ missing_packages() {
       g++) command -v g++ > /dev/null && continue ;;
       cmake | ccache | clang | clang-format | git) command -v "$package" > /dev/null && continue ;;
       ninja-build) command -v ninja > /dev/null && continue ;;
-      libopenmpi-dev | openmpi-bin) command -v mpicc > /dev/null && command -v mpiexec > /dev/null && continue ;;
+      libopenmpi-dev | openmpi-bin)
+        command -v mpicc > /dev/null && command -v mpiexec > /dev/null && continue
+        ;;
     esac
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null)" = installed ] ||
       printf '%s ' "$package"
   done
 }
 
-# need_packages PACKAGE...: installs what is missing, as root or through sudo. Returns 1, having said in
-# one sentence what is missing and where else to get it, when there is neither; 0 when nothing is
-# missing. Without Debian's dpkg nothing is known here, and CMake says what it does not find.
+# need_packages PACKAGE...: installs what is missing, as root or through sudo. Returns 1, having
+# said in one sentence what is missing and where else to get it, when there is neither; 0 when
+# nothing is missing. Without Debian's dpkg nothing is known here, and CMake says what it does not
+# find.
 need_packages() {
   command -v apt-get > /dev/null || return 0
   local missing as_root=""
@@ -69,22 +72,25 @@ python_with() {
       return
     fi
   done
-  fail "no python3 here has $modules (Debian: python3-h5py, python3-venv; else a module, or pip in a venv);" \
-    "name one in LACUNA_PYTHON."
+  fail "no python3 here has $modules (Debian: python3-h5py, python3-venv; else a module, or pip" \
+    "in a venv); name one in LACUNA_PYTHON."
 }
 
-# NVIDIA's headers over cuDNN for CMake, from PyPI, fetched once into $LACUNA_CACHE where there is nvcc. What
-# cannot be fetched is left out, and the CUDA device with it: CMake says so.
+# NVIDIA's headers over cuDNN for CMake, from PyPI, fetched once into $LACUNA_CACHE where there is
+# nvcc. What cannot be fetched is left out, and the CUDA device with it: CMake says so.
 cudnn_frontend_version=1.32.0
 find_cudnn_frontend() {
   [ -z "${CUDNN_FRONTEND_HOME:-}" ] || return 0
-  command -v nvcc > /dev/null || [ -x "${CUDA_HOME:-${CUDA_PATH:-/usr/local/cuda}}/bin/nvcc" ] || return 0
-  local home=${LACUNA_CACHE:-$HOME/.cache/lacuna}/cudnn-frontend-$cudnn_frontend_version wheels python
+  command -v nvcc > /dev/null ||
+    [ -x "${CUDA_HOME:-${CUDA_PATH:-/usr/local/cuda}}/bin/nvcc" ] || return 0
+  local home=${LACUNA_CACHE:-$HOME/.cache/lacuna}/cudnn-frontend-$cudnn_frontend_version
+  local wheels python
   if [ ! -e "$home/include/cudnn_frontend.h" ]; then
     need_packages python3-pip || return 0
     python=$(python_with pip) || return 0
     wheels=$(mktemp -d)
-    if "$python" -m pip download -q --no-deps --dest "$wheels" "nvidia-cudnn-frontend==$cudnn_frontend_version" >&2; then
+    if "$python" -m pip download -q --no-deps --dest "$wheels" \
+      "nvidia-cudnn-frontend==$cudnn_frontend_version" >&2; then
       mkdir -p "$home"
       "$python" - "$wheels" "$home" << 'END'
 import glob, sys, zipfile
@@ -97,8 +103,8 @@ END
   [ ! -e "$home/include/cudnn_frontend.h" ] || export CUDNN_FRONTEND_HOME=$home
 }
 
-# The Python of a venv with the peer that benchmarks measure against: PyTorch as PyPI has it, made once
-# in $LACUNA_CACHE (default ~/.cache/lacuna). pip's own settings (PIP_INDEX_URL, …) hold.
+# The Python of a venv with the peer that benchmarks measure against: PyTorch as PyPI has it, made
+# once in $LACUNA_CACHE (default ~/.cache/lacuna). pip's own settings (PIP_INDEX_URL, …) hold.
 peer_python() {
   local venv=${LACUNA_CACHE:-$HOME/.cache/lacuna}/peer-venv base
   if ! "$venv/bin/python" -c "import torch, torchvision, numpy, h5py" 2> /dev/null; then
@@ -122,8 +128,8 @@ set_launcher_environment() {
   export OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe
 }
 
-# configure PRESET: with Ninja where it is present. A folder configured before keeps its choice of tests;
-# a new one leaves them out, with what they alone need, unless with_tests=ON.
+# configure PRESET: with Ninja where it is present. A folder configured before keeps its choice of
+# tests; a new one leaves them out, with what they alone need, unless with_tests=ON.
 configure() {
   local tests=${with_tests:-}
   [ -e "$root/build/build.ninja" ] || [ -e "$root/build/Makefile" ] || tests=${tests:-OFF}

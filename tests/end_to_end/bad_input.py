@@ -44,7 +44,8 @@ class BadInput(support.EndToEndTest):
 
     def trained(self, run="run", steps=4, *more):
         """The folder of a run that has done some steps."""
-        self.succeeds("pretrain", "a.toml", "--run", run, "--set", f"train.max_steps={steps}", *more)
+        self.succeeds("pretrain", "a.toml", "--run", run, "--set", f"train.max_steps={steps}",
+                      *more)
         return self.path(run)
 
     # ---- Data ------------------------------------------------------------------------------------
@@ -75,7 +76,8 @@ class BadInput(support.EndToEndTest):
     def test_truncated_file(self):
         whole = self.path("data.h5").read_bytes()
         self.path("cut.h5").write_bytes(whole[:len(whole) // 2])
-        self.refused("pretrain", "a.toml", "--set", "data.files=cut.h5", says=["cut.h5", "truncated"])
+        self.refused("pretrain", "a.toml", "--set", "data.files=cut.h5",
+                     says=["cut.h5", "truncated"])
 
     def test_wrong_dataset_path_lists_what_is_there(self):
         self.refused("pretrain", "a.toml", "--set", "data.dataset=image",
@@ -87,7 +89,8 @@ class BadInput(support.EndToEndTest):
         with h5py.File(self.path("complex.h5"), "w") as file:
             file["images"] = numpy.zeros((32, 16, 16), "complex64")
         for name in ("text.h5", "complex.h5"):
-            self.refused("pretrain", "a.toml", "--set", f"data.files={name}", says=[name, "/images"])
+            self.refused("pretrain", "a.toml", "--set", f"data.files={name}",
+                         says=[name, "/images"])
 
     def test_missing_filter_is_named(self):
         with h5py.File(self.path("lzf.h5"), "w") as file:
@@ -99,7 +102,8 @@ class BadInput(support.EndToEndTest):
     def test_no_samples(self):
         with h5py.File(self.path("empty.h5"), "w") as file:
             file["images"] = numpy.zeros((0, 16, 16), "uint8")
-        self.refused("pretrain", "a.toml", "--set", "data.files=empty.h5", says=["empty.h5", "no samples"])
+        self.refused("pretrain", "a.toml", "--set", "data.files=empty.h5",
+                     says=["empty.h5", "no samples"])
 
     def test_mismatched_label_count(self):
         with h5py.File(self.path("data.h5"), "a") as file:
@@ -173,8 +177,8 @@ class BadInput(support.EndToEndTest):
 
     def test_nan_that_the_statistics_meet(self):
         self.nan_file()
-        self.refused("pretrain", "a.toml", "--set", "data.files=nan.h5", "--set", "data.range=[0,1]",
-                     status=BAD_VALUES, says=["nan.h5", "row 21"])
+        self.refused("pretrain", "a.toml", "--set", "data.files=nan.h5", "--set",
+                     "data.range=[0,1]", status=BAD_VALUES, says=["nan.h5", "row 21"])
 
     def test_other_data_under_an_existing_run(self):
         run = self.trained()
@@ -209,7 +213,8 @@ class BadInput(support.EndToEndTest):
         self.assertEqual(self.path("b.toml").read_text(), told)
 
     def test_unknown_choice_lists_the_choices(self):
-        self.refused("pretrain", "a.toml", "--set", "objective.name=simclar", says=["simclar", "simclr"])
+        self.refused("pretrain", "a.toml", "--set", "objective.name=simclar",
+                     says=["simclar", "simclr"])
 
     def test_setting_that_is_no_setting(self):
         self.refused("pretrain", "a.toml", "--set", "train.batch", says=["train.batch"])
@@ -234,8 +239,10 @@ class BadInput(support.EndToEndTest):
         self.refused("pretrain", "a.toml", "--run", "thesis", says=["thesis"])
 
     def test_run_folder_that_cannot_be_made(self):
-        self.refused("pretrain", "a.toml", "--run", "data.h5/run", says=["data.h5", "Not a directory"])
-        self.refused("pretrain", "a.toml", "--run", "/proc/lacuna", says=["cannot make the lease of /proc/lacuna"])
+        self.refused("pretrain", "a.toml", "--run", "data.h5/run",
+                     says=["data.h5", "Not a directory"])
+        self.refused("pretrain", "a.toml", "--run", "/proc/lacuna",
+                     says=["cannot make the lease of /proc/lacuna"])
 
     def test_weights_of_another_architecture(self):
         other = self.trained("other", 1, "--set", "encoder.width=8")
@@ -286,12 +293,15 @@ class BadInput(support.EndToEndTest):
         run = self.trained()
         self.path("link.h5").symlink_to("data.h5")
         for out in ("data.h5", "link.h5"):
-            self.refused("embed", run, "--data", "data.h5", "--out", out, "--force", says=[f"--out {out} is a file of the data"])
+            self.refused("embed", run, "--data", "data.h5", "--out", out, "--force",
+                         says=[f"--out {out} is a file of the data"])
 
     def test_a_folder_that_is_not_there(self):
         run = self.trained()
-        self.refused("embed", run, "--data", "data.h5", "--out", "none/z.h5",
-                     says=["none/z.h5.lease: No such file or directory; check its name and the folders above it"])
+        self.refused(
+            "embed", run, "--data", "data.h5", "--out", "none/z.h5", says=[
+                "none/z.h5.lease: No such file or directory; check its name and the folders above "
+                "it"])
 
     def test_a_checkpoint_that_cannot_be_read_is_not_passed_over(self):
         run = self.trained("run", 8, "train.checkpoint_steps=4")
@@ -299,12 +309,15 @@ class BadInput(support.EndToEndTest):
             unreadable = self.faults(unreadable=f"step-000000008/{file}")
             for stage in (["pretrain", "a.toml", "--run", run, "--set", "train.max_steps=8"],
                           ["embed", run, "--data", "data.h5", "--out", "z.h5"]):
-                self.refused(*stage, says=[f"step-000000008/{file}: Permission denied; make it readable"], env=unreadable)
+                self.refused(*stage,
+                             says=[f"step-000000008/{file}: Permission denied; make it readable"],
+                             env=unreadable)
 
     def test_a_run_of_which_all_checkpoints_are_damaged_says_that_it_begins_anew(self):
         run = self.trained()
         (support.checkpoint_folder(run, 4) / "part-000.h5").write_bytes(b"")
-        told = self.succeeds("pretrain", "a.toml", "--run", run, "--set", "train.max_steps=4").stdout
+        told = self.succeeds("pretrain", "a.toml", "--run", run, "--set",
+                             "train.max_steps=4").stdout
         self.assertIn("checkpoint 4 is not used, and no other is left: ", told)
         self.assertIn(f"{run} has no checkpoint to go on from: it begins at step 0", told)
 
@@ -364,8 +377,8 @@ class BadInput(support.EndToEndTest):
 
     def test_full_disk_while_representations_are_written(self):
         run = self.trained()
-        self.refused("embed", run, "--data", "data.h5", "--out", "z.h5", status=NO_SPACE, says=["z.h5"],
-                     env=self.faults(full_below="z.h5", full_after=1000))
+        self.refused("embed", run, "--data", "data.h5", "--out", "z.h5", status=NO_SPACE,
+                     says=["z.h5"], env=self.faults(full_below="z.h5", full_after=1000))
 
     def test_refused_locks_are_one_warning(self):
         for ranks in (None, 3):

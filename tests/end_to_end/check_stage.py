@@ -1,5 +1,5 @@
-"""lacuna check: what is in the data and what a job will take, before it is submitted. Needs no MPI, and leaves nothing
-behind."""
+"""lacuna check: what is in the data and what a job will take, before it is submitted. Needs no MPI,
+and leaves nothing behind."""
 
 import os
 import re
@@ -15,7 +15,9 @@ import support
 
 def rows_of(text):
     """The table's rows: name -> value."""
-    return {match[1].strip(): match[2] for match in re.finditer(r"^  (.{27}) (\S.*)$", text, re.MULTILINE)}
+    return {
+        match[1].strip(): match[2]
+        for match in re.finditer(r"^  (.{27}) (\S.*)$", text, re.MULTILINE)}
 
 
 def bytes_of(value):
@@ -27,7 +29,8 @@ class OtherStages(support.EndToEndTest):
     def test_a_configuration_of_finetune_is_named(self):
         result = self.lacuna("check", support.SOURCE / "inputs/fashion-linear.toml")
         self.assertEqual(result.status, 2, result)
-        self.assertIn("is for lacuna finetune, and check rehearses lacuna pretrain", result.complaint())
+        self.assertIn("is for lacuna finetune, and check rehearses lacuna pretrain",
+                      result.complaint())
 
 
 class Check(support.EndToEndTest):
@@ -40,12 +43,16 @@ class Check(support.EndToEndTest):
         before = support.snapshot(self.folder)
         text = self.succeeds("check", "a.toml").stdout
         endless = self.succeeds("check", "a.toml", "--set", f"train.keep={2 ** 63 - 1}").stdout
-        self.assertRegex(endless, r"warning: checkpoints need [0-9.e+]+ TiB, and the file system of runs/a has")
+        self.assertRegex(
+            endless, r"warning: checkpoints need [0-9.e+]+ TiB, and the file system of runs/a has")
         self.assertEqual(support.snapshot(self.folder), before)
-        self.assertIn("16 steps of 8 samples, 64 samples in the data set; 1 rank with up to 8 samples\n", text)
+        self.assertIn(
+            "16 steps of 8 samples, 64 samples in the data set; 1 rank with up to 8 samples\n",
+            text)
         self.succeeds("pretrain", "a.toml", "--run", "run")
         tensors = support.checkpoint_tensors(support.checkpoint_folder(self.path("run"), 16))
-        held = sum(tensor.nbytes for name, tensor in tensors.items() if not name.startswith("data."))
+        held = sum(
+            tensor.nbytes for name, tensor in tensors.items() if not name.startswith("data."))
         self.assertAlmostEqual(bytes_of(rows_of(text)["a checkpoint"]), held, delta=0.01 * held)
         self.assertRegex(rows_of(text)["a step"], r"^[0-9.e-]+ s, so the run 0:00:0")
 
@@ -59,36 +66,46 @@ class Check(support.EndToEndTest):
         self.assertGreater(bytes_of(rows_of(shared)["summed over ranks, a step"]), 0)
 
     def test_what_cannot_be_is_one_sentence(self):
-        for words, sentence in ((["--ranks", "0"], "--ranks is 0; it must be a whole number from 1 on"),
-                                (["--ranks", "9"], "less than one sample for each of the 9 ranks"),
-                                (["--device", "h10"], "did you mean h100?"),
-                                (["--ranks", "6", "--nodes", "4"], "--ranks is 6, which --nodes, 4, does not divide"),
-                                (["--bandwidth", "fast"], "--bandwidth is fast; it must be a number of 0.001 or more, in GB/s"),
-                                (["--bandwidth", "1e-300"], "--bandwidth is 1e-300; it must be a number of 0.001"),
-                                (["--time-plans", "p.tsv"], "give --device cuda with it"),
-                                (["--set", "data.files=none.h5"], "none.h5")):
+        cases = (
+            (["--ranks", "0"], "--ranks is 0; it must be a whole number from 1 on"),
+            (["--ranks", "9"], "less than one sample for each of the 9 ranks"),
+            (["--device", "h10"], "did you mean h100?"),
+            (["--ranks", "6", "--nodes", "4"], "--ranks is 6, which --nodes, 4, does not divide"),
+            (["--bandwidth", "fast"],
+             "--bandwidth is fast; it must be a number of 0.001 or more, in GB/s"),
+            (["--bandwidth", "1e-300"], "--bandwidth is 1e-300; it must be a number of 0.001"),
+            (["--time-plans", "p.tsv"], "give --device cuda with it"),
+            (["--set", "data.files=none.h5"], "none.h5"))
+        for words, sentence in cases:
             result = self.lacuna("check", "a.toml", *words)
             self.assertEqual(result.status, 2, result)
             self.assertIn(sentence, result.complaint())
 
     def test_ranks_that_this_machine_has_no_processors_for_are_named(self):
         ranks = len(os.sched_getaffinity(0)) + 1
-        asked = ("check", "a.toml", "--ranks", ranks, "--set", f"train.batch={ranks}", f"train.epochs={ranks}")
+        asked = ("check", "a.toml", "--ranks", ranks, "--set", f"train.batch={ranks}",
+                 f"train.epochs={ranks}")
         self.assertNotIn("fewer processors", self.succeeds(*asked, "--nodes", ranks).stdout)
-        self.assertIn(f"and {ranks}): time is told as if each rank had one; give --nodes", self.succeeds(*asked).stdout)
+        self.assertIn(f"and {ranks}): time is told as if each rank had one; give --nodes",
+                      self.succeeds(*asked).stdout)
 
     def test_a_slower_network_takes_longer(self):
         for bandwidth in (0.001, 0.002):
-            rows = rows_of(self.succeeds("check", "a.toml", "--ranks", "4", "--bandwidth", bandwidth).stdout)
-            seconds, sent, messages = re.match(r"([0-9.e-]+) s: ([0-9.]+ \w+) at .* ([0-9]+) messages of 50 us",
-                                               rows["sums over ranks"]).groups()
-            # Gradients in a ring, and the statistics of normalisation and the rows of the loss beside them.
+            rows = rows_of(
+                self.succeeds("check", "a.toml", "--ranks", "4", "--bandwidth", bandwidth).stdout)
+            seconds, sent, messages = re.match(
+                r"([0-9.e-]+) s: ([0-9.]+ \w+) at .* ([0-9]+) messages of 50 us",
+                rows["sums over ranks"]).groups()
+            # Gradients in a ring, and the statistics of normalisation and the rows of the loss
+            # beside them.
             self.assertGreater(bytes_of(sent), 1.5 * bytes_of(rows["summed over ranks, a step"]))
             self.assertLess(bytes_of(sent), 2 * bytes_of(rows["summed over ranks, a step"]))
             expected = bytes_of(sent) / (1e9 * bandwidth) + int(messages) * 50e-6
             self.assertAlmostEqual(float(seconds), expected, delta=0.01 * expected)
-            self.assertAlmostEqual(float(rows["a step"].split()[0]), expected + sum(
-                float(rows[row].split()[0]) for row in ("computing", "loading")), delta=0.02 * expected)
+            self.assertAlmostEqual(
+                float(rows["a step"].split()[0]),
+                expected + sum(float(rows[row].split()[0]) for row in ("computing", "loading")),
+                delta=0.02 * expected)
 
 
 class Sbatch(support.EndToEndTest):
@@ -102,11 +119,13 @@ class Sbatch(support.EndToEndTest):
             file["images"][:32] = 7  # of which it warns
         asked = ("check", "a.toml", "--ranks", "6", "--nodes", "2")
         result = self.succeeds(*asked, "--sbatch")
-        self.assertRegex(result.stdout, "^--nodes=2 --ntasks-per-node=3 --cpus-per-task=1 --mem=[0-9]+00M "
-                                        "--time=00:06:00\n$")
+        self.assertRegex(
+            result.stdout, "^--nodes=2 --ntasks-per-node=3 --cpus-per-task=1 --mem=[0-9]+00M "
+            "--time=00:06:00\n$")
         self.assertIn("warning: 32 of 64 samples hold one value", result.stderr)
         lines = re.findall(r"^  #SBATCH (--.*)$", self.succeeds(*asked).stdout, re.MULTILINE)
-        self.assertEqual([line.split("=")[0] for line in lines], [word.split("=")[0] for word in result.stdout.split()])
+        self.assertEqual([line.split("=")[0] for line in lines],
+                         [word.split("=")[0] for word in result.stdout.split()])
         script = (support.SOURCE / "jobs/pretrain.sbatch").read_text()
         for word in lines:  # they go where the script has its own
             self.assertRegex(script, rf"(?m)^##?SBATCH {word.split('=')[0]}=")
@@ -134,7 +153,8 @@ class Data(support.EndToEndTest):
     def warnings(self, *words, status=0):
         result = self.lacuna("check", "a.toml", "--set", "data.label=labels", *words)
         self.assertEqual(result.status, status, result)
-        self.text = re.split(r"^2 steps of ", result.stdout, flags=re.MULTILINE)[0]  # behind it: of the job
+        self.text = re.split(r"^2 steps of ", result.stdout,
+                             flags=re.MULTILINE)[0]  # behind it: of the job
         return re.findall(r"^warning: (.*)$", self.text, re.MULTILINE)
 
     def test_good_data_give_no_warning(self):
@@ -144,7 +164,8 @@ class Data(support.EndToEndTest):
         self.assertIn("the data, by all 1000 samples\n", self.text)
         for row in ("samples of one value", "samples equal to another", "samples like another"):
             self.assertEqual(rows[row], "none")
-        self.assertEqual(rows["classes"], "10, of 100 to 100 samples; as diverse as 10 of equal size")
+        self.assertEqual(rows["classes"],
+                         "10, of 100 to 100 samples; as diverse as 10 of equal size")
 
     def test_values_that_are_no_numbers_end_it_as_they_would_end_training(self):
         def change(images, labels):
@@ -153,8 +174,9 @@ class Data(support.EndToEndTest):
         self.write(change)
         result = self.lacuna("check", "a.toml", "--set", "data.range=[0, 1]")
         self.assertEqual(result.status, 3, result)
-        self.assertIn("2 of 1000 samples looked at hold a NaN or infinity, the first in row 423 of /images in "
-                      f"{self.path('data.h5')}, at which training would end", result.complaint())
+        self.assertIn(
+            "2 of 1000 samples looked at hold a NaN or infinity, the first in row 423 of "
+            f"/images in {self.path('data.h5')}, at which training would end", result.complaint())
         self.assertIn("#SBATCH --time=", result.stdout)
         self.assertEqual(self.lacuna("pretrain", "a.toml", "--set", "data.range=[0, 1]").status, 3)
 
@@ -163,7 +185,8 @@ class Data(support.EndToEndTest):
         self.write(nothing_else)
         result = self.lacuna("check", "a.toml", "--set", "data.range=[0, 1]")
         self.assertEqual(result.status, 3, result)
-        self.assertEqual(rows_of(result.stdout)["values"], "no number; NaN or infinity in 1000 samples")
+        self.assertEqual(
+            rows_of(result.stdout)["values"], "no number; NaN or infinity in 1000 samples")
 
     def test_what_is_wrong_with_samples_is_told(self):
         def constant(images, labels):
@@ -183,13 +206,16 @@ class Data(support.EndToEndTest):
         def same(images, labels):
             images[:] = images[0] + 0.2 * images
 
-        for change, sentences in ((constant, ["20 of 1000 samples hold one value throughout"]),
-                                  (equal, ["about 10 % of the samples equal another one, such as samples 0 and 500: "]),
-                                  (contradicting, ["about 10 % of the samples equal",
-                                                   "2 samples equal one that has another label"]),
-                                  (alike, ["about 10 % of the samples look like another one but for brightness, "
-                                           "contrast and slight noise, such as samples 0 and 500: "]),
-                                  (same, ["all samples look much the same"])):
+        cases = (
+            (constant, ["20 of 1000 samples hold one value throughout"]),
+            (equal,
+             ["about 10 % of the samples equal another one, such as samples 0 and 500: "]),
+            (contradicting, ["about 10 % of the samples equal",
+                             "2 samples equal one that has another label"]),
+            (alike, ["about 10 % of the samples look like another one but for brightness, "
+                     "contrast and slight noise, such as samples 0 and 500: "]),
+            (same, ["all samples look much the same"]))
+        for change, sentences in cases:
             self.write(change)
             told = self.warnings()
             self.assertEqual(len(told), len(sentences), told)
@@ -207,7 +233,9 @@ class Data(support.EndToEndTest):
             file["images"] = images
         told = self.warnings()
         self.assertEqual(len(told), 1, told)
-        self.assertIn("values reach 1 of 255, so that samples would be nearly black: set data.range = [0, 1]", told[0])
+        self.assertIn(
+            "values reach 1 of 255, so that samples would be nearly black: set data.range = [0, 1]",
+            told[0])
 
     def test_what_is_wrong_with_labels_is_told(self):
         def negative(images, labels):
@@ -223,10 +251,12 @@ class Data(support.EndToEndTest):
         def numbers(images, labels):
             labels[:] = numpy.arange(1000)
 
-        for change, sentences in ((negative, ["go down to -1", "no sample has the label 4"]),
-                                  (one, ["all labels of /labels are 3"]),
-                                  (rare, ["the largest class has", "and the smallest 4"]),
-                                  (numbers, ["holds 1000 different values in 1000 samples, more like measurements"])):
+        cases = (
+            (negative, ["go down to -1", "no sample has the label 4"]),
+            (one, ["all labels of /labels are 3"]),
+            (rare, ["the largest class has", "and the smallest 4"]),
+            (numbers, ["holds 1000 different values in 1000 samples, more like measurements"]))
+        for change, sentences in cases:
             self.write(change)
             told = "\n".join(self.warnings())
             for sentence in sentences:
@@ -256,10 +286,13 @@ class Data(support.EndToEndTest):
             self.write(samples=10)
             self.path("data.h5").rename(self.path(f"data-{k}.h5"))
         told = self.warnings("--set", "data.files=data-*.h5")
-        self.assertTrue(any("of 6 files a few hold most of the samples (10 to 1000 each)" in w for w in told), told)
+        self.assertTrue(
+            any("of 6 files a few hold most of the samples (10 to 1000 each)" in w for w in told),
+            told)
 
     def test_the_line_that_mends_chunks_mends_them(self):
-        for chunks, sentence in (((100, 7, 7), r"jut out of samples of \[12, 12\] or of 1000 rows, so that 1.36 bytes"),
+        for chunks, sentence in ((
+            (100, 7, 7), r"jut out of samples of \[12, 12\] or of 1000 rows, so that 1.36 bytes"),
                                  ((1000, 12, 12), "are too large to be shuffled well")):
             self.write(chunks=chunks, compression="gzip")
             told = self.warnings("--set", "data.buffer=1 MiB")
@@ -285,12 +318,14 @@ class Launchers(support.EndToEndTest):
 
     def environment(self, **more):
         """As in a job; LACUNA_LAUNCHER may be the tests' own."""
-        return {"LACUNA_LAUNCHER": "", "PATH": f"{self.folder}:{os.environ['PATH']}", "SLURM_CPUS_PER_TASK": "3",
-                "SLURM_JOB_ID": "1", **more}
+        return {
+            "LACUNA_LAUNCHER": "", "PATH": f"{self.folder}:{os.environ['PATH']}",
+            "SLURM_CPUS_PER_TASK": "3", "SLURM_JOB_ID": "1", **more}
 
     def rule_of_the_scripts(self, env):
         script = f"source {support.SOURCE}/jobs/common.sh; launcher"
-        return subprocess.run(["bash", "-c", script], env={**os.environ, "LACUNA": support.LACUNA, **env}, check=True,
+        return subprocess.run(["bash", "-c", script],
+                              env={**os.environ, "LACUNA": support.LACUNA, **env}, check=True,
                               capture_output=True, text=True).stdout.strip()
 
     def test_the_rule_is_that_of_the_job_scripts(self):
@@ -299,14 +334,16 @@ class Launchers(support.EndToEndTest):
             self.stand_in("srun", f'printf "MPI plugin types are...\n\t{offers}" >&2\n')
             for more in ({}, {"LACUNA_LAUNCHER": "srun --mpi=pmi2 -K"}):
                 env = self.environment(**more)
-                told = rows_of(self.succeeds("check", "a.toml", env=env).stdout)["in a job ranks start by"]
+                told = rows_of(self.succeeds("check", "a.toml",
+                                             env=env).stdout)["in a job ranks start by"]
                 expected = self.rule_of_the_scripts(env) + " lacuna pretrain a.toml"
                 self.assertEqual(told.replace("$SLURM_CPUS_PER_TASK", "3"), expected)
 
     def test_without_slurm_mpirun_says_how_many(self):
         env = {"PATH": str(self.folder), "LACUNA_LAUNCHER": ""}  # neither srun nor anything else
         text = self.succeeds("check", "a.toml", "--ranks", "4", env=env).stdout
-        self.assertEqual(rows_of(text)["ranks start by"].split(" ", 1)[1], "-n 4 lacuna pretrain a.toml")
+        self.assertEqual(
+            rows_of(text)["ranks start by"].split(" ", 1)[1], "-n 4 lacuna pretrain a.toml")
 
     def test_a_srun_that_hangs_does_not_hang_check(self):
         self.stand_in("srun", "exec sleep 60\n")

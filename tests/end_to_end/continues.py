@@ -21,8 +21,8 @@ MID_EPOCH = 10
 
 
 def change_tensors(folder, change):
-    """Puts change(name, values) in the place of a checkpoint's tensors where it is not None, and the
-    checksums right again (docs/formats.md)."""
+    """Puts change(name, values) in the place of a checkpoint's tensors where it is not None, and
+    the checksums right again (docs/formats.md)."""
     part, manifest = folder / "part-000.h5", folder / "checkpoint.h5"
     with h5py.File(manifest, "r+") as file, h5py.File(part, "r+") as values:
         for i, name in enumerate(file["tensors/name"].asstr()):
@@ -104,7 +104,8 @@ class Continues(ContinuesTest):
     def test_another_number_of_threads_is_told_in_one_line(self):
         run = self.killed("simclr", "run", MID_EPOCH, None)
         result = self.succeeds(*self.arguments("simclr", run), "--set", "train.threads=2")
-        told = [line for line in result.stdout.splitlines() if line.startswith("warning: this restart")]
+        told = [
+            line for line in result.stdout.splitlines() if line.startswith("warning: this restart")]
         self.assertEqual(len(told), 1, result)
         self.assertIn("threads", told[0])
 

@@ -1,5 +1,6 @@
-"""A data file that is replaced, or written to, while a run reads it: the run ends, says so, and goes on when the file is
-back as it was. And files of which copies on a disk of the node are read."""
+"""A data file that is replaced, or written to, while a run reads it: the run ends, says so, and
+goes on when the file is back as it was. And files of which copies on a disk of the node are
+read."""
 
 import os
 import shutil
@@ -31,7 +32,9 @@ class ReplacedData(Stopping):
         change()
         result = support.finish(process, 20)
         self.assertEqual(result.status, 2, result)
-        self.assertRegex(result.complaint(), r"data\.h5 was replaced or written to while it was read \(it had \d+ bytes")
+        self.assertRegex(
+            result.complaint(),
+            r"data\.h5 was replaced or written to while it was read \(it had \d+ bytes")
         os.replace(self.path("kept.h5"), self.path("data.h5"))
         result = self.signalled("step ", *arguments, ranks=ranks, name=signal.SIGTERM)
         self.assertEqual(result.status, 75, result)
@@ -71,7 +74,9 @@ class ReplacedData(Stopping):
             self.by_another_file()
             result = self.lacuna(*arguments, ranks=ranks)
             self.assertEqual(result.status, 2, result)
-            self.assertRegex(result.complaint(), r"the data of \S+ were 1400 samples in 1 file \([-\w]+\) and are 1400 in 1 ")
+            self.assertRegex(
+                result.complaint(),
+                r"the data of \S+ were 1400 samples in 1 file \([-\w]+\) and are 1400 in 1 ")
             os.replace(self.path("kept.h5"), self.path("data.h5"))
             self.succeeds(*arguments, ranks=ranks)
 
@@ -82,21 +87,27 @@ class Staged(ContinuesTest):
     def test_the_training_is_the_same_and_nothing_stays(self):
         for ranks in (None, 2):
             for name, settings in (("plain", []), ("staged", [f"data.stage={self.folder}/node"])):
-                self.succeeds(*self.arguments("simclr", f"{name}-{ranks}"), "--set", "train.precision=f32", *settings,
-                              ranks=ranks)
-            self.assertEqual(self.differences(self.path(f"staged-{ranks}"), self.path(f"plain-{ranks}")), [])
+                self.succeeds(*self.arguments("simclr", f"{name}-{ranks}"), "--set",
+                              "train.precision=f32", *settings, ranks=ranks)
+            self.assertEqual(
+                self.differences(self.path(f"staged-{ranks}"), self.path(f"plain-{ranks}")), [])
             self.assertEqual(list(self.path("node").iterdir()), [])
 
     def test_a_full_disk_of_the_node_is_one_warning(self):
-        result = self.succeeds(*self.arguments("simclr", "run"), "--set", f"data.stage={self.folder}/node",
+        result = self.succeeds(*self.arguments("simclr", "run"),
+                               "--set", f"data.stage={self.folder}/node",
                                env=self.faults(full_below="/node/", full_after=100))
         warnings = [line for line in result.stdout.splitlines() if "data.stage" in line]
         self.assertEqual(len(warnings), 1, result)
-        self.assertIn("No space left on device; what is not copied is read from where it is", warnings[0])
+        self.assertIn("No space left on device; what is not copied is read from where it is",
+                      warnings[0])
         shutil.copy(self.path("data.h5"), self.path("second.h5"))  # for the second rank to copy
-        result = self.succeeds(*self.arguments("simclr", "two"), "--set", f"data.stage={self.folder}/node",
+        result = self.succeeds(*self.arguments("simclr", "two"),
+                               "--set", f"data.stage={self.folder}/node",
                                "data.files=['data.h5', 'second.h5']", ranks=2,
                                env=self.faults(full_below="/node/", full_after=100, rank=1))
         self.assertNotIn("data.stage", result.stdout)
-        self.assertRegex(result.stderr, r"lacuna: warning of \S+: data.stage: .*No space left on device; what is not copied")
+        self.assertRegex(
+            result.stderr,
+            r"lacuna: warning of \S+: data.stage: .*No space left on device; what is not copied")
         self.assertEqual(list(self.path("node").iterdir()), [])

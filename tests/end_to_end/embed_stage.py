@@ -19,7 +19,8 @@ class EmbedStage(support.EndToEndTest):
         self.succeeds("pretrain", self.path("a.toml"), "--run", self.path("run"))
 
     def embed(self, out, *words, ranks=None):
-        arguments = ("embed", self.path("run"), "--data", self.path("part*.h5"), "--out", self.path(out))
+        arguments = ("embed", self.path("run"), "--data", self.path("part*.h5"), "--out",
+                     self.path(out))
         return self.lacuna(*arguments, *words, ranks=ranks)
 
     def test_rows_columns_and_ranks(self):
@@ -148,7 +149,9 @@ class EmbedContinues(support.EndToEndTest):
                 self.assertNotIn("continuing", result.stdout)
                 self.succeeds(*self.arguments("again.h5"))
                 self.assertEqual(self.path("z.h5").read_bytes(), self.path("again.h5").read_bytes())
-                self.assertNotEqual(self.path("z.h5").read_bytes(), self.path("whole.h5").read_bytes())
+                self.assertNotEqual(
+                    self.path("z.h5").read_bytes(),
+                    self.path("whole.h5").read_bytes())
                 for name in ("z.h5", "again.h5"):
                     self.path(name).unlink()
                 self.assertFalse(self.path("z.h5.progress").exists())

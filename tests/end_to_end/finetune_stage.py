@@ -1,5 +1,5 @@
-"""finetune: a run that was killed goes on without repeating what it had finished, to the same result;
-a task that cannot be leaves no folder."""
+"""finetune: a run that was killed goes on without repeating what it had finished, to the same
+result; a task that cannot be leaves no folder."""
 
 import h5py
 import numpy
@@ -17,7 +17,8 @@ class FinetuneContinues(support.EndToEndTest):
         self.succeeds("pretrain", "a.toml", "--run", "run")
 
     def task(self, name, more="", training=""):
-        support.write_task(self.path(f"{name}.toml"), name, f"labels = 0.5\ndraws = 3\n{more}", training=training)
+        support.write_task(self.path(f"{name}.toml"), name, f"labels = 0.5\ndraws = 3\n{more}",
+                           training=training)
 
     def arguments(self, name, run):
         return ["finetune", f"{name}.toml", "--from", "run", "--run", run]
@@ -84,7 +85,8 @@ interval = 0
         self.path("data.h5").unlink()
         support.write_images(self.path("data.h5"), samples=1600, size=(16, 16), chunk=100)
         for name in ("linear", "knn"):
-            self.task(name, "l2 = [1e-2]" if name == "linear" else "k = [3, 5]", """checkpoint_minutes = 1e-9
+            self.task(name, "l2 = [1e-2]" if name == "linear" else "k = [3, 5]",
+                      """checkpoint_minutes = 1e-9
 [log]
 interval = 0
 """)
@@ -100,12 +102,15 @@ interval = 0
             program.wait_for("embedded 512 of")  # of the test data
             program.kill()
             self.assertIn("train.h5 after 1024 of 1600 samples", program.told)
-            self.assertEqual(support.exchange_first(self.path(f"{run}/features/train.h5"), first), b"mark")
+            self.assertEqual(support.exchange_first(self.path(f"{run}/features/train.h5"), first),
+                             b"mark")
             result = self.succeeds(*self.arguments(name, run), ranks=ranks)
             self.assertIn("test.h5 after 512 of 1600 samples", result.stdout)
             self.assertNotIn("train.h5", result.stdout)
             for file in ("result.json", "trials.h5"):
-                self.assertEqual(self.path(f"{run}/{file}").read_bytes(), self.path(f"{whole}/{file}").read_bytes())
+                self.assertEqual(
+                    self.path(f"{run}/{file}").read_bytes(),
+                    self.path(f"{whole}/{file}").read_bytes())
             self.assertFalse(self.path(f"{run}/features").exists())
 
     def test_trials_are_of_one_checkpoint(self):

@@ -1,9 +1,9 @@
-"""What a program changed in a folder, call by call (journalled_system.c), and what of it is on the disk when the power
-goes: what was not flushed may be there, be torn, or not be there.
+"""What a program changed in a folder, call by call (journalled_system.c), and what of it is on the
+disk when the power goes: what was not flushed may be there, be torn, or not be there.
 
-A disk keeps the content of a file once the file was flushed, and the entries of a folder, its names, once the folder
-was; one does not bring the other, and what was not flushed comes in any order. Few file systems are as bad; none
-promises more.
+A disk keeps the content of a file once the file was flushed, and the entries of a folder, its
+names, once the folder was; one does not bring the other, and what was not flushed comes in any
+order. Few file systems are as bad; none promises more.
 """
 
 import dataclasses
@@ -25,7 +25,8 @@ class Call:
 
 
 def read_calls(path):
-    """The calls of the journal in their order. Those of a process that was killed end in the middle."""
+    """The calls of the journal in their order. Those of a process that was killed end in the
+    middle."""
     text = pathlib.Path(path).read_bytes()
     calls, at = [], 0
     while (end := text.find(b"\n", at)) >= 0:
@@ -41,7 +42,8 @@ def read_calls(path):
 
 
 class File:
-    """Its content on the disk, and what was done to it since: (offset, bytes) written, or (size, None)."""
+    """Its content on the disk, and what was done to it since: (offset, bytes) written, or (size,
+    None)."""
 
     def __init__(self, content=b""):
         self.on_disk, self.changes = content, []
@@ -80,7 +82,8 @@ class File:
 
 
 class Folder:
-    """The same for its entries: a name and its File or Folder. A rename is one change, of two names."""
+    """The same for its entries: a name and its File or Folder. A rename is one change, of two
+    names."""
 
     def __init__(self):
         self.on_disk, self.changes = {}, []
@@ -104,7 +107,8 @@ class Folder:
 
 
 def some(changes, random):
-    """What of the changes comes to the disk: nothing, everything, the first, or any; without `random` nothing."""
+    """What of the changes comes to the disk: nothing, everything, the first, or any; without
+    `random` nothing."""
     how = random.choice(("none", "all", "first", "any")) if random else "none"
     if how == "first":
         return changes[:random.randint(0, len(changes))]
@@ -112,14 +116,18 @@ def some(changes, random):
 
 
 class Disk:
-    """A folder's content as it is, as the program was promised that it stays, and as a power cut leaves it."""
+    """A folder's content as it is, as the program was promised that it stays, and as a power cut
+    leaves it."""
 
     def __init__(self, folder, is_flushed=lambda path: True):
         """`is_flushed(path)`: whether flushing does anything there; a fault to plant."""
         self.folder, self.is_flushed = pathlib.Path(folder), is_flushed
-        self.renamed = {}  # new name -> content, and the folder that has the name and is not yet flushed
-        self.promised = {}  # path -> content, of files that were renamed and flushed with their folder, and are as then
-        self.unflushed = self.kept = 0  # changes at power cuts, and those of them that came to the disk
+        # New name -> content, and the folder that has the name and is not yet flushed.
+        self.renamed = {}
+        # Path -> content, of files that were renamed, flushed with their folder, and are as then.
+        self.promised = {}
+        # Changes at power cuts, and those of them that came to the disk.
+        self.unflushed = self.kept = 0
         self.look()
 
     def look(self):
@@ -161,13 +169,15 @@ class Disk:
             if call.kind == "rename":
                 to, new = self.parent(call.other)
                 if to is not folder:
-                    raise ValueError(f"{call} goes to another folder, for which there is no rule here")
+                    raise ValueError(
+                        f"{call} goes to another folder, for which there is no rule here")
                 node = folder.entries()[name]
                 folder.changes.append({name: None, new: node})
                 if call.result is not None and not promises_nothing(call.other):
                     holder = str(pathlib.Path(call.other).parent)
-                    self.renamed.update({each: (content, holder)
-                                         for each, content in files_below(call.other, node).items()})
+                    self.renamed.update({
+                        each: (content, holder)
+                        for each, content in files_below(call.other, node).items()})
             else:
                 made = {"create": File, "mkdir": Folder}.get(call.kind)
                 folder.changes.append({name: made() if made else None})
@@ -190,7 +200,8 @@ class Disk:
         return files_below(str(self.folder), self.root, folders=True)
 
     def lose_power(self, random=None):
-        """Leaves in the folder what is on the disk after a power cut; without `random` only what had to be."""
+        """Leaves in the folder what is on the disk after a power cut; without `random` only what
+        had to be."""
         unflushed, kept = self.root.lose_power(random)
         self.unflushed, self.kept = self.unflushed + unflushed, self.kept + kept
         self.renamed = {}
@@ -212,7 +223,8 @@ class Disk:
 
 
 def promises_nothing(path):
-    """A lease is not flushed, for after a power cut nobody holds it; and nobody reads a checkpoint set aside."""
+    """A lease is not flushed, for after a power cut nobody holds it; and nobody reads a checkpoint
+    set aside."""
     return ".lease" in pathlib.Path(path).name or "/unusable-" in path
 
 

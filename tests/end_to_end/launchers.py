@@ -1,5 +1,6 @@
-"""Ranks under any launcher: the line that shows where they are, wrong bindings, one rank that speaks for all, and data
-sets of thousands of files. The same tests run on MPICH (tools/test --ci)."""
+"""Ranks under any launcher: the line that shows where they are, wrong bindings, one rank that
+speaks for all, and data sets of thousands of files. The same tests run on MPICH (tools/test
+--ci)."""
 
 import os
 import re
@@ -20,9 +21,11 @@ class LaunchersTest(support.EndToEndTest):
         support.write_experiment(self.path("a.toml"), more="max_steps = 1\n")
 
     def pretrain(self, *arguments, ranks=None, before=(), each=(), env=None):
-        """Runs a step with the words `before` before the launcher, and `each` before each rank's program."""
+        """Runs a step with the words `before` before the launcher, and `each` before each rank's
+        program."""
         self.runs = getattr(self, "runs", 0) + 1
-        command = support.command_line("pretrain", "a.toml", "--run", f"run-{self.runs}", *arguments, ranks=ranks)
+        command = support.command_line("pretrain", "a.toml", "--run", f"run-{self.runs}",
+                                       *arguments, ranks=ranks)
         at = command.index(support.LACUNA)
         command = [*before, *command[:at], *each, *command[at:]]
         result = support.finish(support.start(command, cwd=self.folder, env=env), 120)
@@ -38,7 +41,10 @@ class Places(LaunchersTest):
     def test_the_first_line_shows_nodes_ranks_threads_and_device(self):
         host = re.escape(os.uname().nodename)
         first = self.pretrain(ranks=4).stdout.splitlines()[0]
-        self.assertRegex(first, rf"^4 ranks on 1 node \({host}\), 1 thread each, [0-9]+ cores?; cpu device, .* activations$")
+        self.assertRegex(
+            first,
+            rf"^4 ranks on 1 node \({host}\), 1 thread each, [0-9]+ cores?; cpu device, .* "
+            r"activations$")
         first = self.pretrain("--set", "train.threads=2").stdout.splitlines()[0]
         self.assertRegex(first, rf"^1 rank on 1 node \({host}\), 2 threads, ")
 
@@ -47,20 +53,26 @@ class Places(LaunchersTest):
         self.assertRegex(told, r"2 ranks of .* \(0-1\) share 1 core \([0-9]+\) for 2 threads")
 
     def test_what_srun_ignores_is_told(self):
-        told = self.warnings("--set", "train.threads=0", before=ONE_CORE, env={"SLURM_CPUS_PER_TASK": "2"})
+        told = self.warnings("--set", "train.threads=0", before=ONE_CORE,
+                             env={"SLURM_CPUS_PER_TASK": "2"})
         self.assertEqual(len(told), 1, told)
-        self.assertRegex(told[0], "SLURM_CPUS_PER_TASK is 2 and rank 0 on .* has 1 core: .*export SRUN_CPUS_PER_TASK=2")
+        self.assertRegex(
+            told[0],
+            "SLURM_CPUS_PER_TASK is 2 and rank 0 on .* has 1 core: .*export SRUN_CPUS_PER_TASK=2")
         told = self.warnings("--set", "train.threads=0", before=ONE_CORE,
                              env={"SLURM_CPUS_PER_TASK": "1", "SLURM_CPUS_ON_NODE": "1"})
         self.assertEqual(told, [])
 
     def test_a_launcher_of_another_mpi_is_noticed(self):
         """Its processes would each be a run of its own: as many writers of one run."""
-        variable = "OMPI_COMM_WORLD_SIZE" if "MPICH" in self.succeeds("--version").stdout else "PMI_SIZE"
+        variable = "OMPI_COMM_WORLD_SIZE" if "MPICH" in self.succeeds(
+            "--version").stdout else "PMI_SIZE"
         result = self.lacuna("pretrain", "a.toml", env={variable: "2"})
         self.assertEqual(result.status, 2, result)
-        self.assertIn("the launcher started 2 processes, but each sees only itself", result.complaint())
-        self.pretrain(env={variable: "1", "SLURM_STEP_NUM_TASKS": "3"})  # a step of mpirun's daemons
+        self.assertIn("the launcher started 2 processes, but each sees only itself",
+                      result.complaint())
+        self.pretrain(env={variable: "1",
+                           "SLURM_STEP_NUM_TASKS": "3"})  # a step of mpirun's daemons
 
 
 class Speaking(LaunchersTest):
@@ -90,7 +102,8 @@ class ManyFiles(LaunchersTest):
         opened = {}
         for rank in (0, 1):
             began = time.monotonic()
-            self.pretrain(*names, ranks=4, env=self.faults(opened=self.path(f"opened-{rank}"), rank=rank))
+            self.pretrain(*names, ranks=4, env=self.faults(opened=self.path(f"opened-{rank}"),
+                                                           rank=rank))
             self.assertLess(time.monotonic() - began, 60)
             lines = self.path(f"opened-{rank}").read_text().splitlines()
             opened[rank] = len({line for line in lines if "sample-" in line})

@@ -3,11 +3,11 @@ within 1e-4 for every seed, and the mean loss of its first 20 steps within 5 %. 
 double, and the faults that must be found: tests/ranks/invariance.cpp.)
 
 The first forward pass is the same bit for bit on any number of ranks and threads, so that no ReLU
-turns; what is left are sums over the batch, of gradients in f32. Steps later weights differ by these
-last bits, ReLUs turn, and f32 runs part. With statistics summed in double, instead of in twice its
-precision, seed 1 of an earlier configuration (width 32, stem of stride 2, batch 256) missed the limit by
-a factor of 28 on two ranks: of one view's third normalisation one element of 1.6 million differed, in its
-last bit, hence nearly all of the last layers, where one ReLU turned.
+turns; what is left are sums over the batch, of gradients in f32. Steps later weights differ by
+these last bits, ReLUs turn, and f32 runs part. With statistics summed in double, instead of in
+twice its precision, seed 1 of an earlier configuration (width 32, stem of stride 2, batch 256)
+missed the limit by a factor of 28 on two ranks: of one view's third normalisation one element of
+1.6 million differed, in its last bit, hence nearly all of the last layers, where one ReLU turned.
 """
 
 import json
@@ -26,7 +26,8 @@ BATCH = 128
 
 
 def deviation(gradients, expected):
-    """The largest of a tensor, relative to its norm, or the whole's where it is below 1e-6 of that."""
+    """The largest of a tensor, relative to its norm, or the whole's where it is below 1e-6 of
+    that."""
     norms = {name: numpy.linalg.norm(value.astype("float64")) for name, value in expected.items()}
     whole = numpy.linalg.norm(list(norms.values()))
     return max(numpy.linalg.norm(gradients[name].astype("float64") - value)
@@ -65,7 +66,8 @@ class RankInvariance(support.EndToEndTest):
         rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
         losses = [row["loss"] for row in rows if "loss" in row]
         self.assertEqual(len(losses), STEPS)
-        self.assertLess(losses[-1], losses[0])  # it has learnt: the losses are not of the start alone
+        self.assertLess(losses[-1],
+                        losses[0])  # it has learnt: the losses are not of the start alone
         return statistics.mean(losses)
 
     def test_gradients_of_the_demo_do_not_depend_on_the_ranks(self):

@@ -1,7 +1,8 @@
-"""A run goes on on another number of ranks: one checkpoint of 4 ranks, continued on 4, on 2 and on 3, with the
-optimizer's state on every rank or dealt out to them. In double the weights 22 steps later are the same within 1e-7, and
-the losses on the way, which every sample and every draw enters, within rounding; in f32 the gradient of the first step
-is the same within 1e-4. And a fault, planted, that the same comparison must find."""
+"""A run goes on on another number of ranks: one checkpoint of 4 ranks, continued on 4, on 2 and on
+3, with the optimizer's state on every rank or dealt out to them. In double the weights 22 steps
+later are the same within 1e-7, and the losses on the way, which every sample and every draw enters,
+within rounding; in f32 the gradient of the first step is the same within 1e-4. And a fault,
+planted, that the same comparison must find."""
 
 import shutil
 
@@ -58,8 +59,9 @@ class RestartRanks(ContinuesTest):
         weights = self.tensors(same, END, "encoder.")
         for ranks in (2, 3):
             other = self.continued(ranks, *settings)
-            self.assert_apart(f"{' '.join(settings)}: weights on {ranks} ranks, {END - FIRST} steps later",
-                              self.tensors(other, END, "encoder."), weights, 1e-7)
+            self.assert_apart(
+                f"{' '.join(settings)}: weights on {ranks} ranks, {END - FIRST} steps later",
+                self.tensors(other, END, "encoder."), weights, 1e-7)
             numpy.testing.assert_allclose(self.losses(other), self.losses(same), rtol=1e-9)
             self.assertAlmostEqual(self.losses(other)[0] / self.losses(same)[0], 1, delta=1e-13)
         return same, settings
@@ -84,16 +86,21 @@ class RestartRanks(ContinuesTest):
         self.assertGreater(deviation(self.tensors(lost, END, "encoder."), weights), 1e-5)
 
     def test_in_double_with_a_sharded_adamw_that_clips(self):
-        settings = ("optimizer.name=adamw", "optimizer.lr=0.001", "optimizer.clip=0.5", "train.shard_optimizer=true")
+        settings = ("optimizer.name=adamw", "optimizer.lr=0.001", "optimizer.clip=0.5",
+                    "train.shard_optimizer=true")
         same, _ = self.check_in_double(*settings)
         moments = self.tensors(same, END, "optimizer.second_moment.")
         self.assertGreater(len(moments), 20)
-        self.assertEqual({name.removeprefix("optimizer.second_moment."): values.shape for name, values in moments.items()},
-                         {name: values.shape for name, values in self.tensors(same, END, "").items()
-                          if f"optimizer.second_moment.{name}" in moments})
+        self.assertEqual(
+            {
+                name.removeprefix("optimizer.second_moment."): values.shape
+                for name, values in moments.items()}, {
+                    name: values.shape for name, values in self.tensors(same, END, "").items()
+                    if f"optimizer.second_moment.{name}" in moments})
 
     def test_a_sharded_run_goes_on_unsharded(self):
-        adamw = ("train.device=cpu", "train.precision=f32", "optimizer.name=adamw", "optimizer.lr=0.001")
+        adamw = ("train.device=cpu", "train.precision=f32", "optimizer.name=adamw",
+                 "optimizer.lr=0.001")
         self.train("start", 2, FIRST_EPOCHS, *adamw, "train.shard_optimizer=true")
         sharded = self.continued(2, *adamw, "train.shard_optimizer=true")
         whole = self.continued(2, *adamw)
@@ -111,11 +118,15 @@ class RestartRanks(ContinuesTest):
 
         def gradient(ranks):
             after = self.tensors(self.continued(ranks, *settings), FIRST + 1, "optimizer.momentum.")
-            return {name: values.astype("float64") - MOMENTUM * before[name] for name, values in after.items()}
+            return {
+                name: values.astype("float64") - MOMENTUM * before[name]
+                for name, values in after.items()}
 
         same = gradient(4)
         whole = numpy.sqrt(sum(numpy.sum(values**2) for values in same.values()))
-        large = {name: values for name, values in same.items() if numpy.linalg.norm(values) > 1e-3 * whole}
+        large = {
+            name: values for name, values in same.items()
+            if numpy.linalg.norm(values) > 1e-3 * whole}
         self.assertGreater(len(large), 20)
         for ranks in (2, 3):
             self.assert_apart(f"f32: gradient on {ranks} ranks", gradient(ranks), large, 1e-4)

@@ -7,7 +7,9 @@
             result = self.lacuna("pretrain", config, ranks=2)
             self.assertEqual(result.status, 0, result)
 
-By hand, from the project's root: PYTHONPATH=tests/end_to_end python3 -m unittest tests/end_to_end/X.py
+By hand, from the project's root:
+
+    PYTHONPATH=tests/end_to_end python3 -m unittest tests/end_to_end/X.py
 """
 
 import dataclasses
@@ -44,8 +46,8 @@ LAUNCHER_ENVIRONMENT = {
 
 
 def chosen_cells(cells):
-    """Which cells of a matrix of tests, such as every objective on every modality, this run takes: every
-    third from LACUNA_TEST_CELLS on, which tools/test chooses by the commit's hash, as in
+    """Which cells of a matrix of tests, such as every objective on every modality, this run takes:
+    every third from LACUNA_TEST_CELLS on, which tools/test chooses by the commit's hash, as in
     tests/support/cells.h; all where it is not set, and of fewer than three."""
     first = os.environ.get("LACUNA_TEST_CELLS")
     if first is None or len(cells) < 3:
@@ -68,7 +70,8 @@ class Result:
         """The one line of ours on stderr; fails unless there is exactly one."""
         lines = [line for line in self.stderr.splitlines() if line.startswith("lacuna:")]
         if len(lines) != 1:
-            raise AssertionError(f"{len(lines)} lines on stderr begin with 'lacuna:', 1 wanted\n{self}")
+            raise AssertionError(
+                f"{len(lines)} lines on stderr begin with 'lacuna:', 1 wanted\n{self}")
         return lines[0]
 
     def __str__(self):
@@ -130,7 +133,8 @@ def rank_processes(process):
 
 
 def finish(process, timeout):
-    """Waits for the end and returns the Result; after `timeout` seconds kills all of it and fails."""
+    """Waits for the end and returns the Result; after `timeout` seconds kills all of it and
+    fails."""
     try:
         stdout, stderr = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -148,7 +152,8 @@ def finish(process, timeout):
 
 
 def writable(path, seconds=10):
-    """The HDF5 file, opened to be changed: MPICH's launcher ends before the ranks that it kills have let go of files."""
+    """The HDF5 file, opened to be changed: MPICH's launcher ends before the ranks that it kills
+    have let go of files."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -190,7 +195,8 @@ def write_images(path, samples=64, size=(8, 8), channels=None, channels_first=Fa
 
 
 def write_experiment(path, data="data.h5", objective="simclr", more=""):
-    """Writes a TOML of a few seconds: ResNet-18 of width 4, batches of 8. `more` goes to its end."""
+    """Writes a TOML of a few seconds: ResNet-18 of width 4, batches of 8. `more` goes to its
+    end."""
     heads = "hidden = 16\nprojection = 8\n" if objective in ("simclr", "byol") else ""
     pathlib.Path(path).write_text(f"""
 [objective]
@@ -212,8 +218,8 @@ threads = 1
 
 
 def write_task(path, name, keys="", label="labels", training=""):
-    """Writes the TOML of a task on the data set of write_experiment, which is also tested with. `keys` are the task's own,
-    `training` goes to the end."""
+    """Writes the TOML of a task on the data set of write_experiment, which is also tested with.
+    `keys` are the task's own, `training` goes to the end."""
     batch = "batch = 8" if name == "classify" else ""  # the other tasks train nothing
     pathlib.Path(path).write_text(f"""
 [task]
@@ -233,7 +239,8 @@ threads = 1
 
 
 def exchange_first(path, value):
-    """Puts these bytes in the place of the first of /z of a file of representations, and returns what was there."""
+    """Puts these bytes in the place of the first of /z of a file of representations, and returns
+    what was there."""
     with h5py.File(path) as file:
         offset = file["z"].id.get_offset()
     with open(path, "r+b") as file:
@@ -285,13 +292,15 @@ def is_whole(folder):
     """Whether a checkpoint's manifest and parts agree with their checksums (docs/formats.md)."""
     manifest = (folder / "checkpoint.h5").read_bytes()
     front, rest = manifest[:512], manifest[512:]
-    if not front.rstrip(b"\0").endswith(f"\nbytes {len(rest)}\ncrc32 {zlib.crc32(rest):08x}\n".encode()):
+    if not front.rstrip(b"\0").endswith(
+            f"\nbytes {len(rest)}\ncrc32 {zlib.crc32(rest):08x}\n".encode()):
         return False
     with h5py.File(folder / "checkpoint.h5") as file:
         parts = zip(file["parts/file"].asstr(), file["parts/bytes"], file["parts/crc32"])
         contents = [((folder / name).read_bytes() if (folder / name).exists() else b"", size, crc)
                     for name, size, crc in parts]
-    return all(len(content) == size and zlib.crc32(content) == crc for content, size, crc in contents)
+    return all(
+        len(content) == size and zlib.crc32(content) == crc for content, size, crc in contents)
 
 
 def same_bits(a, b):
@@ -314,8 +323,9 @@ def differences(run, whole, steps):
             found.append(f"{a} instead of {b}")
             break
     ours, theirs = (checkpoint_tensors(checkpoint_folder(each, steps)) for each in (run, whole))
-    return found + [name for name in sorted({*ours, *theirs})
-                    if name not in ours or name not in theirs or not same_bits(ours[name], theirs[name])]
+    return found + [
+        name for name in sorted({*ours, *theirs})
+        if name not in ours or name not in theirs or not same_bits(ours[name], theirs[name])]
 
 
 class Halted:
@@ -366,12 +376,16 @@ class EndToEndTest(unittest.TestCase):
         return Halted(process, ranks)
 
     def faults(self, **faults):
-        """The environment in which the system fails so: faulty_system.c's variables without FAULT_."""
-        folder = pathlib.Path(f"{self.folder}-library")  # not in the folder: tests compare what lies there
+        """The environment in which the system fails so: faulty_system.c's variables without
+        FAULT_."""
+        # Not in the folder: tests compare what lies there.
+        folder = pathlib.Path(f"{self.folder}-library")
         if not folder.exists():
             folder.mkdir()
             self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
-        return {**preload(folder), **{f"FAULT_{name.upper()}": str(value) for name, value in faults.items()}}
+        return {
+            **preload(folder),
+            **{f"FAULT_{name.upper()}": str(value) for name, value in faults.items()}}
 
     def succeeds(self, *arguments, **options):
         """Runs the program, which must end with status 0; returns its Result."""

@@ -34,7 +34,8 @@ class VisionTransformer(support.EndToEndTest):
         self.assertEqual(names["encoder.blocks.1.attn.qkv.weight"].shape, (576, 192))
 
     def goes_on(self, run, older):
-        """What a run says that goes on from step 10; `older`: whose checkpoint lacks the attribute."""
+        """What a run says that goes on from step 10; `older`: whose checkpoint lacks the
+        attribute."""
         folder = support.checkpoint_folder(self.path(run), 10)
         shutil.rmtree(support.checkpoint_folder(self.path(run), 20))
         if older:

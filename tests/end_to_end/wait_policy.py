@@ -1,5 +1,6 @@
-"""How long the threads of a team wait does not depend on what the user's shell says of OMP_WAIT_POLICY:
-a team that spins takes the cores from the loader's threads (src/base/waiting.h)."""
+"""How long the threads of a team wait does not depend on what the user's shell says of
+OMP_WAIT_POLICY: a team that spins takes the cores from the loader's threads
+(src/base/waiting.h)."""
 
 import re
 

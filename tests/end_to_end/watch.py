@@ -1,5 +1,5 @@
-"""Representations that pretrain writes on its way: the training is the same with and without, on any
-number of ranks, and a restart writes each file once."""
+"""Representations that pretrain writes on its way: the training is the same with and without, on
+any number of ranks, and a restart writes each file once."""
 
 import pathlib
 
@@ -30,8 +30,8 @@ class Watch(continues.ContinuesTest):
         for ranks in (None, 2):
             self.succeeds(*self.arguments("byol", f"with-{ranks}"), ranks=ranks)
             self.succeeds(*self.arguments("byol", f"without-{ranks}", watch=False), ranks=ranks)
-            self.assertEqual(self.differences(self.path(f"with-{ranks}"), self.path(f"without-{ranks}")),
-                             [])
+            self.assertEqual(
+                self.differences(self.path(f"with-{ranks}"), self.path(f"without-{ranks}")), [])
             self.assertFalse(self.path(f"without-{ranks}/representations").exists())
         names = [f"epoch-{epoch:06d}.h5" for epoch in range(EPOCHS + 1)]
         for ranks in (None, 2):
@@ -60,7 +60,8 @@ class Watch(continues.ContinuesTest):
                     for ranks in (None, 2))
         for column in ("files", "file", "row", "label"):
             self.assertEqual(list(one[column]), list(two[column]))
-        self.assertLess(numpy.abs(one["z"][:] - two["z"][:]).max(), 1e-5 * numpy.abs(one["z"][:]).max())
+        self.assertLess(
+            numpy.abs(one["z"][:] - two["z"][:]).max(), 1e-5 * numpy.abs(one["z"][:]).max())
 
     def test_a_restart_writes_each_once(self):
         self.succeeds(*self.arguments("simclr", "whole"))
@@ -79,7 +80,8 @@ class Watch(continues.ContinuesTest):
         for name, time in kept.items():
             self.assertEqual((folder / name).stat().st_mtime_ns, time)
         for name in written(whole):
-            with h5py.File(folder / name) as ours, h5py.File(whole / "representations" / name) as theirs:
+            with (h5py.File(folder / name) as ours,
+                  h5py.File(whole / "representations" / name) as theirs):
                 rows = slice(None) if name in kept else theirs["row"][:]
                 self.assertLess(numpy.abs(ours["z"][:][rows] - theirs["z"][:]).max(),
                                 1e-5 * numpy.abs(theirs["z"][:]).max())
@@ -87,8 +89,9 @@ class Watch(continues.ContinuesTest):
     def test_other_data_are_watched(self):
         support.write_images(self.path("test.h5"), samples=9, size=(16, 16), dataset="test/images",
                              labels="test/labels")
-        watch = ["--set", f"watch.files={self.path('test.h5')}", "--set", "watch.dataset=test/images",
-                 "--set", "watch.every=2", "--set", "train.max_steps=11"]
+        watch = [
+            "--set", f"watch.files={self.path('test.h5')}", "--set", "watch.dataset=test/images",
+            "--set", "watch.every=2", "--set", "train.max_steps=11"]
         self.succeeds(*self.arguments("simclr", "run", watch=False), *watch)
         self.assertEqual(written(self.path("run")), ["epoch-000000.h5", "epoch-000002.h5"])
         with h5py.File(self.path("run/representations/epoch-000002.h5")) as z:
@@ -98,8 +101,8 @@ class Watch(continues.ContinuesTest):
 
     def test_watched_samples_of_another_shape_are_refused(self):
         support.write_images(self.path("test.h5"), samples=9, size=(12, 16))
-        result = self.lacuna(*self.arguments("simclr", "run", watch=False), "--set", "watch.every=1",
-                             "--set", f"watch.files={self.path('test.h5')}")
+        result = self.lacuna(*self.arguments("simclr", "run", watch=False), "--set",
+                             "watch.every=1", "--set", f"watch.files={self.path('test.h5')}")
         self.assertEqual(result.status, 2, result)
         self.assertIn("[12, 16, 1]", result.complaint())
         self.assertFalse(self.path("run").exists())

@@ -3,9 +3,10 @@
 
 Usage: augment.py     (needs torch, torchvision, numpy, h5py; the tests read the file without them)
 
-Each group is a case: the attribute `operation` names it, `parameters` are its numbers, `input` what it is
-applied to; the dataset `output` float32 [h, w, C] is torchvision's result. Inputs are the datasets /grey and /colour, uint8 [H, W, C]; torchvision gets them as
-float32 in [0, 1], channels first, and resizes with antialias=True. Read by tests/augment/image/golden.cpp.
+Each group is a case: the attribute `operation` names it, `parameters` are its numbers, `input` what
+it is applied to; the dataset `output` float32 [h, w, C] is torchvision's result. Inputs are the
+datasets /grey and /colour, uint8 [H, W, C]; torchvision gets them as float32 in [0, 1], channels
+first, and resizes with antialias=True. Read by tests/augment/image/golden.cpp.
 """
 import pathlib
 
@@ -88,7 +89,8 @@ def main():
     images = {"grey": image(28, 28, 1), "colour": image(19, 17, 3)}
     path = pathlib.Path(__file__).with_suffix(".h5")
     with h5py.File(path, "w", libver=("v108", "v110")) as file:
-        file.attrs["made_with"] = f"torch {torch.__version__}, torchvision {torchvision.__version__}"
+        file.attrs["made_with"] = (f"torch {torch.__version__}, "
+                                   f"torchvision {torchvision.__version__}")
         for name, values in images.items():
             file.create_dataset(name, data=values, track_times=False)
         for number, (name, operation, parameters) in enumerate(CASES):

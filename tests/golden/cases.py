@@ -1,5 +1,5 @@
-"""What the scripts of golden values share: draws by Lacuna's counter-based formula (src/base/random.h),
-reimplemented here, and cases as they stand in the files."""
+"""What the scripts of golden values share: draws by Lacuna's counter-based formula
+(src/base/random.h), reimplemented here, and cases as they stand in the files."""
 
 import math
 

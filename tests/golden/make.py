@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
-"""Writes pytorch.h5: what PyTorch makes of small networks, losses, optimizers and schedules in float64.
+"""Writes pytorch.h5: what PyTorch makes of small networks, losses, optimizers and schedules in
+float64.
 
 Usage: make.py     (needs torch, torchvision, numpy, h5py; the tests read the file without them)
 
 Weights and inputs are drawn by Lacuna's counter-based formula (cases.py), so that the file holds
-results only. Each group is a case: its attributes say how to make it, `names` [N] and
-`sizes` [N] (elements) list its tensors, `values` float64 holds them one behind the other: whole up to 64
-elements, else as their Euclidean norm and 8 projections on vectors of -1 and 1. docs/testing.md describes
-the tests that read it (tests/golden/*.cpp).
+results only. Each group is a case: its attributes say how to make it, `names` [N] and `sizes` [N]
+(elements) list its tensors, `values` float64 holds them one behind the other: whole up to 64
+elements, else as their Euclidean norm and 8 projections on vectors of -1 and 1. docs/testing.md
+describes the tests that read it (tests/golden/*.cpp).
 
-In float32 a ReLU or a max pooling whose operands are within rounding of each other may decide otherwise
-than in float64, and then gradients differ by far more than rounding; PyTorch's own do. Inputs on which
-that happens to PyTorch are rejected; attributes and output say how many.
+In float32 a ReLU or a max pooling whose operands are within rounding of each other may decide
+otherwise than in float64, and then gradients differ by far more than rounding; PyTorch's own do.
+Inputs on which that happens to PyTorch are rejected; attributes and output say how many.
 """
 import copy
 import math
@@ -30,8 +31,8 @@ from networks import OBJECTIVES, TEMPERATURE, nt_xent
 
 
 def deviation(module, name):
-    """Of initial weights: torchvision's for convolutions, 1 / sqrt(in) for linear layers, of which a patch
-    embedding is one, 0.02 for embeddings."""
+    """Of initial weights: torchvision's for convolutions, 1 / sqrt(in) for linear layers, of which
+    a patch embedding is one, 0.02 for embeddings."""
     if name.endswith(("cls_token", "pos_embed")):
         return 0.02
     fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(module.weight)
@@ -45,8 +46,8 @@ def tensors_of(model):
 
 
 def draw_weights(model):
-    """Weights by Lacuna's initialisation; norms, biases and statistics by draws of the tests' own, since
-    ones and zeros would hide errors. A teacher's weights are its student's."""
+    """Weights by Lacuna's initialisation; norms, biases and statistics by draws of the tests' own,
+    since ones and zeros would hide errors. A teacher's weights are its student's."""
     fixed = {name for name, _ in model.named_buffers() if name.endswith("pos_embed")}
     for name, tensor in tensors_of(model).items():
         if name in fixed:
@@ -108,8 +109,8 @@ MARGIN = 4
 
 
 def agree(exact, rounded):
-    """Whether all decisions are the same, and would be at MARGIN times the rounding error that is seen: a
-    processor with other kernels rounds otherwise."""
+    """Whether all decisions are the same, and would be at MARGIN times the rounding error that is
+    seen: a processor with other kernels rounds otherwise."""
     for a, b in zip(exact.relu, rounded.relu):
         if (a.abs().min() < MARGIN * (a - b).abs().max()) or ((a > 0) != (b > 0)).any():
             return False
@@ -165,41 +166,47 @@ def worst(exact, rounded):
 
 
 NETWORKS = {
-    "small_stem": dict(objective="features", width=4, channels=3, height=17, length=13, batch=5),
-    "small_stem_of_stride_2": dict(objective="features", stem_stride=2, width=8, channels=1, height=33,
-                                   length=29, batch=4),
+    "small_stem": dict(objective="features", width=4, channels=3, height=17, length=13,
+                       batch=5), "small_stem_of_stride_2": dict(objective="features", stem_stride=2,
+                                                                width=8, channels=1, height=33,
+                                                                length=29, batch=4),
     "imagenet_stem": dict(objective="features", stem="imagenet", width=5, channels=3, height=65,
                           length=57, batch=4),
-    "simclr": dict(objective="simclr", width=4, channels=3, height=15, length=15, batch=8),
-    "simclr_imagenet_stem": dict(objective="simclr", stem="imagenet", width=3, channels=1, height=41,
-                                 length=37, batch=6),
-    "byol": dict(objective="byol", width=4, channels=1, height=15, length=15, batch=8),
-    "rotation": dict(objective="rotation", width=6, channels=3, height=19, length=19, batch=5),
-    "inpaint": dict(objective="inpaint", width=4, channels=3, height=21, length=18, batch=4),
-    "inpaint_from_features": dict(objective="inpaint", decode="features", width=4, channels=2, height=18,
-                                  length=21, batch=5),
-    "resnet34": dict(objective="features", encoder="resnet34", width=3, channels=3, height=17, length=13,
-                     batch=5),
-    "resnet50": dict(objective="features", encoder="resnet50", width=2, channels=3, height=17, length=13,
-                     batch=4, rate=1e-5),
-    "vit_of_class_token": dict(objective="features", encoder="vit", features=24, heads=3, depth=3, patch=4,
-                               channels=3, height=12, length=20, batch=3),
-    "vit_of_mean_and_sines": dict(objective="features", encoder="vit", features=16, heads=2, depth=2,
-                                  patch=3, pool="mean", positions="sine", channels=1, height=9, length=12,
-                                  batch=4),
+    "simclr": dict(objective="simclr", width=4, channels=3, height=15, length=15,
+                   batch=8), "simclr_imagenet_stem": dict(objective="simclr", stem="imagenet",
+                                                          width=3, channels=1, height=41, length=37,
+                                                          batch=6),
+    "byol": dict(objective="byol", width=4, channels=1, height=15, length=15,
+                 batch=8), "rotation": dict(objective="rotation", width=6, channels=3, height=19,
+                                            length=19, batch=5),
+    "inpaint": dict(objective="inpaint", width=4, channels=3, height=21, length=18,
+                    batch=4), "inpaint_from_features": dict(objective="inpaint", decode="features",
+                                                            width=4, channels=2, height=18,
+                                                            length=21, batch=5),
+    "resnet34": dict(objective="features", encoder="resnet34", width=3, channels=3, height=17,
+                     length=13, batch=5), "resnet50": dict(objective="features", encoder="resnet50",
+                                                           width=2, channels=3, height=17,
+                                                           length=13, batch=4, rate=1e-5),
+    "vit_of_class_token": dict(objective="features", encoder="vit", features=24, heads=3, depth=3,
+                               patch=4, channels=3, height=12, length=20, batch=3),
+    "vit_of_mean_and_sines": dict(objective="features", encoder="vit", features=16, heads=2,
+                                  depth=2, patch=3, pool="mean", positions="sine", channels=1,
+                                  height=9, length=12, batch=4),
     "vit_of_class_token_and_sines": dict(objective="features", encoder="vit", features=16, heads=1,
                                          depth=1, patch=7, positions="sine", channels=2, height=14,
                                          length=7, batch=4),
-    "simclr_vit": dict(objective="simclr", encoder="vit_tiny", features=192, heads=3, depth=2, patch=4,
-                       channels=1, height=16, length=12, batch=5),
-    "inpaint_vit": dict(objective="inpaint", encoder="vit_tiny", features=192, heads=3, depth=2, patch=7,
-                        pool="mean", channels=3, height=14, length=14, batch=3),
-}
+    "simclr_vit": dict(objective="simclr", encoder="vit_tiny", features=192, heads=3, depth=2,
+                       patch=4, channels=1, height=16, length=12,
+                       batch=5), "inpaint_vit": dict(objective="inpaint", encoder="vit_tiny",
+                                                     features=192, heads=3, depth=2, patch=7,
+                                                     pool="mean", channels=3, height=14, length=14,
+                                                     batch=3), }
 DEFAULTS = dict(encoder="resnet18", stem="small", stem_stride=1, mask=0.25, pool="class",
                 positions="learned", width=0, rate=0.002, decode="map")
 
 
-# What float32 is held to (golden.cpp): inputs so steep that PyTorch itself misses it are rejected too.
+# What float32 is held to (golden.cpp): inputs so steep that PyTorch itself misses it are rejected
+# too.
 FORWARD, BACKWARD = 1e-5, 1e-4
 
 
@@ -221,7 +228,8 @@ def network(file, name, given):
         if own["forward"] < FORWARD and own["backward"] < BACKWARD:
             break
     else:
-        raise SystemExit(f"{name}: no inputs on which PyTorch agrees with itself; make the case smaller")
+        raise SystemExit(
+            f"{name}: no inputs on which PyTorch agrees with itself; make the case smaller")
     print(f"{name}: {len(tensors)} tensors, inputs rejected: {rejected}, "
           f"PyTorch's float32: forward {own['forward']:.1e}, backward {own['backward']:.1e}")
     attributes = case | dict(seed=seed, rejected=rejected, temperature=TEMPERATURE,
@@ -230,7 +238,8 @@ def network(file, name, given):
     write_case(file, f"network/{name}", attributes, tensors)
 
 
-# --------------------------------------------------------------------- losses, optimizers, schedules
+# --------------------------------------------------------------------- losses, optimizers,
+# schedules
 
 
 def nt_xent_case(file, name, rows, features, temperature):
@@ -266,8 +275,8 @@ def schedule(peak, warmup, total):
 
 
 def lars_gradient(p, decay, trust):
-    """You, Gitman, Ginsburg 2017: what SGD with momentum has to be given to be LARS. Biases and norms
-    (one axis) are neither decayed nor adapted."""
+    """You, Gitman, Ginsburg 2017: what SGD with momentum has to be given to be LARS. Biases and
+    norms (one axis) are neither decayed nor adapted."""
     if p.dim() <= 1:
         return p.grad
     g = p.grad + decay * p.data
@@ -290,7 +299,8 @@ def optimizer_case(file, name, o):
     weights = {}
     for key, shape in SHAPES.items():
         zero = key in ("no_weights", "nothing")
-        w = torch.zeros(shape, dtype=torch.float64) if zero else test_normal(key, shape).float().double()
+        w = torch.zeros(shape, dtype=torch.float64) if zero else test_normal(
+            key, shape).float().double()
         weights[key] = nn.Parameter(w)
     decay = o["weight_decay"]
     groups = [{"params": [p for p in weights.values() if p.dim() > 1], "weight_decay": decay},
@@ -327,7 +337,8 @@ def main():
     path = pathlib.Path(__file__).with_name("pytorch.h5")
     part = path.with_suffix(".part")
     with h5py.File(part, "w", libver=("v108", "v110")) as file:
-        file.attrs["made_with"] = f"torch {torch.__version__}, torchvision {torchvision.__version__}"
+        file.attrs[
+            "made_with"] = f"torch {torch.__version__}, torchvision {torchvision.__version__}"
         for name, case in NETWORKS.items():
             network(file, name, case)
         nt_xent_case(file, "few_rows", 3, 5, 0.5)

@@ -13,8 +13,9 @@ class ResNetEncoder(ResNet):
     """torchvision's ResNets of another width, with another stem and no classifier."""
 
     def __init__(self, case):
-        block, counts = {"resnet18": (BasicBlock, [2, 2, 2, 2]), "resnet34": (BasicBlock, [3, 4, 6, 3]),
-                         "resnet50": (Bottleneck, [3, 4, 6, 3])}[case["encoder"]]
+        block, counts = {
+            "resnet18": (BasicBlock, [2, 2, 2, 2]), "resnet34": (BasicBlock, [3, 4, 6, 3]),
+            "resnet50": (Bottleneck, [3, 4, 6, 3])}[case["encoder"]]
         super().__init__(block, counts)
         width = self.inplanes = case["width"]
         if case["stem"] == "imagenet":
@@ -67,7 +68,8 @@ class Block(nn.Module):
 
 
 def sine_positions(rows, columns, features):
-    """He et al. 2022 (MAE): half of the features by the column, half by the row, sines then cosines."""
+    """He et al. 2022 (MAE): half of the features by the column, half by the row, sines then
+    cosines."""
     omega = 1 / 10000 ** (np.arange(features // 4) / (features / 4))
     row, column = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
     angles = [np.outer(at.reshape(-1), omega) for at in (column, row)]

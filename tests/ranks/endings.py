@@ -54,8 +54,9 @@ class Endings(unittest.TestCase):
             os.mkfifo(f"{folder}/errors")
             pipe = os.open(f"{folder}/errors", os.O_RDONLY | os.O_NONBLOCK)
             self.addCleanup(os.close, pipe)
-            run = subprocess.Popen([os.environ["LACUNA_LAUNCHER"], "-n", "3", "sh", "-c", 'exec "$0" alone 2> "$1"',
-                                    PROGRAM, f"{folder}/errors"], stderr=subprocess.DEVNULL)
+            run = subprocess.Popen([
+                os.environ["LACUNA_LAUNCHER"], "-n", "3", "sh", "-c", 'exec "$0" alone 2> "$1"',
+                PROGRAM, f"{folder}/errors"], stderr=subprocess.DEVNULL)
             self.addCleanup(run.kill)
             deadline = time.time() + 20
             unread = array.array("i", [0])

@@ -10,9 +10,10 @@ import support
 
 class BenchIo(support.EndToEndTest):
     def test_reading_600_mb_takes_less_than_100_mb(self):
-        command = [sys.executable, support.SOURCE / "tools/bench-io", "--build", support.BUILD, "--folder",
-                   self.folder, "--mib", "600", "--pairs", "1", "--workers", "1", "--buffer", "32",
-                   "--forms", "uncompressed"]
+        command = [
+            sys.executable, support.SOURCE / "tools/bench-io", "--build", support.BUILD, "--folder",
+            self.folder, "--mib", "600", "--pairs", "1", "--workers", "1", "--buffer", "32",
+            "--forms", "uncompressed"]
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(os.listdir(self.folder), [])

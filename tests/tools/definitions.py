@@ -1,4 +1,5 @@
-"""No two files of the program define a class of one full name: the linker would merge them unseen."""
+"""No two files of the program define a class of one full name: the linker would merge them
+unseen."""
 
 import pathlib
 import re

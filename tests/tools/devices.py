@@ -1,5 +1,5 @@
-"""What knows of CUDA: the device's folder, its kernels, and the one list of devices. The rest of the program does
-not know which device it runs on."""
+"""What knows of CUDA: the device's folder, its kernels, and the one list of devices. The rest of
+the program does not know which device it runs on."""
 
 import pathlib
 import re
@@ -11,8 +11,9 @@ import support
 
 KNOWING = ("src/backend/cuda/", "kernels/cuda/", "src/backend/list.cpp")
 # Headers and calls of the libraries, conditionals, and the device's name as a text.
-SIGNS = re.compile(r'#\s*include\s*[<"](?:cuda|cudnn|nccl|nvrtc|backend/cuda/|kernels/cuda/)|'
-                   r'#\s*(?:el)?if.*(?:CUDA|CUDNN|NCCL)|\b(?:cuda|cudnn|nccl)[A-Z]\w*\(|[!=]= "cuda"')
+SIGNS = re.compile(
+    r'#\s*include\s*[<"](?:cuda|cudnn|nccl|nvrtc|backend/cuda/|kernels/cuda/)|'
+    r'#\s*(?:el)?if.*(?:CUDA|CUDNN|NCCL)|\b(?:cuda|cudnn|nccl)[A-Z]\w*\(|[!=]= "cuda"')
 
 
 def found(root):
@@ -40,8 +41,9 @@ class Devices(unittest.TestCase):
                 shutil.copytree(support.SOURCE / part, root / part)
             before = len(found(root))
             with (root / "src/graph/executor.cpp").open("a") as file:
-                for planted in ("#include <cuda_runtime.h>\n", "#ifdef LACUNA_CUDA\n", "#if defined(LACUNA_CUDA)\n",
-                                "cudaStreamSynchronize(stream);\n", 'if (device.name() == "cuda") return;\n'):
+                for planted in ("#include <cuda_runtime.h>\n", "#ifdef LACUNA_CUDA\n",
+                                "#if defined(LACUNA_CUDA)\n", "cudaStreamSynchronize(stream);\n",
+                                'if (device.name() == "cuda") return;\n'):
                     file.write(planted)
             self.assertEqual(len(found(root)) - before, 5)
 

@@ -21,7 +21,8 @@ def pages():
 
 
 def missing(page, text):
-    """The names in `text` of files that are not there. Patterns (*, <>, {}) must match something."""
+    """The names in `text` of files that are not there. Patterns (*, <>, {}) must match
+    something."""
     text = LIST_OF_FOLDERS.sub("", text)
     absent = []
     for link in LINK.findall(text):

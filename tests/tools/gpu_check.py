@@ -1,6 +1,6 @@
-"""What tools/gpu-check does as far as that can be seen without a GPU: on a machine that shows none it is one sentence;
-beside programs that act as a GPU's would, each part records what they tell, failures and refusals included; what is
-expected of kernels agrees with what is counted on paper."""
+"""What tools/gpu-check does as far as that can be seen without a GPU: on a machine that shows none
+it is one sentence; beside programs that act as a GPU's would, each part records what they tell,
+failures and refusals included; what is expected of kernels agrees with what is counted on paper."""
 
 import json
 import os
@@ -30,7 +30,9 @@ case $program in
   write-samples) : > "$1" ;;
   lacuna-gpu-tests)
     case $1 in
-      --list-test-names-only) echo 'cuda device in float32 agrees'; echo 'SimCLR, agrees [with] PyTorch'; echo 'cuda: trains'; echo 'nccl: sums' ;;
+      --list-test-names-only)
+        echo 'cuda device in float32 agrees'; echo 'SimCLR, agrees [with] PyTorch'
+        echo 'cuda: trains'; echo 'nccl: sums' ;;
       %WRONG%) echo 'multiply in float32'; echo '  output [2, 3]: relative error 0.5'; exit 1 ;;
       *sleeps*) sleep 60 ;;
       *) echo "All tests passed (1 assertion in 1 test case)" ;;
@@ -42,8 +44,9 @@ case $program in
         memory) echo 20000000000 ;;
         plans) printf 'convolution of it\teng7_k1=2\t64\t3\nend\n' ;;
         profile*)
-          printf 'convolution\tbfloat16[256, 56, 56, 64] float32[64, 64, 3, 3]\tbfloat16[256, 56, 56, 64]\t0.0002\n'
-          printf 'sgd_update\tfloat32[1000000]\tfloat32[1000000] float32[1000000]\t0.00001\nend\n' ;;
+          x='bfloat16[256, 56, 56, 64]' w='float32[1000000]'
+          printf 'convolution\t%s float32[64, 64, 3, 3]\t%s\t0.0002\n' "$x" "$x"
+          printf 'sgd_update\t%s\t%s %s\t0.00001\nend\n' "$w" "$w" "$w" ;;
         *) if [ "$timed" = timed ]; then echo 0.04; else echo 0.05; fi ;;
       esac
     done ;;
@@ -89,13 +92,16 @@ class OnAMachine(unittest.TestCase):
         written(self.folder / "bundle/files.tar.gz", "")
 
     def command(self, *words):
-        return [sys.executable, "-B", CHECK, "--bundle", self.folder / "bundle", "--out", self.out, "--no-peer", *words]
+        return [
+            sys.executable, "-B", CHECK, "--bundle", self.folder / "bundle", "--out", self.out,
+            "--no-peer", *words]
 
     def environment(self):
         return {**os.environ, "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"}
 
     def check(self, *words, status=0):
-        result = subprocess.run(self.command(*words), env=self.environment(), capture_output=True, text=True)
+        result = subprocess.run(self.command(*words), env=self.environment(), capture_output=True,
+                                text=True)
         self.assertEqual(result.returncode, status, result)
         return result.stdout
 
@@ -108,7 +114,8 @@ class GpuCheck(OnAMachine):
     def test_without_a_gpu_it_is_one_sentence(self):
         written(self.folder / "bin/nvidia-smi", "#!/bin/sh\nexit 9\n")
         for command in (["tools/gpu-check"], ["tools/bench", "--device", "cuda"]):
-            result = subprocess.run(command, cwd=support.SOURCE, env=self.environment(), capture_output=True, text=True)
+            result = subprocess.run(command, cwd=support.SOURCE, env=self.environment(),
+                                    capture_output=True, text=True)
             self.assertEqual(result.returncode, 2, result)
             self.assertIn("lacuna: this machine shows no NVIDIA GPU", result.stderr)
             self.assertEqual(len(result.stderr.splitlines()), 1, result)
@@ -119,12 +126,14 @@ class GpuCheck(OnAMachine):
         found = self.records()
         self.assertEqual(found[1, "ceilings"]["bf16"], 700)
         self.assertEqual(found[1, "versions"]["lacuna"], "lacuna 0.1.0")
-        for key in ((2, "cuda device in float32 agrees"), (2, "SimCLR, agrees [with] PyTorch"), (3, "cuda: trains"), (3, "nccl: sums")):
+        for key in ((2, "cuda device in float32 agrees"), (2, "SimCLR, agrees [with] PyTorch"),
+                    (3, "cuda: trains"), (3, "nccl: sums")):
             self.assertTrue(found[key]["passed"], key)
         # 17.56e9 multiply-adds forward, three times that in a step
         for encoder, multiply_adds in (("vit_base", 17.563e9), ("resnet50", 4.087e9)):
             rate = 6 * multiply_adds * 256 / 0.05
-            self.assertAlmostEqual(found[4, encoder]["of_peak"], rate / 989e12, delta=2e-4)  # of the board's data sheet
+            self.assertAlmostEqual(found[4, encoder]["of_peak"], rate / 989e12,
+                                   delta=2e-4)  # of the board's data sheet
             self.assertEqual(found[4, encoder]["images_per_second"], 256 / 0.05)
             self.assertEqual(found[5, f"{encoder}, plans by timed"]["seconds"], 0.04)
         kinds = found[5, "resnet50, plans by heuristics"]["kinds"]
@@ -132,7 +141,8 @@ class GpuCheck(OnAMachine):
         self.assertAlmostEqual(kinds["convolution"]["floor"], 1e3 * floor, delta=1e-3)
         self.assertAlmostEqual(kinds["convolution"]["expected"], 1e3 * floor / 0.65, delta=1e-3)
         self.assertEqual(kinds["convolution"]["measured"], 0.2)
-        self.assertAlmostEqual(kinds["optimizer"]["floor"], 1e3 * 20e6 / 4.8e12, delta=1e-4)  # 20 bytes a weight, read and written
+        self.assertAlmostEqual(kinds["optimizer"]["floor"], 1e3 * 20e6 / 4.8e12,
+                               delta=1e-4)  # 20 bytes a weight, read and written
         self.assertEqual(found[6, "resnet18 at 32"]["samples_per_second"], 2290)
         self.assertIn("Device not supported", found[7, "compute-sanitizer's memcheck"]["refused"])
         self.assertEqual(found[8, "vit_base: norm"]["ns"], 3000)
@@ -143,10 +153,12 @@ class GpuCheck(OnAMachine):
 
     def test_a_gpu_that_no_program_reaches_is_a_failure(self):
         self.machine()
-        said = "#!/bin/sh\necho 'error while loading shared libraries: libcudnn.so.9' >&2\nexit 127\n"
+        said = ("#!/bin/sh\necho 'error while loading shared libraries: libcudnn.so.9' >&2\n"
+                "exit 127\n")
         written(self.folder / "bundle/bin/with", said)
         written(self.folder / "bundle/bin/lacuna", said)
-        self.assertIn("failed: part 4: train step of resnet50", self.check("--parts", "1-6", status=1))
+        self.assertIn("failed: part 4: train step of resnet50",
+                      self.check("--parts", "1-6", status=1))
         written(self.folder / "bin/nvidia-smi", "#!/bin/sh\nexit 9\n")
         self.assertIn("refused: train step of resnet50", self.check("--parts", "2-6", status=2))
 
@@ -167,8 +179,10 @@ class GpuCheck(OnAMachine):
     def test_a_check_that_is_cut_off_loses_one_part(self):
         self.machine()
         program = self.folder / "bundle/bin/with"
-        program.write_text(program.read_text().replace("echo 'cuda: trains'", "echo 'cuda: sleeps'"))
-        process = subprocess.Popen(self.command(), env=self.environment(), stdout=subprocess.PIPE, text=True, start_new_session=True)
+        program.write_text(program.read_text().replace("echo 'cuda: trains'",
+                                                       "echo 'cuda: sleeps'"))
+        process = subprocess.Popen(self.command(), env=self.environment(), stdout=subprocess.PIPE,
+                                   text=True, start_new_session=True)
         try:
             for line in process.stdout:
                 if line.startswith("== 3."):
@@ -181,7 +195,8 @@ class GpuCheck(OnAMachine):
             process.communicate()
         self.assertEqual(self.records()[1, "ceilings"]["copy"], 4000)
         self.assertTrue(self.records()[2, "part"]["started"])
-        process = subprocess.Popen(self.command("--parts", "3"), env=self.environment(), stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(self.command("--parts", "3"), env=self.environment(),
+                                   stdout=subprocess.PIPE, text=True)
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             begun = (self.out / "log.txt").read_text().rpartition("gpu-check of")[2]
@@ -191,9 +206,11 @@ class GpuCheck(OnAMachine):
         process.terminate()
         self.assertEqual(process.wait(timeout=10), 143)
         process.stdout.close()
-        left = subprocess.run(["pgrep", "-f", f"{self.folder}/bundle/bin/with"], capture_output=True, text=True).stdout
+        left = subprocess.run(["pgrep", "-f", f"{self.folder}/bundle/bin/with"],
+                              capture_output=True, text=True).stdout
         self.assertEqual(left, "")
-        printed = self.check("--parts", "3,1", "--budget", "5.5", status=1)  # a second check adds to what is there
+        printed = self.check("--parts", "3,1", "--budget", "5.5",
+                             status=1)  # a second check adds to what is there
         self.assertIn("FAILED: cuda: sleeps", printed)
         self.assertIn("1. versions and ceilings: not started, no time was left", printed)
 
@@ -207,7 +224,10 @@ class GpuCheck(OnAMachine):
     def test_the_report_stands_beside_the_predictions(self):
         self.machine()
         self.check()
-        page = written(self.folder / "gpu.md", "before\n<!-- h200: written by tools/gpu-check --report -->\n<!-- end of h200 -->\nafter\n")
+        page = written(
+            self.folder / "gpu.md",
+            "before\n<!-- h200: written by tools/gpu-check --report -->\n<!-- end of h200 "
+            "-->\nafter\n")
         report = [sys.executable, "-B", support.SOURCE / "tools/gpu/report.py", "--page", page]
         with open(self.out / "results.jsonl", "a") as file:
             file.write('{"part": 4, "what": "cut of')
@@ -217,19 +237,28 @@ class GpuCheck(OnAMachine):
         text = page.read_text()
         self.assertIn(f"| ResNet-50: images a second | {predicted} | 5120 |", text)
         self.assertIn("Measured on: NVIDIA H200, 580.1, 143771 MiB; lacuna lacuna 0.1.0", text)
-        self.assertRegex(text, r"\| ResNet-50: convolution, ms \| [\d.]+ \(floor [\d.]+\) \| 0\.20; plans timed 0\.20 \|")
+        self.assertRegex(
+            text,
+            r"\| ResNet-50: convolution, ms \| [\d.]+ \(floor [\d.]+\) \| 0\.20; plans timed 0\.20 "
+            r"\|")
         self.assertTrue(text.startswith("before\n") and text.endswith("after\n"))
         subprocess.run([*report, "--board", "h200"], check=True)
-        self.assertIn(f"| ResNet-50: images a second | {predicted} | not measured |", page.read_text())
+        self.assertIn(f"| ResNet-50: images a second | {predicted} | not measured |",
+                      page.read_text())
         # Parts that were measured in two calls.
         first, second = self.folder / "first", self.folder / "second"
-        for folder, chosen in ((first, lambda part: part in (0, 1, 4)), (second, lambda part: part in (0, 5))):
-            written(folder / "results.jsonl", "".join(line + "\n" for line in (self.out / "results.jsonl").read_text().splitlines()
-                                                      if line.endswith("}") and chosen(json.loads(line)["part"])))
+        for folder, chosen in ((first, lambda part: part in
+                                (0, 1, 4)), (second, lambda part: part in (0, 5))):
+            written(
+                folder / "results.jsonl",
+                "".join(line + "\n"
+                        for line in (self.out / "results.jsonl").read_text().splitlines()
+                        if line.endswith("}") and chosen(json.loads(line)["part"])))
         subprocess.run([*report, first, second], check=True)
         self.assertEqual(page.read_text().count("plans timed"), text.count("plans timed"))
         self.assertIn(f"| ResNet-50: images a second | {predicted} | 5120 |", page.read_text())
-        refused = subprocess.run([*report, "--board", "h100", first], capture_output=True, text=True)
+        refused = subprocess.run([*report, "--board", "h100", first], capture_output=True,
+                                 text=True)
         self.assertEqual(refused.returncode, 2, refused)
         self.assertIn("the results are of h200, not of h100", refused.stderr)
 
@@ -246,9 +275,10 @@ class GpuCheck(OnAMachine):
 class OnPaper(unittest.TestCase):
     def test_the_steps_run_and_their_kernels_have_the_flops_that_are_counted_on_paper(self):
         program = support.BUILD / "tools/benchmarks/train-step"
-        for encoder, paper in (("resnet50", on_paper.resnet50(1)), ("vit_base", on_paper.vit(1, 768, 12, 12))):
-            result = subprocess.run([program, encoder, "2", "1", "cpu", "f32"], input="1\nprofile 1\nmemory\n", capture_output=True,
-                                    text=True)
+        for encoder, paper in (("resnet50", on_paper.resnet50(1)), ("vit_base",
+                                                                    on_paper.vit(1, 768, 12, 12))):
+            result = subprocess.run([program, encoder, "2", "1", "cpu", "f32"],
+                                    input="1\nprofile 1\nmemory\n", capture_output=True, text=True)
             self.assertEqual(result.returncode, 0, result)
             lines = result.stdout.splitlines()
             self.assertEqual(lines[0], "ready")
@@ -258,11 +288,15 @@ class OnPaper(unittest.TestCase):
             for line in lines[2:lines.index("end")]:
                 operation, taken, given, _ = line.split("\t")
                 kind = kernels.KINDS.get(operation, "element-wise")
-                counted[kind] = counted.get(kind, 0) + kernels.flops(operation, kernels.operands(taken), kernels.operands(given))
+                counted[kind] = counted.get(kind, 0) + kernels.flops(
+                    operation, kernels.operands(taken), kernels.operands(given))
             for kind, entry in paper.kinds.items():
-                # ViT's patches are a convolution here and a product on paper, and classes are no product there.
-                near = 0.01 if encoder == "resnet50" or kind.startswith(("attention", "attention: gradient")) else 0.03
-                self.assertAlmostEqual(counted.get(kind, 0), entry.flops, delta=near * entry.flops, msg=f"{encoder} {kind}")
+                # ViT's patches are a convolution here and a product on paper, and classes are no
+                # product there.
+                near = 0.01 if encoder == "resnet50" or kind.startswith(
+                    ("attention", "attention: gradient")) else 0.03
+                self.assertAlmostEqual(counted.get(kind, 0), entry.flops, delta=near * entry.flops,
+                                       msg=f"{encoder} {kind}")
 
 
 if __name__ == "__main__":

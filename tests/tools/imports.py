@@ -13,7 +13,9 @@ import support
 
 class ImportIdx(support.EndToEndTest):
     def run_tool(self, *arguments):
-        command = [sys.executable, str(support.SOURCE / "tools/import"), "idx", *map(str, arguments)]
+        command = [
+            sys.executable,
+            str(support.SOURCE / "tools/import"), "idx", *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         return support.Result(command, done.returncode, done.stdout, done.stderr)
 
@@ -23,7 +25,8 @@ class ImportIdx(support.EndToEndTest):
 
     def test_gzipped_images_arrive_in_chunks(self):
         pixels = bytes(range(5 * 2 * 3))
-        idx = self.write("i.gz", gzip.compress(b"\0\0\x08\x03" + struct.pack(">3I", 5, 2, 3) + pixels))
+        idx = self.write("i.gz",
+                         gzip.compress(b"\0\0\x08\x03" + struct.pack(">3I", 5, 2, 3) + pixels))
         out = self.path("o.h5")
         result = self.run_tool(idx, out, "train/images", "--chunk", 2, "--gzip", 4)
         self.assertEqual(result.status, 0, result)
@@ -52,14 +55,17 @@ class ImportIdx(support.EndToEndTest):
                 self.assertNotIn("x", file)
 
     def test_a_mistyped_kind_gets_the_nearest_one(self):
-        for words, told in ((["idxx"], "there is no kind of import \"idxx\": do you mean idx? (kinds: idx)"),
+        for words, told in ((["idxx"],
+                             "there is no kind of import \"idxx\": do you mean idx? (kinds: idx)"),
                             ([], "name what to import: idx")):
-            result = subprocess.run([sys.executable, support.SOURCE / "tools/import", *words], capture_output=True, text=True)
+            result = subprocess.run([sys.executable, support.SOURCE / "tools/import", *words],
+                                    capture_output=True, text=True)
             self.assertEqual(result.returncode, 2, result)
             self.assertIn(told, result.stderr)
 
     def test_help_lists_the_kinds(self):
-        result = subprocess.run([sys.executable, support.SOURCE / "tools/import", "--help"], capture_output=True, text=True)
+        result = subprocess.run([sys.executable, support.SOURCE / "tools/import", "--help"],
+                                capture_output=True, text=True)
         self.assertEqual(result.returncode, 0, result)
         self.assertIn("    idx      Copies an IDX file", result.stdout)
 

@@ -15,7 +15,8 @@ PACKAGES = """libopenmpi-dev libopenmpi3 openmpi-bin openmpi-common libhdf5-dev 
     zlib1g-dev zlib1g libboost1.74-dev libboost-program-options1.74-dev
     libboost-program-options1.74.0 libtomlplusplus-dev libdnnl-dev libdnnl2 libhwy-dev
     libhwy1""".split()
-PACKAGE_FOLDER = pathlib.Path(os.environ.get("LACUNA_CACHE", "~/.cache/lacuna")).expanduser() / "debs"
+PACKAGE_FOLDER = pathlib.Path(os.environ.get("LACUNA_CACHE",
+                                             "~/.cache/lacuna")).expanduser() / "debs"
 COMPILERS = (f"-DCMAKE_C_COMPILER={os.environ.get('LACUNA_C', 'cc')}",
              f"-DCMAKE_CXX_COMPILER={os.environ.get('LACUNA_CXX', 'c++')}")
 
@@ -29,7 +30,8 @@ def package_files():
         done = subprocess.run(["apt-get", "-qq", "download", *PACKAGES], cwd=PACKAGE_FOLDER,
                               capture_output=True, text=True, timeout=240)
         if len(found()) < len(PACKAGES):
-            raise AssertionError(f"{PACKAGE_FOLDER} lacks packages, and apt-get gives none: {done.stderr}")
+            raise AssertionError(
+                f"{PACKAGE_FOLDER} lacks packages, and apt-get gives none: {done.stderr}")
     return found()
 
 
@@ -37,8 +39,8 @@ class Install(support.EndToEndTest):
     user = []  # what a command begins with to run as another user
 
     def run_command(self, *command, status=0, timeout=800, **env):
-        environment = {**os.environ, "HOME": str(self.folder), "CCACHE_DIR": str(self.path("ccache")),
-                       **env}
+        environment = {
+            **os.environ, "HOME": str(self.folder), "CCACHE_DIR": str(self.path("ccache")), **env}
         done = subprocess.run([*self.user, *map(str, command)], cwd=self.folder, env=environment,
                               capture_output=True, text=True, timeout=timeout)
         result = support.Result(command, done.returncode, done.stdout, done.stderr)
@@ -82,9 +84,10 @@ class Install(support.EndToEndTest):
     def test_all_that_is_missing_is_named_in_one_message(self):
         result = self.run_command(
             "cmake", "-S", support.SOURCE, "-B", self.path("build"), *COMPILERS,
-            "-DCMAKE_FIND_USE_CMAKE_SYSTEM_PATH=OFF", "-DCMAKE_FIND_USE_SYSTEM_ENVIRONMENT_PATH=OFF",
-            f"-DCMAKE_MAKE_PROGRAM={shutil.which('ninja') or shutil.which('make')}",
-            "-G", "Ninja" if shutil.which("ninja") else "Unix Makefiles", status=1)
+            "-DCMAKE_FIND_USE_CMAKE_SYSTEM_PATH=OFF",
+            "-DCMAKE_FIND_USE_SYSTEM_ENVIRONMENT_PATH=OFF",
+            f"-DCMAKE_MAKE_PROGRAM={shutil.which('ninja') or shutil.which('make')}", "-G",
+            "Ninja" if shutil.which("ninja") else "Unix Makefiles", status=1)
         self.assertEqual(result.stderr.count("CMake Error"), 1, result)
         for name in ("libopenmpi-dev", "libhdf5-dev", "zlib1g-dev", "libboost-program-options-dev",
                      "libtomlplusplus-dev", "libdnnl-dev", "libhwy-dev", "catch2"):
@@ -116,11 +119,11 @@ class Install(support.EndToEndTest):
                          f"-DCMAKE_PREFIX_PATH={prefix}/usr", *COMPILERS,
                          "-DCMAKE_CXX_FLAGS_RELEASE=-O0")
         cache = (source / "build/CMakeCache.txt").read_text()
-        for entry in ("LACUNA_MPI_mpi", "LACUNA_MPI_INCLUDE_DIR", "HDF5C_LIBRARY", "HDF5C_INCLUDE_DIR",
-                      "ZLIB_LIBRARY_RELEASE", "ZLIB_INCLUDE_DIR", "Boost_INCLUDE_DIR",
-                      "Boost_PROGRAM_OPTIONS_LIBRARY_RELEASE", "TomlPlusPlus_INCLUDE_DIR",
-                      "OneDNN_LIBRARY", "OneDNN_INCLUDE_DIR", "Highway_LIBRARY",
-                      "Highway_INCLUDE_DIR"):
+        for entry in ("LACUNA_MPI_mpi", "LACUNA_MPI_INCLUDE_DIR", "HDF5C_LIBRARY",
+                      "HDF5C_INCLUDE_DIR", "ZLIB_LIBRARY_RELEASE", "ZLIB_INCLUDE_DIR",
+                      "Boost_INCLUDE_DIR", "Boost_PROGRAM_OPTIONS_LIBRARY_RELEASE",
+                      "TomlPlusPlus_INCLUDE_DIR", "OneDNN_LIBRARY", "OneDNN_INCLUDE_DIR",
+                      "Highway_LIBRARY", "Highway_INCLUDE_DIR"):
             self.assertRegex(cache, rf"(?m)^{entry}:[A-Z]+={re.escape(str(prefix))}/usr/", entry)
 
         self.run_command("cmake", "--build", source / "build", "--parallel", "2")
@@ -130,7 +133,8 @@ class Install(support.EndToEndTest):
         libraries = self.run_command("ldd", self.path("second/bin/lacuna")).stdout
         for name in ("libmpi.so", "libopen-rte.so", "libhdf5_serial.so", "libdnnl.so",
                      "libhwy.so", "libboost_program_options.so"):
-            self.assertRegex(libraries, rf"{re.escape(name)}\S* => {re.escape(str(prefix))}/", libraries)
+            self.assertRegex(libraries, rf"{re.escape(name)}\S* => {re.escape(str(prefix))}/",
+                             libraries)
 
 
 if __name__ == "__main__":

@@ -18,16 +18,21 @@ class Jobs(support.EndToEndTest):
         return self.path(name)
 
     def submit(self, stage, status, *arguments, state="RUNNING", end="Unknown"):
-        """Runs the script as SLURM would; returns its Result and scontrol's arguments, if called."""
+        """Runs the script as SLURM would; returns its Result and scontrol's arguments, if
+        called."""
         lacuna = self.stand_in("lacuna", f'printf "%s|" "$@"\nexit {status}\n')
         script = support.SOURCE / f"jobs/{stage}.sbatch"
-        self.stand_in("scontrol", f'''case $1 in
-show) echo "JobId=41 JobName=x JobState={state} Reason=None EndTime={end} Command={script} a/b.toml WorkDir=/nowhere" ;;
+        self.stand_in(
+            "scontrol", f'''case $1 in
+show) echo "JobId=41 JobName=x JobState={state} Reason=None EndTime={end}" \\
+  "Command={script} a/b.toml WorkDir=/nowhere" ;;
 *) echo "$@" > {self.path("scontrol.log")} ;;
 esac
 ''')
-        env = {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", "LACUNA": str(lacuna),
-               "LACUNA_LAUNCHER": os.environ.get("TEST_LAUNCHER", "env"), "SLURM_JOB_ID": "41", "SLURM_CPUS_PER_TASK": "1"}
+        env = {
+            **os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", "LACUNA": str(lacuna),
+            "LACUNA_LAUNCHER": os.environ.get("TEST_LAUNCHER", "env"), "SLURM_JOB_ID": "41",
+            "SLURM_CPUS_PER_TASK": "1"}
         command = ["bash", str(script), *arguments]
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
         log = self.path("scontrol.log")
@@ -37,7 +42,8 @@ esac
     def test_every_stage_passes_arguments_on(self):
         for stage in STAGES:
             result, requeued = self.submit(stage, 0, "a b.toml", "--set", "x=1")
-            self.assertEqual((result.status, result.stdout), (0, f"{stage}|a b.toml|--set|x=1|"), result)
+            self.assertEqual((result.status, result.stdout), (0, f"{stage}|a b.toml|--set|x=1|"),
+                             result)
             self.assertIsNone(requeued)
 
     def test_what_can_go_on_goes_back_to_the_queue(self):
@@ -60,13 +66,15 @@ esac
                 self.assertIsNone(requeued)
 
     def test_signals_go_on_to_the_ranks(self):
-        """SLURM's warning reaches the script alone; bash must not sit in a foreground child meanwhile."""
+        """SLURM's warning reaches the script alone; bash must not sit in a foreground child
+        meanwhile."""
         for name in ("USR1", "USR2"):
             self.stand_in("launcher", f'''trap "echo got {name}; exit 75" {name}
 kill -{name} $PPID
 while :; do sleep 0.05; done
 ''')
-            with unittest.mock.patch.dict(os.environ, {"TEST_LAUNCHER": str(self.path("launcher"))}):
+            with unittest.mock.patch.dict(os.environ,
+                                          {"TEST_LAUNCHER": str(self.path("launcher"))}):
                 result, requeued = self.submit("pretrain", 0, "x.toml")
             self.assertEqual((result.status, requeued), (75, ["requeue", "41"]), result)
             self.assertIn(f"got {name}", result.stdout)
@@ -103,7 +111,8 @@ kill -USR1 $PPID
 while :; do sleep 0.05; done
 """)
         for end in ("", "None", "14:00:05", "N/A"):
-            with unittest.mock.patch.dict(os.environ, {"TEST_LAUNCHER": str(self.path("launcher"))}):
+            with unittest.mock.patch.dict(os.environ,
+                                          {"TEST_LAUNCHER": str(self.path("launcher"))}):
                 result, requeued = self.submit("pretrain", 0, "x.toml", end=end)
             self.assertEqual((result.status, requeued), (75, ["requeue", "41"]), result)
             self.assertIn("saved", result.stdout)
@@ -116,11 +125,14 @@ run_ranks pretrain x.toml
 kill -USR1 $$
 echo not reached
 """)
-        scontrol = f'case $1 in show) echo JobState=RUNNING ;; *) echo "$@" > {self.path("scontrol.log")} ;; esac\n'
+        scontrol = ('case $1 in show) echo JobState=RUNNING ;; '
+                    f'*) echo "$@" > {self.path("scontrol.log")} ;; esac\n')
         self.stand_in("scontrol", scontrol)
-        env = {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", "LACUNA": "true", "LACUNA_LAUNCHER": "env",
-               "SLURM_JOB_ID": "41", "SLURM_CPUS_PER_TASK": "1"}
-        done = subprocess.run(["bash", str(script)], env=env, capture_output=True, text=True, timeout=60)
+        env = {
+            **os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", "LACUNA": "true",
+            "LACUNA_LAUNCHER": "env", "SLURM_JOB_ID": "41", "SLURM_CPUS_PER_TASK": "1"}
+        done = subprocess.run(["bash", str(script)], env=env, capture_output=True, text=True,
+                              timeout=60)
         self.assertEqual(done.returncode, 75, done)
         self.assertNotIn("not reached", done.stdout)
         self.assertEqual(self.path("scontrol.log").read_text().split(), ["requeue", "41"])
@@ -135,8 +147,11 @@ exit 75
 . {support.SOURCE}/jobs/common.sh
 for i in $(seq 30); do run_ranks pretrain x.toml; echo $?; done
 """)
-        env = {**os.environ, "LACUNA": "true", "LACUNA_LAUNCHER": str(self.path("launcher")), "SLURM_JOB_ID": "41"}
-        done = subprocess.run(["bash", str(script)], env=env, capture_output=True, text=True, timeout=100)
+        env = {
+            **os.environ, "LACUNA": "true", "LACUNA_LAUNCHER": str(self.path("launcher")),
+            "SLURM_JOB_ID": "41"}
+        done = subprocess.run(["bash", str(script)], env=env, capture_output=True, text=True,
+                              timeout=100)
         self.assertEqual(collections.Counter(done.stdout.split()), {"75": 30}, done)
 
     def test_without_arguments_says_how(self):

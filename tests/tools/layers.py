@@ -19,9 +19,10 @@ def layers(root):
 
 
 def layer_of(path, order):
-    """The longest entry of the list that a file belongs to: 'src/data/load' for src/data/load/loader.h, 'src/backend/list'
-    for src/backend/list.cpp, 'kernels' for kernels/cpu/relu.cpp. None for a file that only the list of a folder
-    above it would cover: every folder is listed by itself."""
+    """The longest entry of the list that a file belongs to: 'src/data/load' for
+    src/data/load/loader.h, 'src/backend/list' for src/backend/list.cpp, 'kernels' for
+    kernels/cpu/relu.cpp. None for a file that only the list of a folder above it would cover: every
+    folder is listed by itself."""
     path = str(path)
     stem = path.rsplit(".", 1)[0]
     if path in order or stem in order:
@@ -68,8 +69,9 @@ def violations(root):
             target = target_of(root, source, included)
             if target is None:
                 if not included.startswith(("hwy/", "oneapi/")):
-                    found.append(f'{source} includes "{included}", which is no file of the project: '
-                                 "use <> for the libraries")
+                    found.append(
+                        f'{source} includes "{included}", which is no file of the project: '
+                        "use <> for the libraries")
             elif layer_of(target, order) is None:
                 found.append(f"{source} includes {target}, which is in no listed folder")
             elif not allowed(layer_of(source, order), layer_of(target, order), order):
@@ -120,7 +122,8 @@ class Layers(unittest.TestCase):
         self.assertEqual(violations(support.SOURCE), [])
 
     def plant(self, path, text, rule=violations, others={}):
-        """What `rule` finds more when `text` is added to the file `path` in a copy of it all, beside the files `others`."""
+        """What `rule` finds more when `text` is added to the file `path` in a copy of it all,
+        beside the files `others`."""
         with tempfile.TemporaryDirectory(prefix="lacuna-test-") as folder:
             root = pathlib.Path(folder) / "copy"
             for part in ("src", "kernels", "docs"):

@@ -12,8 +12,9 @@ import support
 class Plot(support.EndToEndTest):
     def plot(self, *arguments):
         command = [sys.executable, str(support.SOURCE / "tools/plot"), *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=self.folder,
-                              env={"MPLCONFIGDIR": str(self.path("matplotlib")), "PATH": "/usr/bin:/bin"})
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=120, cwd=self.folder,
+            env={"MPLCONFIGDIR": str(self.path("matplotlib")), "PATH": "/usr/bin:/bin"})
         return support.Result(command, done.returncode, done.stdout, done.stderr)
 
     def write_run(self):

@@ -1,6 +1,6 @@
-"""What every tracked file keeps to: no line that git leaves where it could not merge; C, C++ and CUDA
-as clang-format has it with the repository's .clang-format; at most 100 columns; a header begins
-with a comment that says what it is for. See also layers.py."""
+"""What every tracked file keeps to: no line that git leaves where it could not merge; C, C++ and
+CUDA as clang-format has it with the repository's .clang-format; at most 100 columns; a header
+begins with a comment that says what it is for. See also layers.py."""
 
 import pathlib
 import re
@@ -35,19 +35,35 @@ def markers(root):
 
 
 CODE = (".h", ".c", ".cpp", ".cu", ".cuh", ".inc")
+SCRIPTS = (".py", ".sh", ".sbatch", ".cmake")
 COLUMNS = 100
+LINES = 600
 
 
 def code(root):
     return [file for file in tracked(root) if file.suffix in CODE]
 
 
-def long_lines(root, suffixes):
-    """FILE:LINE of every line of such files that is too long."""
-    return [f"{file.relative_to(root)}:{number}"
-            for file in tracked(root) if file.suffix in suffixes
-            for number, line in enumerate(file.read_text().splitlines(), 1)
-            if len(line) > COLUMNS]
+def scripts(root):
+    """Python, shell and CMake, by their names or by their first line."""
+    return [
+        file for file in tracked(root) if file.suffix in SCRIPTS or file.name == "CMakeLists.txt"
+        or file.read_bytes().startswith(b"#!")]
+
+
+def long_lines(root, files):
+    """FILE:LINE of every line of the files that is too long."""
+    return [
+        f"{file.relative_to(root)}:{number}" for file in files
+        for number, line in enumerate(file.read_text().splitlines(), 1) if len(line) > COLUMNS]
+
+
+def long_files(root):
+    """Every text that has too many lines."""
+    contents = {file: file.read_bytes() for file in tracked(root)}
+    return [
+        str(file.relative_to(root)) for file, content in contents.items()
+        if b"\0" not in content and content.count(b"\n") > LINES]
 
 
 def headers_without_comment(root):
@@ -66,7 +82,11 @@ def unformatted(root):
 
 class Style(unittest.TestCase):
     def test_no_line_of_code_is_longer_than_100_columns(self):
-        self.assertEqual(long_lines(support.SOURCE, CODE), [])
+        files = code(support.SOURCE) + scripts(support.SOURCE)
+        self.assertEqual(long_lines(support.SOURCE, files), [])
+
+    def test_no_file_is_longer_than_600_lines(self):
+        self.assertEqual(long_files(support.SOURCE), [])
 
     def test_every_header_begins_with_a_comment(self):
         self.assertEqual(headers_without_comment(support.SOURCE), [])
@@ -82,9 +102,16 @@ class Style(unittest.TestCase):
             (root / "bare.h").write_text("#pragma once\n")
             (root / "long.cpp").write_text("// good\n// " + "x" * 98 + "\n// " + "\u2026" * 97)
             (root / "loose.cu").write_text("int f(int x) {\n    return x ;\n}\n")
+            (root / "tool").write_text("#!/bin/sh\necho " + "x" * 96 + "\n")
+            (root / "CMakeLists.txt").write_text("# " + "x" * 99)
+            (root / "page.md").write_text("x" * 101 + "\n" * 601)
+            (root / "just.txt").write_text("\n" * 600)
+            (root / "binary").write_bytes(b"\0" + b"\n" * 601)
             subprocess.run(["git", "init", "--quiet", root], check=True)
             subprocess.run(["git", "-C", root, "add", "."], check=True)
-            self.assertEqual(long_lines(root, CODE), ["long.cpp:2"])
+            self.assertEqual(long_lines(root, code(root)), ["long.cpp:2"])
+            self.assertEqual(long_lines(root, scripts(root)), ["CMakeLists.txt:1", "tool:2"])
+            self.assertEqual(long_files(root), ["page.md"])
             self.assertEqual(headers_without_comment(root), ["bare.h"])
             self.assertEqual(unformatted(root), ["loose.cu:1", "loose.cu:2"])
 

@@ -2,10 +2,9 @@
 
 Usage: tools/bench-augment [LACUNA-TESTS]      (default: build/tests/lacuna-tests)
 
-Both sides take float
-images in memory, one at a time, on one thread, and are timed by the thread's processor time; the
-transforms are Chen et al. 2020's: crop from 0.08 of the area, flip, jitter of strength 1 in 80 %, grey
-in 20 %, blur of a tenth of the edge in 50 %, normalised.
+Both sides take float images in memory, one at a time, on one thread, and are timed by the thread's
+processor time; the transforms are Chen et al. 2020's: crop from 0.08 of the area, flip, jitter of
+strength 1 in 80 %, grey in 20 %, blur of a tenth of the edge in 50 %, normalised.
 """
 import pathlib
 import re
@@ -47,7 +46,8 @@ def peer_rate(height, width, channels):
 
 
 def our_rates(program):
-    text = subprocess.run([program, "[benchmark]"], check=True, capture_output=True, text=True).stdout
+    text = subprocess.run([program, "[benchmark]"], check=True, capture_output=True,
+                          text=True).stdout
     found = re.findall(r"^SimCLR +(\d+) x +(\d+) x (\d+) +(\d+) images/s", text, re.M)
     return {tuple(map(int, row[:3])): int(row[3]) for row in found}
 

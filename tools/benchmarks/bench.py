@@ -1,7 +1,7 @@
 """Training beside PyTorch eager, in one run; called by tools/bench. See docs/performance.md.
 
-Two sides take turns on two processors, pair by pair, and the ratio is the median over the pairs. Before
-that a short sweep finds the setting at which the peer is fastest, and ours.
+Two sides take turns on two processors, pair by pair, and the ratio is the median over the pairs.
+Before that a short sweep finds the setting at which the peer is fastest, and ours.
 """
 import argparse
 import contextlib
@@ -86,12 +86,14 @@ class TrainStep:
         return 3 * 2 * self.multiply_adds * self.batch
 
     def peer(self, policy, threads, layout, batch):
-        return Stepper([sys.executable, HERE / "train_step.py", self.encoder, threads, batch, layout],
-                       environment(policy, threads))
+        return Stepper(
+            [sys.executable, HERE / "train_step.py", self.encoder, threads, batch, layout],
+            environment(policy, threads))
 
     def ours(self, build):
-        return Stepper([build / "tools/benchmarks/train-step", self.encoder, PROCESSORS, self.batch],
-                       environment(threads=PROCESSORS))
+        return Stepper(
+            [build / "tools/benchmarks/train-step", self.encoder, PROCESSORS, self.batch],
+            environment(threads=PROCESSORS))
 
     def sweep(self):
         best = None
@@ -125,22 +127,26 @@ def compare_train_step(step, build, pairs, rate):
     print(f"  peer {reached:.0f}, ours {step.flops() / figures['ours'] * 1e-9:.0f} GFLOP/s; "
           f"oneDNN's convolution {rate:.0f}")
     if reached < rate / 4:
-        sys.exit(f"bench: the peer's step reaches {reached:.0f} GFLOP/s, below a quarter of oneDNN's "
-                 f"convolution, {rate:.0f}: it is misconfigured or the machine is busy; not compared")
+        sys.exit(
+            f"bench: the peer's step reaches {reached:.0f} GFLOP/s, below a quarter of oneDNN's "
+            f"convolution, {rate:.0f}: it is misconfigured or the machine is busy; not compared")
     return {**figures, "ratio": statistics.median(figures["ratios"]), "setting": words(setting)}
 
 
 # ---- SimCLR end to end: whole programs, each measured from one step's line to another's
 
-WARM, STEPS, SWEPT = 5, 15, 5  # the peer's workers fill four batches ahead while the first is computed
+# The peer's workers fill four batches ahead while the first is computed.
+WARM, STEPS, SWEPT = 5, 15, 5
 
 
 def times_of_steps(command, env, steps, limit=float("inf")):
-    """When the steps from WARM to WARM + steps ended; none if the program takes longer than the limit."""
+    """When the steps from WARM to WARM + steps ended; none if the program takes longer than the
+    limit."""
     started = time.time()
     times = {}
-    process = subprocess.Popen(list(map(str, command)), env=env, stdin=subprocess.DEVNULL, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(list(map(str, command)), env=env, stdin=subprocess.DEVNULL,
+                               text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               start_new_session=True)
     given_up = True  # or interrupted
     try:
         for line in process.stdout:
@@ -205,7 +211,8 @@ class SimClr:
             seconds = measure(setting, SWEPT, limit)
             if best is None or seconds < best[0]:
                 best, limit = (seconds, setting), 2 * (time.time() - started)
-            rate = f"{BATCH / seconds:.0f} samples/s" if seconds < float("inf") else "given up, slower"
+            rate = f"{BATCH / seconds:.0f} samples/s" if seconds < float(
+                "inf") else "given up, slower"
             print(f"  {say(setting)}: {rate}", flush=True)
         return best
 
@@ -216,9 +223,11 @@ def write_images(path):
     coarse = random.random((IMAGES, 8, 8, 3), dtype="float32").repeat(4, 1).repeat(4, 2)
     smooth = sum(numpy.roll(coarse, by, (1, 2)) for by in ((0, 0), (0, 2), (2, 0), (2, 2))) / 4
     images = (smooth * 240 + random.integers(0, 8, smooth.shape)).astype("uint8")
-    mean, std = ((f(images, (0, 1, 2), dtype="float64") / 255).round(6) for f in (numpy.mean, numpy.std))
+    mean, std = ((f(images, (0, 1, 2), dtype="float64") / 255).round(6)
+                 for f in (numpy.mean, numpy.std))
     with h5py.File(path, "w") as file:
-        dataset = file.create_dataset("images", data=images, chunks=(64, 32, 32, 3), compression="gzip")
+        dataset = file.create_dataset("images", data=images, chunks=(64, 32, 32, 3),
+                                      compression="gzip")
         dataset.attrs["mean"], dataset.attrs["std"] = mean, std
     return mean.tolist(), std.tolist()
 
@@ -237,16 +246,18 @@ def compare_simclr(build, pairs, layout):
         figures = take_turns(pairs, lambda: simclr.ours(ranks, STEPS),
                              lambda: simclr.peer(setting, STEPS), "{:.3f} s a step")
         policies = compare_wait_policies(simclr)
-    return {"ours": BATCH / figures["ours"], "peer": BATCH / figures["peer"], "wait_policy": policies,
-            "ratio": statistics.median(figures["ratios"]), "setting": words(setting), "ranks": ranks}
+    return {
+        "ours": BATCH / figures["ours"], "peer": BATCH / figures["peer"], "wait_policy": policies,
+        "ratio": statistics.median(figures["ratios"]), "setting": words(setting), "ranks": ranks}
 
 
 WAIT_POLICY_ROUNDS = 3
 
 
 def compare_wait_policies(simclr):
-    """Ours by OMP_WAIT_POLICY, the slowest over the fastest, with 1 rank of 2 threads or 2 ranks of 1,
-    whichever depends on it more. The fastest five steps of each count: other work on the machine only adds."""
+    """Ours by OMP_WAIT_POLICY, the slowest over the fastest, with 1 rank of 2 threads or 2 ranks of
+    1, whichever depends on it more. The fastest five steps of each count: other work on the machine
+    only adds."""
     worst = 1
     for ranks in (1, 2):
         least = dict.fromkeys(("default", "active", "passive"), float("inf"))
@@ -268,8 +279,8 @@ def processor():
 
 
 def peer_version():
-    return subprocess.run([sys.executable, "-c", "import torch; print(torch.__version__)"], check=True,
-                          capture_output=True, text=True).stdout.strip()
+    return subprocess.run([sys.executable, "-c", "import torch; print(torch.__version__)"],
+                          check=True, capture_output=True, text=True).stdout.strip()
 
 
 def ours_version(build):
@@ -303,13 +314,15 @@ def main():
           f"{vit['ours']:.2f} s | {vit['peer']:.2f} s | {vit['ratio']:.2f} | "
           f"{simclr['ours']:.0f}/s | {simclr['peer']:.0f}/s | {simclr['ratio']:.2f} | "
           f"{simclr['wait_policy']:.2f} |\n")
-    result = {"train_f32_eager": round(step["ratio"], 3),
-              "train_vit_f32_eager": round(vit["ratio"], 3), "simclr_e2e": round(simclr["ratio"], 3),
-              "wait_policy": round(simclr["wait_policy"], 3), "peer": torch, "cpu": cpu}
+    result = {
+        "train_f32_eager": round(step["ratio"], 3), "train_vit_f32_eager": round(vit["ratio"], 3),
+        "simclr_e2e": round(simclr["ratio"], 3), "wait_policy": round(simclr["wait_policy"],
+                                                                      3), "peer": torch, "cpu": cpu}
     short = [f"{name} is {result[name]}, {least} is wanted" for name, least in WANTED.items()
              if result[name] < least]
     if result["wait_policy"] > WAIT_POLICY_LIMIT:
-        short.append(f"wait_policy is {result['wait_policy']}, at most {WAIT_POLICY_LIMIT} is wanted")
+        short.append(
+            f"wait_policy is {result['wait_policy']}, at most {WAIT_POLICY_LIMIT} is wanted")
     for sentence in short:
         print(sentence)
     print("RESULT", json.dumps(result))

@@ -13,15 +13,17 @@ def resnet18_small():
 
 
 def resnet50():
-    """Of the convolutions of ResNet-50 with the ImageNet stem, on 224x224x3 (table 1 of He et al. counts 3.8e9, with
-    the strides in other convolutions)."""
+    """Of the convolutions of ResNet-50 with the ImageNet stem, on 224x224x3 (table 1 of He et al.
+    counts 3.8e9, with the strides in other convolutions)."""
     multiply_adds = 112 * 112 * 49 * 3 * 64
     inputs = 64
     for stage, blocks in enumerate((3, 4, 6, 3)):
         width, pixels = 64 << stage, (56 >> stage) ** 2
         for block in range(blocks):
-            before = pixels if block > 0 or stage == 0 else 4 * pixels  # of the first 1x1 convolution
-            multiply_adds += before * inputs * width + pixels * (9 * width * width + 4 * width * width)
+            # Of the first 1x1 convolution.
+            before = pixels if block > 0 or stage == 0 else 4 * pixels
+            multiply_adds += before * inputs * width + pixels * (9 * width * width +
+                                                                 4 * width * width)
             if block == 0:
                 multiply_adds += pixels * inputs * 4 * width
             inputs = 4 * width
@@ -29,7 +31,7 @@ def resnet50():
 
 
 def vit(features, depth=12):
-    """Of the matrix products of a ViT with patches of 16 on 224x224x3: patches; per block and token 12 D^2, and
-    2 L D of attention."""
+    """Of the matrix products of a ViT with patches of 16 on 224x224x3: patches; per block and token
+    12 D^2, and 2 L D of attention."""
     tokens = 14 * 14 + 1
     return 196 * 768 * features + depth * tokens * (12 * features**2 + 2 * tokens * features)

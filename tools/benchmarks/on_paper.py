@@ -1,20 +1,26 @@
 #!/usr/bin/env python3
-"""on_paper.py [BOARD]: what one training step of an encoder takes on a board (h100) on paper, kernel by kernel as
-Lacuna starts them (bf16 activations, f32 weights): FLOPs, bytes, the floor that the larger of both sets, the share of
-the floor that each kind is expected to reach, and so the time. The tables of docs/gpu.md are its output. No GPU is needed."""
+"""on_paper.py [BOARD]: what one training step of an encoder takes on a board (h100) on paper,
+kernel by kernel as Lacuna starts them (bf16 activations, f32 weights): FLOPs, bytes, the floor that
+the larger of both sets, the share of the floor that each kind is expected to reach, and so the
+time. The tables of docs/gpu.md are its output. No GPU is needed."""
 
 import dataclasses
 import sys
 
 # FLOP/s in bf16 on tensor cores, dense, and bytes/s of memory: NVIDIA's data sheets.
-BOARDS = {"a100": (312e12, 2.04e12), "h100": (989e12, 3.35e12), "h200": (989e12, 4.8e12), "b200": (2250e12, 8e12)}
+BOARDS = {
+    "a100": (312e12, 2.04e12), "h100": (989e12, 3.35e12), "h200": (989e12, 4.8e12),
+    "b200": (2250e12, 8e12)}
 N = 2  # bytes of an activation
-# Of the floor, by kind: cuDNN's figures are usual ones for these shapes, ours those of the table by kernel.
-SHARES = {"convolution": 0.65, "convolution: data gradient": 0.6, "convolution: weight gradient": 0.5,
-          "matrix product": 0.7, "attention": 0.5, "attention: gradient": 0.45, "layer norm": 0.75,
-          "layer norm: gradient": 0.6, "batch norm: statistics": 0.8, "batch norm: apply": 0.85,
-          "batch norm: gradient statistics": 0.7, "batch norm: gradient apply": 0.8, "element-wise": 0.85,
-          "column sums": 0.8, "pooling": 0.6, "layouts and casts of weights": 0.6, "optimizer": 0.85, "losses and metrics": 0.5}
+# Of the floor, by kind: cuDNN's figures are usual ones for these shapes, ours those of the table by
+# kernel.
+SHARES = {
+    "convolution": 0.65, "convolution: data gradient": 0.6, "convolution: weight gradient": 0.5,
+    "matrix product": 0.7, "attention": 0.5, "attention: gradient": 0.45, "layer norm": 0.75,
+    "layer norm: gradient": 0.6, "batch norm: statistics": 0.8, "batch norm: apply": 0.85,
+    "batch norm: gradient statistics": 0.7, "batch norm: gradient apply": 0.8, "element-wise": 0.85,
+    "column sums": 0.8, "pooling": 0.6, "layouts and casts of weights": 0.6, "optimizer": 0.85,
+    "losses and metrics": 0.5}
 
 
 @dataclasses.dataclass
@@ -41,10 +47,14 @@ class Step:
         return sum(entry.floor / SHARES[kind] for kind, entry in self.kinds.items())
 
     def table(self):
-        lines = ["| kernels | launches | TFLOP | GB | floor, ms | share | expected, ms |", "|---|---|---|---|---|---|---|"]
+        lines = [
+            "| kernels | launches | TFLOP | GB | floor, ms | share | expected, ms |",
+            "|---|---|---|---|---|---|---|"]
         for kind, e in self.kinds.items():
-            lines.append(f"| {kind} | {e.calls} | {e.flops / 1e12:.2f} | {e.bytes / 1e9:.2f} | {e.floor * 1e3:.2f} | "
-                         f"{SHARES[kind]} | {e.floor / SHARES[kind] * 1e3:.2f} |")
+            lines.append(
+                f"| {kind} | {e.calls} | {e.flops / 1e12:.2f} | {e.bytes / 1e9:.2f} | "
+                f"{e.floor * 1e3:.2f} | "
+                f"{SHARES[kind]} | {e.floor / SHARES[kind] * 1e3:.2f} |")
         floor = sum(e.floor for e in self.kinds.values())
         lines.append(f"| all | {sum(e.calls for e in self.kinds.values())} | "
                      f"{sum(e.flops for e in self.kinds.values()) / 1e12:.2f} | "
@@ -54,7 +64,8 @@ class Step:
 
 
 def convolution(step, batch, size, c, k, kernel, stride, residual=False, relu=True, first=False):
-    """A convolution, its batch norm (ReLU and residual in one kernel) and their gradients; the size behind it."""
+    """A convolution, its batch norm (ReLU and residual in one kernel) and their gradients; the size
+    behind it."""
     out = (size + 2 * (kernel // 2) - kernel) // stride + 1
     x, y = batch * size * size * max(c, 8) * N, batch * out * out * k * N
     weights = c * k * kernel * kernel
@@ -90,7 +101,8 @@ def resnet50(batch, image=224, board="h100"):
             if block == 0:
                 convolution(step, batch, size, c, 4 * width, 1, stride, relu=False)
             convolution(step, batch, out, width, 4 * width, 1, 1, residual=True)
-            step.add("element-wise", 0, 3 * batch * size * size * c * N)  # the two gradients of the block's input
+            step.add("element-wise", 0,
+                     3 * batch * size * size * c * N)  # the two gradients of the block's input
             c, size = 4 * width, out
     step.add("pooling", 0, batch * size * size * c * N, 2)
     step.add("optimizer", 0, weights * 20)  # SGD with momentum
@@ -98,7 +110,8 @@ def resnet50(batch, image=224, board="h100"):
 
 
 def linear(step, rows, inputs, outputs, beside=0, beside_gradient=0):
-    """A product with a bias, and its gradients; bytes that what follows it, and its data gradient, moves beside."""
+    """A product with a bias, and its gradients; bytes that what follows it, and its data gradient,
+    moves beside."""
     flops, weights = 2 * rows * inputs * outputs, inputs * outputs
     moved = (rows * (inputs + outputs) + weights) * N
     step.add("matrix product", flops, moved + beside)

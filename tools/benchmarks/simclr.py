@@ -1,4 +1,5 @@
-"""The peer of `lacuna pretrain` in tools/bench: SimCLR from HDF5 by PyTorch eager, torchvision v2, h5py.
+"""The peer of `lacuna pretrain` in tools/bench: SimCLR from HDF5 by PyTorch eager, torchvision v2,
+h5py.
 
 Usage: simclr.py FILE WIDTH STEM_STRIDE BATCH STEPS THREADS WORKERS contiguous|channels_last
 
@@ -76,7 +77,8 @@ def endless(loader):
 
 def main():
     path, (width, stride, batch, steps, threads, workers) = sys.argv[1], map(int, sys.argv[2:8])
-    layout = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}[sys.argv[8]]
+    layout = {"contiguous": torch.contiguous_format,
+              "channels_last": torch.channels_last}[sys.argv[8]]
     torch.set_num_threads(threads)
     torch.manual_seed(1)
     model = SimClr(width, stride).to(memory_format=layout)

@@ -1,9 +1,11 @@
-"""The peer of train_step.cpp, by the same protocol: PyTorch, unless said otherwise eager on the CPU, compiled on a GPU.
+"""The peer of train_step.cpp, by the same protocol: PyTorch, unless said otherwise eager on the
+CPU, compiled on a GPU.
 
 Usage: train_step.py resnet18|resnet50|vit_tiny|vit_base THREADS BATCH contiguous|channels_last
                      [cpu|cuda [f32|bf16 [eager|compiled]]]
 
-A line "memory" on stdin is answered by the most bytes of the GPU, or of the process, that were in use.
+A line "memory" on stdin is answered by the most bytes of the GPU, or of the process, that were in
+use.
 """
 import resource
 import statistics
@@ -66,7 +68,9 @@ def main():
                   else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, flush=True)
             continue
         steps = int(line)
-        print(seconds(steps) if device == "cuda" else statistics.median(seconds(1) for _ in range(steps)), flush=True)
+        print(
+            seconds(steps) if device == "cuda" else statistics.median(
+                seconds(1) for _ in range(steps)), flush=True)
 
 
 main()

@@ -17,12 +17,13 @@ def environment(policy="default", threads=None):
 
 
 class Stepper:
-    """A process that speaks the protocol of train_step.cpp; stopped while it is not its turn. One that is not waited
-    for gets ready beside other work, until ready() is called."""
+    """A process that speaks the protocol of train_step.cpp; stopped while it is not its turn. One
+    that is not waited for gets ready beside other work, until ready() is called."""
 
     def __init__(self, command, env, wait=True, stderr=subprocess.DEVNULL, **how):
-        self.process = subprocess.Popen(list(map(str, command)), env=env, stdin=subprocess.PIPE, bufsize=1,
-                                        stdout=subprocess.PIPE, stderr=stderr, text=True, **how)
+        self.process = subprocess.Popen(list(map(str, command)), env=env, stdin=subprocess.PIPE,
+                                        bufsize=1, stdout=subprocess.PIPE, stderr=stderr, text=True,
+                                        **how)
         if wait:
             self.ready()
 
@@ -51,7 +52,8 @@ class Stepper:
 
     def lines(self, question):
         """Its answer up to the line "end", lines of columns."""
-        return self.ask(question, lambda: [line.rstrip("\n").split("\t") for line in iter(self.read, "end\n")])
+        return self.ask(
+            question, lambda: [line.rstrip("\n").split("\t") for line in iter(self.read, "end\n")])
 
     def close(self):
         self.process.kill()
@@ -65,6 +67,7 @@ def take_turns(pairs, ours, peer, form, say=functools.partial(print, flush=True)
         sides = [("ours", ours), ("peer", peer)]
         for name, measure in sides if pair % 2 == 0 else sides[::-1]:
             found[name].append(measure())
-        say(f"  pair {pair + 1}   ours {form.format(found['ours'][-1])}   peer {form.format(found['peer'][-1])}")
+        ours_now, peer_now = (form.format(found[name][-1]) for name in ("ours", "peer"))
+        say(f"  pair {pair + 1}   ours {ours_now}   peer {peer_now}")
     return {"ours": statistics.median(found["ours"]), "peer": statistics.median(found["peer"]),
             "ratios": [p / o for o, p in zip(found["ours"], found["peer"])]}

@@ -1,8 +1,8 @@
 # Finds every library that Lacuna needs, in CMAKE_PREFIX_PATH first, and names all missing ones in a
 # single message. Nothing is downloaded or built here.
 
-# MPI from a prefix that has no mpicc, as where Debian's packages were unpacked by hand (mpicc is a link
-# made at installation). FindMPI would pass over it and take the system's MPI, if there is one.
+# MPI from a prefix that has no mpicc, as where Debian's packages were unpacked by hand (mpicc is a
+# link made at installation). FindMPI would pass over it and take the system's MPI, if there is one.
 function(lacuna_find_mpi_without_mpicc)
   file(TO_CMAKE_PATH "$ENV{CMAKE_PREFIX_PATH}" prefixes)
   foreach(prefix ${CMAKE_PREFIX_PATH} ${prefixes})
@@ -77,10 +77,11 @@ find_package(OneDNN 2.6 QUIET)
 find_package(Highway QUIET)
 find_package(OpenMP QUIET COMPONENTS CXX)
 find_package(LibDeflate QUIET)
-# Optional: with nvcc (from PATH, CUDA_HOME, CUDA_PATH or /usr/local/cuda) the CUDA kernels are tested on the host; with
-# cuDNN and its headers too, the CUDA device is built.
+# Optional: with nvcc (from PATH, CUDA_HOME, CUDA_PATH or /usr/local/cuda) the CUDA kernels are
+# tested on the host; with cuDNN and its headers too, the CUDA device is built.
 option(LACUNA_CUDA_DEVICE "Build the CUDA device where its libraries are found" ON)
-find_program(LACUNA_NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
+find_program(LACUNA_NVCC nvcc
+  HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
 if(LACUNA_NVCC)
   set(LACUNA_CUDA ON)
   set(CUDAToolkit_ROOT "" CACHE PATH "The CUDA toolkit")
@@ -104,7 +105,8 @@ if(LACUNA_NVCC)
 else()
   set(LACUNA_CUDA_MISSING "no nvcc in PATH, CUDA_HOME, CUDA_PATH or /usr/local/cuda")
 endif()
-find_library(LACUNA_CUDA_STUB cuda HINTS ${CUDAToolkit_LIBRARY_DIR} PATH_SUFFIXES stubs NO_DEFAULT_PATH)
+find_library(LACUNA_CUDA_STUB cuda
+  HINTS ${CUDAToolkit_LIBRARY_DIR} PATH_SUFFIXES stubs NO_DEFAULT_PATH)
 unset(LACUNA_CUDA_MISSING CACHE)
 if(LACUNA_CUDA_MISSING)
   set(LACUNA_CUDA_MISSING "${LACUNA_CUDA_MISSING}" CACHE INTERNAL "Why there is no CUDA device")
@@ -143,7 +145,8 @@ if(BUILD_TESTING)
       execute_process(COMMAND ${python_path} -c "import h5py, numpy" RESULT_VARIABLE status
         OUTPUT_QUIET ERROR_QUIET)
       if(status EQUAL 0)
-        set(LACUNA_PYTHON ${python_path} CACHE FILEPATH "A Python with h5py and numpy, for the tests")
+        set(LACUNA_PYTHON ${python_path}
+          CACHE FILEPATH "A Python with h5py and numpy, for the tests")
         set(LACUNA_PYTHON_FOUND TRUE)
         break()
       endif()

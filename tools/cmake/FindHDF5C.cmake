@@ -1,5 +1,6 @@
-# HDF5's C library, of a serial or a parallel build. CMake's own FindHDF5 asks the wrapper h5cc, which
-# holds absolute paths; header and library are enough. Debian keeps both builds in folders of their own.
+# HDF5's C library, of a serial or a parallel build. CMake's own FindHDF5 asks the wrapper h5cc,
+# which holds absolute paths; header and library are enough. Debian keeps both builds in folders of
+# their own.
 set(hdf5_hints ENV HDF5_ROOT ENV HDF5_DIR ENV HDF5_HOME)
 set(hdf5_flavours serial openmpi mpich)
 list(TRANSFORM hdf5_flavours PREPEND hdf5/ OUTPUT_VARIABLE hdf5_lib_suffixes)

@@ -1,4 +1,5 @@
-# toml++ 3, as headers only: one library less to carry along, and every package of it has the headers.
+# toml++ 3, as headers only: one library less to carry along, and every package of it has the
+# headers.
 find_path(TomlPlusPlus_INCLUDE_DIR NAMES toml++/toml.h)
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(TomlPlusPlus REQUIRED_VARS TomlPlusPlus_INCLUDE_DIR)

@@ -1,7 +1,8 @@
-"""gpu-check: everything that only a GPU can show, in parts in the order of what they tell. Needs the driver, cuDNN, NCCL
-and a Python 3; PyTorch, compute-sanitizer and ncu are used where they are. What is found is appended to a few files in
-$OUT (else gpu-check-results/) as it goes, so that a check that is cut off loses one part. Exit status: 0 where all held,
-1 where something failed, 2 where there was no GPU to check.
+"""gpu-check: everything that only a GPU can show, in parts in the order of what they tell. Needs
+the driver, cuDNN, NCCL and a Python 3; PyTorch, compute-sanitizer and ncu are used where they are.
+What is found is appended to a few files in $OUT (else gpu-check-results/) as it goes, so that a
+check that is cut off loses one part. Exit status: 0 where all held, 1 where something failed, 2
+where there was no GPU to check.
 """
 import argparse
 import concurrent.futures
@@ -20,7 +21,8 @@ import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.append(str(HERE.parent / "benchmarks"))  # among the sources; in a bundle all lie beside each other
+sys.path.append(str(HERE.parent /
+                    "benchmarks"))  # among the sources; in a bundle all lie beside each other
 
 import on_paper  # noqa: E402
 import parts  # noqa: E402
@@ -30,11 +32,13 @@ from turns import Stepper, environment  # noqa: E402
 PEER = pathlib.Path(on_paper.__file__).parent / "train_step.py"
 
 # What programs say where there is no GPU, or where a virtual machine keeps a tool from it.
-REFUSALS = ("has no NVIDIA driver", "driver shows no GPU", "driver version is insufficient", "no CUDA-capable device",
-            "stub library", "error while loading shared libraries", "Device not supported", "LibraryNotLoaded",
-            "ERR_NVGPUCTRPERM", "Failed to initialize the profiler", "An error occurred while trying to profile")
+REFUSALS = ("has no NVIDIA driver", "driver shows no GPU", "driver version is insufficient",
+            "no CUDA-capable device", "stub library", "error while loading shared libraries",
+            "Device not supported", "LibraryNotLoaded", "ERR_NVGPUCTRPERM",
+            "Failed to initialize the profiler", "An error occurred while trying to profile")
 
-# A group of its own for each program: what it has started ends with it, and none outlives this check's session.
+# A group of its own for each program: what it has started ends with it, and none outlives this
+# check's session.
 OWN_GROUP = {"process_group": 0} if sys.version_info >= (3, 11) else {"preexec_fn": os.setpgrp}
 
 
@@ -70,7 +74,9 @@ class Watched(Stepper):
         try:
             line = self.answers.get(timeout=self.left())
         except queue.Empty:
-            raise EOFError(Ended(None, f"no answer in the time that was left for it\n{self.stderr()}")) from None
+            raise EOFError(
+                Ended(None,
+                      f"no answer in the time that was left for it\n{self.stderr()}")) from None
         if line is None:
             raise EOFError(Ended(self.process.wait(), self.stderr()))
         return line
@@ -91,7 +97,9 @@ class Watched(Stepper):
 class Check:
     def __init__(self, options, scratch):
         self.bundle = options.bundle.resolve()
-        self.inputs = next(place for place in (HERE.parent / "inputs", HERE.parent.parent / "inputs") if place.is_dir())
+        self.inputs = next(place
+                           for place in (HERE.parent / "inputs", HERE.parent.parent / "inputs")
+                           if place.is_dir())
         self.results = Results(options.out)
         self.scratch = pathlib.Path(scratch)
         self.rehearses = options.rehearse
@@ -114,8 +122,10 @@ class Check:
     def find_gpu(self):
         """Its name, driver and memory; "" where nvidia-smi shows none."""
         with contextlib.suppress(OSError, subprocess.SubprocessError):
-            shown = subprocess.run(["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"],
-                                   check=True, capture_output=True, text=True, timeout=10).stdout.splitlines()
+            shown = subprocess.run([
+                "nvidia-smi", "--query-gpu=name,driver_version,memory.total",
+                "--format=csv,noheader"], check=True, capture_output=True, text=True,
+                                   timeout=10).stdout.splitlines()
             if shown:
                 return shown[0] + (f" (one of {len(shown)})" if len(shown) > 1 else "")
         return ""
@@ -127,14 +137,16 @@ class Check:
         return max(0.1, min(self.part_end, self.end) - time.monotonic())
 
     def run(self, program, *words, limit, env=None, stdin=None):
-        """A program of the bundle (bin/…) or of this machine, with its limit of seconds or what is left; never raises."""
+        """A program of the bundle (bin/…) or of this machine, with its limit of seconds or what is
+        left; never raises."""
         program = str(self.bundle / program) if program.startswith("bin/") else program
         command = [program, *map(str, words)]
         begun = time.monotonic()
         self.results.log(f"$ {' '.join(command)}\n")
         try:
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                       errors="replace", env={**os.environ, **(env or {})}, **OWN_GROUP)
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                       stderr=subprocess.PIPE, text=True, errors="replace",
+                                       env={**os.environ, **(env or {})}, **OWN_GROUP)
         except OSError as error:
             return Ended(127, f"{program}: {error.strerror}")
         self.running.add(process)
@@ -153,7 +165,8 @@ class Check:
         """Results in the order in which they come."""
         pool = concurrent.futures.ThreadPoolExecutor(min(at_once, self.cores))
         try:
-            for done in concurrent.futures.as_completed([pool.submit(function, item) for item in items]):
+            for done in concurrent.futures.as_completed([
+                    pool.submit(function, item) for item in items]):
                 yield done.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -187,8 +200,10 @@ class Check:
             self.start_peer(encoder, "compiled")
 
     def start_peer(self, encoder, mode):
-        command = [sys.executable, PEER, encoder, self.cores if self.rehearses else 1, self.batch(encoder),
-                   "channels_last" if encoder.startswith("resnet") else "contiguous", self.device, self.precision, mode]
+        command = [
+            sys.executable, PEER, encoder, self.cores if self.rehearses else 1,
+            self.batch(encoder), "channels_last" if encoder.startswith("resnet") else "contiguous",
+            self.device, self.precision, mode]
         self.peers[encoder, mode] = Watched(command, self.left, self.results.log)
 
     def toolkit(self, tool):
@@ -206,11 +221,14 @@ class Check:
         self.failed.append(f"part {self.part}: {title}")
         self.record(title, failed=True)
         self.results.fail(f"part {self.part}: {title}", text)
-        self.results.say(f"  FAILED: {title}\n" + "\n".join(f"    {line}" for line in text.rstrip().splitlines()[-25:]))
+        self.results.say(f"  FAILED: {title}\n" +
+                         "\n".join(f"    {line}" for line in text.rstrip().splitlines()[-25:]))
 
     def refuse(self, title, text):
         self.refused.append(f"part {self.part}: {title}")
-        said = next((line.strip() for line in text.splitlines() if any(sign in line for sign in REFUSALS)), text.strip()[-200:])
+        said = next(
+            (line.strip() for line in text.splitlines() if any(sign in line for sign in REFUSALS)),
+            text.strip()[-200:])
         self.record(title, refused=said)
         self.results.say(f"  refused: {title}: {said}")
 
@@ -223,7 +241,8 @@ class Check:
         elif tool:
             self.refuse(title, f"not finished after {ended.seconds:.0f} s, where its time was up")
         else:
-            self.fail(title, f"{ended.text}\n(ended after {ended.seconds:.0f} s, where its time was up)")
+            self.fail(title,
+                      f"{ended.text}\n(ended after {ended.seconds:.0f} s, where its time was up)")
 
     def do(self, number):
         name, function, limit = parts.PARTS[number]
@@ -253,11 +272,14 @@ class Check:
 
     def status(self):
         say = self.results.say
-        say(f"gpu-check: {len(self.failed)} failures, {len(self.refused)} refusals"
-            + ("" if self.gpu or self.rehearses else "; this machine shows no NVIDIA GPU (nvidia-smi)"))
+        say(f"gpu-check: {len(self.failed)} failures, {len(self.refused)} refusals" +
+            ("" if self.gpu or self.rehearses else
+             "; this machine shows no NVIDIA GPU (nvidia-smi)"))
         for line in self.failed:
             say(f"  failed: {line}")
-        return 1 if self.failed else 2 if self.refused and not self.gpu and not self.rehearses else 0
+        if self.failed:
+            return 1
+        return 2 if self.refused and not self.gpu and not self.rehearses else 0
 
 
 def numbers(text):
@@ -269,22 +291,32 @@ def numbers(text):
             raise argparse.ArgumentTypeError(f"\"{text}\" names no parts: give numbers as in 1-4,7")
         chosen += range(int(first), int(last or first) + 1)
     if not chosen or not set(chosen) <= set(parts.PARTS):
-        raise argparse.ArgumentTypeError(f"there are parts 1 to {max(parts.PARTS)}, and \"{text}\" names others")
+        raise argparse.ArgumentTypeError(
+            f"there are parts 1 to {max(parts.PARTS)}, and \"{text}\" names others")
     return chosen
 
 
 def arguments():
-    lines = "\n".join(f"  {number}  {name}, at most {limit} s" for number, (name, _, limit) in parts.PARTS.items())
-    parser = argparse.ArgumentParser(prog="gpu-check", description=__doc__, epilog=f"parts:\n{lines}",
+    lines = "\n".join(f"  {number}  {name}, at most {limit} s"
+                      for number, (name, _, limit) in parts.PARTS.items())
+    parser = argparse.ArgumentParser(prog="gpu-check", description=__doc__,
+                                     epilog=f"parts:\n{lines}",
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bundle", type=pathlib.Path, required=True, help="a folder that tools/gpu-bundle has made")
-    parser.add_argument("--parts", type=numbers, default=list(parts.PARTS), help="as in 1-4,7; default: all")
-    parser.add_argument("--budget", type=float, default=590, metavar="SECONDS", help="of all parts together; default: 590")
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(os.environ.get("OUT") or "gpu-check-results"))
+    parser.add_argument("--bundle", type=pathlib.Path, required=True,
+                        help="a folder that tools/gpu-bundle has made")
+    parser.add_argument("--parts", type=numbers, default=list(parts.PARTS),
+                        help="as in 1-4,7; default: all")
+    parser.add_argument("--budget", type=float, default=590, metavar="SECONDS",
+                        help="of all parts together; default: 590")
+    parser.add_argument("--out", type=pathlib.Path,
+                        default=pathlib.Path(os.environ.get("OUT") or "gpu-check-results"))
     parser.add_argument("--no-peer", action="store_true", help="without PyTorch")
-    parser.add_argument("--rehearse", action="store_true", help="train steps and files in small sizes on the processor: "
-                        "shows that the check itself works")
-    parser.add_argument("--patience", type=float, default=1, metavar="FACTOR", help="times the limits of the parts")
+    parser.add_argument(
+        "--rehearse", action="store_true",
+        help="train steps and files in small sizes on the processor: "
+        "shows that the check itself works")
+    parser.add_argument("--patience", type=float, default=1, metavar="FACTOR",
+                        help="times the limits of the parts")
     parser.add_argument("--tests", help="another program of the same tests, as one over doubles")
     options = parser.parse_args()
     if not (options.bundle / "files.tar.gz").exists():
@@ -297,8 +329,10 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what runs is ended on the way out
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as scratch:
         check = Check(options, scratch)
-        check.results.say(f"gpu-check of {check.bundle}, {time.strftime('%F %T')}: parts {options.parts}; results in "
-                          f"{check.results.folder}")
+        check.results.say(
+            f"gpu-check of {check.bundle}, {time.strftime('%F %T')}: parts {options.parts}; "
+            "results in "
+            f"{check.results.folder}")
         if 4 in options.parts and not check.with_peers and not options.no_peer:
             check.results.say(f"{sys.executable} has no PyTorch: train steps are measured alone")
         check.record("check", gpu=check.gpu, board=check.board)

@@ -1,25 +1,33 @@
-"""Kernels as train-step tells them (operation, operands, results, seconds) beside their floor, which the larger of their
-FLOPs and their bytes sets, and the time that docs/gpu.md expects: the floor by the share of their kind."""
+"""Kernels as train-step tells them (operation, operands, results, seconds) beside their floor,
+which the larger of their FLOPs and their bytes sets, and the time that docs/gpu.md expects: the
+floor by the share of their kind."""
 import dataclasses
 import math
 import re
 
 import on_paper
 
-BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2, "int64": 8, "int32": 4, "uint8": 1}
+BYTES = {
+    "float64": 8, "float32": 4, "bfloat16": 2, "float16": 2, "int64": 8, "int32": 4, "uint8": 1}
 # The kinds of on_paper.py. An operation that is not named is element-wise.
-KINDS = {"convolution": "convolution", "convolution_data_gradient": "convolution: data gradient",
-         "convolution_weight_gradient": "convolution: weight gradient", "matrix_product": "matrix product",
-         "product_added": "matrix product", "product_gelu": "matrix product", "product_gelu_gradient": "matrix product",
-         "attention": "attention", "attention_gradient": "attention: gradient", "layer_norm": "layer norm",
-         "layer_norm_gradient": "layer norm: gradient", "batch_norm_statistics": "batch norm: statistics",
-         "batch_norm_apply": "batch norm: apply", "batch_norm_gradient_statistics": "batch norm: gradient statistics",
-         "batch_norm_gradient_apply": "batch norm: gradient apply", "column_sum": "column sums", "max_pool": "pooling",
-         "max_pool_gradient": "pooling", "average_pool": "pooling", "average_pool_gradient": "pooling",
-         "batch_norm_merge": "batch norm: statistics", "batch_norm_running_update": "batch norm: statistics",
-         "batch_norm_parameter_gradient": "batch norm: gradient statistics", "softmax_cross_entropy": "losses and metrics",
-         "softmax_cross_entropy_gradient": "losses and metrics", "count_correct": "losses and metrics",
-         "scale": "losses and metrics", "sgd_update": "optimizer", "adamw_update": "optimizer", "lars_update": "optimizer", "lars_norms": "optimizer"}
+KINDS = {
+    "convolution": "convolution", "convolution_data_gradient": "convolution: data gradient",
+    "convolution_weight_gradient": "convolution: weight gradient",
+    "matrix_product": "matrix product", "product_added": "matrix product",
+    "product_gelu": "matrix product", "product_gelu_gradient": "matrix product",
+    "attention": "attention", "attention_gradient": "attention: gradient",
+    "layer_norm": "layer norm", "layer_norm_gradient": "layer norm: gradient",
+    "batch_norm_statistics": "batch norm: statistics", "batch_norm_apply": "batch norm: apply",
+    "batch_norm_gradient_statistics": "batch norm: gradient statistics",
+    "batch_norm_gradient_apply": "batch norm: gradient apply", "column_sum": "column sums",
+    "max_pool": "pooling", "max_pool_gradient": "pooling", "average_pool": "pooling",
+    "average_pool_gradient": "pooling", "batch_norm_merge": "batch norm: statistics",
+    "batch_norm_running_update": "batch norm: statistics",
+    "batch_norm_parameter_gradient": "batch norm: gradient statistics",
+    "softmax_cross_entropy": "losses and metrics",
+    "softmax_cross_entropy_gradient": "losses and metrics", "count_correct": "losses and metrics",
+    "scale": "losses and metrics", "sgd_update": "optimizer", "adamw_update": "optimizer",
+    "lars_update": "optimizer", "lars_norms": "optimizer"}
 
 
 @dataclasses.dataclass
@@ -100,8 +108,10 @@ def by_kind(kernels):
     """Milliseconds measured, expected and floor of each kind."""
     kinds = {}
     for kernel in kernels:
-        kind = kinds.setdefault(kernel.kind, {"launches": 0, "measured": 0, "expected": 0, "floor": 0})
+        kind = kinds.setdefault(kernel.kind,
+                                {"launches": 0, "measured": 0, "expected": 0, "floor": 0})
         kind["launches"] += kernel.count
-        for name, seconds in (("measured", kernel.seconds), ("expected", kernel.expected), ("floor", kernel.floor)):
+        for name, seconds in (("measured", kernel.seconds), ("expected", kernel.expected),
+                              ("floor", kernel.floor)):
             kind[name] = round(kind[name] + 1e3 * seconds, 4)
     return kinds

@@ -1,12 +1,13 @@
-"""The folder of results: at most 6 files of at most 16 MiB, each appended to and flushed as it goes, so that whoever cuts
-a check off loses no more than what was being measured.
+"""The folder of results: at most 6 files of at most 16 MiB, each appended to and flushed as it
+goes, so that whoever cuts a check off loses no more than what was being measured.
 
     results.jsonl   a line for each finding: {"part": …, "what": …, …}
     log.txt         all that was printed, by every program
     kernels.tsv     kernel by kernel: measured, expected, floor
     plans.tsv       what cuDNN planned, by its heuristics and by timing
     failures.txt    what a person needs to mend each failure
-    operands.h5     operands and results of operations that failed, at most 8 MiB; written by the tests
+    operands.h5     operands and results of operations that failed, at most 8 MiB; written by the
+                    tests
 """
 import contextlib
 import json
@@ -22,8 +23,9 @@ class Results:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.left = {name: MOST - (self.folder / name).stat().st_size if (self.folder / name).exists() else MOST
-                     for name in FILES}
+        self.left = {
+            name: MOST - (self.folder / name).stat().st_size if
+            (self.folder / name).exists() else MOST for name in FILES}
 
     @property
     def operands(self):
@@ -46,7 +48,8 @@ class Results:
 
     def say(self, text):
         self.log(text + "\n")
-        with contextlib.suppress(BrokenPipeError):  # whoever reads along may stop; the check goes on
+        with contextlib.suppress(
+                BrokenPipeError):  # whoever reads along may stop; the check goes on
             print(text, flush=True)
 
     def record(self, part, what, **values):

@@ -37,7 +37,8 @@ def read_header(stream, path):
     rank = magic[3]
     sizes = stream.read(4 * rank)
     if len(sizes) < 4 * rank:
-        raise BadInput(f"{path} ends within its header: {len(sizes)} bytes of sizes, {4 * rank} wanted")
+        raise BadInput(
+            f"{path} ends within its header: {len(sizes)} bytes of sizes, {4 * rank} wanted")
     return numpy.dtype(TYPES[magic[2]]), struct.unpack(f">{rank}I", sizes)
 
 
@@ -48,8 +49,9 @@ def copy(stream, path, dataset, dtype, shape, block):
         count = min(block, shape[0] - row)
         data = stream.read(count * sample_bytes)
         if len(data) != count * sample_bytes:
-            raise BadInput(f"{path} is truncated: its header says {shape[0]} samples of "
-                           f"{sample_bytes} bytes, it ends in sample {row + len(data) // sample_bytes}")
+            raise BadInput(
+                f"{path} is truncated: its header says {shape[0]} samples of "
+                f"{sample_bytes} bytes, it ends in sample {row + len(data) // sample_bytes}")
         values = numpy.frombuffer(data, dtype).reshape((count,) + shape[1:])
         dataset[row:row + count] = values.astype(dtype.newbyteorder("="))
     if stream.read(1):
@@ -68,7 +70,8 @@ def import_idx(arguments):
         if arguments.gzip:
             options["compression"] = "gzip"
             options["compression_opts"] = arguments.gzip
-        dataset = target.create_dataset(arguments.dataset, shape, dtype.newbyteorder("="), **options)
+        dataset = target.create_dataset(arguments.dataset, shape, dtype.newbyteorder("="),
+                                        **options)
         try:
             copy(stream, arguments.idx, dataset, dtype, shape, arguments.chunk or 4096)
         except BaseException:

@@ -1,5 +1,6 @@
-# Sourced by the launchers of this folder. Unpacks what it holds, once, and finds NVIDIA's libraries where they are:
-# those that the loader finds by itself, the toolkit's, the driver's, then those of the packages of Python.
+# Sourced by the launchers of this folder. Unpacks what it holds, once, and finds NVIDIA's libraries
+# where they are: those that the loader finds by itself, the toolkit's, the driver's, then those of
+# the packages of Python.
 
 fail() {
   echo "lacuna: $*" >&2
@@ -22,7 +23,8 @@ unpack() {
   trap 'rm -rf "$half"' EXIT
   trap 'exit 1' HUP INT TERM
   mkdir -p "$half" 2> /dev/null ||
-    fail "$half cannot be made, where this bundle unpacks itself: name a folder that you may write in LACUNA_BUNDLE_FILES"
+    fail "$half cannot be made, where this bundle unpacks itself: name a folder that you may" \
+      "write in LACUNA_BUNDLE_FILES"
   gzip -dc "$bundle/files.tar.gz" | tar -xf - -C "$half" && [ -x "$half/bin/lacuna" ] ||
     fail "$bundle/files.tar.gz could not be unpacked to $half: look at the messages above"
   mv -T "$half" "$files" 2> /dev/null || [ -x "$files/bin/lacuna" ] ||
@@ -79,9 +81,11 @@ END
 find_nvidia
 
 # Open MPI and PMIx are where they were unpacked, and not where they were built for.
-export OPAL_PREFIX="$files" OPAL_BINDIR="$files/bin" OPAL_LIBDIR="$files/lib" OPAL_PKGLIBDIR="$files/lib/openmpi"
-export OPAL_DATADIR="$files/share" OPAL_PKGDATADIR="$files/share/openmpi" OPAL_SYSCONFDIR="$files/etc"
-export PMIX_PREFIX="$files" PMIX_INSTALL_PREFIX="$files" PMIX_LIBDIR="$files/lib" PMIX_PKGLIBDIR="$files/lib/pmix"
+export OPAL_PREFIX="$files" OPAL_BINDIR="$files/bin" OPAL_LIBDIR="$files/lib"
+export OPAL_PKGLIBDIR="$files/lib/openmpi" OPAL_SYSCONFDIR="$files/etc"
+export OPAL_DATADIR="$files/share" OPAL_PKGDATADIR="$files/share/openmpi"
+export PMIX_PREFIX="$files" PMIX_INSTALL_PREFIX="$files" PMIX_LIBDIR="$files/lib"
+export PMIX_PKGLIBDIR="$files/lib/pmix"
 export PMIX_PKGDATADIR="$files/share/pmix" PMIX_SYSCONFDIR="$files/etc"
 if [ "$(id -u)" = 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
 export HWLOC_HIDE_ERRORS=2 # it complains where there is no /sys, and goes on

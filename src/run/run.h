@@ -15,7 +15,7 @@
 
 namespace lacuna {
 
-// "runs/fashion-simclr" for "inputs/fashion-simclr.toml": the same at every start, so that a
+// "runs/fashion-simclr" for "inputs/images/fashion-simclr.toml": the same at every start, so that a
 // requeued job finds its run.
 std::filesystem::path default_run_folder(const std::filesystem::path& toml);
 

@@ -81,7 +81,7 @@ class CheckOnGpu(support.EndToEndTest):
         support.write_images(self.path("data.h5"), samples=512, size=(28, 28))
 
     def check(self, *words, status=0):
-        result = self.lacuna("check", support.SOURCE / "inputs/fashion-simclr.toml", *words,
+        result = self.lacuna("check", support.SOURCE / "inputs/images/fashion-simclr.toml", *words,
                              "--set", f"data.files={self.path('data.h5')}", "data.dataset=images",
                              "data.label=labels")
         self.assertEqual(result.status, status, result)

@@ -27,7 +27,7 @@ def bytes_of(value):
 
 class OtherStages(support.EndToEndTest):
     def test_a_configuration_of_finetune_is_named(self):
-        result = self.lacuna("check", support.SOURCE / "inputs/fashion-linear.toml")
+        result = self.lacuna("check", support.SOURCE / "inputs/images/fashion-linear.toml")
         self.assertEqual(result.status, 2, result)
         self.assertIn("is for lacuna finetune, and check rehearses lacuna pretrain",
                       result.complaint())

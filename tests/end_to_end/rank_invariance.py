@@ -46,8 +46,8 @@ class RankInvariance(support.EndToEndTest):
         settings = {"data.files": self.path("data.h5"), "train.precision": "f32",
                     "train.threads": 1, **settings}
         words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        self.succeeds("pretrain", support.SOURCE / "inputs" / "fashion-simclr.toml", "--run", run,
-                      *words, ranks=ranks, timeout=CTEST_TIMEOUT)
+        self.succeeds("pretrain", support.SOURCE / "inputs/images/fashion-simclr.toml", "--run",
+                      run, *words, ranks=ranks, timeout=CTEST_TIMEOUT)
         return run
 
     def gradients(self, seed, ranks, **settings):

@@ -24,15 +24,15 @@ namespace fs = std::filesystem;
 namespace {
 
 std::string input_toml(const char* name) {
-  return content_of(testing::source_folder() / "inputs" / name);
+  return content_of(testing::source_folder() / "inputs/images" / name);
 }
 
 // ---- Configurations
 
 std::vector<Input> configurations(const fs::path&) {
   std::vector<Input> seeds;
-  for (const auto& file : fs::directory_iterator(testing::source_folder() / "inputs"))
-    if (file.path().filename() != "fashion-sweep.toml")
+  for (const auto& file : fs::recursive_directory_iterator(testing::source_folder() / "inputs"))
+    if (file.is_regular_file() && file.path().filename() != "fashion-sweep.toml")
       seeds.push_back(one_file("a.toml", content_of(file.path())));
   std::sort(seeds.begin(), seeds.end(),
             [](const Input& a, const Input& b) { return a[0].content < b[0].content; });

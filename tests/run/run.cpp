@@ -45,7 +45,7 @@ std::vector<std::string> names_in(const std::filesystem::path& folder) {
 }  // namespace
 
 TEST_CASE("run: the default folder follows from the name of the TOML") {
-  CHECK(default_run_folder("inputs/fashion-simclr.toml") == "runs/fashion-simclr");
+  CHECK(default_run_folder("inputs/images/fashion-simclr.toml") == "runs/fashion-simclr");
 }
 
 TEST_CASE("run: a new folder holds the resolved configuration and nothing temporary remains") {

@@ -96,7 +96,7 @@ def check_programs(root):
     assert "usage: train-step" in root.run(f"{there}/bin/with", "env", "train-step",
                                            status=2)  # as compute-sanitizer starts it
     training = [
-        "pretrain", f"{files}/inputs/fashion-simclr.toml", "--force", "--set",
+        "pretrain", f"{files}/inputs/images/fashion-simclr.toml", "--force", "--set",
         "data.files=/tmp/data.h5", "data.dataset=images", "data.label=labels", "train.max_steps=3",
         "train.batch=16", "encoder.width=4", "augment.size=8"]
     losses = {}

@@ -259,10 +259,10 @@ def from_files(check):
         if made.status != 0:
             check.failed_or_refused(f"data for SimCLR, {name}", made)
             continue
-        ended = check.run("bin/lacuna", "pretrain", check.inputs / "fashion-simclr.toml", "--run",
-                          run, "--force", "--set", f"data.files={data}", "data.dataset=images",
-                          "data.label=labels", f"augment.size={seen}", f"train.batch={batch}",
-                          f"train.max_steps={steps}", "train.epochs=1000",
+        ended = check.run("bin/lacuna", "pretrain", check.inputs / "images/fashion-simclr.toml",
+                          "--run", run, "--force", "--set", f"data.files={data}",
+                          "data.dataset=images", "data.label=labels", f"augment.size={seen}",
+                          f"train.batch={batch}", f"train.max_steps={steps}", "train.epochs=1000",
                           f"train.device={check.device}", *encoder, limit=90)
         rates = re.findall(r" ([\d.]+) samples/s ", ended.out)
         if ended.status != 0 or not rates:

@@ -1,4 +1,4 @@
-// The plans that the real library makes on each board for every training in inputs/, and for
+// The plans that the real library makes on each board for every training in inputs/images/, and for
 // ResNet-50 and ViT-B on images of 224x224: engines, knobs and workspaces stand in cuda/plans.tsv,
 // which is compared where the library's version is the table's. LACUNA_WRITE_PAGES=1 writes it
 // anew.
@@ -31,7 +31,7 @@ struct Training {
 std::vector<Training> trainings() {
   std::vector<Training> all;
   std::set<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(testing::source_folder() / "inputs"))
+  for (const auto& entry : fs::directory_iterator(testing::source_folder() / "inputs/images"))
     files.insert(entry.path());
   for (const fs::path& file : files) {
     if (Configuration::read(file.string()).find("\n[objective]") == std::string::npos) continue;

@@ -53,7 +53,7 @@ TEST_CASE("error: the page of exit statuses lists exactly those of the program")
   const size_t begin = header.find("enum class ExitStatus");
   REQUIRE(begin != std::string::npos);
   const std::string statuses = header.substr(begin, header.find("};", begin) - begin);
-  const auto in_program = pairs(statuses, std::regex("\\n  (\\w+) = (\\d+),"), 1, 2);
+  const auto in_program = pairs(statuses, std::regex("\\n  (\\w+) =\\s+(\\d+),"), 1, 2);
   const auto on_page =
       pairs(read("docs/exit-status.md"), std::regex("\\n\\| (\\d+) \\| `(\\w+)` \\|"), 2, 1);
   CHECK(in_program.size() >= 8);

@@ -15,13 +15,26 @@
 //     10 B H L^2 D FLOPs
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+
+#include "base/random.h"
 
 namespace lacuna {
 
 struct Attention {
+  static constexpr uint64_t id = hash_name("Attention");
   double scale;
   int64_t heads;
 };
+
+namespace operands {
+
+struct AttentionGradient {
+  enum : size_t { dy, qkv, y, lse };
+  enum : size_t { dqkv };
+};
+
+}  // namespace operands
 
 }  // namespace lacuna

@@ -11,16 +11,29 @@
 // 2 B prod(out) K C prod(kernel) FLOPs.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+
+#include "base/random.h"
 
 namespace lacuna {
 
 struct Convolution {
+  static constexpr uint64_t id = hash_name("Convolution");
   int64_t batch, in_channels, out_channels;
   int64_t axes;  // spatial axes, 1 to 3; the sizes below hold the last `axes` of them, 1s (padding
                  // 0) before
   int64_t in[3], kernel[3], stride[3], padding[3], out[3];
   int64_t bias;  // 0 or 1
 };
+
+namespace operands {
+
+struct Convolution {
+  enum : size_t { x, w, bias };
+  enum : size_t { y };
+};
+
+}  // namespace operands
 
 }  // namespace lacuna

@@ -9,18 +9,19 @@
 #include "kernels/attention.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
-#include "kernels/cpu/kernels.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/support/parallel.h"
+#include "kernels/kernel.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/attention.cpp"
-#include "kernels/cpu/simd_targets.h"
+#include "kernels/cpu/support/simd_targets.h"
 //
 #include <hwy/foreach_target.h>
 //
-#include "kernels/cpu/exponential.h"
+#include "kernels/cpu/support/exponential.h"
 
 #ifndef LACUNA_KERNELS_CPU_ATTENTION_ONCE
 #define LACUNA_KERNELS_CPU_ATTENTION_ONCE
@@ -259,13 +260,14 @@ HWY_INLINE void differentiate_row(float* weights, float* slopes, int64_t n, floa
 template <typename T>
 void attention_gradient_head(const Call& call, const AttentionSizes& s, int64_t index,
                              float* scratch) {
+  using Operand = operands::AttentionGradient;
   const AttentionHead head(s, index);
   const int64_t width = head.width;
-  const T* dy = call.in[0].as<T>() + head.in_y;
-  const T* q = call.in[1].as<T>() + head.in_qkv;
-  const T* y = call.in[2].as<T>() + head.in_y;
-  const float* lse = call.in[3].as<float>() + head.in_lse;
-  T* dq = call.out[0].as<T>() + head.in_qkv;
+  const T* dy = call.in[Operand::dy].as<T>() + head.in_y;
+  const T* q = call.in[Operand::qkv].as<T>() + head.in_qkv;
+  const T* y = call.in[Operand::y].as<T>() + head.in_y;
+  const float* lse = call.in[Operand::lse].as<float>() + head.in_lse;
+  T* dq = call.out[Operand::dqkv].as<T>() + head.in_qkv;
 
   Packed packed(scratch);
   float* queries = packed.take(s.rows_floats());
@@ -326,7 +328,8 @@ void attention_heads(const Call& call, const AttentionSizes& s, int64_t begin, i
 
 void attention_gradient_heads(const Call& call, const AttentionSizes& s, int64_t begin, int64_t end,
                               float* scratch) {
-  with_type(call.in[0].dtype, [&](auto type) HWY_ATTR {
+  using Operand = operands::AttentionGradient;
+  with_type(call.in[Operand::dy].dtype, [&](auto type) HWY_ATTR {
     for (int64_t i = begin; i < end; ++i) {
       attention_gradient_head<decltype(type)>(call, s, i, scratch);
     }
@@ -359,8 +362,6 @@ void for_heads(const Call& call, const AttentionSizes& s, int64_t samples, int64
   });
 }
 
-}  // namespace
-
 void attention(const Call& call) {
   const AttentionSizes s(call.in[0], call.attributes.as<Attention>());
   for_heads(call, s, call.in[0].shape[0], s.forward_floats(),
@@ -368,10 +369,22 @@ void attention(const Call& call) {
 }
 
 void attention_gradient(const Call& call) {
-  const AttentionSizes s(call.in[1], call.attributes.as<Attention>());
-  for_heads(call, s, call.in[1].shape[0], s.backward_floats(),
+  using Operand = operands::AttentionGradient;
+  const AttentionSizes s(call.in[Operand::qkv], call.attributes.as<Attention>());
+  for_heads(call, s, call.in[Operand::qkv].shape[0], s.backward_floats(),
             HWY_DYNAMIC_DISPATCH(attention_gradient_heads));
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"attention", {f32, bf16}, attention},
+    KernelEntry{"attention_gradient", {f32, bf16}, attention_gradient},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> attention_kernels() { return table; }
 
 }  // namespace lacuna::cpu
 #endif  // HWY_ONCE

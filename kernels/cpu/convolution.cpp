@@ -9,8 +9,10 @@
 // smallest convolution's time.
 #include "kernels/convolution.h"
 
-#include "kernels/cpu/kernels.h"
-#include "kernels/cpu/onednn.h"
+#include <array>
+
+#include "kernels/cpu/support/onednn.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::cpu {
 
@@ -98,14 +100,13 @@ std::unique_ptr<OneDnnProblem> problem_of(OneDnn& onednn, const Descriptor& desc
                                          descriptor.scratchpad_desc().get_size(), operands);
 }
 
-}  // namespace
-
 void convolution(const Call& call) {
+  using Operand = operands::Convolution;
   OneDnn& onednn = static_cast<CpuContext&>(call.context).onednn();
   const auto c = call.attributes.as<Convolution>();
   if (c.batch == 0) return;
   OneDnnProblem& problem = onednn.problem(key_of("convolution", call), [&] {
-    const Layouts l(c, call.in[0], call.in[1]);
+    const Layouts l(c, call.in[Operand::x], call.in[Operand::w]);
     const auto descriptor =
         first_supported(c, l.type, c.in_channels >= many_channels,
                         [&](const OneDnnConvolution& d) { return onednn.forward(d); });
@@ -113,13 +114,14 @@ void convolution(const Call& call) {
                       {DNNL_ARG_WEIGHTS, l.weights, descriptor.weights_desc()},
                       {DNNL_ARG_DST, l.destination, descriptor.dst_desc(), true}};
     if (c.bias) {
-      const memory::desc bias({c.out_channels}, onednn_type(call.in[2].dtype), Tag::a);
+      const memory::desc bias({c.out_channels}, onednn_type(call.in[Operand::bias].dtype), Tag::a);
       operands.push_back({DNNL_ARG_BIAS, bias, descriptor.bias_desc()});
     }
     return problem_of<dnnl::convolution_forward>(onednn, descriptor, operands);
   });
-  std::vector<void*> addresses{call.in[0].data, call.in[1].data, call.out[0].data};
-  if (c.bias) addresses.push_back(call.in[2].data);
+  std::vector<void*> addresses{call.in[Operand::x].data, call.in[Operand::w].data,
+                               call.out[Operand::y].data};
+  if (c.bias) addresses.push_back(call.in[Operand::bias].data);
   problem.run(onednn, call.context, addresses);
 }
 
@@ -162,5 +164,17 @@ void convolution_weight_gradient(const Call& call) {
   problem.run(onednn, call.context,
               std::vector<void*>{call.in[0].data, call.in[1].data, call.out[0].data});
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"convolution", {f32, bf16}, convolution},
+    KernelEntry{"convolution_data_gradient", {f32, bf16}, convolution_data_gradient},
+    KernelEntry{"convolution_weight_gradient", {f32, bf16}, convolution_weight_gradient},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> convolution_kernels() { return table; }
 
 }  // namespace lacuna::cpu

@@ -16,9 +16,11 @@
 // summed by one block.
 #include "kernels/attention.h"
 
-#include "kernels/cuda/columns.h"
-#include "kernels/cuda/kernels.h"
-#include "kernels/cuda/reduce.h"
+#include <array>
+
+#include "kernels/cuda/support/columns.h"
+#include "kernels/cuda/support/reduce.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::cuda {
 
@@ -346,8 +348,6 @@ void with_tiles(DType dtype, const Heads& heads, F f) {
   });
 }
 
-}  // namespace
-
 void attention(const Call& call) {
   const View& qkv = call.in[0];
   const auto p = call.attributes.as<Attention>();
@@ -362,7 +362,8 @@ void attention(const Call& call) {
 }
 
 void attention_gradient(const Call& call) {
-  const View& qkv = call.in[1];
+  using Operand = operands::AttentionGradient;
+  const View& qkv = call.in[Operand::qkv];
   const auto p = call.attributes.as<Attention>();
   const Heads heads(qkv, p.heads);
   const int64_t rows = qkv.shape[0] * p.heads * heads.tokens;
@@ -372,17 +373,28 @@ void attention_gradient(const Call& call) {
   const auto scale = static_cast<float>(p.scale);
   with_tiles(qkv.dtype, heads, [&](auto type, auto tiles) {
     using T = decltype(type);
-    const T* dy = input<T>(call, 0);
-    const float* lse = input<float>(call, 3);
+    const T* dy = input<T>(call, Operand::dy);
+    const float* lse = input<float>(call, Operand::lse);
     launch(call, "attention_gradient", rows * warp_size, along_kernel<T>, heads, dy,
-           input<T>(call, 2), rows, along);
+           input<T>(call, Operand::y), rows, along);
     launch_grid(call, "attention_gradient", blocks_of(heads, qkv.shape[0], tiles()),
-                query_gradient_kernel<tiles(), T>, heads, dy, input<T>(call, 1), lse, along, scale,
-                output<T>(call));
+                query_gradient_kernel<tiles(), T>, heads, dy, input<T>(call, Operand::qkv), lse,
+                along, scale, output<T>(call));
     launch_grid(call, "attention_gradient", blocks_of(heads, qkv.shape[0], 1),
-                key_gradient_kernel<T>, heads, dy, input<T>(call, 1), lse, along, scale,
+                key_gradient_kernel<T>, heads, dy, input<T>(call, Operand::qkv), lse, along, scale,
                 output<T>(call));
   });
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"attention", {f32, bf16, f16}, attention},
+    KernelEntry{"attention_gradient", {f32, bf16, f16}, attention_gradient},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> attention_kernels() { return table; }
 
 }  // namespace lacuna::cuda

@@ -5,10 +5,12 @@
 // step, go element by element.
 #include "kernels/elementwise.h"
 
-#include "kernels/cuda/columns.h"
-#include "kernels/cuda/kernels.h"
-#include "kernels/cuda/reduce.h"
-#include "kernels/cuda/tensors.h"
+#include <array>
+
+#include "kernels/cuda/support/columns.h"
+#include "kernels/cuda/support/reduce.h"
+#include "kernels/cuda/support/tensors.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::cuda {
 
@@ -232,8 +234,6 @@ __global__ void __launch_bounds__(block_size)
   }
 }
 
-}  // namespace
-
 void accumulate(const Call& call) {
   with_float(call.in[0].dtype, [&](auto type) {
     using T = decltype(type);
@@ -335,5 +335,26 @@ void count_correct(const Call& call) {
   });
   launch_total(call, "count_correct", correct, rows, 1, output<double>(call));
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"accumulate", {f32, bf16, f16}, accumulate},
+    KernelEntry{"cast", {f64, f32, bf16, f16, i64, i32, u16, i16, u8}, cast},
+    KernelEntry{"scale", {f64, f32, bf16, f16}, scale},
+    KernelEntry{"multiply", {f32, bf16, f16}, multiply},
+    KernelEntry{"hide", {f32, bf16, f16}, hide},
+    KernelEntry{"relu", {f32, bf16, f16}, relu},
+    KernelEntry{"relu_gradient", {f32, bf16, f16}, relu_gradient},
+    KernelEntry{"gelu", {f32, bf16, f16}, gelu},
+    KernelEntry{"gelu_gradient", {f32, bf16, f16}, gelu_gradient},
+    KernelEntry{"add_to_each", {f32, bf16, f16}, add_to_each},
+    KernelEntry{"squared_norm", {f32, bf16, f16}, squared_norm},
+    KernelEntry{"count_correct", {f32, bf16, f16}, count_correct},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> elementwise_kernels() { return table; }
 
 }  // namespace lacuna::cuda

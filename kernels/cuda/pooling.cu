@@ -3,8 +3,10 @@
 // not scattered: no atomics, the same bits at every run.
 #include "kernels/pooling.h"
 
-#include "kernels/cuda/columns.h"
-#include "kernels/cuda/kernels.h"
+#include <array>
+
+#include "kernels/cuda/support/columns.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::cuda {
 
@@ -183,8 +185,6 @@ __global__ void __launch_bounds__(block_size, 2)
   }
 }
 
-}  // namespace
-
 void max_pool(const Call& call) {
   with_width(call, call.in[0].dtype, call.in[0].shape[-1], [&](auto type, auto width) {
     using T = decltype(type);
@@ -196,14 +196,16 @@ void max_pool(const Call& call) {
 }
 
 void max_pool_gradient(const Call& call) {
-  with_width(call, call.in[0].dtype, call.in[1].shape[-1], [&](auto type, auto width) {
-    using T = decltype(type);
-    const Image in(call.in[1].shape, width());
-    const Image out(call.in[2].shape, width());
-    launch(call, "max_pool_gradient", in.count(), max_pool_gradient_kernel<width(), T>,
-           input<T>(call, 0), input<T>(call, 1), input<T>(call, 2), output<T>(call),
-           call.attributes.as<Pooling>(), in, out);
-  });
+  using Operand = operands::MaxPoolGradient;
+  with_width(
+      call, call.in[Operand::dy].dtype, call.in[Operand::x].shape[-1], [&](auto type, auto width) {
+        using T = decltype(type);
+        const Image in(call.in[Operand::x].shape, width());
+        const Image out(call.in[Operand::y].shape, width());
+        launch(call, "max_pool_gradient", in.count(), max_pool_gradient_kernel<width(), T>,
+               input<T>(call, Operand::dy), input<T>(call, Operand::x), input<T>(call, Operand::y),
+               output<T>(call), call.attributes.as<Pooling>(), in, out);
+      });
 }
 
 void average_pool(const Call& call) {
@@ -244,5 +246,20 @@ void upsample_gradient(const Call& call) {
            input<T>(call, 0), output<T>(call), in, Image(call.in[0].shape, width()));
   });
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"max_pool", {f32, bf16, f16}, max_pool},
+    KernelEntry{"max_pool_gradient", {f32, bf16, f16}, max_pool_gradient},
+    KernelEntry{"average_pool", {f32, bf16, f16}, average_pool},
+    KernelEntry{"average_pool_gradient", {f32, bf16, f16}, average_pool_gradient},
+    KernelEntry{"upsample", {f32, bf16, f16}, upsample},
+    KernelEntry{"upsample_gradient", {f32, bf16, f16}, upsample_gradient},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> pooling_kernels() { return table; }
 
 }  // namespace lacuna::cuda

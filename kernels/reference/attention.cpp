@@ -1,10 +1,11 @@
 #include "kernels/attention.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <vector>
 
-#include "kernels/reference/kernels.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::reference {
 
@@ -44,8 +45,6 @@ void for_heads(const Call& call, const View& qkv, const Body& body) {
   }
 }
 
-}  // namespace
-
 void attention(const Call& call) {
   const double scale = call.attributes.as<Attention>().scale;
   for_heads(call, call.in[0], [&](const Head& h) {
@@ -70,16 +69,17 @@ void attention(const Call& call) {
 }
 
 void attention_gradient(const Call& call) {
+  using Operand = operands::AttentionGradient;
   const double scale = call.attributes.as<Attention>().scale;
-  std::fill_n(call.out[0].as<double>(), call.out[0].count(), 0.0);
-  for_heads(call, call.in[1], [&](const Head& h) {
-    double* dq = call.out[0].as<double>() + h.in_qkv;
+  std::fill_n(call.out[Operand::dqkv].as<double>(), call.out[Operand::dqkv].count(), 0.0);
+  for_heads(call, call.in[Operand::qkv], [&](const Head& h) {
+    double* dq = call.out[Operand::dqkv].as<double>() + h.in_qkv;
     double* dk = dq + h.width;
     double* dv = dk + h.width;
     for (int64_t i = 0; i < h.tokens; ++i) {
-      const double* dy = call.in[0].as<double>() + h.in_y + i * h.width;
-      const double* y = call.in[2].as<double>() + h.in_y + i * h.width;
-      const double lse = call.in[3].as<double>()[h.in_lse + i];
+      const double* dy = call.in[Operand::dy].as<double>() + h.in_y + i * h.width;
+      const double* y = call.in[Operand::y].as<double>() + h.in_y + i * h.width;
+      const double lse = call.in[Operand::lse].as<double>()[h.in_lse + i];
       const double along = dot(dy, y, h.size);
       for (int64_t j = 0; j < h.tokens; ++j) {
         const double* q = h.q + i * h.packed;
@@ -95,5 +95,16 @@ void attention_gradient(const Call& call) {
     }
   });
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"attention", {f64}, attention},
+    KernelEntry{"attention_gradient", {f64}, attention_gradient},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> attention_kernels() { return table; }
 
 }  // namespace lacuna::reference

@@ -1,8 +1,9 @@
 #include "kernels/convolution.h"
 
 #include <algorithm>
+#include <array>
 
-#include "kernels/reference/kernels.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::reference {
 
@@ -61,16 +62,15 @@ double* weights_scratch(const Call& call, const Convolution& c) {
   return static_cast<double*>(call.context.scratch(static_cast<size_t>(count) * sizeof(double)));
 }
 
-}  // namespace
-
 void convolution(const Call& call) {
+  using Operand = operands::Convolution;
   const auto c = call.attributes.as<Convolution>();
-  const double* x = call.in[0].as<double>();
+  const double* x = call.in[Operand::x].as<double>();
   double* w = weights_scratch(call, c);
-  to_inner_layout(c, call.in[1].as<double>(), w);
-  double* y = call.out[0].as<double>();
-  for (int64_t i = 0; i < call.out[0].count(); ++i) {
-    y[i] = c.bias ? call.in[2].as<double>()[i % c.out_channels] : 0;
+  to_inner_layout(c, call.in[Operand::w].as<double>(), w);
+  double* y = call.out[Operand::y].as<double>();
+  for (int64_t i = 0; i < call.out[Operand::y].count(); ++i) {
+    y[i] = c.bias ? call.in[Operand::bias].as<double>()[i % c.out_channels] : 0;
   }
   for_each_tap(c, [&](int64_t from, int64_t to, int64_t tap) {
     double* yk = y + to * c.out_channels;
@@ -116,5 +116,17 @@ void convolution_weight_gradient(const Call& call) {
   });
   from_inner_layout(c, dw, call.out[0].as<double>());
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"convolution", {f64}, convolution},
+    KernelEntry{"convolution_data_gradient", {f64}, convolution_data_gradient},
+    KernelEntry{"convolution_weight_gradient", {f64}, convolution_weight_gradient},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> convolution_kernels() { return table; }
 
 }  // namespace lacuna::reference

@@ -1,5 +1,6 @@
 #include "ops/attention.h"
 
+#include <array>
 #include <cmath>
 
 #include "kernels/attention.h"
@@ -32,6 +33,14 @@ Tensor self_attention(const Tensor& qkv, int64_t heads) {
                   {parameter_type(qkv.dtype()), Shape{shape[0], heads, shape[1]}}},
                  Attention{scale, heads}),
           0};
+}
+
+std::span<const Operation* const> attention_operations() {
+  static constexpr std::array all = {
+      &attention_operation,
+      &attention_gradient_operation,
+  };
+  return all;
 }
 
 }  // namespace lacuna

@@ -1,6 +1,7 @@
 #include "ops/convolution.h"
 
 #include <algorithm>
+#include <array>
 
 #include "kernels/convolution.h"
 #include "ops/matrix_product.h"
@@ -61,7 +62,7 @@ Tensors convolution_gradient(const NodePointer& node, const Tensors& gradients) 
   Tensors result = {
       record_one(convolution_data_gradient_operation, {dy, w}, {x.dtype(), x.shape()}, sizes),
       record_one(convolution_weight_gradient_operation, {x, dy}, {w.dtype(), w.shape()}, sizes)};
-  if (bias) result.push_back(column_sum(dy, node->inputs[2].dtype()));
+  if (bias) result.push_back(column_sum(dy, node->inputs[operands::Convolution::bias].dtype()));
   return result;
 }
 
@@ -91,6 +92,15 @@ Tensor convolution(const Tensor& x, const Tensor& w, const Tensor& bias,
     shape.set(axis + 1, sizes.out[3 - sizes.axes + axis]);
   shape.set(-1, sizes.out_channels);
   return record_one(convolution_operation, std::move(inputs), {x.dtype(), shape}, sizes);
+}
+
+std::span<const Operation* const> convolution_operations() {
+  static constexpr std::array all = {
+      &convolution_operation,
+      &convolution_data_gradient_operation,
+      &convolution_weight_gradient_operation,
+  };
+  return all;
 }
 
 }  // namespace lacuna

@@ -1,5 +1,7 @@
 #include "ops/pooling.h"
 
+#include <array>
+
 #include "kernels/pooling.h"
 
 namespace lacuna {
@@ -67,6 +69,15 @@ Tensor upsample(const Tensor& x, int64_t height, int64_t width) {
                "upsample of ", name_of(x.dtype()), " ", x.shape(), " to ", height, " x ", width);
   return record_one(upsample_operation, {x},
                     {x.dtype(), Shape{x.shape()[0], height, width, x.shape()[3]}});
+}
+
+std::span<const Operation* const> pooling_operations() {
+  static constexpr std::array all = {
+      &max_pool_operation,     &max_pool_gradient_operation,
+      &average_pool_operation, &average_pool_gradient_operation,
+      &upsample_operation,     &upsample_gradient_operation,
+  };
+  return all;
 }
 
 }  // namespace lacuna

@@ -8,8 +8,8 @@
 
 #include "backend/host_memory.h"
 #include "backend/list.h"
-#include "kernels/cuda/context.h"
-#include "kernels/cuda/table.h"
+#include "kernels/cuda/support/context.h"
+#include "kernels/cuda/support/table.h"
 #include "kernels/elementwise.h"
 #include "ops/compare.h"
 #include "ops/list.h"
@@ -24,7 +24,7 @@ class CudaKernelsOnHost : public HostDevice {
  public:
   std::string_view name() const override { return "cuda"; }
   Kernel find(std::string_view operation, DType dtype) const override {
-    return find_in(cuda_kernels(), operation, dtype);
+    return find_kernel(cuda_kernels(), operation, dtype);
   }
   KernelContext& context() override { return context_; }
   DType parameter_dtype() const override { return DType::f32; }

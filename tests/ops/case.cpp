@@ -67,20 +67,6 @@ Operand constant(Operand operand) {
   return operand;
 }
 
-std::vector<Case> all_cases() {
-  std::vector<Case> all;
-  for (const auto& family :
-       {elementwise_cases, shape_cases, matrix_product_cases, convolution_cases, batch_norm_cases,
-        pooling_cases, tokens_cases, attention_cases, layer_norm_cases, normalize_cases,
-        nt_xent_cases, cross_entropy_cases, squared_error_cases, update_scalar_cases}) {
-    const std::vector<Case> cases = family();
-    all.insert(all.end(), cases.begin(), cases.end());
-  }
-  return all;
-}
-
-std::vector<UpdateCase> all_update_cases() { return update_cases(); }
-
 std::vector<double> to_doubles(const HostTensor& tensor) {
   const auto n = static_cast<size_t>(tensor.shape().count());
   std::vector<double> values(n);

@@ -60,25 +60,9 @@ struct UpdateCase {
       build;
 };
 
-// All cases, family by family.
+// All cases; the build joins those of <family>_cases() in each tests/ops/<family>.cpp.
 std::vector<Case> all_cases();
 std::vector<UpdateCase> all_update_cases();
-
-std::vector<Case> elementwise_cases();
-std::vector<Case> shape_cases();
-std::vector<Case> matrix_product_cases();
-std::vector<Case> convolution_cases();
-std::vector<Case> batch_norm_cases();
-std::vector<Case> pooling_cases();
-std::vector<Case> tokens_cases();
-std::vector<Case> attention_cases();
-std::vector<Case> layer_norm_cases();
-std::vector<Case> normalize_cases();
-std::vector<Case> nt_xent_cases();
-std::vector<Case> cross_entropy_cases();
-std::vector<Case> squared_error_cases();
-std::vector<Case> update_scalar_cases();
-std::vector<UpdateCase> update_cases();
 
 // The elements of a tensor as double.
 std::vector<double> to_doubles(const HostTensor& tensor);

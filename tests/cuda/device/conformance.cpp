@@ -4,8 +4,8 @@
 
 #include "backend/list.h"
 #include "cuda/device/support.h"
-#include "kernels/cuda/context.h"
-#include "kernels/cuda/cudnn.h"
+#include "kernels/cuda/support/context.h"
+#include "kernels/cuda/support/cudnn.h"
 #include "ops/compare.h"
 #include "ops/list.h"
 

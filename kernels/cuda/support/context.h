@@ -7,7 +7,7 @@
 
 namespace lacuna {
 
-class Cudnn;  // kernels/cuda/cudnn.h
+class Cudnn;  // kernels/cuda/support/cudnn.h
 
 class CudaContext : public KernelContext {
  public:

@@ -1,4 +1,4 @@
-#include "kernels/cpu/onednn.h"
+#include "kernels/cpu/support/onednn.h"
 
 #include <omp.h>
 

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "kernels/cpu/context.h"
+#include "kernels/cpu/support/context.h"
 
 namespace lacuna::cpu {
 

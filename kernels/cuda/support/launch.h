@@ -13,8 +13,8 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "kernels/cuda/context.h"
-#include "kernels/cuda/errors.h"
+#include "kernels/cuda/support/context.h"
+#include "kernels/cuda/support/errors.h"
 #include "kernels/kernel.h"
 
 namespace lacuna::cuda {

@@ -1,4 +1,4 @@
-#include "kernels/cuda/cudnn.h"
+#include "kernels/cuda/support/cudnn.h"
 
 #include <cudnn_frontend.h>
 
@@ -8,13 +8,13 @@
 
 #include "kernels/attention.h"
 #include "kernels/convolution.h"
-#include "kernels/cuda/context.h"
-#include "kernels/cuda/errors.h"
-#include "kernels/cuda/kernels.h"
-#include "kernels/cuda/table.h"
-#include "kernels/cuda/weights.h"
+#include "kernels/cuda/support/context.h"
+#include "kernels/cuda/support/errors.h"
+#include "kernels/cuda/support/table.h"
+#include "kernels/cuda/support/weights.h"
 #include "kernels/layer_norm.h"
 #include "kernels/matrix_product.h"
+#include "kernels/product_gelu.h"
 
 namespace lacuna {
 
@@ -245,6 +245,13 @@ using Plan = Cudnn::Library::Plan;
 CudaContext& context(const Call& call) { return static_cast<CudaContext&>(call.context); }
 Cudnn::Library& library(const Call& call) { return context(call).cudnn().library(); }
 
+// By a kernel of kernels/cuda.
+void run_ours(std::string_view operation, const Call& call) {
+  const Kernel kernel = find_kernel(cuda_kernels(), operation, call.in[0].dtype);
+  LACUNA_CHECK(kernel != nullptr, operation, " of ", name_of(call.in[0].dtype));
+  kernel(call);
+}
+
 size_t bytes_of(DType dtype, int64_t count) { return static_cast<size_t>(count) * size_of(dtype); }
 
 void clear(const Call& call, const View& view) {
@@ -458,23 +465,24 @@ void add_bias(const Call& call, const View& bias) {
     convert(call, bias.data, bias.dtype, added.data, added.dtype, bias.count());
   }
   const View in[] = {y, added};
-  cuda::add_to_each({in, {&y, 1}, call.attributes, call.context});
+  run_ours("add_to_each", {in, {&y, 1}, call.attributes, call.context});
 }
 
 }  // namespace
 
 void convolution(const Call& call) {
+  using Operand = operands::Convolution;
   const auto sizes = call.attributes.as<Convolution>();
-  if (call.out[0].count() == 0) return;
-  const ConvolutionProblem p(sizes, call.in[0].dtype);
-  const View* bias = sizes.bias != 0 ? &call.in[2] : nullptr;
+  if (call.out[Operand::y].count() == 0) return;
+  const ConvolutionProblem p(sizes, call.in[Operand::x].dtype);
+  const View* bias = sizes.bias != 0 ? &call.in[Operand::bias] : nullptr;
   Plan* plan = forward_plan(call, p, bias);
   const bool fused = bias != nullptr && plan != nullptr;
   if (plan == nullptr) plan = forward_plan(call, p, nullptr);
   Parts parts;
-  const Activations x(call.in[0], p.rows_in, sizes.in_channels, p.c, parts);
-  const Filters w(call.in[1], p, parts);
-  const Activations y(call.out[0], p.rows_out, sizes.out_channels, p.k, parts);
+  const Activations x(call.in[Operand::x], p.rows_in, sizes.in_channels, p.c, parts);
+  const Filters w(call.in[Operand::w], p, parts);
+  const Activations y(call.out[Operand::y], p.rows_out, sizes.out_channels, p.k, parts);
   const size_t workspace = parts.add(plan->workspace);
   if (fused) {
     const Activations added(*bias, 1, sizes.out_channels, p.k, parts);
@@ -563,9 +571,10 @@ fe::graph::Pointwise_attributes pointwise(fe::PointwiseMode_t mode) {
 // Tensors: a, b, y; with a bias that; with an epilogue what is added, z that is kept, or z that
 // was.
 Plan* product_plan(const Call& call, const MatrixProduct& s, Epilogue epilogue) {
-  const View& a = call.in[0];
-  const DType out = call.out[0].dtype;
-  const View* bias = s.bias != 0 ? &call.in[2] : nullptr;
+  using Operand = operands::MatrixProduct;
+  const View& a = call.in[Operand::a];
+  const DType out = call.out[Operand::y].dtype;
+  const View* bias = s.bias != 0 ? &call.in[Operand::bias] : nullptr;
   const std::string text = concat(
       name_of(epilogue), " ", lacuna::name_of(a.dtype), " m ", s.m, " n ", s.n, " k ", s.k,
       s.transpose_a != 0 ? " a^T" : "", s.transpose_b != 0 ? " b^T" : "", " to ",
@@ -608,7 +617,7 @@ Plan* product_plan(const Call& call, const MatrixProduct& s, Epilogue epilogue) 
 void compose_product(const Call& call, Epilogue epilogue) {
   const std::span<const View> y = call.out.first(1);
   const auto product = [&](std::span<const View> to) {
-    cuda::matrix_product({call.in, to, call.attributes, call.context});
+    run_ours("matrix_product", {call.in, to, call.attributes, call.context});
   };
   const Attributes none;
   switch (epilogue) {
@@ -617,15 +626,15 @@ void compose_product(const Call& call, Epilogue epilogue) {
     case Epilogue::added: {
       product(y);
       const View terms[] = {y[0], call.in.back()};
-      return cuda::accumulate({terms, y, none, call.context});
+      return run_ours("accumulate", {terms, y, none, call.context});
     }
     case Epilogue::gelu:
       product(call.out.subspan(1));
-      return cuda::gelu({call.out.subspan(1), y, none, call.context});
+      return run_ours("gelu", {call.out.subspan(1), y, none, call.context});
     case Epilogue::gelu_gradient: {
       product(y);
-      const View operands[] = {y[0], call.in[2]};
-      return cuda::gelu_gradient({operands, y, none, call.context});
+      const View behind[] = {y[0], call.in[operands::ProductGeluGradient::z]};
+      return run_ours("gelu_gradient", {behind, y, none, call.context});
     }
   }
 }
@@ -633,9 +642,10 @@ void compose_product(const Call& call, Epilogue epilogue) {
 // Operands that do not begin at 16 bytes, and sums of nothing, are rare: they go to our own
 // kernels.
 void product(const Call& call, Epilogue epilogue) {
+  using Operand = operands::MatrixProduct;
   const auto sizes = call.attributes.as<MatrixProduct>();
-  const View& a = call.in[0];
-  const View& b = call.in[1];
+  const View& a = call.in[Operand::a];
+  const View& b = call.in[Operand::b];
   const bool exact = a.dtype == DType::f32 && !context(call).cudnn().options().tf32;
   if (exact || sizes.m * sizes.n * sizes.k == 0 || !all_aligned(call))
     return compose_product(call, epilogue);
@@ -648,8 +658,8 @@ void product(const Call& call, Epilogue epilogue) {
   parts.take(call);
   if (converted) convert(call, b.data, b.dtype, parts.at(copy), a.dtype, b.count());
   std::vector<const void*> operands = {a.data, converted ? parts.at(copy) : b.data,
-                                       call.out[0].data};
-  if (sizes.bias != 0) operands.push_back(call.in[2].data);
+                                       call.out[Operand::y].data};
+  if (sizes.bias != 0) operands.push_back(call.in[Operand::bias].data);
   if (epilogue == Epilogue::gelu) operands.push_back(call.out[1].data);
   if (epilogue == Epilogue::added || epilogue == Epilogue::gelu_gradient)
     operands.push_back(call.in.back().data);
@@ -676,7 +686,8 @@ std::string layer_norm_text(const char* operation, const View& x, double epsilon
 }  // namespace
 
 void layer_norm(const Call& call) {
-  const View& x = call.in[0];
+  using Operand = operands::LayerNorm;
+  const View& x = call.in[Operand::x];
   if (x.count() == 0) return;
   const double epsilon = call.attributes.as<LayerNormAttributes>().epsilon;
   const int64_t d = x.shape[-1];
@@ -698,24 +709,26 @@ void layer_norm(const Call& call) {
         set_output(mean, 5, DType::f32, rows, channels_last(rows));
         set_output(rstd, 6, DType::f32, rows, channels_last(rows));
       });
-  if (plan == nullptr) return cuda::layer_norm(call);
+  if (plan == nullptr) return run_ours("layer_norm", call);
   Parts parts;
   const Activations source(x, n, d, d, parts);
-  const Activations result(call.out[0], n, d, d, parts);
+  const Activations result(call.out[Operand::y], n, d, d, parts);
   const size_t workspace = parts.add(plan->workspace);
   parts.take(call);
-  library(call).execute(*plan,
-                        {source.read(call, parts), call.in[1].data, call.in[2].data,
-                         result.place(parts), call.out[1].data, call.out[2].data},
-                        parts.at(workspace));
+  library(call).execute(
+      *plan,
+      {source.read(call, parts), call.in[Operand::gamma].data, call.in[Operand::beta].data,
+       result.place(parts), call.out[Operand::mean].data, call.out[Operand::rstd].data},
+      parts.at(workspace));
   result.written(call, parts);
 }
 
 void layer_norm_gradient(const Call& call) {
-  const View& x = call.in[1];
+  using Operand = operands::LayerNormGradient;
+  const View& x = call.in[Operand::x];
   if (x.count() == 0) {
-    clear(call, call.out[1]);
-    return clear(call, call.out[2]);
+    clear(call, call.out[Operand::dgamma]);
+    return clear(call, call.out[Operand::dbeta]);
   }
   const int64_t d = x.shape[-1];
   const int64_t n = x.count() / d;
@@ -735,17 +748,18 @@ void layer_norm_gradient(const Call& call) {
         set_output(dgamma, 7, DType::f32, features, channels_last(features));
         set_output(dbeta, 8, DType::f32, features, channels_last(features));
       });
-  if (plan == nullptr) return cuda::layer_norm_gradient(call);
+  if (plan == nullptr) return run_ours("layer_norm_gradient", call);
   Parts parts;
-  const Activations dy(call.in[0], n, d, d, parts);
+  const Activations dy(call.in[Operand::dy], n, d, d, parts);
   const Activations source(x, n, d, d, parts);
-  const Activations dx(call.out[0], n, d, d, parts);
+  const Activations dx(call.out[Operand::dx], n, d, d, parts);
   const size_t workspace = parts.add(plan->workspace);
   parts.take(call);
   library(call).execute(
       *plan,
-      {dy.read(call, parts), source.read(call, parts), call.in[2].data, call.in[3].data,
-       call.in[4].data, dx.place(parts), call.out[1].data, call.out[2].data},
+      {dy.read(call, parts), source.read(call, parts), call.in[Operand::mean].data,
+       call.in[Operand::rstd].data, call.in[Operand::gamma].data, dx.place(parts),
+       call.out[Operand::dgamma].data, call.out[Operand::dbeta].data},
       parts.at(workspace));
   dx.written(call, parts);
 }
@@ -787,7 +801,7 @@ const void* section(const void* packed, const AttentionProblem& p, int64_t which
 
 void attention(const Call& call) {
   const AttentionProblem p(call.in[0], call.attributes.as<Attention>());
-  if (call.in[0].count() == 0 || !all_aligned(call)) return cuda::attention(call);
+  if (call.in[0].count() == 0 || !all_aligned(call)) return run_ours("attention", call);
   Plan* plan = library(call).find(p.text("attention"), p.type, [&](Graph& graph) {
     const auto packed = [&](int64_t number) {
       return tensor(graph, number, p.type, p.heads, p.packed);
@@ -799,7 +813,7 @@ void attention(const Call& call) {
     set_output(y, 4, p.type, p.heads, p.rows);
     set_output(lse, 5, DType::f32, p.lse, contiguous(p.lse));
   });
-  if (plan == nullptr) return cuda::attention(call);
+  if (plan == nullptr) return run_ours("attention", call);
   const void* qkv = call.in[0].data;
   library(call).execute(*plan,
                         {section(qkv, p, 0), section(qkv, p, 1), section(qkv, p, 2),
@@ -808,8 +822,10 @@ void attention(const Call& call) {
 }
 
 void attention_gradient(const Call& call) {
-  const AttentionProblem p(call.in[1], call.attributes.as<Attention>());
-  if (call.in[1].count() == 0 || !all_aligned(call)) return cuda::attention_gradient(call);
+  using Operand = operands::AttentionGradient;
+  const AttentionProblem p(call.in[Operand::qkv], call.attributes.as<Attention>());
+  if (call.in[Operand::qkv].count() == 0 || !all_aligned(call))
+    return run_ours("attention_gradient", call);
   const bool deterministic = context(call).cudnn().options().deterministic;
   Plan* plan = library(call).find(p.text("attention_gradient"), p.type, [&](Graph& graph) {
     const auto packed = [&](int64_t number) {
@@ -826,13 +842,14 @@ void attention_gradient(const Call& call) {
     for (const GraphTensor& gradient : {dq, dk, dv})
       set_output(gradient, number++, p.type, p.heads, p.packed);
   });
-  if (plan == nullptr) return cuda::attention_gradient(call);
-  const void* qkv = call.in[1].data;
-  const void* dqkv = call.out[0].data;
+  if (plan == nullptr) return run_ours("attention_gradient", call);
+  const void* qkv = call.in[Operand::qkv].data;
+  const void* dqkv = call.out[Operand::dqkv].data;
   library(call).execute(
       *plan,
-      {section(qkv, p, 0), section(qkv, p, 1), section(qkv, p, 2), call.in[2].data, call.in[0].data,
-       call.in[3].data, section(dqkv, p, 0), section(dqkv, p, 1), section(dqkv, p, 2)},
+      {section(qkv, p, 0), section(qkv, p, 1), section(qkv, p, 2), call.in[Operand::y].data,
+       call.in[Operand::dy].data, call.in[Operand::lse].data, section(dqkv, p, 0),
+       section(dqkv, p, 1), section(dqkv, p, 2)},
       call.context.scratch(std::max<size_t>(plan->workspace, 1)));
 }
 
@@ -843,34 +860,20 @@ namespace {
 using enum DType;
 
 constexpr std::array library_table = {
-    KernelEntry{"convolution", f32, cuda::library::convolution},
-    KernelEntry{"convolution", bf16, cuda::library::convolution},
-    KernelEntry{"convolution", f16, cuda::library::convolution},
-    KernelEntry{"convolution_data_gradient", f32, cuda::library::convolution_data_gradient},
-    KernelEntry{"convolution_data_gradient", bf16, cuda::library::convolution_data_gradient},
-    KernelEntry{"convolution_data_gradient", f16, cuda::library::convolution_data_gradient},
-    KernelEntry{"convolution_weight_gradient", f32, cuda::library::convolution_weight_gradient},
-    KernelEntry{"convolution_weight_gradient", bf16, cuda::library::convolution_weight_gradient},
-    KernelEntry{"convolution_weight_gradient", f16, cuda::library::convolution_weight_gradient},
-    KernelEntry{"matrix_product", f32, cuda::library::matrix_product},
-    KernelEntry{"matrix_product", bf16, cuda::library::matrix_product},
-    KernelEntry{"matrix_product", f16, cuda::library::matrix_product},
-    KernelEntry{"product_added", bf16, cuda::library::product_added},
-    KernelEntry{"product_added", f16, cuda::library::product_added},
-    KernelEntry{"product_gelu", bf16, cuda::library::product_gelu},
-    KernelEntry{"product_gelu", f16, cuda::library::product_gelu},
-    KernelEntry{"product_gelu_gradient", bf16, cuda::library::product_gelu_gradient},
-    KernelEntry{"product_gelu_gradient", f16, cuda::library::product_gelu_gradient},
-    KernelEntry{"layer_norm", f32, cuda::library::layer_norm},
-    KernelEntry{"layer_norm", bf16, cuda::library::layer_norm},
-    KernelEntry{"layer_norm", f16, cuda::library::layer_norm},
-    KernelEntry{"layer_norm_gradient", f32, cuda::library::layer_norm_gradient},
-    KernelEntry{"layer_norm_gradient", bf16, cuda::library::layer_norm_gradient},
-    KernelEntry{"layer_norm_gradient", f16, cuda::library::layer_norm_gradient},
-    KernelEntry{"attention", bf16, cuda::library::attention},
-    KernelEntry{"attention", f16, cuda::library::attention},
-    KernelEntry{"attention_gradient", bf16, cuda::library::attention_gradient},
-    KernelEntry{"attention_gradient", f16, cuda::library::attention_gradient},
+    KernelEntry{"convolution", {f32, bf16, f16}, cuda::library::convolution},
+    KernelEntry{
+        "convolution_data_gradient", {f32, bf16, f16}, cuda::library::convolution_data_gradient},
+    KernelEntry{"convolution_weight_gradient",
+                {f32, bf16, f16},
+                cuda::library::convolution_weight_gradient},
+    KernelEntry{"matrix_product", {f32, bf16, f16}, cuda::library::matrix_product},
+    KernelEntry{"product_added", {bf16, f16}, cuda::library::product_added},
+    KernelEntry{"product_gelu", {bf16, f16}, cuda::library::product_gelu},
+    KernelEntry{"product_gelu_gradient", {bf16, f16}, cuda::library::product_gelu_gradient},
+    KernelEntry{"layer_norm", {f32, bf16, f16}, cuda::library::layer_norm},
+    KernelEntry{"layer_norm_gradient", {f32, bf16, f16}, cuda::library::layer_norm_gradient},
+    KernelEntry{"attention", {bf16, f16}, cuda::library::attention},
+    KernelEntry{"attention_gradient", {bf16, f16}, cuda::library::attention_gradient},
 };
 
 }  // namespace
@@ -878,12 +881,8 @@ constexpr std::array library_table = {
 std::span<const KernelEntry> cudnn_kernels() { return library_table; }
 
 Kernel find_cuda_kernel(std::string_view operation, DType dtype) {
-  for (const auto table : {cudnn_kernels(), cuda_kernels()}) {
-    for (const KernelEntry& entry : table) {
-      if (entry.operation == operation && entry.dtype == dtype) return entry.kernel;
-    }
-  }
-  return nullptr;
+  const Kernel of_library = find_kernel(cudnn_kernels(), operation, dtype);
+  return of_library != nullptr ? of_library : find_kernel(cuda_kernels(), operation, dtype);
 }
 
 }  // namespace lacuna

@@ -1,10 +1,10 @@
 // Layouts for the library's convolutions; bound by memory. Each element is read once and written
 // once: ResNet-50's filters (23 million) from f32 to bf16 140 MB, 42 us; a batch of 256 images of
 // 224 x 224 from 3 channels to 8 in bf16 283 MB, 84 us.
-#include "kernels/cuda/weights.h"
+#include "kernels/cuda/support/weights.h"
 
-#include "kernels/cuda/columns.h"
-#include "kernels/cuda/kernels.h"
+#include "kernels/cuda/support/columns.h"
+#include "kernels/cuda/support/table.h"
 
 namespace lacuna::cuda {
 
@@ -207,7 +207,7 @@ void drop_channels(const Call& call, const void* x, void* y, DType dtype, int64_
 void convert(const Call& call, const void* x, DType from, void* y, DType to, int64_t count) {
   const View in[] = {{unchanged(x), from, Shape{count}}};
   const View out[] = {{y, to, Shape{count}}};
-  cast({in, out, {}, call.context});
+  find_kernel(cuda_kernels(), "cast", from)({in, out, {}, call.context});
 }
 
 }  // namespace lacuna::cuda

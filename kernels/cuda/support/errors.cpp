@@ -1,4 +1,4 @@
-#include "kernels/cuda/errors.h"
+#include "kernels/cuda/support/errors.h"
 
 #include "base/error.h"
 

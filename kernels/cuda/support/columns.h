@@ -3,7 +3,7 @@
 
 #include <bit>
 
-#include "kernels/cuda/launch.h"
+#include "kernels/cuda/support/launch.h"
 #include "kernels/double_double.h"
 
 namespace lacuna::cuda {

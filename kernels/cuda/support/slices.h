@@ -2,7 +2,7 @@
 // ways.
 #pragma once
 
-#include "kernels/cuda/launch.h"
+#include "kernels/cuda/support/launch.h"
 
 namespace lacuna::cuda {
 

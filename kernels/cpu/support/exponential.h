@@ -11,7 +11,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace lacuna::cpu::HWY_NAMESPACE {

@@ -2,7 +2,7 @@
 // bit on devices of as many multiprocessors.
 #pragma once
 
-#include "kernels/cuda/launch.h"
+#include "kernels/cuda/support/launch.h"
 
 namespace lacuna::cuda {
 

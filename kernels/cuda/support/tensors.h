@@ -2,7 +2,7 @@
 // since CUDA 12.1), and blocks share their elements in chunks.
 #pragma once
 
-#include "kernels/cuda/launch.h"
+#include "kernels/cuda/support/launch.h"
 
 namespace lacuna::cuda {
 

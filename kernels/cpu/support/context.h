@@ -7,7 +7,7 @@
 
 namespace lacuna {
 
-class OneDnn;  // kernels/cpu/onednn.h: engine, stream, cache of primitives
+class OneDnn;  // kernels/cpu/support/onednn.h: engine, stream, cache of primitives
 
 class CpuContext : public KernelContext {
  public:

@@ -15,7 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "kernels/cpu/context.h"
+#include "kernels/cpu/support/context.h"
 
 namespace lacuna {
 
@@ -90,18 +90,5 @@ dnnl::memory::data_type onednn_type(DType dtype);
 
 // Whether oneDNN computes in bfloat16 on this processor (any with AVX-512, fast or not).
 bool onednn_has_bf16();
-
-namespace cpu {
-
-// y = op(a) op(b) + bias; what matrix_product runs, for kernels that need one inside. a, b and y
-// dense; uses the context's scratch.
-struct Product {
-  int64_t m, n, k;
-  bool transpose_a = false, transpose_b = false;
-};
-void multiply_matrices(KernelContext& context, const Product& product, const View& a, const View& b,
-                       const View* bias, const View& y);
-
-}  // namespace cpu
 
 }  // namespace lacuna

@@ -1,9 +1,9 @@
-#include "kernels/cpu/instruction_set.h"
+#include "kernels/cpu/support/instruction_set.h"
 
 #include <hwy/targets.h>
 
 #include "base/error.h"
-#include "kernels/cpu/onednn.h"
+#include "kernels/cpu/support/onednn.h"
 
 namespace lacuna {
 

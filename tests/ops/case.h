@@ -19,6 +19,8 @@ struct Operand {
     activation,  // of the type under test
     parameter,   // f64 on the reference device, f32 elsewhere
     labels,      // i64
+    small,       // i32
+    value,       // f64
   };
   Kind kind;
   Shape shape;
@@ -36,6 +38,12 @@ Operand off_zero(const Shape& shape);
 Operand positive(Operand::Kind kind, const Shape& shape);
 // Uniform in [-1, classes): one label in (classes + 1) does not count.
 Operand labels(int64_t rows, int64_t classes);
+// Places among `count`, uniform in [-1, count); one in (count + 1) is none.
+Operand places(const Shape& shape, int64_t count, Operand::Kind kind = Operand::Kind::labels);
+// A value of the step, uniform in [0.5, 1.5].
+Operand value_of_step(const Shape& shape);
+// Ones and zeros, of which a third are zeros.
+Operand mask(const Shape& shape);
 Operand constant(Operand operand);  // no gradient is asked for
 
 struct Case {

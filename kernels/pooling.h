@@ -24,7 +24,7 @@ namespace lacuna {
 
 struct Pooling {
   static constexpr uint64_t id = hash_name("Pooling");
-  int64_t kernel, stride, padding;
+  int64_t kernel[2], stride[2], padding[2];  // of height and width
 };
 
 namespace operands {

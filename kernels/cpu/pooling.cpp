@@ -23,10 +23,10 @@ namespace lacuna::cpu {
 // One window of a padded pooling, cut to the image.
 struct Window {
   Window(const Pooling& p, int64_t row, int64_t column, int64_t height, int64_t width)
-      : top(std::max<int64_t>(row * p.stride - p.padding, 0)),
-        left(std::max<int64_t>(column * p.stride - p.padding, 0)),
-        bottom(std::min(row * p.stride - p.padding + p.kernel, height)),
-        right(std::min(column * p.stride - p.padding + p.kernel, width)) {}
+      : top(std::max<int64_t>(row * p.stride[0] - p.padding[0], 0)),
+        left(std::max<int64_t>(column * p.stride[1] - p.padding[1], 0)),
+        bottom(std::min(row * p.stride[0] - p.padding[0] + p.kernel[0], height)),
+        right(std::min(column * p.stride[1] - p.padding[1] + p.kernel[1], width)) {}
   int64_t top, left, bottom, right;
 };
 

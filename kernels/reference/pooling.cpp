@@ -14,11 +14,11 @@ namespace {
 template <typename F>
 void for_each_in_window(const Pooling& p, const Shape& x, int64_t b, int64_t oh, int64_t ow,
                         int64_t c, const F& f) {
-  for (int64_t r = 0; r < p.kernel; ++r) {
-    const int64_t h = oh * p.stride - p.padding + r;
+  for (int64_t r = 0; r < p.kernel[0]; ++r) {
+    const int64_t h = oh * p.stride[0] - p.padding[0] + r;
     if (h < 0 || h >= x[1]) continue;
-    for (int64_t s = 0; s < p.kernel; ++s) {
-      const int64_t w = ow * p.stride - p.padding + s;
+    for (int64_t s = 0; s < p.kernel[1]; ++s) {
+      const int64_t w = ow * p.stride[1] - p.padding[1] + s;
       if (w < 0 || w >= x[2]) continue;
       f(((b * x[1] + h) * x[2] + w) * x[3] + c);
     }

@@ -73,6 +73,9 @@ std::set<std::string> compare_covered(DType dtype) {
 const std::set<std::string> without_kernel = {"convolution",
                                               "convolution_data_gradient",
                                               "convolution_weight_gradient",
+                                              "grouped_convolution",
+                                              "grouped_convolution_data_gradient",
+                                              "grouped_convolution_weight_gradient",
                                               "product_added",
                                               "product_gelu",
                                               "product_gelu_gradient"};

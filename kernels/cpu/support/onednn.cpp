@@ -30,23 +30,23 @@ constexpr auto direct = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
 
 dnnl::convolution_forward::primitive_desc OneDnn::forward(const OneDnnConvolution& c) {
-  return {engine_,          dnnl::prop_kind::forward_training,
-          direct,           c.source,
-          c.weights,        c.bias,
-          c.destination,    c.strides,
-          c.padding,        c.padding,
-          user_scratchpad()};
+  return {engine_,       dnnl::prop_kind::forward_training,
+          direct,        c.source,
+          c.weights,     c.bias,
+          c.destination, c.strides,
+          c.dilation,    c.padding,
+          c.padding,     user_scratchpad()};
 }
 
 dnnl::convolution_backward_data::primitive_desc OneDnn::data_gradient(const OneDnnConvolution& c) {
-  return {engine_,   direct,    c.source,  c.weights,  c.destination,
-          c.strides, c.padding, c.padding, forward(c), user_scratchpad()};
+  return {engine_,    direct,    c.source,  c.weights,  c.destination,    c.strides,
+          c.dilation, c.padding, c.padding, forward(c), user_scratchpad()};
 }
 
 dnnl::convolution_backward_weights::primitive_desc OneDnn::weight_gradient(
     const OneDnnConvolution& c) {
-  return {engine_,   direct,    c.source,  c.weight_gradient, c.destination,
-          c.strides, c.padding, c.padding, forward(c),        user_scratchpad()};
+  return {engine_,    direct,    c.source,  c.weight_gradient, c.destination,    c.strides,
+          c.dilation, c.padding, c.padding, forward(c),        user_scratchpad()};
 }
 
 dnnl::matmul::primitive_desc OneDnn::product(const memory::desc& a, const memory::desc& b,
@@ -60,20 +60,21 @@ dnnl::matmul::primitive_desc OneDnn::product(const memory::desc& a, const memory
 dnnl::convolution_forward::primitive_desc OneDnn::forward(const OneDnnConvolution& c) {
   const dnnl::convolution_forward::desc operation(dnnl::prop_kind::forward_training, direct,
                                                   c.source, c.weights, c.bias, c.destination,
-                                                  c.strides, c.padding, c.padding);
+                                                  c.strides, c.dilation, c.padding, c.padding);
   return {operation, user_scratchpad(), engine_};
 }
 
 dnnl::convolution_backward_data::primitive_desc OneDnn::data_gradient(const OneDnnConvolution& c) {
-  const dnnl::convolution_backward_data::desc operation(direct, c.source, c.weights, c.destination,
-                                                        c.strides, c.padding, c.padding);
+  const dnnl::convolution_backward_data::desc operation(
+      direct, c.source, c.weights, c.destination, c.strides, c.dilation, c.padding, c.padding);
   return {operation, user_scratchpad(), engine_, forward(c)};
 }
 
 dnnl::convolution_backward_weights::primitive_desc OneDnn::weight_gradient(
     const OneDnnConvolution& c) {
-  const dnnl::convolution_backward_weights::desc operation(
-      direct, c.source, c.weight_gradient, c.destination, c.strides, c.padding, c.padding);
+  const dnnl::convolution_backward_weights::desc operation(direct, c.source, c.weight_gradient,
+                                                           c.destination, c.strides, c.dilation,
+                                                           c.padding, c.padding);
   return {operation, user_scratchpad(), engine_, forward(c)};
 }
 

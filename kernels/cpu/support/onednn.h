@@ -56,7 +56,7 @@ class OneDnnProblem {
 struct OneDnnConvolution {
   dnnl::memory::desc source, weights, bias, destination;  // bias: empty if there is none
   dnnl::memory::desc weight_gradient;
-  dnnl::memory::dims strides, padding;
+  dnnl::memory::dims strides, padding, dilation;  // dilation: 0 for neighbours
 };
 
 class OneDnn {

@@ -347,7 +347,7 @@ struct ConvolutionProblem {
       y.push_back(s.out[i]);
       stride.push_back(s.stride[i]);
       padding.push_back(s.padding[i]);
-      dilation.push_back(1);
+      dilation.push_back(s.dilation[i]);
       taps *= s.kernel[i];
       rows_in *= s.in[i];
       rows_out *= s.out[i];
@@ -362,6 +362,10 @@ struct ConvolutionProblem {
     for (const int64_t n : stride) result += concat(" ", n);
     result += " padding";
     for (const int64_t n : padding) result += concat(" ", n);
+    if (std::all_of(dilation.begin(), dilation.end(), [](int64_t n) { return n == 1; }))
+      return result;
+    result += " dilation";
+    for (const int64_t n : dilation) result += concat(" ", n);
     return result;
   }
   template <typename Options>

@@ -39,18 +39,42 @@
 //          the variance is M2 / max(count - 1, 1)
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+
+#include "base/random.h"
 
 namespace lacuna {
 
 struct BatchNormAttributes {
+  static constexpr uint64_t id = hash_name("BatchNormAttributes");
   double epsilon;
   int64_t relu, residual;  // 0 or 1
   int64_t fixed;           // 0 or 1: the moments do not depend on x
 };
 
 struct RunningUpdate {
+  static constexpr uint64_t id = hash_name("RunningUpdate");
   double momentum;  // weight of the new value
 };
+
+namespace operands {
+
+struct BatchNormApply {
+  enum : size_t { x, moments, gamma, beta, residual };
+  enum : size_t { y };
+};
+
+struct BatchNormGradientStatistics {
+  enum : size_t { dy, x, y, moments, gamma, beta };
+  enum : size_t { sums };
+};
+
+struct BatchNormGradientApply {
+  enum : size_t { dy, x, y, moments, sums, gamma, beta };
+  enum : size_t { dx, dresidual };
+};
+
+}  // namespace operands
 
 }  // namespace lacuna

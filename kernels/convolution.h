@@ -6,21 +6,50 @@
 //                                out  y F [B, out…, K]
 //   convolution_data_gradient    in   dy F [B, out…, K], w        out  dx F [B, in…, C]
 //   convolution_weight_gradient  in   x F, dy F                   out  dw [K, C, kernel…]
+//   grouped_convolution, grouped_convolution_data_gradient, grouped_convolution_weight_gradient
+//                                the same of `groups` G > 1, with w and dw [K, C / G, kernel…]: the
+//                                channels of x and of y are cut into G runs of equal length, and
+//                                each run of y comes from that of x alone
 //
 // All take Convolution; `bias` is 0 for the gradients (the bias's is column_sum). Each takes
-// 2 B prod(out) K C prod(kernel) FLOPs.
+// 2 B prod(out) K C / G prod(kernel) FLOPs.
+//
+//   block_diagonal   in   w F or P [K, C / G, kernel…]                                  (Groups)
+//                    out  [K, C, kernel…]: each group's rows at its channels, zeros elsewhere
+//   diagonal_blocks  in   w F or P [K, C, kernel…]                                      (Groups)
+//                    out  [K, C / G, kernel…]
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+
+#include "base/random.h"
 
 namespace lacuna {
 
 struct Convolution {
+  static constexpr uint64_t id = hash_name("Convolution");
   int64_t batch, in_channels, out_channels;
   int64_t axes;  // spatial axes, 1 to 3; the sizes below hold the last `axes` of them, 1s (padding
                  // 0) before
   int64_t in[3], kernel[3], stride[3], padding[3], out[3];
-  int64_t bias;  // 0 or 1
+  int64_t bias;         // 0 or 1
+  int64_t dilation[3];  // steps between the pixels that neighbours of the kernel meet; at least 1
+  int64_t groups;       // at least 1
 };
+
+struct Groups {
+  static constexpr uint64_t id = hash_name("Groups");
+  int64_t groups;
+};
+
+namespace operands {
+
+struct Convolution {
+  enum : size_t { x, w, bias };
+  enum : size_t { y };
+};
+
+}  // namespace operands
 
 }  // namespace lacuna

@@ -27,9 +27,12 @@
 //                  out  n f64 []: rows whose first largest logit is at the label
 #pragma once
 
+#include "base/random.h"
+
 namespace lacuna {
 
 struct Scale {
+  static constexpr uint64_t id = hash_name("Scale");
   double factor;
 };
 

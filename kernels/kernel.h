@@ -17,17 +17,21 @@
 #include <array>
 #include <cstddef>
 #include <cstring>
+#include <initializer_list>
 #include <span>
 #include <string_view>
 #include <type_traits>
 
 #include "base/dtype.h"
+#include "base/random.h"
 #include "base/shape.h"
 
 namespace lacuna {
 
-// The parameters of an operation: any plain struct of 8-byte members (no padding, so that equal
-// parameters have equal bytes), at most `capacity` bytes.
+// The parameters of an operation: a plain struct of 8-byte members (no padding, so that equal
+// parameters have equal bytes), at most `capacity` bytes, with an identity that no other such
+// struct has and that is the same in every build and module:
+//   static constexpr uint64_t id = hash_name("<name of the struct>");
 class Attributes {
  public:
   static constexpr size_t capacity = 256;
@@ -35,21 +39,24 @@ class Attributes {
   Attributes() = default;
   template <typename T>
   requires(!std::is_same_v<T, Attributes>) Attributes(const T& parameters)
-      : size_(sizeof(T)) {  // NOLINT: conversion is the purpose
+      : id_(T::id), size_(sizeof(T)) {  // NOLINT: conversion is the purpose
     static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= capacity && sizeof(T) % 8 == 0);
     std::memcpy(bytes_.data(), &parameters, sizeof(T));
   }
   template <typename T>
   T as() const {
-    LACUNA_CHECK(sizeof(T) == size_);
+    LACUNA_CHECK(T::id == id_ && sizeof(T) == size_, "attributes of another operation");
     T parameters;
     std::memcpy(&parameters, bytes_.data(), sizeof(T));
     return parameters;
   }
+  // Of which struct they are; 0: there are none.
+  uint64_t id() const { return id_; }
   std::string_view bytes() const { return {reinterpret_cast<const char*>(bytes_.data()), size_}; }
 
  private:
   std::array<std::byte, capacity> bytes_{};
+  uint64_t id_ = 0;
   size_t size_ = 0;
 };
 
@@ -85,11 +92,35 @@ struct Call {
 
 using Kernel = void (*)(const Call&);
 
-// A line of a device's one table of kernels. `dtype` is that of the first input.
+// A set of element types.
+class DTypes {
+ public:
+  constexpr DTypes(std::initializer_list<DType> dtypes) {
+    for (const DType dtype : dtypes) bits_ |= bit(dtype);
+  }
+  constexpr bool contains(DType dtype) const { return (bits_ & bit(dtype)) != 0; }
+
+ private:
+  static constexpr uint32_t bit(DType dtype) { return uint32_t{1} << static_cast<int>(dtype); }
+  uint32_t bits_ = 0;
+};
+
+// A line of a device's table of kernels. `dtypes` are those that the first input may have. Each
+// source in kernels/<device> ends with its lines, behind a function that is named after it
+// (elementwise.cpp: elementwise_kernels()); the build joins those of all files.
 struct KernelEntry {
   std::string_view operation;
-  DType dtype;
+  DTypes dtypes;
   Kernel kernel;
 };
+
+// nullptr where the table has none.
+inline Kernel find_kernel(std::span<const KernelEntry> table, std::string_view operation,
+                          DType dtype) {
+  for (const KernelEntry& entry : table) {
+    if (entry.operation == operation && entry.dtypes.contains(dtype)) return entry.kernel;
+  }
+  return nullptr;
+}
 
 }  // namespace lacuna

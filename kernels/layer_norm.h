@@ -11,12 +11,30 @@
 //          dgamma P [D] = sum of dy xhat over the rows, dbeta P [D] = sum of dy, both in double
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+
+#include "base/random.h"
 
 namespace lacuna {
 
 struct LayerNormAttributes {
+  static constexpr uint64_t id = hash_name("LayerNormAttributes");
   double epsilon;
 };
+
+namespace operands {
+
+struct LayerNorm {
+  enum : size_t { x, gamma, beta };
+  enum : size_t { y, mean, rstd };
+};
+
+struct LayerNormGradient {
+  enum : size_t { dy, x, mean, rstd, gamma };
+  enum : size_t { dx, dgamma, dbeta };
+};
+
+}  // namespace operands
 
 }  // namespace lacuna

@@ -15,17 +15,41 @@
 //     out  da P [.., C] (that of b is -da)
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+
+#include "base/random.h"
 
 namespace lacuna {
 
 struct CrossEntropy {
+  static constexpr uint64_t id = hash_name("CrossEntropy");
   double factor;
 };
 
 struct SquaredError {
+  static constexpr uint64_t id = hash_name("SquaredError");
   double factor;
   int64_t weighted;  // 0 or 1
 };
+
+namespace operands {
+
+struct SoftmaxCrossEntropyGradient {
+  enum : size_t { dloss, logits, labels, lse };
+  enum : size_t { dlogits };
+};
+
+struct SquaredError {
+  enum : size_t { a, b, weights };
+  enum : size_t { loss };
+};
+
+struct SquaredErrorGradient {
+  enum : size_t { dloss, a, b, weights };
+  enum : size_t { da };
+};
+
+}  // namespace operands
 
 }  // namespace lacuna

@@ -7,24 +7,32 @@
 //     2 M N K FLOPs, accumulated in f32 or better
 //   product_added    in   as matrix_product, then r F [M, N];
 //                    out  y F [M, N] = op(a) op(b) + bias + r
-//   product_gelu     in   as matrix_product;
-//                    out  y, z F [M, N]: z = op(a) op(b) + bias, y = gelu(z)
-//   product_gelu_gradient
-//     in   a F [M, K], b F or P [K, N] (or transposed), z F [M, N];
-//     out  d F [M, N] = gelu'(z) op(a) op(b)
 //   column_sum
 //     in   x F [.., D]
 //     out  s F or P [D], summed in double
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+
+#include "base/random.h"
 
 namespace lacuna {
 
 struct MatrixProduct {
+  static constexpr uint64_t id = hash_name("MatrixProduct");
   int64_t m, n, k;
   int64_t transpose_a, transpose_b;  // 0 or 1
   int64_t bias;                      // 0 or 1
 };
+
+namespace operands {
+
+struct MatrixProduct {
+  enum : size_t { a, b, bias };
+  enum : size_t { y };
+};
+
+}  // namespace operands
 
 }  // namespace lacuna

@@ -15,13 +15,31 @@
 // 8 B G D FLOPs forward; the 2B x 2G matrix of similarities need not be kept in memory.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+
+#include "base/random.h"
 
 namespace lacuna {
 
 struct NtXent {
+  static constexpr uint64_t id = hash_name("NtXent");
   double temperature;
   int64_t first;  // where this rank's rows begin among all0's and all1's
 };
+
+namespace operands {
+
+struct NtXent {
+  enum : size_t { z0, z1, all0, all1 };
+  enum : size_t { loss, lse };
+};
+
+struct NtXentGradient {
+  enum : size_t { dloss, z0, z1, all0, all1, lse };
+  enum : size_t { dz0, dz1, dall0, dall1 };
+};
+
+}  // namespace operands
 
 }  // namespace lacuna

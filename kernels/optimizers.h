@@ -29,25 +29,32 @@
 
 #include <cstdint>
 
+#include "base/random.h"
+
 namespace lacuna {
 
 struct Sgd {
+  static constexpr uint64_t id = hash_name("Sgd");
   double momentum, decay;
 };
 
 struct LarsNorms {
+  static constexpr uint64_t id = hash_name("LarsNorms");
   double decay;
 };
 
 struct Lars {
+  static constexpr uint64_t id = hash_name("Lars");
   double momentum, decay, trust;
 };
 
 struct AdamW {
+  static constexpr uint64_t id = hash_name("AdamW");
   double beta1, beta2, epsilon, decay;
 };
 
 struct ClipFactor {
+  static constexpr uint64_t id = hash_name("ClipFactor");
   double limit;  // may be infinity
 };
 

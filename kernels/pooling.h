@@ -15,12 +15,25 @@
 //                          out  dx F [B, H, W, C]
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+
+#include "base/random.h"
 
 namespace lacuna {
 
 struct Pooling {
-  int64_t kernel, stride, padding;
+  static constexpr uint64_t id = hash_name("Pooling");
+  int64_t kernel[2], stride[2], padding[2];  // of height and width
 };
+
+namespace operands {
+
+struct MaxPoolGradient {
+  enum : size_t { dy, x, y };
+  enum : size_t { dx };
+};
+
+}  // namespace operands
 
 }  // namespace lacuna

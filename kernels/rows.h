@@ -14,16 +14,30 @@
 //     in   x F [n, ..]                          out  y F [N, ..]: x from row `begin` on, else zeros
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+
+#include "base/random.h"
 
 namespace lacuna {
 
 struct NormalizeRows {
+  static constexpr uint64_t id = hash_name("NormalizeRows");
   double epsilon;
 };
 
 struct PlaceRows {
+  static constexpr uint64_t id = hash_name("PlaceRows");
   int64_t begin;
 };
+
+namespace operands {
+
+struct NormalizeRowsGradient {
+  enum : size_t { dy, y, norms };
+  enum : size_t { dx };
+};
+
+}  // namespace operands
 
 }  // namespace lacuna

@@ -10,9 +10,12 @@
 
 #include <cstdint>
 
+#include "base/random.h"
+
 namespace lacuna {
 
 struct Tokens {
+  static constexpr uint64_t id = hash_name("Tokens");
   int64_t begin;
 };
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "base/dtype.h"
+#include "base/random.h"
 
 namespace lacuna {
 
@@ -43,6 +44,7 @@ struct ViewDraws {
 };
 
 struct ViewAttributes {
+  static constexpr uint64_t id = hash_name("ViewAttributes");
   int64_t blur_radius = 0;  // pixels on either side; 0: no view is blurred
   double solarise_threshold = 0.5;
   double low = 0, high = 1;  // stored numbers that are the values 0 and 1

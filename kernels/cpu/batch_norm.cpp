@@ -19,19 +19,20 @@
 // again from x by the forward's formula, operation by operation, so that both agree in every bit.
 #include "kernels/batch_norm.h"
 
+#include <array>
 #include <cmath>
 
-#include "kernels/cpu/kernels.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/support/parallel.h"
 #include "kernels/double_double.h"
+#include "kernels/kernel.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/batch_norm.cpp"
-#include "kernels/cpu/simd_targets.h"
+#include "kernels/cpu/support/simd_targets.h"
 //
 #include <hwy/foreach_target.h>
 //
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/support/simd.h"
 
 #ifndef LACUNA_KERNELS_CPU_BATCH_NORM_ONCE
 #define LACUNA_KERNELS_CPU_BATCH_NORM_ONCE
@@ -394,8 +395,6 @@ BatchNormArguments arguments_of(const View& x, const BatchNormAttributes& attrib
   return a;
 }
 
-}  // namespace
-
 void batch_norm_statistics(const Call& call) {
   BatchNormArguments a{};
   a.dtype = call.in[0].dtype;
@@ -463,34 +462,37 @@ void batch_norm_fixed_moments(const Call& call) {
 }
 
 void batch_norm_apply(const Call& call) {
+  using Operand = operands::BatchNormApply;
   const auto attributes = call.attributes.as<BatchNormAttributes>();
-  BatchNormArguments a = arguments_of(call.in[0], attributes);
-  Coefficients coefficients(a.channels, call.in[1].as<double>(), call.in[2].as<float>(),
-                            call.in[3].as<float>(), attributes.epsilon);
+  BatchNormArguments a = arguments_of(call.in[Operand::x], attributes);
+  Coefficients coefficients(a.channels, call.in[Operand::moments].as<double>(),
+                            call.in[Operand::gamma].as<float>(), call.in[Operand::beta].as<float>(),
+                            attributes.epsilon);
   coefficients.put_into(a);
-  a.x = call.in[0].data;
-  if (a.has_residual) a.residual = call.in[4].data;
-  a.out = call.out[0].data;
+  a.x = call.in[Operand::x].data;
+  if (a.has_residual) a.residual = call.in[Operand::residual].data;
+  a.out = call.out[Operand::y].data;
   const int64_t row_bytes = 2 * a.channels * static_cast<int64_t>(size_of(a.dtype));
   const auto apply = HWY_DYNAMIC_DISPATCH(batch_norm_apply_rows);
-  for_ranges(threads_of(call), rows_of(call.in[0]), grain_of(row_bytes),
+  for_ranges(threads_of(call), rows_of(call.in[Operand::x]), grain_of(row_bytes),
              [&](int64_t begin, int64_t end) { apply(a, begin, end); });
 }
 
 // in: dy, x, y, moments, gamma, beta
 void batch_norm_gradient_statistics(const Call& call) {
+  using Operand = operands::BatchNormGradientStatistics;
   const auto attributes = call.attributes.as<BatchNormAttributes>();
-  BatchNormArguments a = arguments_of(call.in[1], attributes);
-  const double* moments = call.in[3].as<double>();
-  Coefficients coefficients(a.channels, moments, call.in[4].as<float>(), call.in[5].as<float>(),
-                            attributes.epsilon);
+  BatchNormArguments a = arguments_of(call.in[Operand::x], attributes);
+  const double* moments = call.in[Operand::moments].as<double>();
+  Coefficients coefficients(a.channels, moments, call.in[Operand::gamma].as<float>(),
+                            call.in[Operand::beta].as<float>(), attributes.epsilon);
   coefficients.put_into(a);
-  a.dy = call.in[0].data;
-  a.x = call.in[1].data;
-  a.y = call.in[2].data;
-  const double* sums = sum_over_rows(call, a, rows_of(call.in[1]), 2 * a.channels,
+  a.dy = call.in[Operand::dy].data;
+  a.x = call.in[Operand::x].data;
+  a.y = call.in[Operand::y].data;
+  const double* sums = sum_over_rows(call, a, rows_of(call.in[Operand::x]), 2 * a.channels,
                                      HWY_DYNAMIC_DISPATCH(batch_norm_gradient_sums));
-  double* out = call.out[0].as<double>();
+  double* out = call.out[Operand::sums].as<double>();
   for (int64_t c = 0; c < a.channels; ++c) {
     const double rstd = Coefficients::deviation(a.channels, moments, c, attributes.epsilon);
     out[c] = sums[c];
@@ -500,23 +502,26 @@ void batch_norm_gradient_statistics(const Call& call) {
 
 // in: dy, x, y, moments, sums, gamma, beta
 void batch_norm_gradient_apply(const Call& call) {
+  using Operand = operands::BatchNormGradientApply;
   const auto attributes = call.attributes.as<BatchNormAttributes>();
-  BatchNormArguments a = arguments_of(call.in[1], attributes);
-  const double* moments = call.in[3].as<double>();
-  const float* gamma = call.in[5].as<float>();
-  Coefficients coefficients(a.channels, moments, gamma, call.in[6].as<float>(), attributes.epsilon);
+  BatchNormArguments a = arguments_of(call.in[Operand::x], attributes);
+  const double* moments = call.in[Operand::moments].as<double>();
+  const float* gamma = call.in[Operand::gamma].as<float>();
+  Coefficients coefficients(a.channels, moments, gamma, call.in[Operand::beta].as<float>(),
+                            attributes.epsilon);
   if (!attributes.fixed) {
-    coefficients.add_gradient(moments, call.in[4].as<double>(), gamma, attributes.epsilon);
+    coefficients.add_gradient(moments, call.in[Operand::sums].as<double>(), gamma,
+                              attributes.epsilon);
   }
   coefficients.put_into(a);
-  a.dy = call.in[0].data;
-  a.x = call.in[1].data;
-  a.y = call.in[2].data;
-  a.out = call.out[0].data;
-  if (a.has_residual) a.out_residual = call.out[1].data;
+  a.dy = call.in[Operand::dy].data;
+  a.x = call.in[Operand::x].data;
+  a.y = call.in[Operand::y].data;
+  a.out = call.out[Operand::dx].data;
+  if (a.has_residual) a.out_residual = call.out[Operand::dresidual].data;
   const int64_t row_bytes = 3 * a.channels * static_cast<int64_t>(size_of(a.dtype));
   const auto apply = HWY_DYNAMIC_DISPATCH(batch_norm_gradient_rows);
-  for_ranges(threads_of(call), rows_of(call.in[1]), grain_of(row_bytes),
+  for_ranges(threads_of(call), rows_of(call.in[Operand::x]), grain_of(row_bytes),
              [&](int64_t begin, int64_t end) { apply(a, begin, end); });
 }
 
@@ -562,6 +567,24 @@ void column_sum(const Call& call) {
     }
   }
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"column_sum", {f32, bf16}, column_sum},
+    KernelEntry{"batch_norm_statistics", {f32, bf16}, batch_norm_statistics},
+    KernelEntry{"batch_norm_merge", {f64}, batch_norm_merge},
+    KernelEntry{"batch_norm_fixed_moments", {f32}, batch_norm_fixed_moments},
+    KernelEntry{"batch_norm_apply", {f32, bf16}, batch_norm_apply},
+    KernelEntry{"batch_norm_gradient_statistics", {f32, bf16}, batch_norm_gradient_statistics},
+    KernelEntry{"batch_norm_gradient_apply", {f32, bf16}, batch_norm_gradient_apply},
+    KernelEntry{"batch_norm_parameter_gradient", {f64}, batch_norm_parameter_gradient},
+    KernelEntry{"batch_norm_running_update", {f64}, batch_norm_running_update},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> batch_norm_kernels() { return table; }
 
 }  // namespace lacuna::cpu
 #endif  // HWY_ONCE

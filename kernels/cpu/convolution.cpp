@@ -9,8 +9,10 @@
 // smallest convolution's time.
 #include "kernels/convolution.h"
 
-#include "kernels/cpu/kernels.h"
-#include "kernels/cpu/onednn.h"
+#include <array>
+
+#include "kernels/cpu/support/onednn.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::cpu {
 
@@ -36,14 +38,27 @@ Tag pick(const Convolution& c, Tag one, Tag two, Tag three) {
   return c.axes == 1 ? one : c.axes == 2 ? two : three;
 }
 
+// [K, C, kernel…], with an axis of groups before where there are several.
+memory::dims weight_dims(const Convolution& c) {
+  memory::dims all =
+      dims(c.out_channels / c.groups, c.in_channels / c.groups, spatial(c, c.kernel));
+  if (c.groups > 1) all.insert(all.begin(), c.groups);
+  return all;
+}
+
+// PyTorch's layout.
+Tag weight_tag(const Convolution& c) {
+  return c.groups > 1 ? pick(c, Tag::goiw, Tag::goihw, Tag::goidhw)
+                      : pick(c, Tag::oiw, Tag::oihw, Tag::oidhw);
+}
+
 // The operands as the caller has them; `weights` is the view of the weights or of their gradient.
 struct Layouts {
   Layouts(const Convolution& c, const View& activations, const View& weights_view)
       : type(onednn_type(activations.dtype)),
         source(dims(c.batch, c.in_channels, spatial(c, c.in)), type,
                pick(c, Tag::nwc, Tag::nhwc, Tag::ndhwc)),
-        weights(dims(c.out_channels, c.in_channels, spatial(c, c.kernel)),
-                onednn_type(weights_view.dtype), pick(c, Tag::oiw, Tag::oihw, Tag::oidhw)),
+        weights(weight_dims(c), onednn_type(weights_view.dtype), weight_tag(c)),
         destination(dims(c.batch, c.out_channels, spatial(c, c.out)), type,
                     pick(c, Tag::nwc, Tag::nhwc, Tag::ndhwc)) {}
   memory::data_type type;
@@ -56,13 +71,15 @@ OneDnnConvolution describe(const Convolution& c, memory::data_type type, bool an
   const Tag last = any_activations ? Tag::any : pick(c, Tag::nwc, Tag::nhwc, Tag::ndhwc);
   OneDnnConvolution d;
   d.source = memory::desc(dims(c.batch, c.in_channels, spatial(c, c.in)), type, last);
-  const memory::dims weights = dims(c.out_channels, c.in_channels, spatial(c, c.kernel));
+  const memory::dims weights = weight_dims(c);
   d.weights = memory::desc(weights, type, Tag::any);
   d.weight_gradient = memory::desc(weights, memory::data_type::f32, Tag::any);
   if (c.bias) d.bias = memory::desc({c.out_channels}, memory::data_type::f32, Tag::a);
   d.destination = memory::desc(dims(c.batch, c.out_channels, spatial(c, c.out)), type, last);
   d.strides = spatial(c, c.stride);
   d.padding = spatial(c, c.padding);
+  d.dilation = spatial(c, c.dilation);
+  for (auto& steps : d.dilation) --steps;  // oneDNN counts the pixels between
   return d;
 }
 
@@ -98,14 +115,13 @@ std::unique_ptr<OneDnnProblem> problem_of(OneDnn& onednn, const Descriptor& desc
                                          descriptor.scratchpad_desc().get_size(), operands);
 }
 
-}  // namespace
-
 void convolution(const Call& call) {
+  using Operand = operands::Convolution;
   OneDnn& onednn = static_cast<CpuContext&>(call.context).onednn();
   const auto c = call.attributes.as<Convolution>();
   if (c.batch == 0) return;
   OneDnnProblem& problem = onednn.problem(key_of("convolution", call), [&] {
-    const Layouts l(c, call.in[0], call.in[1]);
+    const Layouts l(c, call.in[Operand::x], call.in[Operand::w]);
     const auto descriptor =
         first_supported(c, l.type, c.in_channels >= many_channels,
                         [&](const OneDnnConvolution& d) { return onednn.forward(d); });
@@ -113,13 +129,14 @@ void convolution(const Call& call) {
                       {DNNL_ARG_WEIGHTS, l.weights, descriptor.weights_desc()},
                       {DNNL_ARG_DST, l.destination, descriptor.dst_desc(), true}};
     if (c.bias) {
-      const memory::desc bias({c.out_channels}, onednn_type(call.in[2].dtype), Tag::a);
+      const memory::desc bias({c.out_channels}, onednn_type(call.in[Operand::bias].dtype), Tag::a);
       operands.push_back({DNNL_ARG_BIAS, bias, descriptor.bias_desc()});
     }
     return problem_of<dnnl::convolution_forward>(onednn, descriptor, operands);
   });
-  std::vector<void*> addresses{call.in[0].data, call.in[1].data, call.out[0].data};
-  if (c.bias) addresses.push_back(call.in[2].data);
+  std::vector<void*> addresses{call.in[Operand::x].data, call.in[Operand::w].data,
+                               call.out[Operand::y].data};
+  if (c.bias) addresses.push_back(call.in[Operand::bias].data);
   problem.run(onednn, call.context, addresses);
 }
 
@@ -162,5 +179,55 @@ void convolution_weight_gradient(const Call& call) {
   problem.run(onednn, call.context,
               std::vector<void*>{call.in[0].data, call.in[1].data, call.out[0].data});
 }
+
+// copy(element of [K, C / G, kernel…], element of [K, C, kernel…], elements) for the weights of
+// each output channel.
+template <typename Copy>
+void for_blocks(const Call& call, const Shape& small, const Copy& copy) {
+  const int64_t groups = call.attributes.as<Groups>().groups;
+  const int64_t row = small.from(1).count();
+  for (int64_t k = 0; k < small[0]; ++k) {
+    const int64_t group = k / (small[0] / groups);
+    copy(k * row, (k * groups + group) * row, row);
+  }
+}
+
+void block_diagonal(const Call& call) {
+  const View& y = call.out[0];
+  const size_t size = size_of(y.dtype);
+  std::memset(y.data, 0, static_cast<size_t>(y.count()) * size);
+  for_blocks(call, call.in[0].shape, [&](int64_t from, int64_t to, int64_t count) {
+    std::memcpy(static_cast<std::byte*>(y.data) + static_cast<size_t>(to) * size,
+                static_cast<const std::byte*>(call.in[0].data) + static_cast<size_t>(from) * size,
+                static_cast<size_t>(count) * size);
+  });
+}
+
+void diagonal_blocks(const Call& call) {
+  const View& y = call.out[0];
+  const size_t size = size_of(y.dtype);
+  for_blocks(call, y.shape, [&](int64_t to, int64_t from, int64_t count) {
+    std::memcpy(static_cast<std::byte*>(y.data) + static_cast<size_t>(to) * size,
+                static_cast<const std::byte*>(call.in[0].data) + static_cast<size_t>(from) * size,
+                static_cast<size_t>(count) * size);
+  });
+}
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"convolution", {f32, bf16}, convolution},
+    KernelEntry{"convolution_data_gradient", {f32, bf16}, convolution_data_gradient},
+    KernelEntry{"convolution_weight_gradient", {f32, bf16}, convolution_weight_gradient},
+    KernelEntry{"grouped_convolution", {f32, bf16}, convolution},
+    KernelEntry{"grouped_convolution_data_gradient", {f32, bf16}, convolution_data_gradient},
+    KernelEntry{"grouped_convolution_weight_gradient", {f32, bf16}, convolution_weight_gradient},
+    KernelEntry{"block_diagonal", {f32, bf16}, block_diagonal},
+    KernelEntry{"diagonal_blocks", {f32, bf16}, diagonal_blocks},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> convolution_kernels() { return table; }
 
 }  // namespace lacuna::cpu

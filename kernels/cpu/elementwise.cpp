@@ -1,18 +1,19 @@
 // Element-wise kernels: bound by memory, each element read once per operand and written once.
 #include "kernels/elementwise.h"
 
+#include <array>
 #include <cmath>
 
-#include "kernels/cpu/kernels.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/support/parallel.h"
+#include "kernels/kernel.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/elementwise.cpp"
-#include "kernels/cpu/simd_targets.h"
+#include "kernels/cpu/support/simd_targets.h"
 //
 #include <hwy/foreach_target.h>
 //
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace lacuna::cpu::HWY_NAMESPACE {
@@ -266,8 +267,6 @@ void cast_range(const View& from, const View& to, int64_t begin, int64_t end) {
 
 bool is_vectorised(DType dtype) { return dtype == DType::f32 || dtype == DType::bf16; }
 
-}  // namespace
-
 void accumulate(const Call& call) { for_elements(call, HWY_DYNAMIC_DISPATCH(accumulate_range)); }
 void scale(const Call& call) {
   if (call.in[0].dtype != DType::f64) {
@@ -333,8 +332,6 @@ void squared_norm(const Call& call) {
   *call.out[0].as<double>() = total;
 }
 
-namespace {
-
 template <typename T>
 int64_t count_correct_rows(const Call& call) {
   const T* logits = call.in[0].as<T>();
@@ -352,14 +349,31 @@ int64_t count_correct_rows(const Call& call) {
   return correct;
 }
 
-}  // namespace
-
 void count_correct(const Call& call) {
   const bool bf16 = call.in[0].dtype == DType::bf16;
   const int64_t correct =
       bf16 ? count_correct_rows<BFloat16>(call) : count_correct_rows<float>(call);
   *call.out[0].as<double>() = static_cast<double>(correct);
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"accumulate", {f32, bf16}, accumulate},
+    KernelEntry{"cast", {f64, f32, bf16, i64, i32, u16, i16, u8}, cast},
+    KernelEntry{"scale", {f64, f32, bf16}, scale},
+    KernelEntry{"multiply", {f32, bf16}, multiply},
+    KernelEntry{"hide", {f32, bf16}, hide},
+    KernelEntry{"relu", {f32, bf16}, relu},
+    KernelEntry{"relu_gradient", {f32, bf16}, relu_gradient},
+    KernelEntry{"add_to_each", {f32, bf16}, add_to_each},
+    KernelEntry{"squared_norm", {f32, bf16}, squared_norm},
+    KernelEntry{"count_correct", {f32, bf16}, count_correct},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> elementwise_kernels() { return table; }
 
 }  // namespace lacuna::cpu
 #endif  // HWY_ONCE

@@ -6,16 +6,17 @@
 // exponential with the density that the gradient needs.
 #include "kernels/elementwise.h"
 
-#include "kernels/cpu/kernels.h"
-#include "kernels/cpu/parallel.h"
+#include <array>
+#include "kernels/cpu/support/parallel.h"
+#include "kernels/kernel.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/gelu.cpp"
-#include "kernels/cpu/simd_targets.h"
+#include "kernels/cpu/support/simd_targets.h"
 //
 #include <hwy/foreach_target.h>
 //
-#include "kernels/cpu/exponential.h"
+#include "kernels/cpu/support/exponential.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace lacuna::cpu::HWY_NAMESPACE {
@@ -80,6 +81,8 @@ namespace lacuna::cpu {
 HWY_EXPORT(gelu_range);
 HWY_EXPORT(gelu_gradient_range);
 
+namespace {
+
 void gelu(const Call& call) {
   const auto range = HWY_DYNAMIC_DISPATCH(gelu_range);
   for_ranges(threads_of(call), call.out[0].count(), grain_of(16),
@@ -91,6 +94,17 @@ void gelu_gradient(const Call& call) {
   for_ranges(threads_of(call), call.out[0].count(), grain_of(16),
              [&](int64_t begin, int64_t end) { range(call, begin, end); });
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"gelu", {f32, bf16}, gelu},
+    KernelEntry{"gelu_gradient", {f32, bf16}, gelu_gradient},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> gelu_kernels() { return table; }
 
 }  // namespace lacuna::cpu
 #endif  // HWY_ONCE

@@ -3,18 +3,19 @@
 // the parameters' gradients, 16 D bytes, stay in the nearest cache too. All sums are in double.
 #include "kernels/layer_norm.h"
 
+#include <array>
 #include <cmath>
 
-#include "kernels/cpu/kernels.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/support/parallel.h"
+#include "kernels/kernel.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/layer_norm.cpp"
-#include "kernels/cpu/simd_targets.h"
+#include "kernels/cpu/support/simd_targets.h"
 //
 #include <hwy/foreach_target.h>
 //
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace lacuna::cpu::HWY_NAMESPACE {
@@ -39,16 +40,17 @@ HWY_INLINE double sum_of(int64_t n, const Term& term) {
 }
 
 void layer_norm_rows(const Call& call, int64_t begin, int64_t end) {
+  using Operand = operands::LayerNorm;
   const double epsilon = call.attributes.as<LayerNormAttributes>().epsilon;
-  const int64_t features = call.in[0].shape[-1];
+  const int64_t features = call.in[Operand::x].shape[-1];
   const auto count = static_cast<double>(features);
-  const float* gamma = call.in[1].as<float>();
-  const float* beta = call.in[2].as<float>();
-  with_type(call.in[0].dtype, [&](auto type) HWY_ATTR {
+  const float* gamma = call.in[Operand::gamma].as<float>();
+  const float* beta = call.in[Operand::beta].as<float>();
+  with_type(call.in[Operand::x].dtype, [&](auto type) HWY_ATTR {
     using T = decltype(type);
     for (int64_t row = begin; row < end; ++row) {
-      const T* x = static_cast<const T*>(call.in[0].data) + row * features;
-      T* y = static_cast<T*>(call.out[0].data) + row * features;
+      const T* x = static_cast<const T*>(call.in[Operand::x].data) + row * features;
+      T* y = static_cast<T*>(call.out[Operand::y].data) + row * features;
       const double mean =
           sum_of(features, [&](auto d, int64_t i) HWY_ATTR { return load_double(d, x + i); }) /
           count;
@@ -61,8 +63,8 @@ void layer_norm_rows(const Call& call, int64_t begin, int64_t end) {
                               count;
       const float centre = static_cast<float>(mean);
       const float rstd = static_cast<float>(1 / std::sqrt(variance + epsilon));
-      call.out[1].as<float>()[row] = centre;
-      call.out[2].as<float>()[row] = rstd;
+      call.out[Operand::mean].as<float>()[row] = centre;
+      call.out[Operand::rstd].as<float>()[row] = rstd;
       for_lanes(0, features, [&](auto d, int64_t i) HWY_ATTR {
         const auto xhat = hn::Mul(hn::Sub(load(d, x + i), hn::Set(d, centre)), hn::Set(d, rstd));
         store(hn::MulAdd(xhat, hn::LoadU(d, gamma + i), hn::LoadU(d, beta + i)), d, y + i);
@@ -73,16 +75,17 @@ void layer_norm_rows(const Call& call, int64_t begin, int64_t end) {
 
 // sums [2D], zeroed: of dy xhat, then of dy.
 void layer_norm_gradient_rows(const Call& call, int64_t begin, int64_t end, double* sums) {
-  const int64_t features = call.in[0].shape[-1];
-  const float* gamma = call.in[4].as<float>();
-  with_type(call.in[0].dtype, [&](auto type) HWY_ATTR {
+  using Operand = operands::LayerNormGradient;
+  const int64_t features = call.in[Operand::dy].shape[-1];
+  const float* gamma = call.in[Operand::gamma].as<float>();
+  with_type(call.in[Operand::dy].dtype, [&](auto type) HWY_ATTR {
     using T = decltype(type);
     for (int64_t row = begin; row < end; ++row) {
-      const T* dy = static_cast<const T*>(call.in[0].data) + row * features;
-      const T* x = static_cast<const T*>(call.in[1].data) + row * features;
-      T* dx = static_cast<T*>(call.out[0].data) + row * features;
-      const float mean = call.in[2].as<float>()[row];
-      const float rstd = call.in[3].as<float>()[row];
+      const T* dy = static_cast<const T*>(call.in[Operand::dy].data) + row * features;
+      const T* x = static_cast<const T*>(call.in[Operand::x].data) + row * features;
+      T* dx = static_cast<T*>(call.out[Operand::dx].data) + row * features;
+      const float mean = call.in[Operand::mean].as<float>()[row];
+      const float rstd = call.in[Operand::rstd].as<float>()[row];
       const auto xhat_of = [&](auto d, int64_t i) HWY_ATTR {
         return hn::Mul(hn::Sub(load_double(d, x + i), hn::Set(d, double{mean})),
                        hn::Set(d, double{rstd}));
@@ -125,18 +128,18 @@ int64_t rows_grain(const View& x) {
   return grain_of(3 * x.shape[-1] * static_cast<int64_t>(size_of(x.dtype)));
 }
 
-}  // namespace
-
 void layer_norm(const Call& call) {
+  using Operand = operands::LayerNorm;
   const auto range = HWY_DYNAMIC_DISPATCH(layer_norm_rows);
-  for_ranges(threads_of(call), call.out[1].count(), rows_grain(call.in[0]),
+  for_ranges(threads_of(call), call.out[Operand::mean].count(), rows_grain(call.in[Operand::x]),
              [&](int64_t begin, int64_t end) { range(call, begin, end); });
 }
 
 void layer_norm_gradient(const Call& call) {
-  const int64_t features = call.in[0].shape[-1];
-  const int64_t rows = call.in[2].count();
-  const int parts = parts_of(threads_of(call), rows, rows_grain(call.in[0]));
+  using Operand = operands::LayerNormGradient;
+  const int64_t features = call.in[Operand::dy].shape[-1];
+  const int64_t rows = call.in[Operand::mean].count();
+  const int parts = parts_of(threads_of(call), rows, rows_grain(call.in[Operand::dy]));
   auto* sums = static_cast<double*>(
       call.context.scratch(static_cast<size_t>(parts * 2 * features) * sizeof(double)));
   std::fill_n(sums, parts * 2 * features, 0.0);
@@ -152,10 +155,21 @@ void layer_norm_gradient(const Call& call) {
       dgamma += sums[part * 2 * features + i];
       dbeta += sums[(part * 2 + 1) * features + i];
     }
-    call.out[1].as<float>()[i] = static_cast<float>(dgamma);
-    call.out[2].as<float>()[i] = static_cast<float>(dbeta);
+    call.out[Operand::dgamma].as<float>()[i] = static_cast<float>(dgamma);
+    call.out[Operand::dbeta].as<float>()[i] = static_cast<float>(dbeta);
   }
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"layer_norm", {f32, bf16}, layer_norm},
+    KernelEntry{"layer_norm_gradient", {f32, bf16}, layer_norm_gradient},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> layer_norm_kernels() { return table; }
 
 }  // namespace lacuna::cpu
 #endif  // HWY_ONCE

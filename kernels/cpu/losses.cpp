@@ -3,19 +3,20 @@
 // weights once each.
 #include "kernels/losses.h"
 
+#include <array>
 #include <cmath>
 #include <limits>
 
-#include "kernels/cpu/kernels.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/support/parallel.h"
+#include "kernels/kernel.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/losses.cpp"
-#include "kernels/cpu/simd_targets.h"
+#include "kernels/cpu/support/simd_targets.h"
 //
 #include <hwy/foreach_target.h>
 //
-#include "kernels/cpu/exponential.h"
+#include "kernels/cpu/support/exponential.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace lacuna::cpu::HWY_NAMESPACE {
@@ -30,14 +31,15 @@ void log_sum_exp_rows(const float* x, int64_t size, float* lse, int64_t begin, i
 }
 
 void cross_entropy_gradient_rows(const Call& call, int64_t begin, int64_t end) {
-  const double dloss = double{*call.in[0].as<float>()};
+  using Operand = operands::SoftmaxCrossEntropyGradient;
+  const double dloss = double{*call.in[Operand::dloss].as<float>()};
   const float factor = static_cast<float>(dloss * call.attributes.as<CrossEntropy>().factor);
-  const int64_t size = call.in[1].shape[-1];
-  const int64_t* labels = call.in[2].as<int64_t>();
-  const float* lse = call.in[3].as<float>();
+  const int64_t size = call.in[Operand::logits].shape[-1];
+  const int64_t* labels = call.in[Operand::labels].as<int64_t>();
+  const float* lse = call.in[Operand::lse].as<float>();
   for (int64_t row = begin; row < end; ++row) {
-    const float* logits = call.in[1].as<float>() + row * size;
-    float* gradient = call.out[0].as<float>() + row * size;
+    const float* logits = call.in[Operand::logits].as<float>() + row * size;
+    float* gradient = call.out[Operand::dlogits].as<float>() + row * size;
     const float weight = labels[row] < 0 ? 0.0f : factor;
     for_lanes(0, size, [&](auto d, int64_t i) HWY_ATTR {
       const auto p = exponential(d, hn::Sub(hn::LoadU(d, logits + i), hn::Set(d, lse[row])));
@@ -112,8 +114,6 @@ struct ErrorRows {
   int64_t rest;  // elements behind the last whole block
 };
 
-}  // namespace
-
 void softmax_cross_entropy(const Call& call) {
   const View& logits = call.in[0];
   const int64_t size = logits.shape[-1];
@@ -132,17 +132,20 @@ void softmax_cross_entropy(const Call& call) {
 }
 
 void softmax_cross_entropy_gradient(const Call& call) {
+  using Operand = operands::SoftmaxCrossEntropyGradient;
   const auto range = HWY_DYNAMIC_DISPATCH(cross_entropy_gradient_rows);
-  for_ranges(threads_of(call), call.in[1].shape[0], cross_entropy_grain(call.in[1].shape[-1]),
+  for_ranges(threads_of(call), call.in[Operand::logits].shape[0],
+             cross_entropy_grain(call.in[Operand::logits].shape[-1]),
              [&](int64_t begin, int64_t end) { range(call, begin, end); });
 }
 
 void squared_error(const Call& call) {
+  using Operand = operands::SquaredError;
   const auto attributes = call.attributes.as<SquaredError>();
-  const ErrorRows r(call.in[0], attributes.weighted != 0);
-  const float* a = call.in[0].as<float>();
-  const float* b = call.in[1].as<float>();
-  const float* weights = attributes.weighted ? call.in[2].as<float>() : nullptr;
+  const ErrorRows r(call.in[Operand::a], attributes.weighted != 0);
+  const float* a = call.in[Operand::a].as<float>();
+  const float* b = call.in[Operand::b].as<float>();
+  const float* weights = attributes.weighted ? call.in[Operand::weights].as<float>() : nullptr;
   const int parts = parts_of(threads_of(call), r.rows, grain_of(8 * r.channels));
   std::vector<double> sums(static_cast<size_t>(parts));
   const auto range = HWY_DYNAMIC_DISPATCH(squared_error_rows);
@@ -154,17 +157,19 @@ void squared_error(const Call& call) {
   const int64_t done = r.rows * r.channels;
   double loss = range(a + done, b + done, nullptr, r.rest, 0, 1);
   for (const double sum : sums) loss += sum;
-  *call.out[0].as<float>() = static_cast<float>(attributes.factor * loss);
+  *call.out[Operand::loss].as<float>() = static_cast<float>(attributes.factor * loss);
 }
 
 void squared_error_gradient(const Call& call) {
+  using Operand = operands::SquaredErrorGradient;
   const auto attributes = call.attributes.as<SquaredError>();
-  const ErrorRows r(call.in[1], attributes.weighted != 0);
-  const float* a = call.in[1].as<float>();
-  const float* b = call.in[2].as<float>();
-  const float* weights = attributes.weighted ? call.in[3].as<float>() : nullptr;
-  float* da = call.out[0].as<float>();
-  const float factor = static_cast<float>(2 * attributes.factor * double{*call.in[0].as<float>()});
+  const ErrorRows r(call.in[Operand::a], attributes.weighted != 0);
+  const float* a = call.in[Operand::a].as<float>();
+  const float* b = call.in[Operand::b].as<float>();
+  const float* weights = attributes.weighted ? call.in[Operand::weights].as<float>() : nullptr;
+  float* da = call.out[Operand::da].as<float>();
+  const float factor =
+      static_cast<float>(2 * attributes.factor * double{*call.in[Operand::dloss].as<float>()});
   const auto range = HWY_DYNAMIC_DISPATCH(squared_error_gradient_rows);
   for_ranges(threads_of(call), r.rows, grain_of(12 * r.channels), [&](int64_t begin, int64_t end) {
     range(a, b, weights, factor, r.channels, da, begin, end);
@@ -172,6 +177,19 @@ void squared_error_gradient(const Call& call) {
   const int64_t done = r.rows * r.channels;
   range(a + done, b + done, nullptr, factor, r.rest, da + done, 0, 1);
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"softmax_cross_entropy", {f32}, softmax_cross_entropy},
+    KernelEntry{"softmax_cross_entropy_gradient", {f32}, softmax_cross_entropy_gradient},
+    KernelEntry{"squared_error", {f32}, squared_error},
+    KernelEntry{"squared_error_gradient", {f32}, squared_error_gradient},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> losses_kernels() { return table; }
 
 }  // namespace lacuna::cpu
 #endif  // HWY_ONCE

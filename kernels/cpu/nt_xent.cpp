@@ -4,19 +4,21 @@
 #include "kernels/nt_xent.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
-#include "kernels/cpu/kernels.h"
-#include "kernels/cpu/onednn.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/support/context.h"
+#include "kernels/cpu/support/parallel.h"
+#include "kernels/cpu/support/product.h"
+#include "kernels/kernel.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/nt_xent.cpp"
-#include "kernels/cpu/simd_targets.h"
+#include "kernels/cpu/support/simd_targets.h"
 //
 #include <hwy/foreach_target.h>
 //
-#include "kernels/cpu/exponential.h"
+#include "kernels/cpu/support/exponential.h"
 
 #ifndef LACUNA_KERNELS_CPU_NT_XENT_ONCE
 #define LACUNA_KERNELS_CPU_NT_XENT_ONCE
@@ -87,9 +89,10 @@ int64_t row_grain(const NtXentRows& n) { return grain_of(32 * n.g); }
 
 // Rows of both views one after the other, S, and a gradient, in the context's workspace.
 struct Similarities {
+  using Operand = operands::NtXent;
   // From operands z0, z1, all0, all1.
   Similarities(const Call& call, std::span<const View> z)
-      : b(z[0].shape[0]), g(z[2].shape[0]), d(z[0].shape[1]) {
+      : b(z[Operand::z0].shape[0]), g(z[Operand::all0].shape[0]), d(z[Operand::z0].shape[1]) {
     const auto attributes = call.attributes.as<NtXent>();
     rows = {b, g, attributes.first, static_cast<float>(1 / attributes.temperature)};
     const size_t floats = static_cast<size_t>(2 * b * d + 4 * g * d + 4 * b * g);
@@ -98,10 +101,10 @@ struct Similarities {
     all = own + 2 * b * d;
     s = all + 2 * g * d;
     gradient = s + 4 * b * g;
-    copy(z[0], own);
-    copy(z[1], own + b * d);
-    copy(z[2], all);
-    copy(z[3], all + g * d);
+    copy(z[Operand::z0], own);
+    copy(z[Operand::z1], own + b * d);
+    copy(z[Operand::all0], all);
+    copy(z[Operand::all1], all + g * d);
     multiply_matrices(call.context, {2 * b, 2 * g, d, false, true}, matrix(own, 2 * b, d),
                       matrix(all, 2 * g, d), nullptr, matrix(s, 2 * b, 2 * g));
   }
@@ -111,40 +114,51 @@ struct Similarities {
   float* gradient;       // [2G, D], of which own rows need [2B, D]
 };
 
-}  // namespace
-
 void nt_xent(const Call& call) {
+  using Operand = operands::NtXent;
   const Similarities m(call, call.in);
   std::vector<double> losses(static_cast<size_t>(2 * m.b));
-  float* lse = call.out[1].as<float>();
+  float* lse = call.out[Operand::lse].as<float>();
   const auto range = HWY_DYNAMIC_DISPATCH(nt_xent_rows);
   for_ranges(threads_of(call), 2 * m.b, row_grain(m.rows), [&](int64_t begin, int64_t end) {
     range(m.rows, m.s, lse, losses.data(), begin, end);
   });
   double loss = 0;
   for (const double of_row : losses) loss += of_row;
-  *call.out[0].as<float>() = static_cast<float>(loss / static_cast<double>(2 * m.g));
+  *call.out[Operand::loss].as<float>() = static_cast<float>(loss / static_cast<double>(2 * m.g));
 }
 
 void nt_xent_gradient(const Call& call) {
+  using Operand = operands::NtXentGradient;
   const Similarities m(call, call.in.subspan(1, 4));
   const double temperature = call.attributes.as<NtXent>().temperature;
-  const float factor = static_cast<float>(double{*call.in[0].as<float>()} /
+  const float factor = static_cast<float>(double{*call.in[Operand::dloss].as<float>()} /
                                           (static_cast<double>(2 * m.g) * temperature));
-  const float* lse = call.in[5].as<float>();
+  const float* lse = call.in[Operand::lse].as<float>();
   const auto range = HWY_DYNAMIC_DISPATCH(nt_xent_gradient_rows);
   for_ranges(threads_of(call), 2 * m.b, row_grain(m.rows),
              [&](int64_t begin, int64_t end) { range(m.rows, factor, m.s, lse, begin, end); });
   multiply_matrices(call.context, {2 * m.b, m.d, 2 * m.g}, matrix(m.s, 2 * m.b, 2 * m.g),
                     matrix(m.all, 2 * m.g, m.d), nullptr, matrix(m.gradient, 2 * m.b, m.d));
-  copy(m.gradient, call.out[0]);
-  copy(m.gradient + m.b * m.d, call.out[1]);
+  copy(m.gradient, call.out[Operand::dz0]);
+  copy(m.gradient + m.b * m.d, call.out[Operand::dz1]);
   multiply_matrices(call.context, {2 * m.g, m.d, 2 * m.b, true, false},
                     matrix(m.s, 2 * m.b, 2 * m.g), matrix(m.own, 2 * m.b, m.d), nullptr,
                     matrix(m.gradient, 2 * m.g, m.d));
-  copy(m.gradient, call.out[2]);
-  copy(m.gradient + m.g * m.d, call.out[3]);
+  copy(m.gradient, call.out[Operand::dall0]);
+  copy(m.gradient + m.g * m.d, call.out[Operand::dall1]);
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"nt_xent", {f32}, nt_xent},
+    KernelEntry{"nt_xent_gradient", {f32}, nt_xent_gradient},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> nt_xent_kernels() { return table; }
 
 }  // namespace lacuna::cpu
 #endif  // HWY_ONCE

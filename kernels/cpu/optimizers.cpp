@@ -4,18 +4,19 @@
 #include "kernels/optimizers.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
-#include "kernels/cpu/kernels.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/support/parallel.h"
+#include "kernels/kernel.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/optimizers.cpp"
-#include "kernels/cpu/simd_targets.h"
+#include "kernels/cpu/support/simd_targets.h"
 //
 #include <hwy/foreach_target.h>
 //
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/support/simd.h"
 
 #ifndef LACUNA_KERNELS_CPU_OPTIMIZERS_ONCE
 #define LACUNA_KERNELS_CPU_OPTIMIZERS_ONCE
@@ -140,8 +141,6 @@ void for_all(const Tensors& t, const Body& body) {
 
 float as_float(double value) { return static_cast<float>(value); }
 
-}  // namespace
-
 void sgd_update(const Call& call) {
   const auto sgd = call.attributes.as<Sgd>();
   const Tensors t(call, call.in.size() - 2);
@@ -227,6 +226,21 @@ void clip_factor(const Call& call) {
   *call.out[0].as<double>() =
       std::isfinite(norm) ? unscale * std::min(1.0, limit / (norm + 1e-6)) : 0;
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"sgd_update", {f32}, sgd_update},
+    KernelEntry{"lars_norms", {f32}, lars_norms},
+    KernelEntry{"lars_update", {f32}, lars_update},
+    KernelEntry{"adamw_update", {f32}, adamw_update},
+    KernelEntry{"ema_update", {f32}, ema_update},
+    KernelEntry{"clip_factor", {f64}, clip_factor},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> optimizers_kernels() { return table; }
 
 }  // namespace lacuna::cpu
 #endif  // HWY_ONCE

@@ -2,18 +2,19 @@
 // once each; windows that overlap read x from the caches again.
 #include "kernels/pooling.h"
 
+#include <array>
 #include <limits>
 
-#include "kernels/cpu/kernels.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/support/parallel.h"
+#include "kernels/kernel.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/pooling.cpp"
-#include "kernels/cpu/simd_targets.h"
+#include "kernels/cpu/support/simd_targets.h"
 //
 #include <hwy/foreach_target.h>
 //
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/support/simd.h"
 
 #ifndef LACUNA_KERNELS_CPU_POOLING_ONCE
 #define LACUNA_KERNELS_CPU_POOLING_ONCE
@@ -22,10 +23,10 @@ namespace lacuna::cpu {
 // One window of a padded pooling, cut to the image.
 struct Window {
   Window(const Pooling& p, int64_t row, int64_t column, int64_t height, int64_t width)
-      : top(std::max<int64_t>(row * p.stride - p.padding, 0)),
-        left(std::max<int64_t>(column * p.stride - p.padding, 0)),
-        bottom(std::min(row * p.stride - p.padding + p.kernel, height)),
-        right(std::min(column * p.stride - p.padding + p.kernel, width)) {}
+      : top(std::max<int64_t>(row * p.stride[0] - p.padding[0], 0)),
+        left(std::max<int64_t>(column * p.stride[1] - p.padding[1], 0)),
+        bottom(std::min(row * p.stride[0] - p.padding[0] + p.kernel[0], height)),
+        right(std::min(column * p.stride[1] - p.padding[1] + p.kernel[1], width)) {}
   int64_t top, left, bottom, right;
 };
 
@@ -107,17 +108,18 @@ HWY_INLINE void max_pool_gradient_image(const Pooling& p, const Shape& in, const
 }
 
 void max_pool_gradient_images(const Call& call, int64_t begin, int64_t end) {
+  using Operand = operands::MaxPoolGradient;
   const auto p = call.attributes.as<Pooling>();
-  const Shape& in = call.in[1].shape;
-  const Shape& out = call.in[0].shape;
+  const Shape& in = call.in[Operand::x].shape;
+  const Shape& out = call.in[Operand::dy].shape;
   const int64_t in_image = in.from(1).count();
   const int64_t out_image = out.from(1).count();
-  with_type(call.in[0].dtype, [&](auto type) HWY_ATTR {
+  with_type(call.in[Operand::dy].dtype, [&](auto type) HWY_ATTR {
     using T = decltype(type);
-    const T* dy = static_cast<const T*>(call.in[0].data);
-    const T* x = static_cast<const T*>(call.in[1].data);
-    const T* y = static_cast<const T*>(call.in[2].data);
-    T* dx = static_cast<T*>(call.out[0].data);
+    const T* dy = static_cast<const T*>(call.in[Operand::dy].data);
+    const T* x = static_cast<const T*>(call.in[Operand::x].data);
+    const T* y = static_cast<const T*>(call.in[Operand::y].data);
+    T* dx = static_cast<T*>(call.out[Operand::dx].data);
     for (int64_t b = begin; b < end; ++b) {
       max_pool_gradient_image(p, in, out, dy + b * out_image, x + b * in_image, y + b * out_image,
                               dx + b * in_image);
@@ -239,8 +241,6 @@ void for_images(const Call& call, void (*range)(const Call&, int64_t, int64_t)) 
              [&](int64_t begin, int64_t end) { range(call, begin, end); });
 }
 
-}  // namespace
-
 void max_pool(const Call& call) { for_images(call, HWY_DYNAMIC_DISPATCH(max_pool_images)); }
 void max_pool_gradient(const Call& call) {
   for_images(call, HWY_DYNAMIC_DISPATCH(max_pool_gradient_images));
@@ -253,6 +253,21 @@ void upsample(const Call& call) { for_images(call, HWY_DYNAMIC_DISPATCH(upsample
 void upsample_gradient(const Call& call) {
   for_images(call, HWY_DYNAMIC_DISPATCH(upsample_gradient_images));
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"max_pool", {f32, bf16}, max_pool},
+    KernelEntry{"max_pool_gradient", {f32, bf16}, max_pool_gradient},
+    KernelEntry{"average_pool", {f32, bf16}, average_pool},
+    KernelEntry{"average_pool_gradient", {f32, bf16}, average_pool_gradient},
+    KernelEntry{"upsample", {f32, bf16}, upsample},
+    KernelEntry{"upsample_gradient", {f32, bf16}, upsample_gradient},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> pooling_kernels() { return table; }
 
 }  // namespace lacuna::cpu
 #endif  // HWY_ONCE

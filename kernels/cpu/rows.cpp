@@ -2,18 +2,19 @@
 // between its norm and its scaling) and writes y; its gradient reads dy and y and writes dx.
 #include "kernels/rows.h"
 
+#include <array>
 #include <cmath>
 
-#include "kernels/cpu/kernels.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/support/parallel.h"
+#include "kernels/kernel.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/rows.cpp"
-#include "kernels/cpu/simd_targets.h"
+#include "kernels/cpu/support/simd_targets.h"
 //
 #include <hwy/foreach_target.h>
 //
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/support/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace lacuna::cpu::HWY_NAMESPACE {
@@ -57,15 +58,16 @@ void normalize_range(const Call& call, int64_t begin, int64_t end) {
 }
 
 void normalize_gradient_range(const Call& call, int64_t begin, int64_t end) {
+  using Operand = operands::NormalizeRowsGradient;
   const float epsilon = static_cast<float>(call.attributes.as<NormalizeRows>().epsilon);
-  const int64_t size = call.in[0].shape[-1];
-  const float* norms = call.in[2].as<float>();
-  with_type(call.in[0].dtype, [&](auto type) HWY_ATTR {
+  const int64_t size = call.in[Operand::dy].shape[-1];
+  const float* norms = call.in[Operand::norms].as<float>();
+  with_type(call.in[Operand::dy].dtype, [&](auto type) HWY_ATTR {
     using T = decltype(type);
     for (int64_t row = begin; row < end; ++row) {
-      const T* dy = static_cast<const T*>(call.in[0].data) + row * size;
-      const T* y = static_cast<const T*>(call.in[1].data) + row * size;
-      T* dx = static_cast<T*>(call.out[0].data) + row * size;
+      const T* dy = static_cast<const T*>(call.in[Operand::dy].data) + row * size;
+      const T* y = static_cast<const T*>(call.in[Operand::y].data) + row * size;
+      T* dx = static_cast<T*>(call.out[Operand::dx].data) + row * size;
       const float projection = norms[row] == epsilon ? 0.0f : static_cast<float>(dot(y, dy, size));
       const float factor = 1 / norms[row];
       for_lanes(0, size, [&](auto d, int64_t i) HWY_ATTR {
@@ -123,8 +125,6 @@ void copy(const Call& call, void* to, const void* from, size_t bytes) {
              });
 }
 
-}  // namespace
-
 void normalize_rows(const Call& call) { for_rows(call, HWY_DYNAMIC_DISPATCH(normalize_range)); }
 
 void normalize_rows_gradient(const Call& call) {
@@ -159,6 +159,20 @@ void place_rows(const Call& call) {
   copy(call, to + before, x.data, bytes_of(x));
   std::memset(to + until, 0, all - until);
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"normalize_rows", {f32, bf16}, normalize_rows},
+    KernelEntry{"normalize_rows_gradient", {f32, bf16}, normalize_rows_gradient},
+    KernelEntry{"scale_rows", {f32, bf16}, scale_rows},
+    KernelEntry{"concatenate", {f32, bf16, i64}, concatenate},
+    KernelEntry{"place_rows", {f32, bf16, i64}, place_rows},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> rows_kernels() { return table; }
 
 }  // namespace lacuna::cpu
 #endif  // HWY_ONCE

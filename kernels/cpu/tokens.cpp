@@ -1,8 +1,10 @@
 // Tokens put together and apart: copies, bound by memory.
 #include "kernels/tokens.h"
 
-#include "kernels/cpu/kernels.h"
-#include "kernels/cpu/parallel.h"
+#include <array>
+
+#include "kernels/cpu/support/parallel.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::cpu {
 
@@ -57,12 +59,22 @@ void place(const Call& call) {
 
 bool is_bf16(const Call& call) { return call.in[0].dtype == DType::bf16; }
 
-}  // namespace
-
 void prepend_token(const Call& call) {
   is_bf16(call) ? prepend<BFloat16>(call) : prepend<float>(call);
 }
 void take_tokens(const Call& call) { is_bf16(call) ? take<BFloat16>(call) : take<float>(call); }
 void place_tokens(const Call& call) { is_bf16(call) ? place<BFloat16>(call) : place<float>(call); }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"prepend_token", {f32, bf16}, prepend_token},
+    KernelEntry{"take_tokens", {f32, bf16}, take_tokens},
+    KernelEntry{"place_tokens", {f32, bf16}, place_tokens},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> tokens_kernels() { return table; }
 
 }  // namespace lacuna::cpu

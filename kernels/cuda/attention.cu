@@ -16,9 +16,11 @@
 // summed by one block.
 #include "kernels/attention.h"
 
-#include "kernels/cuda/columns.h"
-#include "kernels/cuda/kernels.h"
-#include "kernels/cuda/reduce.h"
+#include <array>
+
+#include "kernels/cuda/support/columns.h"
+#include "kernels/cuda/support/reduce.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::cuda {
 
@@ -48,61 +50,77 @@ template <typename T>
 struct Rows {
   T* x;
   int64_t stride;  // elements between tokens
+  int tokens;
   __device__ T* operator[](int64_t token) const { return x + token * stride; }
 };
 
-// How heads lie in packed tensors. Blocks number heads of samples, and the tiles of each one's
-// tokens.
+// The same of all heads of all samples.
+template <typename T>
+struct Tokens {
+  T* x;
+  int64_t stride;
+  int tokens;
+
+  explicit Tokens(const View& view)
+      : x(static_cast<T*>(view.data)),
+        stride(view.shape[2]),
+        tokens(static_cast<int>(view.shape[1])) {}
+  // Queries, keys or values of [B, L, 3 H D].
+  Tokens(const View& packed, int64_t third) : Tokens(packed) { x += stride / 3 * third; }
+};
+
+// How a call's heads are cut into blocks, which number heads of samples, and tiles of each one's
+// queries or keys; and which keys a query sees.
 struct Heads {
   int64_t heads;
-  int tokens, size;  // L, D
+  int queries, keys, size;  // M, L, D
+  bool causal = false;
+  const int64_t* lengths = nullptr;  // of the keys of each sample; nullptr: all
 
-  Heads(const View& qkv, int64_t of_heads)
-      : heads(of_heads),
-        tokens(static_cast<int>(qkv.shape[1])),
-        size(static_cast<int>(qkv.shape[2] / (3 * of_heads))) {}
+  static int tiles(int tokens) { return (tokens + tile - 1) / tile; }
 
-  __host__ __device__ int tiles() const { return (tokens + tile - 1) / tile; }
-  __device__ int64_t head() const { return blockIdx.x / tiles(); }
-  __device__ int first_token() const { return static_cast<int>(blockIdx.x) % tiles() * tile; }
-
-  // Of qkv, which: queries, keys, values.
-  template <typename T>
-  __device__ Rows<T> of_packed(T* qkv, int which) const {
-    const int64_t sample = head() / heads;
-    return {qkv + (sample * tokens * 3 + which) * heads * size + head() % heads * size,
-            3 * heads * size};
+  __device__ int64_t head(int tokens) const {
+    return blockIdx.x / static_cast<unsigned>((tokens + tile - 1) / tile);
+  }
+  __device__ int first_token(int tokens) const {
+    return static_cast<int>(blockIdx.x % static_cast<unsigned>((tokens + tile - 1) / tile)) * tile;
   }
   template <typename T>
-  __device__ Rows<T> of_single(T* y, int64_t number) const {
-    return {y + (number / heads * tokens * heads + number % heads) * size, heads * size};
+  __device__ Rows<T> of(const Tokens<T>& all, int64_t number) const {
+    return {all.x + number / heads * all.tokens * all.stride + number % heads * size, all.stride,
+            all.tokens};
   }
   template <typename T>
-  __device__ T* of_rows(T* lse) const {
-    return lse + head() * tokens;
+  __device__ T* of_rows(T* lse, int64_t number) const {
+    return lse + number * queries;
+  }
+  // The keys that query `token` of a head sees are the first so many.
+  __device__ int seen(int64_t number, int token) const {
+    return static_cast<int>(keys_seen(token, queries, keys, causal,
+                                      lengths == nullptr ? keys : lengths[number / heads]));
   }
 };
 
 // Features [from, from + depth) of 64 tokens from `begin` on, features first; zeros beyond either's
 // end.
 template <typename T>
-__device__ void load_features(const Rows<const T>& rows, const Heads& heads, int begin, int from,
+__device__ void load_features(const Rows<T>& rows, const Heads& heads, int begin, int from,
                               Line<1>* to) {
   const int k = static_cast<int>(threadIdx.x) % depth;
   for (int row = static_cast<int>(threadIdx.x) / depth; row < tile; row += block_size / depth) {
-    const bool there = begin + row < heads.tokens && from + k < heads.size;
+    const bool there = begin + row < rows.tokens && from + k < heads.size;
     to[k].values[row] = there ? to_float(rows[begin + row][from + k]) : 0.f;
   }
 }
 
 // The same of `depth` tokens and `tiles` tiles of features, tokens first.
 template <int tiles, typename T>
-__device__ void load_tokens(const Rows<const T>& rows, const Heads& heads, int begin, int from,
+__device__ void load_tokens(const Rows<T>& rows, const Heads& heads, int begin, int from,
                             Line<tiles>* to) {
   constexpr int threads = block_size / depth;
   const int line = static_cast<int>(threadIdx.x) / threads;
   for (int f = static_cast<int>(threadIdx.x) % threads; f < tiles * tile; f += threads) {
-    const bool there = begin + line < heads.tokens && from + f < heads.size;
+    const bool there = begin + line < rows.tokens && from + f < heads.size;
     to[line].values[f] = there ? to_float(rows[begin + line][from + f]) : 0.f;
   }
 }
@@ -123,9 +141,8 @@ __device__ void multiply(const Line<1>* a, const Line<tiles>* b, Square (&sums)[
 
 // Dot products of 64 tokens of a with 64 of b; this thread's.
 template <typename T>
-__device__ void products(const Heads& heads, const Rows<const T>& a, int begin_a,
-                         const Rows<const T>& b, int begin_b, Line<1>* panel_a, Line<1>* panel_b,
-                         Square (&s)[1]) {
+__device__ void products(const Heads& heads, const Rows<T>& a, int begin_a, const Rows<T>& b,
+                         int begin_b, Line<1>* panel_a, Line<1>* panel_b, Square (&s)[1]) {
   for (int r = 0; r < side; ++r)
     for (int c = 0; c < side; ++c) s[0][r][c] = 0;
   for (int from = 0; from < heads.size; from += depth) {
@@ -140,9 +157,9 @@ __device__ void products(const Heads& heads, const Rows<const T>& a, int begin_a
 // sums += weights^T x, of 64 tokens of x from `begin` on; the weights are [token of x][token of the
 // sums].
 template <int tiles, typename T>
-__device__ void add_weighted(const Heads& heads, const Line<1>* weights, const Rows<const T>& x,
+__device__ void add_weighted(const Heads& heads, const Line<1>* weights, const Rows<T>& x,
                              int begin, int feature, Line<tiles>* panel, Square (&sums)[tiles]) {
-  for (int part = 0; part < tile && begin + part < heads.tokens; part += depth) {
+  for (int part = 0; part < tile && begin + part < x.tokens; part += depth) {
     __syncthreads();  // the weights are there; what was read of the panel before
     load_tokens<tiles>(x, heads, begin + part, feature, panel);
     __syncthreads();
@@ -163,7 +180,7 @@ __device__ void store_sums(const Square (&sums)[tiles], const float (&factors)[s
                            const Heads& heads, const Rows<T>& to, int begin, int feature) {
   for (int r = 0; r < side; ++r) {
     const int token = begin + row_of_thread() + r;
-    if (token >= heads.tokens) return;
+    if (token >= to.tokens) return;
     for (int t = 0; t < tiles; ++t) {
       for (int c = 0; c < side; ++c) {
         const int f = feature + t * tile + column_of_thread() + c;
@@ -183,64 +200,70 @@ __device__ inline float largest_of_row(float x) {
 // Block (x, y): 64 queries of a head; features [64 tiles y, 64 tiles (y + 1)) of the output.
 template <int tiles, typename T>
 __global__ void __launch_bounds__(block_size, 2)
-    attention_kernel(Heads heads, const T* qkv, float scale, T* y, float* lse) {
+    attention_kernel(Heads heads, Tokens<T> q, Tokens<T> k, Tokens<T> v, float scale, Tokens<T> y,
+                     float* lse) {
   __shared__ Panel<> panel_a, panel_b;
   __shared__ Panel<tiles> panel_v;
   __shared__ Weights weights;
-  const auto q = heads.of_packed(qkv, 0);
-  const auto k = heads.of_packed(qkv, 1);
-  const auto v = heads.of_packed(qkv, 2);
-  const int begin = heads.first_token();
+  const int64_t head = heads.head(heads.queries);
+  const auto of_q = heads.of(q, head);
+  const auto of_k = heads.of(k, head);
+  const auto of_v = heads.of(v, head);
+  const int begin = heads.first_token(heads.queries);
   const int feature = static_cast<int>(blockIdx.y) * tiles * tile;
   Square sums[tiles] = {};
   float largest[side],
       sum[side];  // sums are in units of exp(largest); `sum` is of this thread's keys
+  int seen[side];
   for (int r = 0; r < side; ++r) {
     largest[r] = -INFINITY;
     sum[r] = 0;
+    seen[r] = heads.seen(head, begin + row_of_thread() + r);
   }
-  for (int key = 0; key < heads.tokens; key += tile) {
+  const int last = heads.seen(head, std::min(begin + tile, heads.queries) - 1);  // sees the most
+  for (int key = 0; key < last; key += tile) {
     Square s[1];
-    products(heads, q, begin, k, key, panel_a, panel_b, s);
+    products(heads, of_q, begin, of_k, key, panel_a, panel_b, s);
     for (int r = 0; r < side; ++r) {
       const float before = largest[r];
       for (int c = 0; c < side; ++c) {
-        s[0][r][c] = key + column_of_thread() + c < heads.tokens ? s[0][r][c] * scale : -INFINITY;
+        s[0][r][c] = key + column_of_thread() + c < seen[r] ? s[0][r][c] * scale : -INFINITY;
         largest[r] = fmaxf(largest[r], s[0][r][c]);
       }
       largest[r] = largest_of_row(largest[r]);
-      const float shrink = expf(before - largest[r]);
+      const float shift = largest[r] == -INFINITY ? 0.f : largest[r];  // none was seen
+      const float shrink = expf(before - shift);
       sum[r] *= shrink;
       for (int t = 0; t < tiles; ++t)
         for (int c = 0; c < side; ++c) sums[t][r][c] *= shrink;
       for (int c = 0; c < side; ++c) {
-        s[0][r][c] = expf(s[0][r][c] - largest[r]);
+        s[0][r][c] = expf(s[0][r][c] - shift);
         sum[r] += s[0][r][c];
       }
     }
     store_weights(s[0], weights);
-    add_weighted<tiles>(heads, weights, v, key, feature, panel_v, sums);
+    add_weighted<tiles>(heads, weights, of_v, key, feature, panel_v, sums);
   }
   float inverse[side];
   for (int r = 0; r < side; ++r) {
     const float of_row = warp_sum(sum[r], across);
-    inverse[r] = 1 / of_row;
+    inverse[r] = of_row > 0 ? 1 / of_row : 0.f;
     const int token = begin + row_of_thread() + r;
-    if (blockIdx.y == 0 && column_of_thread() == 0 && token < heads.tokens)
-      heads.of_rows(lse)[token] =
+    if (blockIdx.y == 0 && column_of_thread() == 0 && token < heads.queries)
+      heads.of_rows(lse, head)[token] =
           static_cast<float>(static_cast<double>(largest[r]) + log(static_cast<double>(of_row)));
   }
-  store_sums(sums, inverse, heads, heads.of_single(y, heads.head()), begin, feature);
+  store_sums(sums, inverse, heads, heads.of(y, head), begin, feature);
 }
 
 // rowsum(dy y) of every query; a warp to a row.
 template <typename T>
 __global__ void __launch_bounds__(block_size)
-    along_kernel(Heads heads, const T* dy, const T* y, int64_t rows, float* along) {
+    along_kernel(Heads heads, Tokens<T> dy, Tokens<T> y, int64_t rows, float* along) {
   for (int64_t row = first_warp(); row < rows; row += warp_step()) {
-    const int64_t head = row / heads.tokens;
-    const T* of_dy = heads.of_single(dy, head)[row % heads.tokens];
-    const T* of_y = heads.of_single(y, head)[row % heads.tokens];
+    const int64_t head = row / heads.queries;
+    const T* of_dy = heads.of(dy, head)[row % heads.queries];
+    const T* of_y = heads.of(y, head)[row % heads.queries];
     float sum = 0;
     for (int d = lane_of_warp(); d < heads.size; d += warp_size)
       sum = fmaf(to_float(of_dy[d]), to_float(of_y[d]), sum);
@@ -252,85 +275,93 @@ __global__ void __launch_bounds__(block_size)
 // Block (x, y): the gradients of 64 queries of a head; features as in attention_kernel.
 template <int tiles, typename T>
 __global__ void __launch_bounds__(block_size, 2)
-    query_gradient_kernel(Heads heads, const T* dy, const T* qkv, const float* lse,
-                          const float* along, float scale, T* dqkv) {
+    query_gradient_kernel(Heads heads, Tokens<T> dy, Tokens<T> q, Tokens<T> k, Tokens<T> v,
+                          const float* lse, const float* along, float scale, Tokens<T> dq) {
   __shared__ Panel<> panel_a, panel_b;
   __shared__ Panel<tiles> panel_k;
   __shared__ Weights weights;
-  const auto q = heads.of_packed(qkv, 0);
-  const auto k = heads.of_packed(qkv, 1);
-  const auto v = heads.of_packed(qkv, 2);
-  const auto of_y = heads.of_single(dy, heads.head());
-  const int begin = heads.first_token();
+  const int64_t head = heads.head(heads.queries);
+  const auto of_q = heads.of(q, head);
+  const auto of_k = heads.of(k, head);
+  const auto of_v = heads.of(v, head);
+  const auto of_y = heads.of(dy, head);
+  const int begin = heads.first_token(heads.queries);
   const int feature = static_cast<int>(blockIdx.y) * tiles * tile;
   float lse_of[side], along_of[side], scales[side];
+  int seen[side];
   for (int r = 0; r < side; ++r) {
-    const int token = std::min(begin + row_of_thread() + r, heads.tokens - 1);
-    lse_of[r] = heads.of_rows(lse)[token];
-    along_of[r] = heads.of_rows(along)[token];
+    const int token = std::min(begin + row_of_thread() + r, heads.queries - 1);
+    lse_of[r] = heads.of_rows(lse, head)[token];
+    along_of[r] = heads.of_rows(along, head)[token];
     scales[r] = scale;
+    seen[r] = heads.seen(head, token);
   }
+  const int last = heads.seen(head, std::min(begin + tile, heads.queries) - 1);
   Square sums[tiles] = {};
-  for (int key = 0; key < heads.tokens; key += tile) {
+  for (int key = 0; key < last; key += tile) {
     Square s[1], ds[1];
-    products(heads, q, begin, k, key, panel_a, panel_b, s);
-    products(heads, of_y, begin, v, key, panel_a, panel_b, ds);
+    products(heads, of_q, begin, of_k, key, panel_a, panel_b, s);
+    products(heads, of_y, begin, of_v, key, panel_a, panel_b, ds);
     for (int r = 0; r < side; ++r) {
       for (int c = 0; c < side; ++c) {
-        const bool there = key + column_of_thread() + c < heads.tokens;
+        const bool there = key + column_of_thread() + c < seen[r];
         const float p = there ? expf(fmaf(s[0][r][c], scale, -lse_of[r])) : 0.f;
         ds[0][r][c] = p * (ds[0][r][c] - along_of[r]);
       }
     }
     store_weights(ds[0], weights);
-    add_weighted<tiles>(heads, weights, k, key, feature, panel_k, sums);
+    add_weighted<tiles>(heads, weights, of_k, key, feature, panel_k, sums);
   }
-  store_sums(sums, scales, heads, heads.of_packed(dqkv, 0), begin, feature);
+  store_sums(sums, scales, heads, heads.of(dq, head), begin, feature);
 }
 
 // Block (x, y): the gradients of 64 keys and values of a head; features [64 y, 64 y + 64).
 template <typename T>
 __global__ void __launch_bounds__(block_size, 2)
-    key_gradient_kernel(Heads heads, const T* dy, const T* qkv, const float* lse,
-                        const float* along, float scale, T* dqkv) {
+    key_gradient_kernel(Heads heads, Tokens<T> dy, Tokens<T> q, Tokens<T> k, Tokens<T> v,
+                        const float* lse, const float* along, float scale, Tokens<T> dk,
+                        Tokens<T> dv) {
   __shared__ Panel<> panel_a, panel_b;
   __shared__ Weights weights, weights_ds;
-  const auto q = heads.of_packed(qkv, 0);
-  const auto k = heads.of_packed(qkv, 1);
-  const auto v = heads.of_packed(qkv, 2);
-  const auto of_y = heads.of_single(dy, heads.head());
-  const int begin = heads.first_token();
+  const int64_t head = heads.head(heads.keys);
+  const auto of_q = heads.of(q, head);
+  const auto of_k = heads.of(k, head);
+  const auto of_v = heads.of(v, head);
+  const auto of_y = heads.of(dy, head);
+  const int begin = heads.first_token(heads.keys);
   const int feature = static_cast<int>(blockIdx.y) * tile;
-  Square of_k[1] = {};
-  Square of_v[1] = {};
-  for (int query = 0; query < heads.tokens; query += tile) {
+  Square of_dk[1] = {};
+  Square of_dv[1] = {};
+  for (int query = 0; query < heads.queries; query += tile) {
     Square p[1], ds[1];
-    products(heads, k, begin, q, query, panel_a, panel_b, p);
-    products(heads, v, begin, of_y, query, panel_a, panel_b, ds);
+    products(heads, of_k, begin, of_q, query, panel_a, panel_b, p);
+    products(heads, of_v, begin, of_y, query, panel_a, panel_b, ds);
     for (int c = 0; c < side; ++c) {
       const int token = query + column_of_thread() + c;
-      const bool there = token < heads.tokens;
-      const float of_row = there ? heads.of_rows(lse)[token] : 0.f;
-      const float along_row = there ? heads.of_rows(along)[token] : 0.f;
+      const bool there = token < heads.queries;
+      const float of_row = there ? heads.of_rows(lse, head)[token] : 0.f;
+      const float along_row = there ? heads.of_rows(along, head)[token] : 0.f;
+      const int seen = there ? heads.seen(head, token) : 0;
       for (int r = 0; r < side; ++r) {
-        p[0][r][c] = there ? expf(fmaf(p[0][r][c], scale, -of_row)) : 0.f;
+        const bool used = begin + row_of_thread() + r < seen;
+        p[0][r][c] = used ? expf(fmaf(p[0][r][c], scale, -of_row)) : 0.f;
         ds[0][r][c] = p[0][r][c] * (ds[0][r][c] - along_row);
       }
     }
     store_weights(p[0], weights);
     store_weights(ds[0], weights_ds);
-    add_weighted<1>(heads, weights, of_y, query, feature, panel_b, of_v);
-    add_weighted<1>(heads, weights_ds, q, query, feature, panel_b, of_k);
+    add_weighted<1>(heads, weights, of_y, query, feature, panel_b, of_dv);
+    add_weighted<1>(heads, weights_ds, of_q, query, feature, panel_b, of_dk);
   }
   const float scales[side] = {scale, scale, scale, scale};
   const float ones[side] = {1, 1, 1, 1};
-  store_sums(of_k, scales, heads, heads.of_packed(dqkv, 1), begin, feature);
-  store_sums(of_v, ones, heads, heads.of_packed(dqkv, 2), begin, feature);
+  store_sums(of_dk, scales, heads, heads.of(dk, head), begin, feature);
+  store_sums(of_dv, ones, heads, heads.of(dv, head), begin, feature);
 }
 
 // All tiles of tokens of all heads of all samples, and of features.
-dim3 blocks_of(const Heads& heads, int64_t samples, int tiles) {
-  return dim3(static_cast<unsigned>(samples * heads.heads * heads.tiles()),
+dim3 blocks_of(const Heads& heads, int64_t samples, int tokens, int tiles) {
+  return dim3(static_cast<unsigned>(samples * heads.heads * Heads::tiles(tokens)),
               static_cast<unsigned>((heads.size + tiles * tile - 1) / (tiles * tile)));
 }
 
@@ -346,43 +377,134 @@ void with_tiles(DType dtype, const Heads& heads, F f) {
   });
 }
 
-}  // namespace
+// Where queries, keys and values lie, and what belongs to them.
+template <typename T>
+struct Sources {
+  Tokens<T> q, k, v;
+};
+
+// make(T{}): Sources<T>.
+template <typename Make>
+void attend(const Call& call, const Heads& heads, double scale, const Make& make) {
+  const int64_t samples = call.in[0].shape[0];
+  if (samples == 0) return;
+  with_tiles(call.in[0].dtype, heads, [&](auto type, auto tiles) {
+    using T = decltype(type);
+    const Sources<T> from = make(type);
+    launch_grid(call, "attention", blocks_of(heads, samples, heads.queries, tiles()),
+                attention_kernel<tiles(), T>, heads, from.q, from.k, from.v,
+                static_cast<float>(scale), Tokens<T>(call.out[0]), output<float>(call, 1));
+  });
+}
+
+// What both gradients read beside queries, keys and values.
+struct Kept {
+  const View &dy, &y, &lse;
+};
+
+// make(T{}): Sources<T>, and make_gradients(T{}) those of the gradients.
+template <typename Make, typename MakeGradients>
+void attend_backward(const Call& call, const Heads& heads, double of_scale, const Kept& kept,
+                     const Make& make, const MakeGradients& make_gradients) {
+  const int64_t samples = kept.dy.shape[0];
+  const int64_t rows = samples * heads.heads * heads.queries;
+  if (samples == 0) return;
+  auto* along =
+      static_cast<float*>(call.context.scratch(static_cast<size_t>(rows) * sizeof(float)));
+  const auto scale = static_cast<float>(of_scale);
+  const auto* lse = static_cast<const float*>(kept.lse.data);
+  with_tiles(kept.dy.dtype, heads, [&](auto type, auto tiles) {
+    using T = decltype(type);
+    const Sources<T> from = make(type);
+    const Sources<T> to = make_gradients(type);
+    const Tokens<T> dy(kept.dy);
+    launch(call, "attention_gradient", rows * warp_size, along_kernel<T>, heads, dy,
+           Tokens<T>(kept.y), rows, along);
+    launch_grid(call, "attention_gradient", blocks_of(heads, samples, heads.queries, tiles()),
+                query_gradient_kernel<tiles(), T>, heads, dy, from.q, from.k, from.v, lse, along,
+                scale, to.q);
+    launch_grid(call, "attention_gradient", blocks_of(heads, samples, heads.keys, 1),
+                key_gradient_kernel<T>, heads, dy, from.q, from.k, from.v, lse, along, scale, to.k,
+                to.v);
+  });
+}
+
+// Sources of a packed tensor.
+auto thirds_of(const View& packed) {
+  return [&packed](auto type) {
+    using T = decltype(type);
+    return Sources<T>{{packed, 0}, {packed, 1}, {packed, 2}};
+  };
+}
+
+// Sources of tensors of their own.
+auto each_of(const View& q, const View& k, const View& v) {
+  return [&q, &k, &v](auto type) {
+    using T = decltype(type);
+    return Sources<T>{Tokens<T>(q), Tokens<T>(k), Tokens<T>(v)};
+  };
+}
+
+Heads self_heads(const View& qkv, const Attention& attributes) {
+  const auto tokens = static_cast<int>(qkv.shape[1]);
+  return {attributes.heads, tokens, tokens,
+          static_cast<int>(qkv.shape[2] / (3 * attributes.heads))};
+}
 
 void attention(const Call& call) {
-  const View& qkv = call.in[0];
-  const auto p = call.attributes.as<Attention>();
-  const Heads heads(qkv, p.heads);
-  if (qkv.shape[0] == 0) return;
-  with_tiles(qkv.dtype, heads, [&](auto type, auto tiles) {
-    using T = decltype(type);
-    launch_grid(call, "attention", blocks_of(heads, qkv.shape[0], tiles()),
-                attention_kernel<tiles(), T>, heads, input<T>(call, 0), static_cast<float>(p.scale),
-                output<T>(call), output<float>(call, 1));
-  });
+  const auto attributes = call.attributes.as<Attention>();
+  attend(call, self_heads(call.in[0], attributes), attributes.scale, thirds_of(call.in[0]));
 }
 
 void attention_gradient(const Call& call) {
-  const View& qkv = call.in[1];
-  const auto p = call.attributes.as<Attention>();
-  const Heads heads(qkv, p.heads);
-  const int64_t rows = qkv.shape[0] * p.heads * heads.tokens;
-  if (rows == 0) return;
-  auto* along =
-      static_cast<float*>(call.context.scratch(static_cast<size_t>(rows) * sizeof(float)));
-  const auto scale = static_cast<float>(p.scale);
-  with_tiles(qkv.dtype, heads, [&](auto type, auto tiles) {
-    using T = decltype(type);
-    const T* dy = input<T>(call, 0);
-    const float* lse = input<float>(call, 3);
-    launch(call, "attention_gradient", rows * warp_size, along_kernel<T>, heads, dy,
-           input<T>(call, 2), rows, along);
-    launch_grid(call, "attention_gradient", blocks_of(heads, qkv.shape[0], tiles()),
-                query_gradient_kernel<tiles(), T>, heads, dy, input<T>(call, 1), lse, along, scale,
-                output<T>(call));
-    launch_grid(call, "attention_gradient", blocks_of(heads, qkv.shape[0], 1),
-                key_gradient_kernel<T>, heads, dy, input<T>(call, 1), lse, along, scale,
-                output<T>(call));
-  });
+  using Operand = operands::AttentionGradient;
+  const auto attributes = call.attributes.as<Attention>();
+  const View& qkv = call.in[Operand::qkv];
+  attend_backward(call, self_heads(qkv, attributes), attributes.scale,
+                  {call.in[Operand::dy], call.in[Operand::y], call.in[Operand::lse]},
+                  thirds_of(qkv), thirds_of(call.out[Operand::dqkv]));
 }
+
+Heads cross_heads(const Call& call, const View& q, const View& k, size_t lengths) {
+  const auto attributes = call.attributes.as<CrossAttention>();
+  return {attributes.heads,
+          static_cast<int>(q.shape[1]),
+          static_cast<int>(k.shape[1]),
+          static_cast<int>(q.shape[2] / attributes.heads),
+          attributes.causal != 0,
+          attributes.lengths != 0 ? input<int64_t>(call, lengths) : nullptr};
+}
+
+void cross_attention(const Call& call) {
+  using Operand = operands::CrossAttention;
+  const View& q = call.in[Operand::q];
+  const View& k = call.in[Operand::k];
+  attend(call, cross_heads(call, q, k, Operand::lengths),
+         call.attributes.as<CrossAttention>().scale, each_of(q, k, call.in[Operand::v]));
+}
+
+void cross_attention_gradient(const Call& call) {
+  using Operand = operands::CrossAttentionGradient;
+  const View& q = call.in[Operand::q];
+  const View& k = call.in[Operand::k];
+  attend_backward(call, cross_heads(call, q, k, Operand::lengths),
+                  call.attributes.as<CrossAttention>().scale,
+                  {call.in[Operand::dy], call.in[Operand::y], call.in[Operand::lse]},
+                  each_of(q, k, call.in[Operand::v]),
+                  each_of(call.out[Operand::dq], call.out[Operand::dk], call.out[Operand::dv]));
+}
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"attention", {f32, bf16, f16}, attention},
+    KernelEntry{"attention_gradient", {f32, bf16, f16}, attention_gradient},
+    KernelEntry{"cross_attention", {f32, bf16, f16}, cross_attention},
+    KernelEntry{"cross_attention_gradient", {f32, bf16, f16}, cross_attention_gradient},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> attention_kernels() { return table; }
 
 }  // namespace lacuna::cuda

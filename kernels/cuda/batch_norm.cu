@@ -11,8 +11,10 @@
 // through is computed again, operation by operation.
 #include "kernels/batch_norm.h"
 
-#include "kernels/cuda/columns.h"
-#include "kernels/cuda/kernels.h"
+#include <array>
+
+#include "kernels/cuda/support/columns.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::cuda {
 
@@ -308,8 +310,6 @@ Scaling scaling_of(const Call& call, size_t first, size_t parameters, double eps
   return {moments, input<float>(call, parameters), input<float>(call, parameters + 1)};
 }
 
-}  // namespace
-
 void batch_norm_statistics(const Call& call) {
   const Shape& shape = call.in[0].shape;
   with_width<most_summed>(call, call.in[0].dtype, shape[-1], [&](auto type, auto width) {
@@ -333,27 +333,30 @@ void batch_norm_fixed_moments(const Call& call) {
 }
 
 void batch_norm_apply(const Call& call) {
+  using Operand = operands::BatchNormApply;
   const auto options = call.attributes.as<BatchNormAttributes>();
-  const Shape& shape = call.in[0].shape;
+  const Shape& shape = call.in[Operand::x].shape;
   const Scaling scaling = scaling_of(call, 1, 2, options.epsilon);
-  with_width(call, call.in[0].dtype, shape[-1], [&](auto type, auto width) {
+  with_width(call, call.in[Operand::x].dtype, shape[-1], [&](auto type, auto width) {
     using T = decltype(type);
     const Columns columns(shape[-1], width());
     launch_columns(call, "batch_norm_apply", columns, rows_of(shape), apply_kernel<width(), T>,
-                   input<T>(call, 0), scaling, options.residual ? input<T>(call, 4) : nullptr,
-                   output<T>(call), rows_of(shape), options.relu != 0, columns);
+                   input<T>(call, Operand::x), scaling,
+                   options.residual ? input<T>(call, Operand::residual) : nullptr, output<T>(call),
+                   rows_of(shape), options.relu != 0, columns);
   });
 }
 
 void batch_norm_gradient_statistics(const Call& call) {
+  using Operand = operands::BatchNormGradientStatistics;
   const auto options = call.attributes.as<BatchNormAttributes>();
-  const Shape& shape = call.in[1].shape;
+  const Shape& shape = call.in[Operand::x].shape;
   const Scaling scaling = scaling_of(call, 3, 4, options.epsilon);
-  with_width<most_summed>(call, call.in[0].dtype, shape[-1], [&](auto type, auto width) {
+  with_width<most_summed>(call, call.in[Operand::dy].dtype, shape[-1], [&](auto type, auto width) {
     using T = decltype(type);
     with_mask(options, [&](auto mask) {
-      const GradientTerms<T, mask()> terms{input<T>(call, 0), input<T>(call, 1), input<T>(call, 2),
-                                           scaling};
+      const GradientTerms<T, mask()> terms{input<T>(call, Operand::dy), input<T>(call, Operand::x),
+                                           input<T>(call, Operand::y), scaling};
       sum_columns<width()>(call, "batch_norm_gradient_statistics", shape, terms,
                            WriteGradients{output<double>(call), scaling.moments});
     });
@@ -361,17 +364,19 @@ void batch_norm_gradient_statistics(const Call& call) {
 }
 
 void batch_norm_gradient_apply(const Call& call) {
+  using Operand = operands::BatchNormGradientApply;
   const auto options = call.attributes.as<BatchNormAttributes>();
-  const Shape& shape = call.in[1].shape;
-  with_width(call, call.in[0].dtype, shape[-1], [&](auto type, auto width) {
+  const Shape& shape = call.in[Operand::x].shape;
+  with_width(call, call.in[Operand::dy].dtype, shape[-1], [&](auto type, auto width) {
     using T = decltype(type);
-    const GradientOperands<T> operands{input<T>(call, 0),
-                                       input<T>(call, 1),
-                                       input<T>(call, 2),
-                                       scaling_of(call, 3, 5, options.epsilon),
-                                       options.fixed ? nullptr : input<double>(call, 4),
-                                       output<T>(call),
-                                       options.residual ? output<T>(call, 1) : nullptr};
+    const GradientOperands<T> operands{
+        input<T>(call, Operand::dy),
+        input<T>(call, Operand::x),
+        input<T>(call, Operand::y),
+        scaling_of(call, 3, 5, options.epsilon),
+        options.fixed ? nullptr : input<double>(call, Operand::sums),
+        output<T>(call),
+        options.residual ? output<T>(call, Operand::dresidual) : nullptr};
     with_mask(options, [&](auto mask) {
       const Columns columns(shape[-1], width());
       launch_columns(call, "batch_norm_gradient_apply", columns, rows_of(shape),
@@ -392,5 +397,22 @@ void batch_norm_running_update(const Call& call) {
          channels, call.attributes.as<RunningUpdate>().momentum, output<float>(call, 0),
          output<float>(call, 1));
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"batch_norm_statistics", {f32, bf16, f16}, batch_norm_statistics},
+    KernelEntry{"batch_norm_merge", {f64}, batch_norm_merge},
+    KernelEntry{"batch_norm_fixed_moments", {f32}, batch_norm_fixed_moments},
+    KernelEntry{"batch_norm_apply", {f32, bf16, f16}, batch_norm_apply},
+    KernelEntry{"batch_norm_gradient_statistics", {f32, bf16, f16}, batch_norm_gradient_statistics},
+    KernelEntry{"batch_norm_gradient_apply", {f32, bf16, f16}, batch_norm_gradient_apply},
+    KernelEntry{"batch_norm_parameter_gradient", {f64}, batch_norm_parameter_gradient},
+    KernelEntry{"batch_norm_running_update", {f64}, batch_norm_running_update},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> batch_norm_kernels() { return table; }
 
 }  // namespace lacuna::cuda

@@ -5,64 +5,16 @@
 // step, go element by element.
 #include "kernels/elementwise.h"
 
-#include "kernels/cuda/columns.h"
-#include "kernels/cuda/kernels.h"
-#include "kernels/cuda/reduce.h"
-#include "kernels/cuda/tensors.h"
+#include <array>
+
+#include "kernels/cuda/support/map.h"
+#include "kernels/cuda/support/reduce.h"
+#include "kernels/cuda/support/tensors.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::cuda {
 
 namespace {
-
-// Calls body.at<width>(element) for whole groups of `width` elements, then body.at<1>(element) for
-// those that are left. A body reads all of its operands at these elements before it writes there:
-// the output may be any of them.
-template <int width, typename Body>
-__global__ void __launch_bounds__(block_size)
-    groups_kernel(const __grid_constant__ Body body, int64_t groups, int64_t count) {
-  for (int64_t g = first_of_grid(); g < groups; g += threads_of_grid())
-    body.template at<width>(g * width);
-  for (int64_t e = groups * width + first_of_grid(); e < count; e += threads_of_grid())
-    body.template at<1>(e);
-}
-
-template <int width, typename Body>
-void launch_groups(const Call& call, const char* operation, const Body& body) {
-  const int64_t count = call.out[0].count();
-  const int64_t groups = takes_packs(call) ? count / width : 0;
-  launch(call, operation, std::max(groups, count - groups * width), groups_kernel<width, Body>,
-         body, groups, count);
-}
-
-// y[i] = f(x_0[i], …)
-template <typename T, int inputs, typename F>
-struct Map {
-  const T* in[inputs];
-  T* out;
-  F f;
-
-  template <int width>
-  __device__ void at(int64_t element) const {
-    float x[inputs][width], y[width];
-    for (int i = 0; i < inputs; ++i) load_group(in[i] + element, x[i]);
-    for (int e = 0; e < width; ++e) {
-      float values[inputs];
-      for (int i = 0; i < inputs; ++i) values[i] = x[i][e];
-      y[e] = f(values);
-    }
-    store_group(y, out + element);
-  }
-};
-
-template <int inputs, typename F>
-void map(const Call& call, const char* operation, F f) {
-  with_float(call.in[0].dtype, [&](auto type) {
-    using T = decltype(type);
-    Map<T, inputs, F> body{{}, output<T>(call), f};
-    for (int i = 0; i < inputs; ++i) body.in[i] = input<T>(call, static_cast<size_t>(i));
-    launch_groups<Pack<T>::size>(call, operation, body);
-  });
-}
 
 // The sum of all terms, in their order, in f32.
 template <typename T>
@@ -232,8 +184,6 @@ __global__ void __launch_bounds__(block_size)
   }
 }
 
-}  // namespace
-
 void accumulate(const Call& call) {
   with_float(call.in[0].dtype, [&](auto type) {
     using T = decltype(type);
@@ -335,5 +285,26 @@ void count_correct(const Call& call) {
   });
   launch_total(call, "count_correct", correct, rows, 1, output<double>(call));
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"accumulate", {f32, bf16, f16}, accumulate},
+    KernelEntry{"cast", {f64, f32, bf16, f16, i64, i32, u16, i16, u8}, cast},
+    KernelEntry{"scale", {f64, f32, bf16, f16}, scale},
+    KernelEntry{"multiply", {f32, bf16, f16}, multiply},
+    KernelEntry{"hide", {f32, bf16, f16}, hide},
+    KernelEntry{"relu", {f32, bf16, f16}, relu},
+    KernelEntry{"relu_gradient", {f32, bf16, f16}, relu_gradient},
+    KernelEntry{"gelu", {f32, bf16, f16}, gelu},
+    KernelEntry{"gelu_gradient", {f32, bf16, f16}, gelu_gradient},
+    KernelEntry{"add_to_each", {f32, bf16, f16}, add_to_each},
+    KernelEntry{"squared_norm", {f32, bf16, f16}, squared_norm},
+    KernelEntry{"count_correct", {f32, bf16, f16}, count_correct},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> elementwise_kernels() { return table; }
 
 }  // namespace lacuna::cuda

@@ -5,9 +5,11 @@
 // memory.
 #include "kernels/layer_norm.h"
 
-#include "kernels/cuda/columns.h"
-#include "kernels/cuda/kernels.h"
-#include "kernels/cuda/reduce.h"
+#include <array>
+
+#include "kernels/cuda/support/columns.h"
+#include "kernels/cuda/support/reduce.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::cuda {
 
@@ -103,33 +105,47 @@ struct WriteParameters {
   }
 };
 
-}  // namespace
-
 void layer_norm(const Call& call) {
-  const int64_t features = call.in[0].shape[-1];
-  const int64_t rows = call.out[1].count();
+  using Operand = operands::LayerNorm;
+  const int64_t features = call.in[Operand::x].shape[-1];
+  const int64_t rows = call.out[Operand::mean].count();
   const double epsilon = call.attributes.as<LayerNormAttributes>().epsilon;
-  with_float(call.in[0].dtype, [&](auto type) {
+  with_float(call.in[Operand::x].dtype, [&](auto type) {
     using T = decltype(type);
-    launch(call, "layer_norm", rows * warp_size, layer_norm_kernel<T>, input<T>(call, 0),
-           input<float>(call, 1), input<float>(call, 2), output<T>(call), output<float>(call, 1),
-           output<float>(call, 2), rows, features, epsilon);
+    launch(call, "layer_norm", rows * warp_size, layer_norm_kernel<T>, input<T>(call, Operand::x),
+           input<float>(call, Operand::gamma), input<float>(call, Operand::beta), output<T>(call),
+           output<float>(call, Operand::mean), output<float>(call, Operand::rstd), rows, features,
+           epsilon);
   });
 }
 
 void layer_norm_gradient(const Call& call) {
-  const Shape& shape = call.in[1].shape;
-  const int64_t count = call.in[2].count();
-  with_float(call.in[0].dtype, [&](auto type) {
+  using Operand = operands::LayerNormGradient;
+  const Shape& shape = call.in[Operand::x].shape;
+  const int64_t count = call.in[Operand::mean].count();
+  with_float(call.in[Operand::dy].dtype, [&](auto type) {
     using T = decltype(type);
-    const Rows<T> rows{input<T>(call, 0), input<T>(call, 1), input<float>(call, 2),
-                       input<float>(call, 3), shape[-1]};
+    const Rows<T> rows{input<T>(call, Operand::dy), input<T>(call, Operand::x),
+                       input<float>(call, Operand::mean), input<float>(call, Operand::rstd),
+                       shape[-1]};
     launch(call, "layer_norm_gradient", count * warp_size, layer_norm_gradient_kernel<T>, rows,
-           input<float>(call, 4), output<T>(call), count);
+           input<float>(call, Operand::gamma), output<T>(call), count);
     sum_columns<1>(call, "layer_norm_gradient", Shape{count, shape[-1]},
                    ParameterTerms<T>{{}, rows},
-                   WriteParameters{output<float>(call, 1), output<float>(call, 2), shape[-1]});
+                   WriteParameters{output<float>(call, Operand::dgamma),
+                                   output<float>(call, Operand::dbeta), shape[-1]});
   });
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"layer_norm", {f32, bf16, f16}, layer_norm},
+    KernelEntry{"layer_norm_gradient", {f32, bf16, f16}, layer_norm_gradient},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> layer_norm_kernels() { return table; }
 
 }  // namespace lacuna::cuda

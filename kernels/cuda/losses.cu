@@ -3,8 +3,10 @@
 // gradient 8 and writes 4.
 #include "kernels/losses.h"
 
-#include "kernels/cuda/kernels.h"
-#include "kernels/cuda/reduce.h"
+#include <array>
+
+#include "kernels/cuda/support/reduce.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::cuda {
 
@@ -67,8 +69,6 @@ __global__ void __launch_bounds__(block_size)
   }
 }
 
-}  // namespace
-
 void softmax_cross_entropy(const Call& call) {
   const int64_t rows = call.in[0].shape[0];
   double* losses = scratch_doubles(call, rows);
@@ -80,31 +80,50 @@ void softmax_cross_entropy(const Call& call) {
 }
 
 void softmax_cross_entropy_gradient(const Call& call) {
-  const int64_t count = call.in[1].count();
+  using Operand = operands::SoftmaxCrossEntropyGradient;
+  const int64_t count = call.in[Operand::logits].count();
   launch(call, "softmax_cross_entropy_gradient", count, cross_entropy_gradient_kernel,
-         input<float>(call, 0), input<float>(call, 1), input<int64_t>(call, 2),
-         input<float>(call, 3), count, call.in[1].shape[1],
-         call.attributes.as<CrossEntropy>().factor, output<float>(call));
+         input<float>(call, Operand::dloss), input<float>(call, Operand::logits),
+         input<int64_t>(call, Operand::labels), input<float>(call, Operand::lse), count,
+         call.in[Operand::logits].shape[1], call.attributes.as<CrossEntropy>().factor,
+         output<float>(call));
 }
 
 void squared_error(const Call& call) {
+  using Operand = operands::SquaredError;
   const auto parameters = call.attributes.as<SquaredError>();
-  const int64_t count = call.in[0].count();
+  const int64_t count = call.in[Operand::a].count();
   const int64_t blocks = blocks_for(call, count);
   double* of_block = scratch_doubles(call, blocks);
-  launch(call, "squared_error", count, squared_error_kernel, input<float>(call, 0),
-         input<float>(call, 1), parameters.weighted ? input<float>(call, 2) : nullptr, count,
-         call.in[0].shape[-1], of_block);
+  launch(call, "squared_error", count, squared_error_kernel, input<float>(call, Operand::a),
+         input<float>(call, Operand::b),
+         parameters.weighted ? input<float>(call, Operand::weights) : nullptr, count,
+         call.in[Operand::a].shape[-1], of_block);
   launch_total(call, "squared_error", of_block, blocks, parameters.factor, output<float>(call));
 }
 
 void squared_error_gradient(const Call& call) {
+  using Operand = operands::SquaredErrorGradient;
   const auto parameters = call.attributes.as<SquaredError>();
-  const int64_t count = call.in[1].count();
+  const int64_t count = call.in[Operand::a].count();
   launch(call, "squared_error_gradient", count, squared_error_gradient_kernel,
-         input<float>(call, 0), input<float>(call, 1), input<float>(call, 2),
-         parameters.weighted ? input<float>(call, 3) : nullptr, count, call.in[1].shape[-1],
-         parameters.factor, output<float>(call));
+         input<float>(call, Operand::dloss), input<float>(call, Operand::a),
+         input<float>(call, Operand::b),
+         parameters.weighted ? input<float>(call, Operand::weights) : nullptr, count,
+         call.in[Operand::a].shape[-1], parameters.factor, output<float>(call));
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"softmax_cross_entropy", {f32}, softmax_cross_entropy},
+    KernelEntry{"softmax_cross_entropy_gradient", {f32}, softmax_cross_entropy_gradient},
+    KernelEntry{"squared_error", {f32}, squared_error},
+    KernelEntry{"squared_error_gradient", {f32}, squared_error_gradient},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> losses_kernels() { return table; }
 
 }  // namespace lacuna::cuda

@@ -11,8 +11,10 @@
 // column_sum reads n bytes an element; bound by memory.
 #include "kernels/matrix_product.h"
 
-#include "kernels/cuda/columns.h"
-#include "kernels/cuda/kernels.h"
+#include <array>
+
+#include "kernels/cuda/support/columns.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::cuda {
 
@@ -26,12 +28,12 @@ constexpr int64_t part_size = 4096;  // terms of a sum whose rounding is still s
 
 // A matrix whose rows are the rows or columns of the product, and whose columns its terms.
 template <typename T>
-struct Operand {
+struct Factor {
   const T* x;
   int64_t rows, terms;
   int64_t of_row, of_term;  // elements from one to the next; one of them is 1,
                             // or both 0 where there are no elements: x may be null then
-  Operand(const View& view, int64_t of_rows, int64_t of_terms, bool terms_first)
+  Factor(const View& view, int64_t of_rows, int64_t of_terms, bool terms_first)
       : x(static_cast<const T*>(view.data)),
         rows(of_rows),
         terms(of_terms),
@@ -59,7 +61,7 @@ struct Loader {
   int row, term, row_step, term_step;
   float values[count];
 
-  __device__ Loader(const Operand<T>& operand, int64_t begin) {
+  __device__ Loader(const Factor<T>& operand, int64_t begin) {
     const auto thread = static_cast<int>(threadIdx.x);
     const bool along_terms = operand.of_term == 1;
     row = along_terms ? thread / depth : thread % size;
@@ -71,7 +73,7 @@ struct Loader {
     rows_left = operand.rows - begin - row;
   }
   // Terms from `first` on; zeros beyond either's end.
-  __device__ void load(const Operand<T>& operand, int64_t first, int64_t end) {
+  __device__ void load(const Factor<T>& operand, int64_t first, int64_t end) {
     const T* x = from + first * operand.of_term;
     const int64_t left = end - first - term;
     for (int i = 0; i < count; ++i) {
@@ -137,7 +139,7 @@ struct Result {
 // result.
 template <typename A, typename B>
 __global__ void __launch_bounds__(block_size, 2)
-    product_kernel(Operand<A> a, Operand<B> b, float* parts, Result<A> result) {
+    product_kernel(Factor<A> a, Factor<B> b, float* parts, Result<A> result) {
   alignas(16) __shared__ Panel<tile_rows> panel_a[2];
   alignas(16) __shared__ Panel<tile_columns> panel_b[2];
   const int64_t tiles = (b.rows + tile_columns - 1) / tile_columns;
@@ -196,9 +198,11 @@ __global__ void __launch_bounds__(block_size)
 
 template <typename A, typename B>
 void launch_product(const Call& call, const MatrixProduct& p) {
-  const Operand<A> a(call.in[0], p.m, p.k, p.transpose_a != 0);
-  const Operand<B> b(call.in[1], p.n, p.k, p.transpose_b == 0);
-  const Result<A> result{Floats<A>(call.out[0]), p.bias ? Floats<A>(call.in[2]) : Floats<A>()};
+  using Operand = operands::MatrixProduct;
+  const Factor<A> a(call.in[Operand::a], p.m, p.k, p.transpose_a != 0);
+  const Factor<B> b(call.in[Operand::b], p.n, p.k, p.transpose_b == 0);
+  const Result<A> result{Floats<A>(call.out[Operand::y]),
+                         p.bias ? Floats<A>(call.in[Operand::bias]) : Floats<A>()};
   const int64_t tiles =
       (p.m + tile_rows - 1) / tile_rows * ((p.n + tile_columns - 1) / tile_columns);
   const int64_t part_count = (p.k + part_size - 1) / part_size;
@@ -239,16 +243,17 @@ struct WriteSum {
   }
 };
 
-}  // namespace
-
 void matrix_product(const Call& call) {
+  using Operand = operands::MatrixProduct;
   const auto p = call.attributes.as<MatrixProduct>();
-  const DType dtype = call.in[0].dtype;
-  for (const View& other : {call.in[1], p.bias ? call.in[2] : call.in[1], call.out[0]})
+  const DType dtype = call.in[Operand::a].dtype;
+  for (const View& other :
+       {call.in[Operand::b], p.bias ? call.in[Operand::bias] : call.in[Operand::b],
+        call.out[Operand::y]})
     LACUNA_CHECK(other.dtype == dtype || other.dtype == DType::f32, name_of(other.dtype));
   with_float(dtype, [&](auto type) {
     using A = decltype(type);
-    if (call.in[1].dtype == dtype) return launch_product<A, A>(call, p);
+    if (call.in[Operand::b].dtype == dtype) return launch_product<A, A>(call, p);
     launch_product<A, float>(call, p);
   });
 }
@@ -264,5 +269,16 @@ void column_sum(const Call& call) {
     });
   });
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"matrix_product", {f32, bf16, f16}, matrix_product},
+    KernelEntry{"column_sum", {f32, bf16, f16}, column_sum},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> matrix_product_kernels() { return table; }
 
 }  // namespace lacuna::cuda

@@ -11,8 +11,10 @@
 // TFLOP/s, where a step of ResNet-50 takes some 200.
 #include "kernels/nt_xent.h"
 
-#include "kernels/cuda/kernels.h"
-#include "kernels/cuda/reduce.h"
+#include <array>
+
+#include "kernels/cuda/support/reduce.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::cuda {
 
@@ -215,20 +217,20 @@ unsigned tiles_of(int64_t count) { return static_cast<unsigned>((count + tile - 
 struct Operands {
   Rows own, all;
   Places places;
+  using Operand = operands::NtXent;
   Operands(const Call& call, size_t first)
-      : own{input<float>(call, first), input<float>(call, first + 1), call.in[first].shape[0],
-            call.in[first].shape[1]},
-        all{input<float>(call, first + 2), input<float>(call, first + 3),
-            call.in[first + 2].shape[0], own.features} {
+      : own{input<float>(call, first + Operand::z0), input<float>(call, first + Operand::z1),
+            call.in[first].shape[0], call.in[first].shape[1]},
+        all{input<float>(call, first + Operand::all0), input<float>(call, first + Operand::all1),
+            call.in[first + Operand::all0].shape[0], own.features} {
     const auto attributes = call.attributes.as<NtXent>();
     places = {own.half, all.half, attributes.first, static_cast<float>(1 / attributes.temperature)};
   }
   double share() const { return 1 / static_cast<double>(all.count()); }
 };
 
-}  // namespace
-
 void nt_xent(const Call& call) {
+  using Operand = operands::NtXent;
   const Operands o(call, 0);
   const int64_t rows = o.own.count();
   const unsigned row_tiles = tiles_of(rows);
@@ -245,24 +247,36 @@ void nt_xent(const Call& call) {
     launch_grid(call, "nt_xent", dim3(row_tiles, splits), nt_xent_kernel, o.own, o.all, o.places,
                 parts);
     launch(call, "nt_xent", rows, nt_xent_rows_kernel, parts, static_cast<int64_t>(splits), rows,
-           output<float>(call, 1), losses);
+           output<float>(call, Operand::lse), losses);
   }
   launch_total(call, "nt_xent", losses, rows, o.share(), output<float>(call));
 }
 
 void nt_xent_gradient(const Call& call) {
-  const Operands o(call, 1);
+  using Operand = operands::NtXentGradient;
+  const Operands o(call, Operand::z0);
   const double factor = o.share() / call.attributes.as<NtXent>().temperature;
-  const float* dloss = input<float>(call, 0);
-  const float* lse = input<float>(call, 5);
+  const float* dloss = input<float>(call, Operand::dloss);
+  const float* lse = input<float>(call, Operand::lse);
   const unsigned features = tiles_of(o.own.features);
   if (o.own.count() > 0)
     launch_grid(call, "nt_xent_gradient", dim3(tiles_of(o.own.count()), features),
                 nt_xent_gradient_kernel<false>, o.own, o.all, o.places, lse, dloss, factor,
-                output<float>(call, 0), output<float>(call, 1));
+                output<float>(call, Operand::dz0), output<float>(call, Operand::dz1));
   launch_grid(call, "nt_xent_gradient", dim3(tiles_of(o.all.count()), features),
               nt_xent_gradient_kernel<true>, o.all, o.own, o.places, lse, dloss, factor,
-              output<float>(call, 2), output<float>(call, 3));
+              output<float>(call, Operand::dall0), output<float>(call, Operand::dall1));
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"nt_xent", {f32}, nt_xent},
+    KernelEntry{"nt_xent_gradient", {f32}, nt_xent_gradient},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> nt_xent_kernels() { return table; }
 
 }  // namespace lacuna::cuda

@@ -4,10 +4,12 @@
 // from device memory, so that a captured graph of the step stays valid.
 #include "kernels/optimizers.h"
 
-#include "kernels/cuda/columns.h"
-#include "kernels/cuda/kernels.h"
-#include "kernels/cuda/reduce.h"
-#include "kernels/cuda/tensors.h"
+#include <array>
+
+#include "kernels/cuda/support/columns.h"
+#include "kernels/cuda/support/reduce.h"
+#include "kernels/cuda/support/tensors.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::cuda {
 
@@ -203,8 +205,6 @@ __global__ void clip_factor_kernel(const double* squared_norm, const double* uns
   *factor = norm < HUGE_VAL ? *unscale * fmin(1.0, limit / (norm + 1e-6)) : 0;
 }
 
-}  // namespace
-
 void sgd_update(const Call& call) {
   const auto p = call.attributes.as<Sgd>();
   update<MomentumStep>(
@@ -256,5 +256,20 @@ void clip_factor(const Call& call) {
   launch(call, "clip_factor", 1, clip_factor_kernel, input<double>(call, 0), input<double>(call, 1),
          call.attributes.as<ClipFactor>().limit, output<double>(call));
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"sgd_update", {f32}, sgd_update},
+    KernelEntry{"lars_norms", {f32}, lars_norms},
+    KernelEntry{"lars_update", {f32}, lars_update},
+    KernelEntry{"adamw_update", {f32}, adamw_update},
+    KernelEntry{"ema_update", {f32}, ema_update},
+    KernelEntry{"clip_factor", {f64}, clip_factor},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> optimizers_kernels() { return table; }
 
 }  // namespace lacuna::cuda

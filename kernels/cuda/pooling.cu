@@ -3,8 +3,10 @@
 // not scattered: no atomics, the same bits at every run.
 #include "kernels/pooling.h"
 
-#include "kernels/cuda/columns.h"
-#include "kernels/cuda/kernels.h"
+#include <array>
+
+#include "kernels/cuda/support/columns.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::cuda {
 
@@ -35,8 +37,8 @@ struct Pixel {
 // The pixels of x that an output pixel's window holds, [begin, end) along one axis.
 struct Window {
   int64_t begin, end;
-  __device__ Window(const Pooling& p, int64_t out, int64_t size)
-      : begin(out * p.stride - p.padding), end(begin + p.kernel) {
+  __device__ Window(const Pooling& p, int axis, int64_t out, int64_t size)
+      : begin(out * p.stride[axis] - p.padding[axis]), end(begin + p.kernel[axis]) {
     if (begin < 0) begin = 0;
     if (end > size) end = size;
   }
@@ -45,10 +47,12 @@ struct Window {
 // The output pixels whose windows hold x's pixel, [begin, end) along one axis.
 struct Holders {
   int64_t begin, end;
-  __device__ Holders(const Pooling& p, int64_t in, int64_t out_size) {
-    const int64_t after = in + p.padding - p.kernel + 1;  // stride times the first, at least
-    begin = after <= 0 ? 0 : (after + p.stride - 1) / p.stride;
-    end = (in + p.padding) / p.stride + 1;
+  __device__ Holders(const Pooling& p, int axis, int64_t in, int64_t out_size) {
+    const int64_t stride = p.stride[axis];
+    const int64_t padded = in + p.padding[axis];
+    const int64_t after = padded - p.kernel[axis] + 1;  // stride times the first, at least
+    begin = after <= 0 ? 0 : (after + stride - 1) / stride;
+    end = padded / stride + 1;
     if (end > out_size) end = out_size;
   }
 };
@@ -58,8 +62,8 @@ __global__ void __launch_bounds__(block_size, 2)
     max_pool_kernel(const T* x, T* y, Pooling p, Image in, Image out) {
   for (int64_t i = first_of_grid(); i < out.count(); i += threads_of_grid()) {
     const Pixel pixel(out, i);
-    const Window rows(p, pixel.h, in.height);
-    const Window columns(p, pixel.w, in.width);
+    const Window rows(p, 0, pixel.h, in.height);
+    const Window columns(p, 1, pixel.w, in.width);
     float largest[width];
     for (int e = 0; e < width; ++e) largest[e] = -INFINITY;
     for (int64_t h = rows.begin; h < rows.end; ++h) {
@@ -95,8 +99,8 @@ __global__ void __launch_bounds__(block_size, 2)
                              Image out) {
   for (int64_t i = first_of_grid(); i < in.count(); i += threads_of_grid()) {
     const Pixel pixel(in, i);
-    const Holders rows(p, pixel.h, out.height);
-    const Holders columns(p, pixel.w, out.width);
+    const Holders rows(p, 0, pixel.h, out.height);
+    const Holders columns(p, 1, pixel.w, out.width);
     float values[width], sum[width] = {};
     load_group(x + i * width, values);
     for (int64_t h = rows.begin; h < rows.end; ++h) {
@@ -106,7 +110,8 @@ __global__ void __launch_bounds__(block_size, 2)
         load_group(y + at, largest);
         load_group(dy + at, gradient);
         for (int e = 0; e < width; ++e) gradient[e] = values[e] == largest[e] ? gradient[e] : 0.f;
-        keep_first(x, in, pixel, Window(p, h, in.height), Window(p, w, in.width), values, gradient);
+        keep_first(x, in, pixel, Window(p, 0, h, in.height), Window(p, 1, w, in.width), values,
+                   gradient);
         for (int e = 0; e < width; ++e) sum[e] += gradient[e];
       }
     }
@@ -183,8 +188,6 @@ __global__ void __launch_bounds__(block_size, 2)
   }
 }
 
-}  // namespace
-
 void max_pool(const Call& call) {
   with_width(call, call.in[0].dtype, call.in[0].shape[-1], [&](auto type, auto width) {
     using T = decltype(type);
@@ -196,14 +199,16 @@ void max_pool(const Call& call) {
 }
 
 void max_pool_gradient(const Call& call) {
-  with_width(call, call.in[0].dtype, call.in[1].shape[-1], [&](auto type, auto width) {
-    using T = decltype(type);
-    const Image in(call.in[1].shape, width());
-    const Image out(call.in[2].shape, width());
-    launch(call, "max_pool_gradient", in.count(), max_pool_gradient_kernel<width(), T>,
-           input<T>(call, 0), input<T>(call, 1), input<T>(call, 2), output<T>(call),
-           call.attributes.as<Pooling>(), in, out);
-  });
+  using Operand = operands::MaxPoolGradient;
+  with_width(
+      call, call.in[Operand::dy].dtype, call.in[Operand::x].shape[-1], [&](auto type, auto width) {
+        using T = decltype(type);
+        const Image in(call.in[Operand::x].shape, width());
+        const Image out(call.in[Operand::y].shape, width());
+        launch(call, "max_pool_gradient", in.count(), max_pool_gradient_kernel<width(), T>,
+               input<T>(call, Operand::dy), input<T>(call, Operand::x), input<T>(call, Operand::y),
+               output<T>(call), call.attributes.as<Pooling>(), in, out);
+      });
 }
 
 void average_pool(const Call& call) {
@@ -244,5 +249,20 @@ void upsample_gradient(const Call& call) {
            input<T>(call, 0), output<T>(call), in, Image(call.in[0].shape, width()));
   });
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"max_pool", {f32, bf16, f16}, max_pool},
+    KernelEntry{"max_pool_gradient", {f32, bf16, f16}, max_pool_gradient},
+    KernelEntry{"average_pool", {f32, bf16, f16}, average_pool},
+    KernelEntry{"average_pool_gradient", {f32, bf16, f16}, average_pool_gradient},
+    KernelEntry{"upsample", {f32, bf16, f16}, upsample},
+    KernelEntry{"upsample_gradient", {f32, bf16, f16}, upsample_gradient},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> pooling_kernels() { return table; }
 
 }  // namespace lacuna::cuda

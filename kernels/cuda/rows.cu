@@ -2,10 +2,12 @@
 // time from the cache.
 #include "kernels/rows.h"
 
-#include "kernels/cuda/columns.h"
-#include "kernels/cuda/kernels.h"
-#include "kernels/cuda/reduce.h"
-#include "kernels/cuda/slices.h"
+#include <array>
+
+#include "kernels/cuda/support/columns.h"
+#include "kernels/cuda/support/reduce.h"
+#include "kernels/cuda/support/slices.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::cuda {
 
@@ -60,8 +62,6 @@ __global__ void __launch_bounds__(block_size)
   }
 }
 
-}  // namespace
-
 void normalize_rows(const Call& call) {
   const Shape& shape = call.in[0].shape;
   with_float(call.in[0].dtype, [&](auto type) {
@@ -73,12 +73,14 @@ void normalize_rows(const Call& call) {
 }
 
 void normalize_rows_gradient(const Call& call) {
-  const Shape& shape = call.in[0].shape;
-  with_float(call.in[0].dtype, [&](auto type) {
+  using Operand = operands::NormalizeRowsGradient;
+  const Shape& shape = call.in[Operand::dy].shape;
+  with_float(call.in[Operand::dy].dtype, [&](auto type) {
     using T = decltype(type);
     launch(call, "normalize_rows_gradient", shape[0] * warp_size, normalize_gradient_kernel<T>,
-           input<T>(call, 0), input<T>(call, 1), input<float>(call, 2), output<T>(call), shape[0],
-           shape[1], static_cast<float>(call.attributes.as<NormalizeRows>().epsilon));
+           input<T>(call, Operand::dy), input<T>(call, Operand::y),
+           input<float>(call, Operand::norms), output<T>(call), shape[0], shape[1],
+           static_cast<float>(call.attributes.as<NormalizeRows>().epsilon));
   });
 }
 
@@ -108,5 +110,19 @@ void place_rows(const Call& call) {
       call, "place_rows", call.in[0], call.out[0], 1,
       {x[0], call.out[0].shape[0], x.from(1).count(), -call.attributes.as<PlaceRows>().begin});
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"normalize_rows", {f32, bf16, f16}, normalize_rows},
+    KernelEntry{"normalize_rows_gradient", {f32, bf16, f16}, normalize_rows_gradient},
+    KernelEntry{"scale_rows", {f32, bf16, f16}, scale_rows},
+    KernelEntry{"concatenate", {f32, bf16, f16, i64}, concatenate},
+    KernelEntry{"place_rows", {f32, bf16, f16, i64}, place_rows},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> rows_kernels() { return table; }
 
 }  // namespace lacuna::cuda

@@ -2,8 +2,10 @@
 // once.
 #include "kernels/tokens.h"
 
-#include "kernels/cuda/kernels.h"
-#include "kernels/cuda/slices.h"
+#include <array>
+
+#include "kernels/cuda/support/slices.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::cuda {
 
@@ -19,8 +21,6 @@ __global__ void __launch_bounds__(block_size)
                                          : x[at.row * length * features + at.column - features];
   }
 }
-
-}  // namespace
 
 void prepend_token(const Call& call) {
   const Shape& x = call.in[0].shape;
@@ -45,5 +45,17 @@ void place_tokens(const Call& call) {
   move_slice(call, "place_tokens", call.in[0], call.out[0], x[0],
              {x[1], y[1], x[2], -call.attributes.as<Tokens>().begin});
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"prepend_token", {f32, bf16, f16}, prepend_token},
+    KernelEntry{"take_tokens", {f32, bf16, f16}, take_tokens},
+    KernelEntry{"place_tokens", {f32, bf16, f16}, place_tokens},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> tokens_kernels() { return table; }
 
 }  // namespace lacuna::cuda

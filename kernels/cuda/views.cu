@@ -7,9 +7,11 @@
 // few roundings.
 #include "kernels/views.h"
 
+#include <array>
+
 #include "base/random.h"
-#include "kernels/cuda/kernels.h"
-#include "kernels/cuda/reduce.h"
+#include "kernels/cuda/support/reduce.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::cuda {
 
@@ -411,8 +413,6 @@ void with_channels(int64_t channels, F f) {
   }
 }
 
-}  // namespace
-
 void make_views(const Call& call) {
   if (call.out[0].count() == 0) return;
   with_channels(call.in[0].shape[3], [&](auto channels) {
@@ -429,5 +429,15 @@ void make_views(const Call& call) {
     });
   });
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"make_views", {u8, u16, i16}, make_views},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> views_kernels() { return table; }
 
 }  // namespace lacuna::cuda

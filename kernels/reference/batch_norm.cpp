@@ -1,10 +1,11 @@
 #include "kernels/batch_norm.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "kernels/double_double.h"
-#include "kernels/reference/kernels.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::reference {
 
@@ -35,8 +36,6 @@ double squared_deviations(const DoubleDouble& sum, const DoubleDouble& square, d
   m2.add_product(count, mean_square.low);
   return m2.value() < 0 ? 0 : m2.value();  // by rounding; written so that NaN stays NaN
 }
-
-}  // namespace
 
 void batch_norm_statistics(const Call& call) {
   const View& x = call.in[0];
@@ -89,15 +88,16 @@ void batch_norm_fixed_moments(const Call& call) {
 }
 
 void batch_norm_apply(const Call& call) {
+  using Operand = operands::BatchNormApply;
   const auto options = call.attributes.as<BatchNormAttributes>();
-  const int64_t channels = call.in[0].shape[-1];
-  const double* x = call.in[0].as<double>();
-  const Moments moments(call.in[1].as<double>(), channels);
-  const double* gamma = call.in[2].as<double>();
-  const double* beta = call.in[3].as<double>();
-  const double* residual = options.residual ? call.in[4].as<double>() : nullptr;
-  double* y = call.out[0].as<double>();
-  for (int64_t i = 0; i < call.in[0].count(); ++i) {
+  const int64_t channels = call.in[Operand::x].shape[-1];
+  const double* x = call.in[Operand::x].as<double>();
+  const Moments moments(call.in[Operand::moments].as<double>(), channels);
+  const double* gamma = call.in[Operand::gamma].as<double>();
+  const double* beta = call.in[Operand::beta].as<double>();
+  const double* residual = options.residual ? call.in[Operand::residual].as<double>() : nullptr;
+  double* y = call.out[Operand::y].as<double>();
+  for (int64_t i = 0; i < call.in[Operand::x].count(); ++i) {
     const int64_t c = i % channels;
     const double xhat = (x[i] - moments.mean[c]) * moments.rstd(c, options.epsilon);
     y[i] = gamma[c] * xhat + beta[c];
@@ -107,15 +107,16 @@ void batch_norm_apply(const Call& call) {
 }
 
 void batch_norm_gradient_statistics(const Call& call) {
+  using Operand = operands::BatchNormGradientStatistics;
   const auto options = call.attributes.as<BatchNormAttributes>();
-  const int64_t channels = call.in[1].shape[-1];
-  const double* dy = call.in[0].as<double>();
-  const double* x = call.in[1].as<double>();
-  const double* y = call.in[2].as<double>();
-  const Moments moments(call.in[3].as<double>(), channels);
-  double* sums = call.out[0].as<double>();
+  const int64_t channels = call.in[Operand::x].shape[-1];
+  const double* dy = call.in[Operand::dy].as<double>();
+  const double* x = call.in[Operand::x].as<double>();
+  const double* y = call.in[Operand::y].as<double>();
+  const Moments moments(call.in[Operand::moments].as<double>(), channels);
+  double* sums = call.out[Operand::sums].as<double>();
   std::fill_n(sums, 2 * channels, 0.0);
-  for (int64_t i = 0; i < call.in[1].count(); ++i) {
+  for (int64_t i = 0; i < call.in[Operand::x].count(); ++i) {
     const int64_t c = i % channels;
     const double g = options.relu && !(y[i] > 0) ? 0 : dy[i];
     sums[c] += g;
@@ -124,17 +125,19 @@ void batch_norm_gradient_statistics(const Call& call) {
 }
 
 void batch_norm_gradient_apply(const Call& call) {
+  using Operand = operands::BatchNormGradientApply;
   const auto options = call.attributes.as<BatchNormAttributes>();
-  const int64_t channels = call.in[1].shape[-1];
-  const double* dy = call.in[0].as<double>();
-  const double* x = call.in[1].as<double>();
-  const double* y = call.in[2].as<double>();
-  const Moments moments(call.in[3].as<double>(), channels);
-  const double* sums = call.in[4].as<double>();
-  const double* gamma = call.in[5].as<double>();
-  double* dx = call.out[0].as<double>();
-  double* residual_gradient = options.residual ? call.out[1].as<double>() : nullptr;
-  for (int64_t i = 0; i < call.in[1].count(); ++i) {
+  const int64_t channels = call.in[Operand::x].shape[-1];
+  const double* dy = call.in[Operand::dy].as<double>();
+  const double* x = call.in[Operand::x].as<double>();
+  const double* y = call.in[Operand::y].as<double>();
+  const Moments moments(call.in[Operand::moments].as<double>(), channels);
+  const double* sums = call.in[Operand::sums].as<double>();
+  const double* gamma = call.in[Operand::gamma].as<double>();
+  double* dx = call.out[Operand::dx].as<double>();
+  double* residual_gradient =
+      options.residual ? call.out[Operand::dresidual].as<double>() : nullptr;
+  for (int64_t i = 0; i < call.in[Operand::x].count(); ++i) {
     const int64_t c = i % channels;
     const double g = options.relu && !(y[i] > 0) ? 0 : dy[i];
     const double rstd = moments.rstd(c, options.epsilon);
@@ -165,5 +168,22 @@ void batch_norm_running_update(const Call& call) {
     variance[c] += momentum * (unbiased - variance[c]);
   }
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"batch_norm_statistics", {f64}, batch_norm_statistics},
+    KernelEntry{"batch_norm_merge", {f64}, batch_norm_merge},
+    KernelEntry{"batch_norm_fixed_moments", {f64}, batch_norm_fixed_moments},
+    KernelEntry{"batch_norm_apply", {f64}, batch_norm_apply},
+    KernelEntry{"batch_norm_gradient_statistics", {f64}, batch_norm_gradient_statistics},
+    KernelEntry{"batch_norm_gradient_apply", {f64}, batch_norm_gradient_apply},
+    KernelEntry{"batch_norm_parameter_gradient", {f64}, batch_norm_parameter_gradient},
+    KernelEntry{"batch_norm_running_update", {f64}, batch_norm_running_update},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> batch_norm_kernels() { return table; }
 
 }  // namespace lacuna::reference

@@ -1,12 +1,15 @@
 #include "kernels/elementwise.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <numbers>
 
-#include "kernels/reference/kernels.h"
+#include "kernels/kernel.h"
+#include "kernels/reference/support/gelu.h"
 
 namespace lacuna::reference {
+
+namespace {
 
 void accumulate(const Call& call) {
   double* y = call.out[0].as<double>();
@@ -52,28 +55,17 @@ void relu_gradient(const Call& call) {
   for (int64_t i = 0; i < call.out[0].count(); ++i) dx[i] = y[i] > 0 ? dy[i] : 0;
 }
 
-namespace {
-
-double normal_distribution(double x) { return std::erfc(-x / std::numbers::sqrt2) / 2; }
-double normal_density(double x) {
-  return std::exp(-x * x / 2) * std::numbers::inv_sqrtpi / std::numbers::sqrt2;
-}
-
-}  // namespace
-
 void gelu(const Call& call) {
   const double* x = call.in[0].as<double>();
   double* y = call.out[0].as<double>();
-  for (int64_t i = 0; i < call.out[0].count(); ++i) y[i] = x[i] * normal_distribution(x[i]);
+  for (int64_t i = 0; i < call.out[0].count(); ++i) y[i] = gelu_of(x[i]);
 }
 
 void gelu_gradient(const Call& call) {
   const double* dy = call.in[0].as<double>();
   const double* x = call.in[1].as<double>();
   double* dx = call.out[0].as<double>();
-  for (int64_t i = 0; i < call.out[0].count(); ++i) {
-    dx[i] = dy[i] * (normal_distribution(x[i]) + x[i] * normal_density(x[i]));
-  }
+  for (int64_t i = 0; i < call.out[0].count(); ++i) dx[i] = dy[i] * gelu_slope(x[i]);
 }
 
 void add_to_each(const Call& call) {
@@ -83,8 +75,6 @@ void add_to_each(const Call& call) {
   const int64_t size = call.in[1].count();
   for (int64_t i = 0; i < call.out[0].count(); ++i) y[i] = x[i] + p[i % size];
 }
-
-namespace {
 
 double load(const View& x, int64_t i) {
   switch (x.dtype) {
@@ -126,8 +116,6 @@ void store(const View& y, int64_t i, double value) {
   }
 }
 
-}  // namespace
-
 void cast(const Call& call) {
   for (int64_t i = 0; i < call.out[0].count(); ++i) store(call.out[0], i, load(call.in[0], i));
 }
@@ -152,5 +140,26 @@ void count_correct(const Call& call) {
   }
   *call.out[0].as<double>() = static_cast<double>(correct);
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"accumulate", {f64}, accumulate},
+    KernelEntry{"scale", {f64}, scale},
+    KernelEntry{"multiply", {f64}, multiply},
+    KernelEntry{"hide", {f64}, hide},
+    KernelEntry{"relu", {f64}, relu},
+    KernelEntry{"relu_gradient", {f64}, relu_gradient},
+    KernelEntry{"gelu", {f64}, gelu},
+    KernelEntry{"gelu_gradient", {f64}, gelu_gradient},
+    KernelEntry{"add_to_each", {f64}, add_to_each},
+    KernelEntry{"cast", {f64, f32, bf16, i64, u8}, cast},
+    KernelEntry{"squared_norm", {f64}, squared_norm},
+    KernelEntry{"count_correct", {f64}, count_correct},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> elementwise_kernels() { return table; }
 
 }  // namespace lacuna::reference

@@ -1,20 +1,24 @@
 #include "kernels/layer_norm.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
-#include "kernels/reference/kernels.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::reference {
 
+namespace {
+
 void layer_norm(const Call& call) {
+  using Operand = operands::LayerNorm;
   const double epsilon = call.attributes.as<LayerNormAttributes>().epsilon;
-  const int64_t features = call.in[0].shape[-1];
-  const double* gamma = call.in[1].as<double>();
-  const double* beta = call.in[2].as<double>();
-  for (int64_t row = 0; row < call.out[1].count(); ++row) {
-    const double* x = call.in[0].as<double>() + row * features;
-    double* y = call.out[0].as<double>() + row * features;
+  const int64_t features = call.in[Operand::x].shape[-1];
+  const double* gamma = call.in[Operand::gamma].as<double>();
+  const double* beta = call.in[Operand::beta].as<double>();
+  for (int64_t row = 0; row < call.out[Operand::mean].count(); ++row) {
+    const double* x = call.in[Operand::x].as<double>() + row * features;
+    double* y = call.out[Operand::y].as<double>() + row * features;
     double mean = 0;
     for (int64_t d = 0; d < features; ++d) mean += x[d] / static_cast<double>(features);
     double variance = 0;
@@ -23,24 +27,25 @@ void layer_norm(const Call& call) {
     }
     const double rstd = 1 / std::sqrt(variance + epsilon);
     for (int64_t d = 0; d < features; ++d) y[d] = gamma[d] * (x[d] - mean) * rstd + beta[d];
-    call.out[1].as<double>()[row] = mean;
-    call.out[2].as<double>()[row] = rstd;
+    call.out[Operand::mean].as<double>()[row] = mean;
+    call.out[Operand::rstd].as<double>()[row] = rstd;
   }
 }
 
 void layer_norm_gradient(const Call& call) {
-  const int64_t features = call.in[0].shape[-1];
-  const double* gamma = call.in[4].as<double>();
-  double* dgamma = call.out[1].as<double>();
-  double* dbeta = call.out[2].as<double>();
+  using Operand = operands::LayerNormGradient;
+  const int64_t features = call.in[Operand::dy].shape[-1];
+  const double* gamma = call.in[Operand::gamma].as<double>();
+  double* dgamma = call.out[Operand::dgamma].as<double>();
+  double* dbeta = call.out[Operand::dbeta].as<double>();
   std::fill_n(dgamma, features, 0.0);
   std::fill_n(dbeta, features, 0.0);
-  for (int64_t row = 0; row < call.in[2].count(); ++row) {
-    const double* dy = call.in[0].as<double>() + row * features;
-    const double* x = call.in[1].as<double>() + row * features;
-    const double mean = call.in[2].as<double>()[row];
-    const double rstd = call.in[3].as<double>()[row];
-    double* dx = call.out[0].as<double>() + row * features;
+  for (int64_t row = 0; row < call.in[Operand::mean].count(); ++row) {
+    const double* dy = call.in[Operand::dy].as<double>() + row * features;
+    const double* x = call.in[Operand::x].as<double>() + row * features;
+    const double mean = call.in[Operand::mean].as<double>()[row];
+    const double rstd = call.in[Operand::rstd].as<double>()[row];
+    double* dx = call.out[Operand::dx].as<double>() + row * features;
     double mean_g = 0;
     double mean_g_xhat = 0;
     for (int64_t d = 0; d < features; ++d) {
@@ -56,5 +61,16 @@ void layer_norm_gradient(const Call& call) {
     }
   }
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"layer_norm", {f64}, layer_norm},
+    KernelEntry{"layer_norm_gradient", {f64}, layer_norm_gradient},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> layer_norm_kernels() { return table; }
 
 }  // namespace lacuna::reference

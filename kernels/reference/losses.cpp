@@ -1,11 +1,14 @@
 #include "kernels/losses.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
-#include "kernels/reference/kernels.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::reference {
+
+namespace {
 
 void softmax_cross_entropy(const Call& call) {
   const int64_t rows = call.in[0].shape[0];
@@ -24,14 +27,16 @@ void softmax_cross_entropy(const Call& call) {
 }
 
 void softmax_cross_entropy_gradient(const Call& call) {
-  const double factor = *call.in[0].as<double>() * call.attributes.as<CrossEntropy>().factor;
-  const int64_t rows = call.in[1].shape[0];
-  const int64_t classes = call.in[1].shape[1];
-  const int64_t* labels = call.in[2].as<int64_t>();
+  using Operand = operands::SoftmaxCrossEntropyGradient;
+  const double factor =
+      *call.in[Operand::dloss].as<double>() * call.attributes.as<CrossEntropy>().factor;
+  const int64_t rows = call.in[Operand::logits].shape[0];
+  const int64_t classes = call.in[Operand::logits].shape[1];
+  const int64_t* labels = call.in[Operand::labels].as<int64_t>();
   for (int64_t i = 0; i < rows; ++i) {
-    const double* logits = call.in[1].as<double>() + i * classes;
-    const double lse = call.in[3].as<double>()[i];
-    double* gradient = call.out[0].as<double>() + i * classes;
+    const double* logits = call.in[Operand::logits].as<double>() + i * classes;
+    const double lse = call.in[Operand::lse].as<double>()[i];
+    double* gradient = call.out[Operand::dlogits].as<double>() + i * classes;
     for (int64_t k = 0; k < classes; ++k) {
       const double p = std::exp(logits[k] - lse);
       gradient[k] = labels[i] < 0 ? 0 : factor * (p - (k == labels[i] ? 1 : 0));
@@ -40,28 +45,45 @@ void softmax_cross_entropy_gradient(const Call& call) {
 }
 
 void squared_error(const Call& call) {
+  using Operand = operands::SquaredError;
   const auto parameters = call.attributes.as<SquaredError>();
-  const double* a = call.in[0].as<double>();
-  const double* b = call.in[1].as<double>();
-  const int64_t channels = call.in[0].shape[-1];
+  const double* a = call.in[Operand::a].as<double>();
+  const double* b = call.in[Operand::b].as<double>();
+  const int64_t channels = call.in[Operand::a].shape[-1];
   double sum = 0;
-  for (int64_t i = 0; i < call.in[0].count(); ++i) {
-    const double weight = parameters.weighted ? call.in[2].as<double>()[i / channels] : 1;
+  for (int64_t i = 0; i < call.in[Operand::a].count(); ++i) {
+    const double weight =
+        parameters.weighted ? call.in[Operand::weights].as<double>()[i / channels] : 1;
     sum += weight * (a[i] - b[i]) * (a[i] - b[i]);
   }
-  *call.out[0].as<double>() = parameters.factor * sum;
+  *call.out[Operand::loss].as<double>() = parameters.factor * sum;
 }
 
 void squared_error_gradient(const Call& call) {
+  using Operand = operands::SquaredErrorGradient;
   const auto parameters = call.attributes.as<SquaredError>();
-  const double factor = 2 * parameters.factor * *call.in[0].as<double>();
-  const double* a = call.in[1].as<double>();
-  const double* b = call.in[2].as<double>();
-  const int64_t channels = call.in[1].shape[-1];
-  for (int64_t i = 0; i < call.in[1].count(); ++i) {
-    const double weight = parameters.weighted ? call.in[3].as<double>()[i / channels] : 1;
-    call.out[0].as<double>()[i] = factor * weight * (a[i] - b[i]);
+  const double factor = 2 * parameters.factor * *call.in[Operand::dloss].as<double>();
+  const double* a = call.in[Operand::a].as<double>();
+  const double* b = call.in[Operand::b].as<double>();
+  const int64_t channels = call.in[Operand::a].shape[-1];
+  for (int64_t i = 0; i < call.in[Operand::a].count(); ++i) {
+    const double weight =
+        parameters.weighted ? call.in[Operand::weights].as<double>()[i / channels] : 1;
+    call.out[Operand::da].as<double>()[i] = factor * weight * (a[i] - b[i]);
   }
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"softmax_cross_entropy", {f64}, softmax_cross_entropy},
+    KernelEntry{"softmax_cross_entropy_gradient", {f64}, softmax_cross_entropy_gradient},
+    KernelEntry{"squared_error", {f64}, squared_error},
+    KernelEntry{"squared_error_gradient", {f64}, squared_error_gradient},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> losses_kernels() { return table; }
 
 }  // namespace lacuna::reference

@@ -1,11 +1,12 @@
 #include "kernels/nt_xent.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
-#include "kernels/reference/kernels.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::reference {
 
@@ -13,17 +14,18 @@ namespace {
 
 // The rows of both views: `mine` of this rank, `all` of all ranks.
 struct Batch {
+  using Operand = operands::NtXent;
   const double* mine[2];
   const double* all[2];
   int64_t rows, all_rows, features, first;
   double temperature;
 
   Batch(const View* z, const NtXent& p)
-      : mine{z[0].as<double>(), z[1].as<double>()},
-        all{z[2].as<double>(), z[3].as<double>()},
-        rows(z[0].shape[0]),
-        all_rows(z[2].shape[0]),
-        features(z[0].shape[1]),
+      : mine{z[Operand::z0].as<double>(), z[Operand::z1].as<double>()},
+        all{z[Operand::all0].as<double>(), z[Operand::all1].as<double>()},
+        rows(z[Operand::z0].shape[0]),
+        all_rows(z[Operand::all0].shape[0]),
+        features(z[Operand::z0].shape[1]),
         first(p.first),
         temperature(p.temperature) {}
 
@@ -53,11 +55,10 @@ struct Batch {
   }
 };
 
-}  // namespace
-
 void nt_xent(const Call& call) {
+  using Operand = operands::NtXent;
   const Batch batch(call.in.data(), call.attributes.as<NtXent>());
-  double* lse = call.out[1].as<double>();
+  double* lse = call.out[Operand::lse].as<double>();
   double loss = 0;
   for (int view = 0; view < 2; ++view) {
     for (int64_t i = 0; i < batch.rows; ++i) {
@@ -65,13 +66,14 @@ void nt_xent(const Call& call) {
       loss += row_lse - batch.similarity(view, i, 1 - view, batch.first + i);
     }
   }
-  *call.out[0].as<double>() = loss / static_cast<double>(2 * batch.all_rows);
+  *call.out[Operand::loss].as<double>() = loss / static_cast<double>(2 * batch.all_rows);
 }
 
 void nt_xent_gradient(const Call& call) {
+  using Operand = operands::NtXentGradient;
   const Batch batch(call.in.data() + 1, call.attributes.as<NtXent>());
-  const double dloss = *call.in[0].as<double>();
-  const double* lse = call.in[5].as<double>();
+  const double dloss = *call.in[Operand::dloss].as<double>();
+  const double* lse = call.in[Operand::lse].as<double>();
   for (const View& gradient : call.out) {
     std::fill_n(gradient.as<double>(), gradient.count(), 0.0);
   }
@@ -94,5 +96,16 @@ void nt_xent_gradient(const Call& call) {
     }
   }
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"nt_xent", {f64}, nt_xent},
+    KernelEntry{"nt_xent_gradient", {f64}, nt_xent_gradient},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> nt_xent_kernels() { return table; }
 
 }  // namespace lacuna::reference

@@ -1,9 +1,10 @@
 #include "kernels/optimizers.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
-#include "kernels/reference/kernels.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::reference {
 
@@ -17,8 +18,6 @@ double squared_norm_of(const View& x, const auto& element) {
   for (int64_t i = 0; i < x.count(); ++i) sum += element(i) * element(i);
   return sum;
 }
-
-}  // namespace
 
 void sgd_update(const Call& call) {
   const auto p = call.attributes.as<Sgd>();
@@ -112,5 +111,20 @@ void clip_factor(const Call& call) {
   *call.out[0].as<double>() =
       std::isfinite(length) ? unscale * std::min(1.0, limit / (length + 1e-6)) : 0;
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"sgd_update", {f64}, sgd_update},
+    KernelEntry{"lars_norms", {f64}, lars_norms},
+    KernelEntry{"lars_update", {f64}, lars_update},
+    KernelEntry{"adamw_update", {f64}, adamw_update},
+    KernelEntry{"ema_update", {f64}, ema_update},
+    KernelEntry{"clip_factor", {f64}, clip_factor},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> optimizers_kernels() { return table; }
 
 }  // namespace lacuna::reference

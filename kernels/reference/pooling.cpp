@@ -1,9 +1,10 @@
 #include "kernels/pooling.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
-#include "kernels/reference/kernels.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::reference {
 
@@ -13,11 +14,11 @@ namespace {
 template <typename F>
 void for_each_in_window(const Pooling& p, const Shape& x, int64_t b, int64_t oh, int64_t ow,
                         int64_t c, const F& f) {
-  for (int64_t r = 0; r < p.kernel; ++r) {
-    const int64_t h = oh * p.stride - p.padding + r;
+  for (int64_t r = 0; r < p.kernel[0]; ++r) {
+    const int64_t h = oh * p.stride[0] - p.padding[0] + r;
     if (h < 0 || h >= x[1]) continue;
-    for (int64_t s = 0; s < p.kernel; ++s) {
-      const int64_t w = ow * p.stride - p.padding + s;
+    for (int64_t s = 0; s < p.kernel[1]; ++s) {
+      const int64_t w = ow * p.stride[1] - p.padding[1] + s;
       if (w < 0 || w >= x[2]) continue;
       f(((b * x[1] + h) * x[2] + w) * x[3] + c);
     }
@@ -34,8 +35,6 @@ void for_each_element(const Shape& y, const F& f) {
         for (int64_t c = 0; c < y[3]; ++c) f(element++, b, h, w, c);
 }
 
-}  // namespace
-
 void max_pool(const Call& call) {
   const auto p = call.attributes.as<Pooling>();
   const double* x = call.in[0].as<double>();
@@ -50,16 +49,17 @@ void max_pool(const Call& call) {
 }
 
 void max_pool_gradient(const Call& call) {
+  using Operand = operands::MaxPoolGradient;
   const auto p = call.attributes.as<Pooling>();
-  const double* dy = call.in[0].as<double>();
-  const double* x = call.in[1].as<double>();
-  const double* y = call.in[2].as<double>();
-  double* dx = call.out[0].as<double>();
-  std::fill_n(dx, call.out[0].count(), 0.0);
-  for_each_element(call.in[2].shape,
+  const double* dy = call.in[Operand::dy].as<double>();
+  const double* x = call.in[Operand::x].as<double>();
+  const double* y = call.in[Operand::y].as<double>();
+  double* dx = call.out[Operand::dx].as<double>();
+  std::fill_n(dx, call.out[Operand::dx].count(), 0.0);
+  for_each_element(call.in[Operand::y].shape,
                    [&](int64_t element, int64_t b, int64_t oh, int64_t ow, int64_t c) {
                      bool found = false;
-                     for_each_in_window(p, call.in[1].shape, b, oh, ow, c, [&](int64_t i) {
+                     for_each_in_window(p, call.in[Operand::x].shape, b, oh, ow, c, [&](int64_t i) {
                        if (found || x[i] != y[element]) return;
                        dx[i] += dy[element];
                        found = true;
@@ -109,5 +109,20 @@ void upsample_gradient(const Call& call) {
     call.out[0].as<double>()[to] += call.in[0].as<double>()[element];
   });
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"max_pool", {f64}, max_pool},
+    KernelEntry{"max_pool_gradient", {f64}, max_pool_gradient},
+    KernelEntry{"average_pool", {f64}, average_pool},
+    KernelEntry{"average_pool_gradient", {f64}, average_pool_gradient},
+    KernelEntry{"upsample", {f64}, upsample},
+    KernelEntry{"upsample_gradient", {f64}, upsample_gradient},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> pooling_kernels() { return table; }
 
 }  // namespace lacuna::reference

@@ -1,12 +1,15 @@
 #include "kernels/rows.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 
-#include "kernels/reference/kernels.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::reference {
+
+namespace {
 
 void normalize_rows(const Call& call) {
   const double epsilon = call.attributes.as<NormalizeRows>().epsilon;
@@ -23,14 +26,15 @@ void normalize_rows(const Call& call) {
 }
 
 void normalize_rows_gradient(const Call& call) {
+  using Operand = operands::NormalizeRowsGradient;
   const double epsilon = call.attributes.as<NormalizeRows>().epsilon;
-  const int64_t rows = call.in[0].shape[0];
-  const int64_t features = call.in[0].shape[1];
+  const int64_t rows = call.in[Operand::dy].shape[0];
+  const int64_t features = call.in[Operand::dy].shape[1];
   for (int64_t i = 0; i < rows; ++i) {
-    const double* dy = call.in[0].as<double>() + i * features;
-    const double* y = call.in[1].as<double>() + i * features;
-    const double norm = call.in[2].as<double>()[i];
-    double* dx = call.out[0].as<double>() + i * features;
+    const double* dy = call.in[Operand::dy].as<double>() + i * features;
+    const double* y = call.in[Operand::y].as<double>() + i * features;
+    const double norm = call.in[Operand::norms].as<double>()[i];
+    double* dx = call.out[Operand::dx].as<double>() + i * features;
     const double along = norm == epsilon ? 0 : std::inner_product(y, y + features, dy, 0.0);
     for (int64_t d = 0; d < features; ++d) dx[d] = (dy[d] - y[d] * along) / norm;
   }
@@ -56,5 +60,19 @@ void place_rows(const Call& call) {
   std::fill_n(y.as<double>(), y.count(), 0.0);
   std::copy_n(x.as<double>(), x.count(), y.as<double>() + begin);
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"normalize_rows", {f64}, normalize_rows},
+    KernelEntry{"normalize_rows_gradient", {f64}, normalize_rows_gradient},
+    KernelEntry{"scale_rows", {f64}, scale_rows},
+    KernelEntry{"concatenate", {f64}, concatenate},
+    KernelEntry{"place_rows", {f64}, place_rows},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> rows_kernels() { return table; }
 
 }  // namespace lacuna::reference

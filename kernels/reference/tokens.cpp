@@ -1,10 +1,13 @@
 #include "kernels/tokens.h"
 
 #include <algorithm>
+#include <array>
 
-#include "kernels/reference/kernels.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::reference {
+
+namespace {
 
 void prepend_token(const Call& call) {
   const View& x = call.in[0];
@@ -40,5 +43,17 @@ void place_tokens(const Call& call) {
                 y.as<double>() + sample * y.shape[1] * features + begin);
   }
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"prepend_token", {f64}, prepend_token},
+    KernelEntry{"take_tokens", {f64}, take_tokens},
+    KernelEntry{"place_tokens", {f64}, place_tokens},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> tokens_kernels() { return table; }
 
 }  // namespace lacuna::reference

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/random.h"
-#include "kernels/reference/kernels.h"
+#include "kernels/kernel.h"
 
 namespace lacuna::reference {
 
@@ -188,8 +188,6 @@ void change(Image& image, const ViewDraws& drawn, const ViewAttributes& a) {
       }
 }
 
-}  // namespace
-
 void make_views(const Call& call) {
   const auto a = call.attributes.as<ViewAttributes>();
   const View& views = call.out[0];
@@ -208,5 +206,15 @@ void make_views(const Call& call) {
                   static_cast<double>(a.inverse_std[c]);
   }
 }
+
+using enum DType;
+
+constexpr std::array table = {
+    KernelEntry{"make_views", {u8, u16, i16}, make_views},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> views_kernels() { return table; }
 
 }  // namespace lacuna::reference

@@ -34,15 +34,6 @@ class HostDevice : public Device {
     std::memcpy(host, device, bytes);
   }
   bool reads_host_memory() const override { return true; }
-
- protected:
-  static Kernel find_in(std::span<const KernelEntry> table, std::string_view operation,
-                        DType dtype) {
-    for (const KernelEntry& entry : table) {
-      if (entry.operation == operation && entry.dtype == dtype) return entry.kernel;
-    }
-    return nullptr;
-  }
 };
 
 // Scratch that grows to the largest request.

@@ -356,6 +356,12 @@ void append(std::string& bytes, const T& value) {
   bytes.append(reinterpret_cast<const char*>(&value), sizeof(T));
 }
 
+void append_attributes(std::string& bytes, const Attributes& attributes) {
+  append(bytes, attributes.id());
+  append(bytes, attributes.bytes().size());
+  bytes += attributes.bytes();
+}
+
 void append_spec(std::string& bytes, const Spec& spec) {
   append(bytes, spec.dtype);
   append(bytes, int64_t{spec.shape.rank()});
@@ -383,8 +389,7 @@ std::string signature(const std::vector<NodePointer>& order, const std::vector<T
     for (const int64_t rows : node->rows) append(bytes, rows);
     append(bytes, node->name.size());
     if (node->state == nullptr) bytes += node->name;
-    append(bytes, node->attributes.bytes().size());
-    bytes += node->attributes.bytes();
+    append_attributes(bytes, node->attributes);
     append(bytes, node->outputs.size());
     for (const Spec& spec : node->outputs) append_spec(bytes, spec);
     append(bytes, node->inputs.size());
@@ -395,8 +400,7 @@ std::string signature(const std::vector<NodePointer>& order, const std::vector<T
   for (const Update& update : updates) {
     append(bytes, update.operation);
     append(bytes, update.communicator);
-    append(bytes, update.attributes.bytes().size());
-    bytes += update.attributes.bytes();
+    append_attributes(bytes, update.attributes);
     append(bytes, update.inputs.size());
     for (const Tensor& input : update.inputs) append_tensor(input);
     append(bytes, update.targets.size());

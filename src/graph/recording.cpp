@@ -15,24 +15,73 @@ Draws draws_of(const SampleKey& key, Purpose purpose, int view, uint64_t call) {
           static_cast<uint32_t>(key.epoch << 12) | static_cast<uint32_t>(view)};
 }
 
+// value(draws of a row's sample, i) for element i of each row.
+template <typename T, typename Value>
+void fill_rows(const Recording& recording, Purpose purpose, uint64_t call, uint32_t size, T* to,
+               const Value& value) {
+  for (const SampleKey& key : recording.keys) {
+    const Draws draws = draws_of(key, purpose, recording.view, call);
+    for (uint32_t i = 0; i < size; ++i) *to++ = static_cast<T>(value(draws, i));
+  }
+}
+
+// One more call for draws: a leaf P [rows] + shape.
+template <typename Value>
+Tensor drawn_leaf(Recording& recording, const std::string& name, Purpose purpose,
+                  const Shape& shape, const Value& value) {
+  const int64_t count = recording.rows[static_cast<size_t>(recording.communicator.rank())];
+  LACUNA_CHECK(static_cast<int64_t>(recording.keys.size()) == count, name, " is drawn for ", count,
+               " rows, and the batch has keys for ", recording.keys.size());
+  LACUNA_CHECK(shape.count() >> 32 == 0, name, " of ", shape, " elements a row");
+  const auto size = static_cast<uint32_t>(shape.count());
+  const uint64_t call = recording.calls[recording.view]++;
+  HostTensor& host = recording.drawn.emplace_back(recording.parameters, shape.behind(count));
+  if (recording.parameters == DType::f64) {
+    fill_rows(recording, purpose, call, size, host.as<double>().data(), value);
+  } else {
+    fill_rows(recording, purpose, call, size, host.as<float>().data(), value);
+  }
+  return host_leaf(concat(name, recording.drawn.size() - 1), host);
+}
+
+// Four numbers of each block of draws; elements come in their order.
+class BlockOfFour {
+ public:
+  explicit BlockOfFour(Recording::Distribution distribution) : distribution_(distribution) {}
+  double operator()(const Draws& draws, uint32_t element) {
+    if (element % 4 == 0) fill(draws.block(element / 4));
+    return values_[element % 4];
+  }
+
+ private:
+  void fill(const std::array<uint32_t, 4>& words) {
+    for (size_t i = 0; i < 4; ++i) values_[i] = static_cast<double>(words[i]) * 0x1p-32;
+    if (distribution_ == Recording::Distribution::uniform) return;
+    for (size_t i = 0; i < 4; i += 2) {  // Box and Muller's two
+      const double radius = std::sqrt(-2 * std::log(values_[i] + 0x1p-33));
+      const double angle = 2 * std::numbers::pi * values_[i + 1];
+      values_[i] = radius * std::cos(angle);
+      values_[i + 1] = radius * std::sin(angle);
+    }
+  }
+  Recording::Distribution distribution_;
+  std::array<double, 4> values_{};
+};
+
 }  // namespace
 
 Tensor Recording::per_row(const std::string& name, Purpose purpose,
                           const std::function<double(double)>& value) {
-  const int64_t count = rows[static_cast<size_t>(communicator.rank())];
-  LACUNA_CHECK(static_cast<int64_t>(keys.size()) == count, name, " is drawn for ", count,
-               " rows, and the batch has keys for ", keys.size());
-  const uint64_t call = calls[view]++;
-  HostTensor& host = drawn.emplace_back(parameters, Shape{count});
-  for (size_t i = 0; i < keys.size(); ++i) {
-    const double v = value(draws_of(keys[i], purpose, view, call).uniform(0));
-    if (parameters == DType::f64) {
-      host.as<double>()[i] = v;
-    } else {
-      host.as<float>()[i] = static_cast<float>(v);
-    }
-  }
-  return host_leaf(concat(name, drawn.size() - 1), host);
+  return drawn_leaf(*this, name, purpose, Shape{},
+                    [&](const Draws& draws, uint32_t) { return value(draws.uniform(0)); });
+}
+
+Tensor Recording::per_element(const std::string& name, Purpose purpose, const Shape& shape,
+                              Distribution distribution,
+                              const std::function<double(double)>& value) {
+  BlockOfFour block(distribution);
+  return drawn_leaf(*this, name, purpose, shape,
+                    [&](const Draws& draws, uint32_t i) { return value(block(draws, i)); });
 }
 
 }  // namespace lacuna

@@ -52,6 +52,12 @@ struct Recording {
   // has the same name from step to step, so the plan stays.
   Tensor per_row(const std::string& name, Purpose purpose,
                  const std::function<double(double)>& value);
+  // Many draws for each row of this rank: P [rows] + shape, uniform in [0, 1) or standard normal,
+  // as `value` maps them. A function of the same, and of the element's place within `shape`,
+  // outermost axis first: what stands before padding of that axis does not depend on its length.
+  enum class Distribution { uniform, normal };
+  Tensor per_element(const std::string& name, Purpose purpose, const Shape& shape,
+                     Distribution distribution, const std::function<double(double)>& value);
   // Whether layers draw: in training, and not in a teacher, whose output is what others must match.
   bool draws() const { return training && !without_draws; }
   // Which samples this rank's rows are, in which epoch; memory of the batch. Needed where layers
@@ -80,7 +86,7 @@ struct Recording {
   std::vector<Update> updates = {};
   std::deque<double> values = {};  // addresses stay valid
   std::deque<HostTensor> drawn = {};
-  std::map<int, uint64_t> calls = {};  // of per_row, by view
+  std::map<int, uint64_t> calls = {};  // of per_row and per_element, by view
 };
 
 }  // namespace lacuna

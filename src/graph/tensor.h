@@ -41,7 +41,7 @@ class Tensor {
   int output_ = 0;
 };
 
-// A kind of operation; one constant object each, listed in ops/list.cpp.
+// A kind of operation; one constant object each, listed by its family (ops/list.h).
 struct Operation {
   enum class Kind {
     kernel,      // computed by a kernel of the device

@@ -1,6 +1,7 @@
 #include "nn/layers.h"
 
 #include "ops/matrix_product.h"
+#include "ops/product_gelu.h"
 #include "ops/shape.h"
 #include "ops/updates.h"
 

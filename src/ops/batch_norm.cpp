@@ -1,5 +1,7 @@
 #include "ops/batch_norm.h"
 
+#include <array>
+
 #include "kernels/batch_norm.h"
 #include "ops/collectives.h"
 #include "ops/elementwise.h"
@@ -20,10 +22,11 @@ Tensor before_relu(const Tensor& dy, const Tensor& y) {
 }
 
 Tensors apply_gradient(const NodePointer& node, const Tensors& gradients) {
-  const Tensor& x = node->inputs[0];
-  const Tensor& moments = node->inputs[1];
-  const Tensor& gamma = node->inputs[2];
-  const Tensor& beta = node->inputs[3];
+  using Operand = operands::BatchNormApply;
+  const Tensor& x = node->inputs[Operand::x];
+  const Tensor& moments = node->inputs[Operand::moments];
+  const Tensor& gamma = node->inputs[Operand::gamma];
+  const Tensor& beta = node->inputs[Operand::beta];
   const Tensor& dy = gradients[0];
   const auto options = node->attributes.as<BatchNormAttributes>();
   // Only a ReLU's gradient reads y: otherwise it need not be kept.
@@ -56,7 +59,7 @@ Tensors apply_composition(const NodePointer& node) {
   plain.relu = plain.residual = 0;
   Tensor y = record_one(batch_norm_apply_operation,
                         {node->inputs.begin(), node->inputs.begin() + 4}, node->outputs[0], plain);
-  if (options.residual) y = add(y, node->inputs[4]);
+  if (options.residual) y = add(y, node->inputs[operands::BatchNormApply::residual]);
   if (options.relu) y = relu(y);
   return {y};
 }
@@ -65,9 +68,10 @@ Tensors gradient_statistics_composition(const NodePointer& node) {
   auto options = node->attributes.as<BatchNormAttributes>();
   if (!options.relu) return {};
   options.relu = 0;
+  using Operand = operands::BatchNormGradientStatistics;
   Tensors inputs = node->inputs;
-  inputs[0] = before_relu(inputs[0], inputs[2]);
-  inputs[2] = inputs[0];
+  inputs[Operand::dy] = before_relu(inputs[Operand::dy], inputs[Operand::y]);
+  inputs[Operand::y] = inputs[Operand::dy];
   return {record_one(batch_norm_gradient_statistics_operation, std::move(inputs), node->outputs[0],
                      options)};
 }
@@ -77,9 +81,11 @@ Tensors gradient_apply_composition(const NodePointer& node) {
   if (!options.relu && !options.residual) return {};
   BatchNormAttributes plain = options;
   plain.relu = plain.residual = 0;
+  using Operand = operands::BatchNormGradientApply;
   Tensors inputs = node->inputs;
-  const Tensor g = options.relu ? before_relu(inputs[0], inputs[2]) : inputs[0];
-  inputs[0] = inputs[2] = g;
+  const Tensor g =
+      options.relu ? before_relu(inputs[Operand::dy], inputs[Operand::y]) : inputs[Operand::dy];
+  inputs[Operand::dy] = inputs[Operand::y] = g;
   Tensors result = {
       record_one(batch_norm_gradient_apply_operation, std::move(inputs), node->outputs[0], plain)};
   if (options.residual) result.push_back(g);
@@ -157,6 +163,16 @@ Update running_update(const Tensor& moments, State& mean, State& variance, doubl
                "running statistics ", mean.shape(), " from moments ", moments.shape());
   return {
       &batch_norm_running_update_operation, {moments}, {&mean, &variance}, RunningUpdate{momentum}};
+}
+
+std::span<const Operation* const> batch_norm_operations() {
+  static constexpr std::array all = {
+      &batch_norm_statistics_operation,          &batch_norm_merge_operation,
+      &batch_norm_fixed_moments_operation,       &batch_norm_apply_operation,
+      &batch_norm_gradient_statistics_operation, &batch_norm_gradient_apply_operation,
+      &batch_norm_parameter_gradient_operation,  &batch_norm_running_update_operation,
+  };
+  return all;
 }
 
 }  // namespace lacuna

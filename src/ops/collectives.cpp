@@ -1,5 +1,6 @@
 #include "ops/collectives.h"
 
+#include <array>
 #include <numeric>
 
 #include "ops/elementwise.h"
@@ -182,6 +183,14 @@ Update gather_slices(const std::vector<State*>& states, Communicator& communicat
   Update update{&gather_slices_operation, {}, states, {}, &communicator};
   for (const State* state : states) update.inputs.push_back(state->tensor());
   return update;
+}
+
+std::span<const Operation* const> collectives_operations() {
+  static constexpr std::array all = {
+      &all_gather_operation,        &reduce_scatter_sum_operation, &all_reduce_sum_operation,
+      &all_reduce_bucket_operation, &scatter_sums_operation,       &gather_slices_operation,
+  };
+  return all;
 }
 
 }  // namespace lacuna

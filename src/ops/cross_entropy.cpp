@@ -1,5 +1,7 @@
 #include "ops/cross_entropy.h"
 
+#include <array>
+
 #include "kernels/losses.h"
 #include "ops/elementwise.h"
 #include "ops/types.h"
@@ -33,6 +35,14 @@ Tensor softmax_cross_entropy(const Tensor& logits, const Tensor& labels, double 
   return {record(softmax_cross_entropy_operation, {cast(logits, dtype), labels},
                  {{dtype, Shape{}}, {dtype, labels.shape()}}, CrossEntropy{factor}),
           0};
+}
+
+std::span<const Operation* const> cross_entropy_operations() {
+  static constexpr std::array all = {
+      &softmax_cross_entropy_operation,
+      &softmax_cross_entropy_gradient_operation,
+  };
+  return all;
 }
 
 }  // namespace lacuna

@@ -1,5 +1,7 @@
 #include "ops/elementwise.h"
 
+#include <array>
+
 #include "graph/differentiate.h"
 #include "kernels/elementwise.h"
 #include "ops/matrix_product.h"
@@ -142,6 +144,17 @@ Tensor count_correct(const Tensor& logits, const Tensor& labels) {
                "count_correct of logits ", logits.shape(), " and ", name_of(labels.dtype()),
                " labels ", labels.shape());
   return record_one(count_correct_operation, {logits, labels}, {DType::f64, Shape{}});
+}
+
+std::span<const Operation* const> elementwise_operations() {
+  static constexpr std::array all = {
+      &accumulate_operation,    &scale_operation,         &multiply_operation,
+      &hide_operation,          &relu_operation,          &relu_gradient_operation,
+      &gelu_operation,          &gelu_gradient_operation, &add_to_each_operation,
+      &scale_rows_operation,    &cast_operation,          &squared_norm_operation,
+      &count_correct_operation,
+  };
+  return all;
 }
 
 }  // namespace lacuna

@@ -1,5 +1,7 @@
 #include "ops/layer_norm.h"
 
+#include <array>
+
 #include "kernels/layer_norm.h"
 #include "ops/types.h"
 
@@ -8,11 +10,13 @@ namespace lacuna {
 namespace {
 
 std::vector<Tensor> gradient(const NodePointer& node, const std::vector<Tensor>& dy) {
-  const Tensor& x = node->inputs[0];
-  const Tensor& gamma = node->inputs[1];
+  using Operand = operands::LayerNorm;
+  const Tensor& x = node->inputs[Operand::x];
+  const Tensor& gamma = node->inputs[Operand::gamma];
   const Spec parameter{gamma.dtype(), gamma.shape()};
   const NodePointer made =
-      record(layer_norm_gradient_operation, {dy[0], x, Tensor(node, 1), Tensor(node, 2), gamma},
+      record(layer_norm_gradient_operation,
+             {dy[0], x, Tensor(node, Operand::mean), Tensor(node, Operand::rstd), gamma},
              {{x.dtype(), x.shape()}, parameter, parameter}, node->attributes);
   return {Tensor(made, 0), Tensor(made, 1), Tensor(made, 2)};
 }
@@ -35,6 +39,14 @@ Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, doub
   return {record(layer_norm_operation, {x, gamma, beta}, {{x.dtype(), x.shape()}, per_row, per_row},
                  LayerNormAttributes{epsilon}),
           0};
+}
+
+std::span<const Operation* const> layer_norm_operations() {
+  static constexpr std::array all = {
+      &layer_norm_operation,
+      &layer_norm_gradient_operation,
+  };
+  return all;
 }
 
 }  // namespace lacuna

@@ -1,4 +1,6 @@
-// The one list of operations. Tests loop over it; an operation that is missing here is untested.
+// The one list of operations. Each source in this folder ends with its own, behind a function that
+// is named after it (elementwise.cpp: elementwise_operations()); the build joins them. Tests loop
+// over the list; an operation that is missing in it is untested.
 #pragma once
 
 #include <span>

@@ -1,9 +1,9 @@
 #include "ops/matrix_product.h"
 
+#include <array>
+
 #include "graph/differentiate.h"
 #include "kernels/matrix_product.h"
-#include "ops/elementwise.h"
-#include "ops/shape.h"
 #include "ops/types.h"
 
 namespace lacuna {
@@ -31,7 +31,15 @@ Tensor product(const Tensor& a, bool transpose_a, const Tensor& b, bool transpos
                     sizes);
 }
 
-// Gradients by a, b and bias of a product whose inputs these are.
+}  // namespace
+
+Tensor product_of(const NodePointer& node) {
+  Tensors inputs(node->inputs.begin(), node->inputs.end());
+  const auto sizes = node->attributes.as<MatrixProduct>();
+  inputs.resize(sizes.bias != 0 ? 3 : 2);
+  return record_one(matrix_product_operation, std::move(inputs), node->outputs[0], sizes);
+}
+
 Tensors product_gradients(const NodePointer& node, const Tensor& dy) {
   const Tensor& a = node->inputs[0];
   const Tensor& b = node->inputs[1];
@@ -43,19 +51,15 @@ Tensors product_gradients(const NodePointer& node, const Tensor& dy) {
                       : product(dy, false, b, !tb, a.dtype()));
   result.push_back(tb ? product(dy, true, a, ta, b.dtype())
                       : product(a, !ta, dy, false, b.dtype()));
-  if (sizes.bias) result.push_back(column_sum(dy, node->inputs[2].dtype()));
+  if (sizes.bias)
+    result.push_back(column_sum(dy, node->inputs[operands::MatrixProduct::bias].dtype()));
   return result;
 }
 
+namespace {
+
 Tensors matrix_product_gradient(const NodePointer& node, const Tensors& gradients) {
   return product_gradients(node, gradients[0]);
-}
-
-Tensor product_of(const NodePointer& node) {
-  Tensors inputs(node->inputs.begin(), node->inputs.end());
-  const auto sizes = node->attributes.as<MatrixProduct>();
-  inputs.resize(sizes.bias != 0 ? 3 : 2);
-  return record_one(matrix_product_operation, std::move(inputs), node->outputs[0], sizes);
 }
 
 Tensors product_added_gradient(const NodePointer& node, const Tensors& gradients) {
@@ -68,39 +72,6 @@ Tensors product_added_composition(const NodePointer& node) {
   return {accumulate({product_of(node), node->inputs.back()})};
 }
 
-// The product of which x is the result, seen through reshapes; nullptr for anything else.
-NodePointer product_behind(Tensor x) {
-  while (x.node()->operation == &reshape_operation) x = x.node()->inputs[0];
-  const NodePointer& node = x.node();
-  const bool plain = node->operation == &matrix_product_operation && node->inputs.size() == 2 &&
-                     x.dtype() == node->inputs[0].dtype();
-  return plain ? node : nullptr;
-}
-
-// d z = gelu'(z) d h: where d h is a product itself, in one operation with it.
-Tensor gelu_backward(const Tensor& dh, const Tensor& z) {
-  const NodePointer product = product_behind(dh);
-  if (product == nullptr || product->outputs[0].shape != z.shape())
-    return record_one(gelu_gradient_operation, {dh, z}, {z.dtype(), z.shape()});
-  return record_one(product_gelu_gradient_operation, {product->inputs[0], product->inputs[1], z},
-                    {z.dtype(), z.shape()}, product->attributes);
-}
-
-Tensors product_gelu_gradient(const NodePointer& node, const Tensors& gradients) {
-  LACUNA_CHECK(!gradients[1].defined(), "what goes into a GELU beside it");
-  return product_gradients(node, gelu_backward(gradients[0], Tensor(node, 1)));
-}
-
-Tensors product_gelu_composition(const NodePointer& node) {
-  const Tensor z = product_of(node);
-  return {gelu(z), z};
-}
-
-Tensors product_gelu_gradient_composition(const NodePointer& node) {
-  return {
-      record_one(gelu_gradient_operation, {product_of(node), node->inputs[2]}, node->outputs[0])};
-}
-
 }  // namespace
 
 const Operation matrix_product_operation = {.name = "matrix_product",
@@ -108,11 +79,6 @@ const Operation matrix_product_operation = {.name = "matrix_product",
 const Operation product_added_operation = {.name = "product_added",
                                            .gradient = product_added_gradient,
                                            .composition = product_added_composition};
-const Operation product_gelu_operation = {.name = "product_gelu",
-                                          .gradient = product_gelu_gradient,
-                                          .composition = product_gelu_composition};
-const Operation product_gelu_gradient_operation = {
-    .name = "product_gelu_gradient", .composition = product_gelu_gradient_composition};
 const Operation column_sum_operation = {.name = "column_sum"};
 
 namespace {
@@ -129,19 +95,6 @@ void check_linear(const Tensor& x, const Tensor& w, const Tensor& bias) {
   }
 }
 
-// The attributes and inputs of linear(x, w, bias), for what is more than a product.
-struct LinearParts {
-  LinearParts(const Tensor& x, const Tensor& w, const Tensor& bias) {
-    const NodePointer node = linear(x, w, bias).node();
-    inputs = node->inputs;
-    attributes = node->attributes;
-    output = node->outputs[0];
-  }
-  Tensors inputs;
-  Attributes attributes;
-  Spec output;
-};
-
 }  // namespace
 
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias) {
@@ -150,19 +103,13 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias) {
 }
 
 Tensor linear_added(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& residual) {
-  LinearParts parts(x, w, bias);
-  LACUNA_CHECK(residual.dtype() == x.dtype() && residual.shape() == parts.output.shape,
+  const NodePointer product = linear(x, w, bias).node();
+  const Spec& output = product->outputs[0];
+  LACUNA_CHECK(residual.dtype() == x.dtype() && residual.shape() == output.shape,
                "linear added to ", name_of(residual.dtype()), " ", residual.shape());
-  parts.inputs.push_back(residual);
-  return record_one(product_added_operation, std::move(parts.inputs), parts.output,
-                    parts.attributes);
-}
-
-Tensor linear_gelu(const Tensor& x, const Tensor& w, const Tensor& bias) {
-  LinearParts parts(x, w, bias);
-  return {record(product_gelu_operation, std::move(parts.inputs), {parts.output, parts.output},
-                 parts.attributes),
-          0};
+  Tensors inputs = product->inputs;
+  inputs.push_back(residual);
+  return record_one(product_added_operation, std::move(inputs), output, product->attributes);
 }
 
 Tensor column_sum(const Tensor& x, DType dtype) {
@@ -174,6 +121,15 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a, bool transpose
   LACUNA_CHECK(is_float(a.dtype()) && a.dtype() == b.dtype(), "matmul of ", name_of(a.dtype()),
                " and ", name_of(b.dtype()));
   return product(a, transpose_a, b, transpose_b, a.dtype());
+}
+
+std::span<const Operation* const> matrix_product_operations() {
+  static constexpr std::array all = {
+      &matrix_product_operation,
+      &product_added_operation,
+      &column_sum_operation,
+  };
+  return all;
 }
 
 }  // namespace lacuna

@@ -2,6 +2,8 @@
 // factors are kept for backward. A shape or dtype that does not fit is a broken rule of the caller.
 #pragma once
 
+#include <vector>
+
 #include "graph/tensor.h"
 
 namespace lacuna {
@@ -14,10 +16,6 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias = {});
 // residual [N, O] + linear(x, w, bias), in one operation where the device has it.
 Tensor linear_added(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& residual);
 
-// gelu(linear(x, w, bias)), in one operation where the device has it; so is the gradient's way back
-// through a product that follows.
-Tensor linear_gelu(const Tensor& x, const Tensor& w, const Tensor& bias);
-
 // y [M, N] = op(a) op(b) of one dtype; op transposes where asked. a [M, K] (or [K, M]),
 // b [K, N] (or [N, K]).
 Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a = false, bool transpose_b = false);
@@ -26,10 +24,14 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a = false, bool t
 // Summed in double.
 Tensor column_sum(const Tensor& x, DType dtype);
 
+// For operations that are a product with something behind it: of a node whose inputs begin with a
+// product's and whose attributes are MatrixProduct (kernels/matrix_product.h), the product alone,
+// and the gradients by the product's inputs where dy is that by its result.
+Tensor product_of(const NodePointer& node);
+std::vector<Tensor> product_gradients(const NodePointer& node, const Tensor& dy);
+
 extern const Operation matrix_product_operation;
 extern const Operation product_added_operation;
-extern const Operation product_gelu_operation;
-extern const Operation product_gelu_gradient_operation;
 extern const Operation column_sum_operation;
 
 }  // namespace lacuna

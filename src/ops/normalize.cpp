@@ -1,5 +1,7 @@
 #include "ops/normalize.h"
 
+#include <array>
+
 #include "kernels/rows.h"
 #include "ops/types.h"
 
@@ -26,6 +28,14 @@ Tensor normalize(const Tensor& x, double epsilon) {
                  {{x.dtype(), x.shape()}, {parameter_type(x.dtype()), Shape{x.shape()[0]}}},
                  NormalizeRows{epsilon}),
           0};
+}
+
+std::span<const Operation* const> normalize_operations() {
+  static constexpr std::array all = {
+      &normalize_rows_operation,
+      &normalize_rows_gradient_operation,
+  };
+  return all;
 }
 
 }  // namespace lacuna

@@ -1,5 +1,7 @@
 #include "ops/nt_xent.h"
 
+#include <array>
+
 #include "kernels/nt_xent.h"
 #include "ops/elementwise.h"
 #include "ops/types.h"
@@ -45,6 +47,14 @@ Tensor nt_xent(const Tensor& z0, const Tensor& z1, const Tensor& all0, const Ten
   return {record(nt_xent_operation, std::move(inputs),
                  {{dtype, Shape{}}, {dtype, Shape{2 * mine[0]}}}, NtXent{temperature, first_row}),
           0};
+}
+
+std::span<const Operation* const> nt_xent_operations() {
+  static constexpr std::array all = {
+      &nt_xent_operation,
+      &nt_xent_gradient_operation,
+  };
+  return all;
 }
 
 }  // namespace lacuna

@@ -1,5 +1,7 @@
 #include "ops/shape.h"
 
+#include <array>
+
 #include "kernels/rows.h"
 
 namespace lacuna {
@@ -90,6 +92,14 @@ Tensor concatenate(const Tensors& x) {
   if (x.size() == 1) return x[0];
   shape.set(0, total);
   return record_one(concatenate_operation, x, {x[0].dtype(), shape});
+}
+
+std::span<const Operation* const> shape_operations() {
+  static constexpr std::array all = {
+      &reshape_operation,    &stop_gradient_operation, &rows_operation,
+      &place_rows_operation, &concatenate_operation,
+  };
+  return all;
 }
 
 }  // namespace lacuna

@@ -1,5 +1,7 @@
 #include "ops/squared_error.h"
 
+#include <array>
+
 #include "kernels/losses.h"
 #include "ops/elementwise.h"
 #include "ops/types.h"
@@ -50,6 +52,14 @@ Tensor squared_error(const Tensor& a, const Tensor& b, double factor, const Tens
   }
   return record_one(squared_error_operation, std::move(inputs), {dtype, Shape{}},
                     SquaredError{factor, weights.defined()});
+}
+
+std::span<const Operation* const> squared_error_operations() {
+  static constexpr std::array all = {
+      &squared_error_operation,
+      &squared_error_gradient_operation,
+  };
+  return all;
 }
 
 }  // namespace lacuna

@@ -1,5 +1,7 @@
 #include "ops/tokens.h"
 
+#include <array>
+
 #include "kernels/tokens.h"
 #include "ops/matrix_product.h"
 #include "ops/types.h"
@@ -59,6 +61,15 @@ Tensor place_tokens(const Tensor& x, int64_t begin, int64_t total) {
   Shape shape = x.shape();
   shape.set(1, total);
   return record_one(place_tokens_operation, {x}, {x.dtype(), shape}, Tokens{begin});
+}
+
+std::span<const Operation* const> tokens_operations() {
+  static constexpr std::array all = {
+      &prepend_token_operation,
+      &take_tokens_operation,
+      &place_tokens_operation,
+  };
+  return all;
 }
 
 }  // namespace lacuna

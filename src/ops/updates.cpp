@@ -1,5 +1,7 @@
 #include "ops/updates.h"
 
+#include <array>
+
 namespace lacuna {
 
 namespace {
@@ -93,6 +95,14 @@ Tensor clip_factor(const Tensor& squared_norm, const Tensor& unscale, double lim
   LACUNA_CHECK(limit > 0, "clipping to ", limit);
   return record_one(clip_factor_operation, {squared_norm, unscale}, {DType::f64, Shape{}},
                     ClipFactor{limit});
+}
+
+std::span<const Operation* const> updates_operations() {
+  static constexpr std::array all = {
+      &sgd_update_operation,   &lars_norms_operation, &lars_update_operation,
+      &adamw_update_operation, &ema_update_operation, &clip_factor_operation,
+  };
+  return all;
 }
 
 }  // namespace lacuna

@@ -1,5 +1,7 @@
 #include "ops/views.h"
 
+#include <array>
+
 namespace lacuna {
 
 const Operation make_views_operation = {.name = "make_views", .gradient = no_gradient};
@@ -14,6 +16,13 @@ Tensor make_views(const Tensor& sample, const Tensor& draws, const Shape& shape,
                "make_views of ", name_of(sample.dtype()), " ", in, " and ", draws.shape());
   return record_one(make_views_operation, {sample, draws}, {dtype, shape.behind(in[0])},
                     attributes);
+}
+
+std::span<const Operation* const> views_operations() {
+  static constexpr std::array all = {
+      &make_views_operation,
+  };
+  return all;
 }
 
 }  // namespace lacuna

@@ -7,10 +7,10 @@
 
 #include "backend/host_memory.h"
 #include "kernels/attention.h"
-#include "kernels/cuda/kernels.h"
-#include "kernels/cuda/launch.h"
+#include "kernels/cuda/support/launch.h"
+#include "kernels/cuda/support/table.h"
 #include "kernels/matrix_product.h"
-#include "kernels/reference/kernels.h"
+#include "kernels/reference/support/table.h"
 
 namespace lacuna::cuda {
 
@@ -66,9 +66,9 @@ struct Operand {
   }
 };
 
-// Runs a kernel and the reference's.
-void run(Kernel kernel, Kernel reference, std::vector<Operand*> inputs,
-         std::vector<Operand*> outputs, const Attributes& attributes, int64_t blocks = 3) {
+// Runs an operation's kernel and the reference's.
+void run(std::string_view operation, std::vector<Operand*> inputs, std::vector<Operand*> outputs,
+         const Attributes& attributes, int64_t blocks = 3) {
   Context context(blocks);
   std::vector<View> in, out, reference_in, reference_out;
   for (Operand* x : inputs) {
@@ -79,8 +79,9 @@ void run(Kernel kernel, Kernel reference, std::vector<Operand*> inputs,
     out.push_back(y->view());
     reference_out.push_back(y->reference());
   }
-  kernel({in, out, attributes, context});
-  reference({reference_in, reference_out, attributes, context});
+  find_kernel(cuda_kernels(), operation, in[0].dtype)({in, out, attributes, context});
+  find_kernel(reference_kernels(), operation,
+              DType::f64)({reference_in, reference_out, attributes, context});
 }
 
 using enum DType;
@@ -97,8 +98,7 @@ TEST_CASE("cuda products of many terms, transposed or not, have small errors") {
         Operand bias(f32, Shape{n}, 3);
         Operand y(f32, Shape{m, n});
         INFO(k << (ta ? " transposed" : "") << (tb ? " by transposed" : ""));
-        run(matrix_product, reference::matrix_product, {&a, &b, &bias}, {&y},
-            MatrixProduct{m, n, k, ta, tb, 1});
+        run("matrix_product", {&a, &b, &bias}, {&y}, MatrixProduct{m, n, k, ta, tb, 1});
         CHECK(y.error() < 2e-6);
       }
     }
@@ -109,8 +109,8 @@ TEST_CASE("cuda products in parts have the same bits whether one block adds them
   const MatrixProduct sizes{40, 70, 12000, 0, 1, 1};
   Operand a(f32, Shape{40, 12000}, 1), b(f32, Shape{70, 12000}, 2), bias(f32, Shape{70}, 3);
   Operand split(f32, Shape{40, 70}), whole(f32, Shape{40, 70});
-  run(matrix_product, reference::matrix_product, {&a, &b, &bias}, {&split}, sizes, 1000);
-  run(matrix_product, reference::matrix_product, {&a, &b, &bias}, {&whole}, sizes, 1);
+  run("matrix_product", {&a, &b, &bias}, {&split}, sizes, 1000);
+  run("matrix_product", {&a, &b, &bias}, {&whole}, sizes, 1);
   CHECK(split.wide == whole.wide);
   CHECK(split.error() < 2e-6);
 }
@@ -122,8 +122,7 @@ TEST_CASE("cuda products take weights, bias and results of either type") {
         const int64_t m = 33, n = 65, k = 5000;
         Operand a(bf16, Shape{m, k}, 1), b(of_b, Shape{n, k}, 2), bias(of_bias, Shape{n}, 3, 50);
         Operand y(of_y, Shape{m, n});
-        run(matrix_product, reference::matrix_product, {&a, &b, &bias}, {&y},
-            MatrixProduct{m, n, k, 0, 1, 1}, 3);
+        run("matrix_product", {&a, &b, &bias}, {&y}, MatrixProduct{m, n, k, 0, 1, 1}, 3);
         CHECK(y.error() < (of_y == f32 ? 2e-6 : 3e-3));
       }
     }
@@ -132,12 +131,10 @@ TEST_CASE("cuda products take weights, bias and results of either type") {
 
 TEST_CASE("cuda products without terms or rows are the bias or nothing") {
   Operand a(f32, Shape{3, 0}), b(f32, Shape{0, 4}), bias(f32, Shape{4}, 3), y(f32, Shape{3, 4});
-  run(matrix_product, reference::matrix_product, {&a, &b, &bias}, {&y},
-      MatrixProduct{3, 4, 0, 0, 0, 1});
+  run("matrix_product", {&a, &b, &bias}, {&y}, MatrixProduct{3, 4, 0, 0, 0, 1});
   CHECK(y.error() == 0);
   Operand none(f32, Shape{0, 5}), w(f32, Shape{5, 4}), nothing(f32, Shape{0, 4});
-  run(matrix_product, reference::matrix_product, {&none, &w}, {&nothing},
-      MatrixProduct{0, 4, 5, 0, 0, 0});
+  run("matrix_product", {&none, &w}, {&nothing}, MatrixProduct{0, 4, 5, 0, 0, 0});
 }
 
 TEST_CASE("cuda attention of heads of any width has small errors") {
@@ -156,12 +153,11 @@ TEST_CASE("cuda attention of heads of any width has small errors") {
       const Attention attributes{1 / std::sqrt(static_cast<double>(size)), heads};
       Operand qkv(dtype, Shape{samples, tokens, 3 * heads * size}, 1, 2);
       Operand y(dtype, shape), lse(f32, rows);
-      run(attention, reference::attention, {&qkv}, {&y, &lse}, attributes);
+      run("attention", {&qkv}, {&y, &lse}, attributes);
       CHECK(y.error() < (dtype == f32 ? 2e-6 : 4e-3));
       CHECK(lse.error() < 1e-6);
       Operand dy(dtype, shape, 2), dqkv(dtype, Shape{samples, tokens, 3 * heads * size});
-      run(attention_gradient, reference::attention_gradient, {&dy, &qkv, &y, &lse}, {&dqkv},
-          attributes);
+      run("attention_gradient", {&dy, &qkv, &y, &lse}, {&dqkv}, attributes);
       CHECK(dqkv.error() < (dtype == f32 ? 1e-5 : 1e-2));
     }
   }
@@ -180,7 +176,7 @@ TEST_CASE("cuda attention holds where products are large") {
       qkv.doubles[t * 12 + 4] = static_cast<double>(qkv.wide[t * 12 + 4]);
     }
     Operand y(f32, Shape{1, tokens, size}), lse(f32, Shape{1, 1, tokens});
-    run(attention, reference::attention, {&qkv}, {&y, &lse}, Attention{0.5, 1});
+    run("attention", {&qkv}, {&y, &lse}, Attention{0.5, 1});
     CHECK(y.error() < 2e-4);  // products of some 2000 have errors of 1e-4
     CHECK(lse.error() < 1e-6);
   }

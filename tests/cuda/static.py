@@ -12,7 +12,7 @@ import support
 
 NVCC = os.environ["LACUNA_NVCC"]
 ARCHITECTURES = ("80", "90", "100")
-SOURCES = sorted((support.SOURCE / "kernels/cuda").glob("*.cu"))
+SOURCES = sorted((support.SOURCE / "kernels/cuda").rglob("*.cu"), key=lambda file: file.stem)
 TABLE = support.SOURCE / "tests/cuda/registers.tsv"
 ENTRY = re.compile(
     r"Compiling entry function '(\S+)' for 'sm_(\d+)'\n.*?\n\s*(\d+) bytes stack frame, "

@@ -1,12 +1,12 @@
 // Layouts for the library's convolutions against plain loops.
-#include "kernels/cuda/weights.h"
+#include "kernels/cuda/support/weights.h"
 
 #include <catch2/catch.hpp>
 #include <stdexcept>
 #include <vector>
 
 #include "backend/host_memory.h"
-#include "kernels/cuda/launch.h"
+#include "kernels/cuda/support/launch.h"
 
 namespace lacuna::cuda {
 

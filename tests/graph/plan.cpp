@@ -314,7 +314,10 @@ TEST_CASE("signatures differ where plans would", "[graph]") {
   CHECK(base == signature_of({scale(add(x("a"), x("b")), 2)}));
   const Tensor a = x("a");
   const std::vector<std::string> others = {
-      signature_of({scale(add(x("a"), x("b")), 3)}),      // attributes
+      signature_of({scale(add(x("a"), x("b")), 3)}),  // attributes
+      signature_of(
+          {record_one(scale_operation, {add(x("a"), x("b"))}, {x("a").dtype(), x("a").shape()},
+                      ClipFactor{2})}),                   // attributes of equal bytes
       signature_of({relu(add(x("a"), x("b")))}),          // operation
       signature_of({scale(add(x("a"), x("c")), 2)}),      // name
       signature_of({scale(add(a, a), 2)}),                // edges

@@ -91,9 +91,11 @@ void benchmark_convolutions(Bench& bench, DType dtype, int64_t batch) {
     c.in_channels = layer.in;
     c.out_channels = layer.out;
     c.axes = 2;
+    c.groups = 1;
     const int64_t padding = layer.kernel / 2;
     const int64_t out = (layer.size + 2 * padding - layer.kernel) / layer.stride + 1;
     for (int axis = 0; axis < 3; ++axis) {
+      c.dilation[axis] = 1;
       c.in[axis] = axis ? layer.size : 1;
       c.out[axis] = axis ? out : 1;
       c.kernel[axis] = axis ? layer.kernel : 1;

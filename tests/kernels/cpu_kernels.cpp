@@ -26,8 +26,10 @@ Convolution convolution_of(int64_t batch, int64_t in_channels, int64_t out_chann
   c.in_channels = in_channels;
   c.out_channels = out_channels;
   c.axes = axes;
+  c.groups = 1;
   for (int64_t axis = 0; axis < 3; ++axis) {
     const bool used = axis >= 3 - axes;
+    c.dilation[axis] = 1;
     c.in[axis] = used ? size + axis : 1;  // no two axes alike
     c.kernel[axis] = used ? kernel : 1;
     c.stride[axis] = used ? stride : 1;
@@ -364,9 +366,12 @@ TEST_CASE("CPU count of correct rows takes the first largest") {
 
 TEST_CASE("CPU pooling and upsampling agree with the reference") {
   const Shape x{3, 11, 9, 21};
-  for (const Pooling& p : {Pooling{3, 2, 1}, Pooling{2, 2, 0}, Pooling{3, 1, 1}}) {
-    const auto size = [&](int64_t in) { return (in + 2 * p.padding - p.kernel) / p.stride + 1; };
-    const Shape y{3, size(11), size(9), 21};
+  for (const Pooling& p : {Pooling{{3, 3}, {2, 2}, {1, 1}}, Pooling{{2, 2}, {2, 2}, {0, 0}},
+                           Pooling{{3, 2}, {1, 3}, {1, 0}}}) {
+    const auto size = [&](int64_t in, int axis) {
+      return (in + 2 * p.padding[axis] - p.kernel[axis]) / p.stride[axis] + 1;
+    };
+    const Shape y{3, size(11, 0), size(9, 1), 21};
     Operand input = random_operand(Kind::F, x, 28);
     for (double& value : input.values) value = std::round(value * 8) / 8;  // ties
     const Job forward{"max_pool", {input}, {{Kind::F, y, {}}}, p};

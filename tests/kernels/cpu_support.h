@@ -12,7 +12,7 @@
 #include "backend/reference/reference_device.h"
 #include "base/dtype.h"
 #include "kernels/attention.h"
-#include "kernels/cpu/onednn.h"
+#include "kernels/cpu/support/onednn.h"
 #include "kernels/layer_norm.h"
 
 namespace lacuna::test {

@@ -20,6 +20,10 @@ DType dtype_of_kind(Operand::Kind kind, DType compute) {
       return parameter_type(compute);
     case Operand::Kind::labels:
       return DType::i64;
+    case Operand::Kind::small:
+      return DType::i32;
+    case Operand::Kind::value:
+      return DType::f64;
   }
   return compute;
 }
@@ -62,24 +66,24 @@ Operand labels(int64_t rows, int64_t classes) {
           false};
 }
 
+Operand places(const Shape& shape, int64_t count, Operand::Kind kind) {
+  Operand operand = labels(0, count);
+  operand.kind = kind;
+  operand.shape = shape;
+  return operand;
+}
+
+Operand value_of_step(const Shape& shape) { return positive(Operand::Kind::value, shape); }
+
+Operand mask(const Shape& shape) {
+  return {activation_kind, shape,
+          [](const Draws& draws, uint32_t i) { return draws.below(i, 3) == 0 ? 0.0 : 1.0; }, false};
+}
+
 Operand constant(Operand operand) {
   operand.differentiable = false;
   return operand;
 }
-
-std::vector<Case> all_cases() {
-  std::vector<Case> all;
-  for (const auto& family :
-       {elementwise_cases, shape_cases, matrix_product_cases, convolution_cases, batch_norm_cases,
-        pooling_cases, tokens_cases, attention_cases, layer_norm_cases, normalize_cases,
-        nt_xent_cases, cross_entropy_cases, squared_error_cases, update_scalar_cases}) {
-    const std::vector<Case> cases = family();
-    all.insert(all.end(), cases.begin(), cases.end());
-  }
-  return all;
-}
-
-std::vector<UpdateCase> all_update_cases() { return update_cases(); }
 
 std::vector<double> to_doubles(const HostTensor& tensor) {
   const auto n = static_cast<size_t>(tensor.shape().count());
@@ -100,6 +104,9 @@ std::vector<double> to_doubles(const HostTensor& tensor) {
         break;
       case DType::i64:
         values[i] = static_cast<double>(tensor.as<int64_t>()[i]);
+        break;
+      case DType::i32:
+        values[i] = static_cast<double>(tensor.as<int32_t>()[i]);
         break;
       default:
         LACUNA_CHECK(false, "values of ", name_of(tensor.dtype()));
@@ -127,6 +134,9 @@ HostTensor from_doubles(DType dtype, const Shape& shape, const std::vector<doubl
         break;
       case DType::i64:
         tensor.as<int64_t>()[i] = static_cast<int64_t>(values[i]);
+        break;
+      case DType::i32:
+        tensor.as<int32_t>()[i] = static_cast<int32_t>(values[i]);
         break;
       default:
         LACUNA_CHECK(false, "values as ", name_of(dtype));

@@ -19,6 +19,8 @@ struct Operand {
     activation,  // of the type under test
     parameter,   // f64 on the reference device, f32 elsewhere
     labels,      // i64
+    small,       // i32
+    value,       // f64
   };
   Kind kind;
   Shape shape;
@@ -36,6 +38,12 @@ Operand off_zero(const Shape& shape);
 Operand positive(Operand::Kind kind, const Shape& shape);
 // Uniform in [-1, classes): one label in (classes + 1) does not count.
 Operand labels(int64_t rows, int64_t classes);
+// Places among `count`, uniform in [-1, count); one in (count + 1) is none.
+Operand places(const Shape& shape, int64_t count, Operand::Kind kind = Operand::Kind::labels);
+// A value of the step, uniform in [0.5, 1.5].
+Operand value_of_step(const Shape& shape);
+// Ones and zeros, of which a third are zeros.
+Operand mask(const Shape& shape);
 Operand constant(Operand operand);  // no gradient is asked for
 
 struct Case {
@@ -60,25 +68,9 @@ struct UpdateCase {
       build;
 };
 
-// All cases, family by family.
+// All cases; the build joins those of <family>_cases() in each tests/ops/<family>.cpp.
 std::vector<Case> all_cases();
 std::vector<UpdateCase> all_update_cases();
-
-std::vector<Case> elementwise_cases();
-std::vector<Case> shape_cases();
-std::vector<Case> matrix_product_cases();
-std::vector<Case> convolution_cases();
-std::vector<Case> batch_norm_cases();
-std::vector<Case> pooling_cases();
-std::vector<Case> tokens_cases();
-std::vector<Case> attention_cases();
-std::vector<Case> layer_norm_cases();
-std::vector<Case> normalize_cases();
-std::vector<Case> nt_xent_cases();
-std::vector<Case> cross_entropy_cases();
-std::vector<Case> squared_error_cases();
-std::vector<Case> update_scalar_cases();
-std::vector<UpdateCase> update_cases();
 
 // The elements of a tensor as double.
 std::vector<double> to_doubles(const HostTensor& tensor);

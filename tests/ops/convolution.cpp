@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "kernels/convolution.h"
 #include "ops/case.h"
 #include "ops/evaluate.h"
 #include "support/death.h"
@@ -43,6 +44,34 @@ std::vector<Case> convolution_cases() {
       convolution_case("1x1 of many channels", Shape{5, 6, 7, 33}, Shape{18, 33, 1, 1}, {}, false,
                        true),
       convolution_case("stem", Shape{2, 16, 17, 3}, Shape{16, 3, 7, 7}, {{2}, {3}}, false, true),
+      convolution_case("in two groups", Shape{2, 4, 5, 6}, Shape{4, 3, 3, 3}, {{1}, {1}, {1}, 2},
+                       true),
+      convolution_case("of each channel", Shape{2, 7, 3}, Shape{3, 1, 4}, {{1}, {2}, {1}, 3}),
+      convolution_case("of each channel to two", Shape{1, 5, 4, 3}, Shape{6, 1, 3, 2},
+                       {{2, 1}, {1, 0}, {1}, 3}),
+      convolution_case("dilated", Shape{2, 8, 7, 2}, Shape{3, 2, 3, 2}, {{1}, {2, 1}, {2, 3}},
+                       true),
+      convolution_case("dilated over one axis, of stride 2", Shape{2, 13, 3}, Shape{2, 3, 3},
+                       {{2}, {4}, {4}}),
+      convolution_case("dilated in two groups over three axes", Shape{1, 4, 5, 5, 4},
+                       Shape{2, 2, 2, 2, 3}, {{1}, {1}, {2, 1, 2}, 2}),
+      convolution_case("of many channels in four groups", Shape{2, 9, 10, 64}, Shape{96, 16, 3, 3},
+                       {{1}, {1}, {1}, 4}, false, true),
+      convolution_case("of many channels, each by itself", Shape{2, 9, 10, 35}, Shape{35, 1, 3, 3},
+                       {{1}, {1}, {1}, 35}, true, true),
+      convolution_case("of many channels, dilated", Shape{2, 17, 18, 24}, Shape{40, 24, 3, 3},
+                       {{1}, {2}, {2}}, false, true),
+      // What devices without grouped kernels make of weights.
+      {"block_diagonal",
+       {parameter(Shape{6, 2, 3})},
+       [](const auto& t) {
+         return record_one(block_diagonal_operation, {t[0]}, {t[0].dtype(), Shape{6, 6, 3}},
+                           Groups{3});
+       }},
+      {"convolution of no images in groups",
+       {constant(activation(Shape{0, 5, 4})), constant(parameter(Shape{2, 2, 3}))},
+       [](const auto& t) { return convolution(t[0], t[1], {}, {.groups = 2}); },
+       false},
   };
 }
 
@@ -61,6 +90,22 @@ TEST_CASE("convolution has the values of the definition", "[ops]") {
   CHECK_CLOSE(gradients[1], {1, 2, 10, 20, 0, 0, 0, 0});
 }
 
+TEST_CASE("convolution in groups and with dilation has the values of the definition", "[ops]") {
+  Leaves leaf;
+  // One channel by the first weights, the other by the second.
+  const Tensor x = leaf(Shape{1, 3, 2}, {1, 10, 2, 20, 3, 30});
+  const Tensor w = leaf(Shape{2, 1, 2}, {1, 2, 3, -1});
+  const Tensor y = convolution(x, w, {}, {.groups = 2});
+  CHECK_CLOSE(compute(y), {1 + 2 * 2, 30 - 20, 2 + 2 * 3, 60 - 30});
+  const auto gradients = compute_gradients(y, {x, w}, {1, 0, 0, 1});
+  CHECK_CLOSE(gradients[0], {1, 0, 2, 3, 0, -1});
+  CHECK_CLOSE(gradients[1], {1, 2, 20, 30});
+  // Two steps from one tap to the next.
+  const Tensor row = leaf(Shape{1, 5, 1}, {1, 2, 4, 8, 16});
+  CHECK_CLOSE(compute(convolution(row, leaf(Shape{1, 1, 2}, {1, -1}), {}, {.dilation = {2}})),
+              {-3, -6, -12});
+}
+
 TEST_CASE("convolution refuses images smaller than its kernel", "[ops]") {
   Leaves leaf;
   const Tensor x = leaf(Shape{1, 2, 1}, {1, 2});
@@ -72,7 +117,14 @@ TEST_CASE("convolution refuses images smaller than its kernel", "[ops]") {
   CHECK_THAT(death_message([&] {
                convolution(x, leaf(Shape{1, 2, 1}, {1, 2}));
              }),
-             Catch::Contains("convolution of [1, 2, 1] with weights [1, 2, 1]"));
+             Catch::Contains("convolution of [1, 2, 1] with weights [1, 2, 1] in 1 group"));
+  CHECK_THROWS_WITH(convolution(leaf(Shape{1, 4, 1}, {1, 2, 3, 4}), w, {}, {.dilation = {2}}),
+                    Catch::Contains("a convolution's kernel of 5 does not fit into 4 pixels"));
+  CHECK_THAT(death_message([&] {
+               convolution(leaf(Shape{1, 1, 3}, {1, 2, 3}), leaf(Shape{2, 1, 1}, {1, 2}), {},
+                           {.groups = 3});
+             }),
+             Catch::Contains("convolution of [1, 1, 3] with weights [2, 1, 1] in 3 groups"));
 }
 
 }  // namespace lacuna::test::ops

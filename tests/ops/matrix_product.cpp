@@ -29,25 +29,6 @@ std::vector<Case> matrix_product_cases() {
        true,
        true},
   };
-  const std::vector<Operand> hidden = {activation(Shape{24, 16}), parameter(Shape{32, 16}, 0.3),
-                                       parameter(Shape{32})};
-  cases.push_back({"linear through a GELU", hidden,
-                   [](const auto& x) { return linear_gelu(x[0], x[1], x[2]); }});
-  std::vector<Operand> perceptron = hidden;
-  perceptron.push_back(parameter(Shape{8, 32}, 0.3));
-  perceptron.push_back(parameter(Shape{8}));
-  perceptron.push_back(activation(Shape{24, 8}));
-  cases.push_back({"perceptron added to its input's kind", perceptron, [](const auto& x) {
-                     const Tensor h = linear_gelu(x[0], x[1], x[2]);
-                     return linear_added(h, x[3], x[4], x[5]);
-                   }});
-  cases.push_back({"perceptron of few rows and odd sizes",
-                   {activation(Shape{3, 5}), parameter(Shape{7, 5}, 0.3), parameter(Shape{7}),
-                    parameter(Shape{3, 7}, 0.3), parameter(Shape{3}), activation(Shape{3, 3})},
-                   [](const auto& x) {
-                     const Tensor h = linear_gelu(x[0], x[1], x[2]);
-                     return linear_added(h, x[3], x[4], x[5]);
-                   }});
   for (const bool ta : {false, true}) {
     for (const bool tb : {false, true}) {
       cases.push_back(

@@ -38,6 +38,30 @@ std::vector<Case> pooling_cases() {
        [](const auto& x) { return average_pool(x[0]); },
        true,
        true},
+      {"max_pool over one axis",
+       {activation(Shape{2, 9, 3})},
+       [](const auto& x) { return max_pool(x[0], 3, 2, 1); }},
+      {"max_pool over one axis of many channels",
+       {activation(Shape{3, 50, 35})},
+       [](const auto& x) { return max_pool(x[0], 4, 3, 2); },
+       true,
+       true},
+      {"max_pool over three axes",
+       {activation(Shape{2, 5, 4, 6, 2})},
+       [](const auto& x) { return max_pool(x[0], 3, 2, 1); }},
+      {"max_pool of no images",
+       {constant(activation(Shape{0, 5, 4}))},
+       [](const auto& x) { return max_pool(x[0], 2, 2, 0); },
+       false},
+      {"average_pool in windows over one axis",
+       {activation(Shape{2, 6, 5})},
+       [](const auto& x) { return average_pool(x[0], 3); }},
+      {"average_pool in windows over two axes",
+       {activation(Shape{2, 6, 4, 3})},
+       [](const auto& x) { return average_pool(x[0], 2); }},
+      {"average_pool in windows over three axes",
+       {activation(Shape{1, 2, 4, 4, 3})},
+       [](const auto& x) { return average_pool(x[0], 2); }},
       {"upsample by 2",
        {activation(Shape{2, 3, 2, 3})},
        [](const auto& x) { return upsample(x[0], 6, 4); }},
@@ -69,6 +93,19 @@ TEST_CASE("pooling and upsampling have the values of the definition", "[ops]") {
               {14, 22});
 }
 
+TEST_CASE("pooling over one and three axes has the values of the definition", "[ops]") {
+  Leaves leaf;
+  const Tensor row = leaf(Shape{1, 5, 1}, {3, 1, -4, -2, 7});
+  CHECK_CLOSE(compute(max_pool(row, 3, 2, 0)), {3, 7});
+  CHECK_CLOSE(compute(max_pool(row, 2, 2, 1)), {3, 1, 7});
+  CHECK_CLOSE(compute(average_pool(leaf(Shape{1, 4, 1}, {1, 3, 10, -4}), 2)), {2, 3});
+  const Tensor cube = leaf(Shape{1, 2, 2, 2, 1}, {1, 5, 2, 3, 5, 4, 0, 1});
+  CHECK_CLOSE(compute(max_pool(cube, 2, 1, 0)), {5});
+  // Of two equal ones, in two planes, the first gets the gradient.
+  CHECK_CLOSE(compute_gradients(max_pool(cube, 2, 1, 0), {cube}, {9})[0], {0, 9, 0, 0, 0, 0, 0, 0});
+  CHECK_CLOSE(compute(average_pool(cube, 2)), {21.0 / 8});
+}
+
 TEST_CASE("pooling refuses images smaller than its window", "[ops]") {
   Leaves leaf;
   const Tensor x = leaf(Shape{1, 2, 2, 1}, {1, 2, 3, 4});
@@ -82,6 +119,13 @@ TEST_CASE("pooling refuses images smaller than its window", "[ops]") {
                average_pool(leaf(Shape{1, 2}, {1, 2}));
              }),
              Catch::Contains("average_pool of float64 [1, 2]"));
+  CHECK_THROWS_WITH(average_pool(leaf(Shape{1, 3, 1}, {1, 2, 3}), 2),
+                    "pooling windows of 2 do not fill 3 pixels (activations [1, 3, 1]): use sizes "
+                    "that are multiples of them");
+  CHECK_THAT(death_message([&] {
+               max_pool(leaf(Shape{1, 2}, {1, 2}), 2, 2, 0);
+             }),
+             Catch::Contains("max_pool of float64 [1, 2], kernel 2, stride 2, padding 0"));
   CHECK_THAT(death_message([&] { upsample(x, 2, 1); }),
              Catch::Contains("upsample of float64 [1, 2, 2, 1] to 2 x 1"));
 }

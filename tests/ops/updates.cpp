@@ -21,7 +21,7 @@ std::vector<Tensor> tensors_of(const std::vector<State*>& states) {
 
 }  // namespace
 
-std::vector<Case> update_scalar_cases() {
+std::vector<Case> updates_cases() {
   return {
       {"lars_norms of two tensors",
        {parameter(Shape{5, 7}), parameter(Shape{1}), parameter(Shape{5, 7}), parameter(Shape{1})},
@@ -40,7 +40,7 @@ std::vector<Case> update_scalar_cases() {
   };
 }
 
-std::vector<UpdateCase> update_cases() {
+std::vector<UpdateCase> all_update_cases() {
   using Sources = const std::vector<Tensor>&;
   using Targets = const std::vector<std::vector<State*>>&;
   const std::vector<Shape> shapes = {Shape{3, 5, 7}, Shape{1}, Shape{129}};

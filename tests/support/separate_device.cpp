@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "kernels/cpu/table.h"
+#include "kernels/cpu/support/table.h"
 
 namespace lacuna {
 
@@ -173,7 +173,7 @@ Kernel SeparateDevice::find(std::string_view operation, DType dtype) const {
   const auto table = cpu_kernels();
   LACUNA_CHECK(table.size() <= most_kernels);
   for (size_t line = 0; line < table.size(); ++line) {
-    if (table[line].operation == operation && table[line].dtype == dtype)
+    if (table[line].operation == operation && table[line].dtypes.contains(dtype))
       return guarded_kernels[line];
   }
   return nullptr;

@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
-#include "kernels/cpu/onednn.h"
+#include "kernels/cpu/support/onednn.h"
 #include "support/experiment.h"
 
 using namespace lacuna;

@@ -22,7 +22,9 @@ int main() {
                           .stride = {1, 1, 1},
                           .padding = {0, 1, 1},
                           .out = {1, 32, 32},
-                          .bias = 0};
+                          .bias = 0,
+                          .dilation = {1, 1, 1},
+                          .groups = 1};
   HostTensor x(DType::f32, {128, 32, 32, 64}), w(DType::f32, {64, 64, 3, 3}),
       y(DType::f32, {128, 32, 32, 64});
   for (HostTensor* tensor : {&x, &w, &y}) {

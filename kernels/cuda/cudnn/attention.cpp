@@ -2,7 +2,6 @@
 #include "kernels/cuda/cudnn/kernels.h"
 #include "kernels/cuda/cudnn/library.h"
 #include "kernels/cuda/cudnn/operands.h"
-#include "kernels/cuda/kernels.h"
 
 namespace lacuna::cuda::library {
 
@@ -42,7 +41,7 @@ const void* section(const void* packed, const AttentionProblem& p, int64_t which
 
 void attention(const Call& call) {
   const AttentionProblem p(call.in[0], call.attributes.as<Attention>());
-  if (call.in[0].count() == 0 || !all_aligned(call)) return cuda::attention(call);
+  if (call.in[0].count() == 0 || !all_aligned(call)) return run_ours("attention", call);
   Plan* plan = library(call).find(p.text("attention"), p.type, [&](Graph& graph) {
     const auto packed = [&](int64_t number) {
       return tensor(graph, number, p.type, p.heads, p.packed);
@@ -54,7 +53,7 @@ void attention(const Call& call) {
     set_output(y, 4, p.type, p.heads, p.rows);
     set_output(lse, 5, DType::f32, p.lse, contiguous(p.lse));
   });
-  if (plan == nullptr) return cuda::attention(call);
+  if (plan == nullptr) return run_ours("attention", call);
   const void* qkv = call.in[0].data;
   library(call).execute(*plan,
                         {section(qkv, p, 0), section(qkv, p, 1), section(qkv, p, 2),
@@ -63,8 +62,10 @@ void attention(const Call& call) {
 }
 
 void attention_gradient(const Call& call) {
-  const AttentionProblem p(call.in[1], call.attributes.as<Attention>());
-  if (call.in[1].count() == 0 || !all_aligned(call)) return cuda::attention_gradient(call);
+  using Operand = operands::AttentionGradient;
+  const AttentionProblem p(call.in[Operand::qkv], call.attributes.as<Attention>());
+  if (call.in[Operand::qkv].count() == 0 || !all_aligned(call))
+    return run_ours("attention_gradient", call);
   const bool deterministic = context(call).cudnn().options().deterministic;
   Plan* plan = library(call).find(p.text("attention_gradient"), p.type, [&](Graph& graph) {
     const auto packed = [&](int64_t number) {
@@ -81,13 +82,14 @@ void attention_gradient(const Call& call) {
     for (const GraphTensor& gradient : {dq, dk, dv})
       set_output(gradient, number++, p.type, p.heads, p.packed);
   });
-  if (plan == nullptr) return cuda::attention_gradient(call);
-  const void* qkv = call.in[1].data;
-  const void* dqkv = call.out[0].data;
+  if (plan == nullptr) return run_ours("attention_gradient", call);
+  const void* qkv = call.in[Operand::qkv].data;
+  const void* dqkv = call.out[Operand::dqkv].data;
   library(call).execute(
       *plan,
-      {section(qkv, p, 0), section(qkv, p, 1), section(qkv, p, 2), call.in[2].data, call.in[0].data,
-       call.in[3].data, section(dqkv, p, 0), section(dqkv, p, 1), section(dqkv, p, 2)},
+      {section(qkv, p, 0), section(qkv, p, 1), section(qkv, p, 2), call.in[Operand::y].data,
+       call.in[Operand::dy].data, call.in[Operand::lse].data, section(dqkv, p, 0),
+       section(dqkv, p, 1), section(dqkv, p, 2)},
       call.context.scratch(std::max<size_t>(plan->workspace, 1)));
 }
 

@@ -1,9 +1,11 @@
 #include "kernels/convolution.h"
+
+#include <algorithm>
+
 #include "kernels/cuda/cudnn/kernels.h"
 #include "kernels/cuda/cudnn/library.h"
 #include "kernels/cuda/cudnn/operands.h"
-#include "kernels/cuda/kernels.h"
-#include "kernels/cuda/weights.h"
+#include "kernels/cuda/support/weights.h"
 
 namespace lacuna::cuda::library {
 
@@ -35,7 +37,7 @@ struct ConvolutionProblem {
       y.push_back(s.out[i]);
       stride.push_back(s.stride[i]);
       padding.push_back(s.padding[i]);
-      dilation.push_back(1);
+      dilation.push_back(s.dilation[i]);
       taps *= s.kernel[i];
       rows_in *= s.in[i];
       rows_out *= s.out[i];
@@ -50,6 +52,10 @@ struct ConvolutionProblem {
     for (const int64_t n : stride) result += concat(" ", n);
     result += " padding";
     for (const int64_t n : padding) result += concat(" ", n);
+    if (std::all_of(dilation.begin(), dilation.end(), [](int64_t n) { return n == 1; }))
+      return result;
+    result += " dilation";
+    for (const int64_t n : dilation) result += concat(" ", n);
     return result;
   }
   template <typename Options>
@@ -125,23 +131,24 @@ void add_bias(const Call& call, const View& bias) {
     convert(call, bias.data, bias.dtype, added.data, added.dtype, bias.count());
   }
   const View in[] = {y, added};
-  cuda::add_to_each({in, {&y, 1}, call.attributes, call.context});
+  run_ours("add_to_each", {in, {&y, 1}, call.attributes, call.context});
 }
 
 }  // namespace
 
 void convolution(const Call& call) {
+  using Operand = operands::Convolution;
   const auto sizes = call.attributes.as<Convolution>();
-  if (call.out[0].count() == 0) return;
-  const ConvolutionProblem p(sizes, call.in[0].dtype);
-  const View* bias = sizes.bias != 0 ? &call.in[2] : nullptr;
+  if (call.out[Operand::y].count() == 0) return;
+  const ConvolutionProblem p(sizes, call.in[Operand::x].dtype);
+  const View* bias = sizes.bias != 0 ? &call.in[Operand::bias] : nullptr;
   Plan* plan = forward_plan(call, p, bias);
   const bool fused = bias != nullptr && plan != nullptr;
   if (plan == nullptr) plan = forward_plan(call, p, nullptr);
   Parts parts;
-  const Activations x(call.in[0], p.rows_in, sizes.in_channels, p.c, parts);
-  const Filters w(call.in[1], p, parts);
-  const Activations y(call.out[0], p.rows_out, sizes.out_channels, p.k, parts);
+  const Activations x(call.in[Operand::x], p.rows_in, sizes.in_channels, p.c, parts);
+  const Filters w(call.in[Operand::w], p, parts);
+  const Activations y(call.out[Operand::y], p.rows_out, sizes.out_channels, p.k, parts);
   const size_t workspace = parts.add(plan->workspace);
   if (fused) {
     const Activations added(*bias, 1, sizes.out_channels, p.k, parts);

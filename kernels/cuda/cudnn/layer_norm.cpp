@@ -2,7 +2,6 @@
 #include "kernels/cuda/cudnn/kernels.h"
 #include "kernels/cuda/cudnn/library.h"
 #include "kernels/cuda/cudnn/operands.h"
-#include "kernels/cuda/kernels.h"
 
 namespace lacuna::cuda::library {
 
@@ -18,7 +17,8 @@ std::string layer_norm_text(const char* operation, const View& x, double epsilon
 }  // namespace
 
 void layer_norm(const Call& call) {
-  const View& x = call.in[0];
+  using Operand = operands::LayerNorm;
+  const View& x = call.in[Operand::x];
   if (x.count() == 0) return;
   const double epsilon = call.attributes.as<LayerNormAttributes>().epsilon;
   const int64_t d = x.shape[-1];
@@ -40,24 +40,26 @@ void layer_norm(const Call& call) {
         set_output(mean, 5, DType::f32, rows, channels_last(rows));
         set_output(rstd, 6, DType::f32, rows, channels_last(rows));
       });
-  if (plan == nullptr) return cuda::layer_norm(call);
+  if (plan == nullptr) return run_ours("layer_norm", call);
   Parts parts;
   const Activations source(x, n, d, d, parts);
-  const Activations result(call.out[0], n, d, d, parts);
+  const Activations result(call.out[Operand::y], n, d, d, parts);
   const size_t workspace = parts.add(plan->workspace);
   parts.take(call);
-  library(call).execute(*plan,
-                        {source.read(call, parts), call.in[1].data, call.in[2].data,
-                         result.place(parts), call.out[1].data, call.out[2].data},
-                        parts.at(workspace));
+  library(call).execute(
+      *plan,
+      {source.read(call, parts), call.in[Operand::gamma].data, call.in[Operand::beta].data,
+       result.place(parts), call.out[Operand::mean].data, call.out[Operand::rstd].data},
+      parts.at(workspace));
   result.written(call, parts);
 }
 
 void layer_norm_gradient(const Call& call) {
-  const View& x = call.in[1];
+  using Operand = operands::LayerNormGradient;
+  const View& x = call.in[Operand::x];
   if (x.count() == 0) {
-    clear(call, call.out[1]);
-    return clear(call, call.out[2]);
+    clear(call, call.out[Operand::dgamma]);
+    return clear(call, call.out[Operand::dbeta]);
   }
   const int64_t d = x.shape[-1];
   const int64_t n = x.count() / d;
@@ -77,17 +79,18 @@ void layer_norm_gradient(const Call& call) {
         set_output(dgamma, 7, DType::f32, features, channels_last(features));
         set_output(dbeta, 8, DType::f32, features, channels_last(features));
       });
-  if (plan == nullptr) return cuda::layer_norm_gradient(call);
+  if (plan == nullptr) return run_ours("layer_norm_gradient", call);
   Parts parts;
-  const Activations dy(call.in[0], n, d, d, parts);
+  const Activations dy(call.in[Operand::dy], n, d, d, parts);
   const Activations source(x, n, d, d, parts);
-  const Activations dx(call.out[0], n, d, d, parts);
+  const Activations dx(call.out[Operand::dx], n, d, d, parts);
   const size_t workspace = parts.add(plan->workspace);
   parts.take(call);
   library(call).execute(
       *plan,
-      {dy.read(call, parts), source.read(call, parts), call.in[2].data, call.in[3].data,
-       call.in[4].data, dx.place(parts), call.out[1].data, call.out[2].data},
+      {dy.read(call, parts), source.read(call, parts), call.in[Operand::mean].data,
+       call.in[Operand::rstd].data, call.in[Operand::gamma].data, dx.place(parts),
+       call.out[Operand::dgamma].data, call.out[Operand::dbeta].data},
       parts.at(workspace));
   dx.written(call, parts);
 }

@@ -13,8 +13,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "kernels/cuda/cudnn.h"
 #include "kernels/cuda/cudnn/operands.h"
+#include "kernels/cuda/support/cudnn.h"
 
 namespace lacuna {
 

@@ -1,9 +1,10 @@
 #include "kernels/matrix_product.h"
+
 #include "kernels/cuda/cudnn/kernels.h"
 #include "kernels/cuda/cudnn/library.h"
 #include "kernels/cuda/cudnn/operands.h"
-#include "kernels/cuda/kernels.h"
-#include "kernels/cuda/weights.h"
+#include "kernels/cuda/support/weights.h"
+#include "kernels/product_gelu.h"
 
 namespace lacuna::cuda::library {
 
@@ -33,9 +34,10 @@ fe::graph::Pointwise_attributes pointwise(fe::PointwiseMode_t mode) {
 // Tensors: a, b, y; with a bias that; with an epilogue what is added, z that is kept, or z that
 // was.
 Plan* product_plan(const Call& call, const MatrixProduct& s, Epilogue epilogue) {
-  const View& a = call.in[0];
-  const DType out = call.out[0].dtype;
-  const View* bias = s.bias != 0 ? &call.in[2] : nullptr;
+  using Operand = operands::MatrixProduct;
+  const View& a = call.in[Operand::a];
+  const DType out = call.out[Operand::y].dtype;
+  const View* bias = s.bias != 0 ? &call.in[Operand::bias] : nullptr;
   const std::string text = concat(
       name_of(epilogue), " ", lacuna::name_of(a.dtype), " m ", s.m, " n ", s.n, " k ", s.k,
       s.transpose_a != 0 ? " a^T" : "", s.transpose_b != 0 ? " b^T" : "", " to ",
@@ -78,7 +80,7 @@ Plan* product_plan(const Call& call, const MatrixProduct& s, Epilogue epilogue) 
 void compose_product(const Call& call, Epilogue epilogue) {
   const std::span<const View> y = call.out.first(1);
   const auto product = [&](std::span<const View> to) {
-    cuda::matrix_product({call.in, to, call.attributes, call.context});
+    run_ours("matrix_product", {call.in, to, call.attributes, call.context});
   };
   const Attributes none;
   switch (epilogue) {
@@ -87,15 +89,15 @@ void compose_product(const Call& call, Epilogue epilogue) {
     case Epilogue::added: {
       product(y);
       const View terms[] = {y[0], call.in.back()};
-      return cuda::accumulate({terms, y, none, call.context});
+      return run_ours("accumulate", {terms, y, none, call.context});
     }
     case Epilogue::gelu:
       product(call.out.subspan(1));
-      return cuda::gelu({call.out.subspan(1), y, none, call.context});
+      return run_ours("gelu", {call.out.subspan(1), y, none, call.context});
     case Epilogue::gelu_gradient: {
       product(y);
-      const View operands[] = {y[0], call.in[2]};
-      return cuda::gelu_gradient({operands, y, none, call.context});
+      const View behind[] = {y[0], call.in[operands::ProductGeluGradient::z]};
+      return run_ours("gelu_gradient", {behind, y, none, call.context});
     }
   }
 }
@@ -103,9 +105,10 @@ void compose_product(const Call& call, Epilogue epilogue) {
 // Operands that do not begin at 16 bytes, and sums of nothing, are rare: they go to our own
 // kernels.
 void product(const Call& call, Epilogue epilogue) {
+  using Operand = operands::MatrixProduct;
   const auto sizes = call.attributes.as<MatrixProduct>();
-  const View& a = call.in[0];
-  const View& b = call.in[1];
+  const View& a = call.in[Operand::a];
+  const View& b = call.in[Operand::b];
   const bool exact = a.dtype == DType::f32 && !context(call).cudnn().options().tf32;
   if (exact || sizes.m * sizes.n * sizes.k == 0 || !all_aligned(call))
     return compose_product(call, epilogue);
@@ -118,8 +121,8 @@ void product(const Call& call, Epilogue epilogue) {
   parts.take(call);
   if (converted) convert(call, b.data, b.dtype, parts.at(copy), a.dtype, b.count());
   std::vector<const void*> operands = {a.data, converted ? parts.at(copy) : b.data,
-                                       call.out[0].data};
-  if (sizes.bias != 0) operands.push_back(call.in[2].data);
+                                       call.out[Operand::y].data};
+  if (sizes.bias != 0) operands.push_back(call.in[Operand::bias].data);
   if (epilogue == Epilogue::gelu) operands.push_back(call.out[1].data);
   if (epilogue == Epilogue::added || epilogue == Epilogue::gelu_gradient)
     operands.push_back(call.in.back().data);

@@ -2,13 +2,20 @@
 
 #include <algorithm>
 
-#include "kernels/cuda/errors.h"
-#include "kernels/cuda/weights.h"
+#include "kernels/cuda/support/errors.h"
+#include "kernels/cuda/support/table.h"
+#include "kernels/cuda/support/weights.h"
 
 namespace lacuna::cuda::library {
 
 CudaContext& context(const Call& call) { return static_cast<CudaContext&>(call.context); }
 Cudnn::Library& library(const Call& call) { return context(call).cudnn().library(); }
+
+void run_ours(std::string_view operation, const Call& call) {
+  const Kernel kernel = find_kernel(cuda_kernels(), operation, call.in[0].dtype);
+  LACUNA_CHECK(kernel != nullptr, operation, " of ", name_of(call.in[0].dtype));
+  kernel(call);
+}
 
 size_t bytes_of(DType dtype, int64_t count) { return static_cast<size_t>(count) * size_of(dtype); }
 

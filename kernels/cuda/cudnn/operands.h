@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
-#include "kernels/cuda/context.h"
-#include "kernels/cuda/cudnn.h"
+#include "kernels/cuda/support/context.h"
+#include "kernels/cuda/support/cudnn.h"
 
 namespace lacuna::cuda::library {
 
@@ -15,6 +16,9 @@ using Sizes = std::vector<int64_t>;
 
 CudaContext& context(const Call& call);
 Cudnn::Library& library(const Call& call);
+
+// By a kernel of kernels/cuda.
+void run_ours(std::string_view operation, const Call& call);
 
 size_t bytes_of(DType dtype, int64_t count);
 

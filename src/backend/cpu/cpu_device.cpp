@@ -1,9 +1,9 @@
 #include "backend/cpu/cpu_device.h"
 
-#include "kernels/cpu/context.h"
-#include "kernels/cpu/instruction_set.h"
-#include "kernels/cpu/onednn.h"
-#include "kernels/cpu/table.h"
+#include "kernels/cpu/support/context.h"
+#include "kernels/cpu/support/instruction_set.h"
+#include "kernels/cpu/support/onednn.h"
+#include "kernels/cpu/support/table.h"
 
 namespace lacuna {
 
@@ -30,7 +30,7 @@ CpuDevice::CpuDevice(int threads, Isa most) : most_(most) {
 CpuDevice::~CpuDevice() = default;
 
 Kernel CpuDevice::find(std::string_view operation, DType dtype) const {
-  return find_in(cpu_kernels(), operation, dtype);
+  return find_kernel(cpu_kernels(), operation, dtype);
 }
 
 KernelContext& CpuDevice::context() { return *context_; }

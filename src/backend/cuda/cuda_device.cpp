@@ -8,9 +8,9 @@
 #include "backend/cuda/stopwatch.h"
 #include "backend/cuda/uploads.h"
 #include "base/random.h"
-#include "kernels/cuda/context.h"
-#include "kernels/cuda/cudnn.h"
-#include "kernels/cuda/table.h"
+#include "kernels/cuda/support/context.h"
+#include "kernels/cuda/support/cudnn.h"
+#include "kernels/cuda/support/table.h"
 
 namespace lacuna {
 

@@ -11,7 +11,7 @@
 
 namespace lacuna {
 
-class Cudnn;  // kernels/cuda/cudnn.h
+class Cudnn;  // kernels/cuda/support/cudnn.h
 
 class CudaDevice final : public Device {
  public:

@@ -4,9 +4,9 @@
 
 #include "backend/cuda/cuda_device.h"
 #include "backend/host_memory.h"
-#include "kernels/cuda/context.h"
-#include "kernels/cuda/cudnn.h"
-#include "kernels/cuda/table.h"
+#include "kernels/cuda/support/context.h"
+#include "kernels/cuda/support/cudnn.h"
+#include "kernels/cuda/support/table.h"
 
 namespace lacuna {
 

@@ -8,7 +8,7 @@
 #include <exception>
 #include <utility>
 
-#include "kernels/cuda/errors.h"
+#include "kernels/cuda/support/errors.h"
 
 namespace lacuna::cuda {
 

@@ -11,7 +11,7 @@
 
 #include "backend/boards.h"
 #include "backend/cuda/planning_device.h"
-#include "kernels/cuda/cudnn.h"
+#include "kernels/cuda/support/cudnn.h"
 #include "modalities/image.h"
 #include "stages/check/rehearsal.h"
 #include "stages/keys/schema.h"

@@ -20,7 +20,7 @@ std::unique_ptr<Device> device_with(std::map<std::string, std::string> engines, 
 // Two of the cases: each candidate of an engine that is compiled on the spot takes most of a
 // second.
 void run_products(Device& device) {
-  for (const Case& test : matrix_product_cases()) {
+  for (const Case& test : all_cases()) {
     if (test.name == "linear through a GELU" || test.name == "linear to one output")
       compare_with_reference(test, device, DType::bf16, {});
   }

@@ -1,0 +1,6 @@
+// Products with a scalar that is a tensor: a value of the step, or a parameter. F: float types, and
+// f64 on every device; P: the parameter type.
+//
+//   scale_by  in   x F [..], factor f64 or P []      out  y F [..] = factor x         in_place
+//   dot       in   a, b F [..]                       out  s f64 or P [] = sum a b, summed in double
+#pragma once

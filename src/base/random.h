@@ -24,6 +24,7 @@ enum class Purpose : uint32_t {
   plot = 9,
   stochastic_depth = 10,
   survey = 11,
+  bootstrap = 12,
   test = 1000,
 };
 

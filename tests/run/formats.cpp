@@ -35,6 +35,10 @@ std::string python_of(const std::string& text) {
   return all;
 }
 
+std::vector<Score> accuracy(double value) {
+  return {{"accuracy", Direction::higher, value, {value - 0.125, value + 0.125}}};
+}
+
 // A run of three steps and its representations, under the names that the page uses.
 void write_files(const fs::path& folder) {
   const fs::path run = folder / "runs/fashion-simclr";
@@ -90,8 +94,10 @@ void write_files(const fs::path& folder) {
   Trials trials(folder / "runs/fashion-1pct",
                 {"runs/fashion-simclr", 12000, "1f", "3f2a", "3f2b", "2 ranks"}, go_on, context);
   trials.once("draw 1, rate 0.003",
-              [](const auto&) { return TrialResult{.held_out_accuracy = 0.5}; });
-  trials.once("draw 1", [](const auto&) { return TrialResult{0.75, 0.5, 0.003}; });
+              [](const auto&) { return TrialResult{.held_out = accuracy(0.5)}; });
+  trials.once("draw 1", [](const auto&) {
+    return TrialResult{accuracy(0.75), accuracy(0.5), 0.003};
+  });
 }
 
 int run_python(const fs::path& folder, const std::string& script) {
@@ -118,6 +124,9 @@ assert (state["objective.queue"] == 1).all()
 assert f["state/encoder/conv1/weight"].attrs["axes"] == "out_channel, in_channel, row, column"
 assert f["metrics/loss"].attrs["axes"] == "step" and "axes" not in f["state/objective/queue"].attrs
 assert best == {"draw 1": 0.75}
+assert list(trials.attrs["scores"]) == ["accuracy"]
+assert trials["test/accuracy"].attrs["better"] == "higher"
+assert trials["test_low/accuracy"][1] == 0.625 and trials["test_high/accuracy"][1] == 0.875
 assert x.shape == (6, 4) and where[0] == ("/data/a.h5", 0)
 )";
   const int status = run_python(folder.path(), script);
@@ -148,7 +157,10 @@ TEST_CASE("formats: every dataset and attribute that is written stands on the pa
       if (dataset.starts_with("/state/")) continue;
       if (dataset.starts_with("/metrics/") && dataset != "/metrics/step") continue;
       const bool of_data = dataset.starts_with("/data/train/");
-      named(of_data ? "/data/<name>/" + dataset.substr(12) : dataset);
+      const bool of_score = dataset.ends_with("/accuracy");
+      named(of_data    ? "/data/<name>/" + dataset.substr(12)
+            : of_score ? dataset.substr(0, dataset.rfind('/')) + "/<score>"
+                       : dataset);
       for (const std::string& attribute : file.dataset(dataset).attributes()) named(attribute);
     }
   }

@@ -57,7 +57,8 @@ HostTensor Embedder::represent(const Batch& batch) {
                       .rows = {count}};
   const Fields fields = fields_of(batch, compute_.dtype);
   executor_.run({cast(representation_.of(fields, recording), DType::f32)});
-  return executor_.output(0);
+  HostTensor z = executor_.output(0);
+  return representation_.then ? representation_.then(std::move(z)) : std::move(z);
 }
 
 void Embedder::embed(const Source& source, const EmbedPass& pass, const Sink& sink) {
@@ -89,23 +90,18 @@ void Embedder::embed(const Source& source, const EmbedPass& pass, const Sink& si
   }
 }
 
-Features embed_features(Embedder& embedder, const Source& source, const EarlyStop& early_stop) {
-  const int64_t samples = source.dataset().samples();
+HostTensor embed_in_memory(Embedder& embedder, const Source& source, const EarlyStop& early_stop) {
   const auto d = static_cast<size_t>(embedder.features());
-  Features features{HostTensor(DType::f32, {samples, embedder.features()}),
-                    std::vector<int64_t>(static_cast<size_t>(samples))};
+  HostTensor all(DType::f32, {source.dataset().samples(), embedder.features()});
   embedder.embed(source, {}, [&](const EmbeddedBatch& batch) {
-    LACUNA_CHECK(batch.labels.size() == batch.samples.size());
     for (size_t i = 0; i < batch.samples.size(); ++i) {
       const auto row = static_cast<size_t>(batch.samples[i]);
-      std::memcpy(features.values.as<float>().data() + row * d, batch.z.data() + i * d,
-                  d * sizeof(float));
-      features.labels[row] = batch.labels[i];
+      std::memcpy(all.as<float>().data() + row * d, batch.z.data() + i * d, d * sizeof(float));
     }
     if (const auto why = early_stop.decide())
       EarlyStop::end(*why, "while it made the representations to classify");
   });
-  return features;
+  return all;
 }
 
 }  // namespace lacuna

@@ -9,7 +9,6 @@
 #include "objectives/objective.h"
 #include "stages/setup/compute.h"
 #include "stages/setup/source.h"
-#include "tasks/features.h"
 #include "train/early_stop.h"
 
 namespace lacuna {
@@ -36,6 +35,8 @@ struct EmbedPass {
 struct Representation {
   std::function<Tensor(const Fields&, Recording&)> of;
   int64_t features = 0;
+  // What is done with it further, on the host: from f32 [B, ..] to f32 [B, features].
+  std::function<HostTensor(HostTensor)> then = {};
 };
 // By a network, which must outlive it; bad_input when it lacks the layer.
 Representation representation(const Objective::Network& network, Layer layer);
@@ -65,7 +66,7 @@ class Embedder {
   Executor executor_;
 };
 
-// All of it in memory, on every rank; labels must be there. Ends early where that is asked for.
-Features embed_features(Embedder& embedder, const Source& source, const EarlyStop& early_stop);
+// All of it in memory, on every rank, f32 [N, features]. Ends early where that is asked for.
+HostTensor embed_in_memory(Embedder& embedder, const Source& source, const EarlyStop& early_stop);
 
 }  // namespace lacuna

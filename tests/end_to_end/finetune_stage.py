@@ -184,6 +184,8 @@ interval = 0
         self.assertEqual((result["score"], result["better"]), ("mse", "lower"))
         self.assertIn("bootstrap", result["interval"])
         self.assertNotIn("accuracy", result)
+        told = self.succeeds("status", "fitted").stdout
+        self.assertRegex(told, r"\n  mse [0-9.e-]+ \([0-9.e-]+ to [0-9.e-]+\), lower is better\n")
         self.path("fitted/result.json").unlink()
         self.succeeds("finetune", "ridge.toml", "--from", "run", "--run", "again", ranks=3)
         for name, value in expected.items():

@@ -14,6 +14,7 @@
 #include "stages/finetune/trials.h"
 #include "support/source_folder.h"
 #include "support/temporary_folder.h"
+#include "tasks/task.h"
 
 using namespace lacuna;
 namespace fs = std::filesystem;
@@ -86,6 +87,27 @@ void write_files(const fs::path& folder) {
     representations.write(name, 0, 6, zeros.data());
   representations.finish();
 
+  RepresentationsLayout of_task{
+      .samples = 6, .files = {"/data/a.h5"}, .columns = {}, .add_texts = {}};
+  for (const PredictionColumn& column : class_columns(2))
+    of_task.columns.push_back(
+        {column.name, column.dtype, column.row, column.axes, column.description});
+  for (const PredictionColumn& column : value_columns(1))
+    of_task.columns.push_back(
+        {column.name, column.dtype, column.row, column.axes, column.description});
+  RepresentationsWriter predictions(folder / "p.h5", of_task,
+                                    {.run = "runs/fashion-1pct",
+                                     .step = 12000,
+                                     .checkpoint = "5ac1",
+                                     .task = "classify",
+                                     .dataset = "/images",
+                                     .data_hash = "3f2a",
+                                     .code_version = "0.1.0",
+                                     .configuration = "[task]\n"});
+  for (const std::string name : {"class", "probability", "value", "file", "row"})
+    predictions.write(name, 0, 6, zeros.data());
+  predictions.finish();
+
   const auto alone = self_communicator();
   Log silent(1, false, false, 10);
   StageContext context{*alone, silent, nullptr};
@@ -127,6 +149,8 @@ assert best == {"draw 1": 0.75}
 assert list(trials.attrs["scores"]) == ["accuracy"]
 assert trials["test/accuracy"].attrs["better"] == "higher"
 assert trials["test_low/accuracy"][1] == 0.625 and trials["test_high/accuracy"][1] == 0.875
+assert says == {(0, 0): 0} and p["probability"].shape == (6, 2)
+assert "z" not in p and p["probability"].attrs["axes"] == "sample, class"
 assert x.shape == (6, 4) and where[0] == ("/data/a.h5", 0)
 )";
   const int status = run_python(folder.path(), script);
@@ -145,8 +169,9 @@ TEST_CASE("formats: every dataset and attribute that is written stands on the pa
   write_files(folder.path());
   const std::string text = page();
   const fs::path checkpoint = checkpoint_folder(folder / "runs/fashion-simclr", 12000);
-  for (const fs::path& path : {checkpoint / "checkpoint.h5", checkpoint / "part-000.h5",
-                               folder / "z.h5", folder / "runs/fashion-1pct/trials.h5"}) {
+  for (const fs::path& path :
+       {checkpoint / "checkpoint.h5", checkpoint / "part-000.h5", folder / "z.h5", folder / "p.h5",
+        folder / "runs/fashion-1pct/trials.h5"}) {
     const auto file = hdf5::File::open(path.string());
     const auto named = [&](const std::string& name) {
       INFO(path << ": " << name);

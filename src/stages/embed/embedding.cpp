@@ -99,7 +99,7 @@ HostTensor embed_in_memory(Embedder& embedder, const Source& source, const Early
       std::memcpy(all.as<float>().data() + row * d, batch.z.data() + i * d, d * sizeof(float));
     }
     if (const auto why = early_stop.decide())
-      EarlyStop::end(*why, "while it made the representations to classify");
+      EarlyStop::end(*why, "while it made the representations");
   });
   return all;
 }

@@ -26,7 +26,8 @@ std::vector<Key> finetune_keys() {
           .only_if("task.held_out", {"time"}),
       key::text("task.checkpoint", "last", "Which checkpoint of the run: last, best, or a step."),
       key::text("test.dataset", required, "Path of the test samples in the files."),
-      key::text("test.label", required, "Path of the test labels in the files."),
+      key::text("test.label", required,
+                "Path of the test labels in the files, or of the values that the task predicts."),
       key::paths("test.files", "[]", "HDF5 files of the test data; empty: those of data.files."),
   };
   for (const Key& each : task_keys()) all.push_back(each);

@@ -214,13 +214,15 @@ interval = 0
         self.add_column("bad", numpy.where(numpy.arange(80) == 7, numpy.nan, 1.0))
         self.add_column("wide", numpy.zeros((80, 2, 2)))
         self.add_column("one", numpy.zeros(80, "i4"))
+        self.add_column("two", numpy.zeros((80, 2)))
         for name, settings, says in (
                 ("knn", ["task.held_out=group", "task.group=there/is/none"], ["there/is/none"]),
                 ("knn", ["task.held_out=group", "task.group=bad"], ["groups are texts or whole numbers"]),
                 ("knn", ["task.held_out=group", "task.group=one"], ["of one group of task.group"]),
                 ("knn", ["task.held_out=time", "task.time=short"], ["short", "79", "80 samples"]),
                 ("ridge", ["data.label=bad"], ["bad of sample 7 is nan"]),
-                ("ridge", ["data.label=wide"], ["wide", "[samples, numbers]"])):
+                ("ridge", ["data.label=wide"], ["wide", "[samples, numbers]"]),
+                ("ridge", ["data.label=two"], ["2 values in two", "1 in labels"])):
             self.task(name)
             words = [word for setting in settings for word in ("--set", setting)]
             result = self.lacuna(*self.arguments(name, "refused"), *words)

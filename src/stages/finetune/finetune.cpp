@@ -2,7 +2,6 @@
 #include "stages/finetune/finetune.h"
 #include "stages/finetune/results.h"
 #include "stages/finetune/stage.h"
-#include "stages/finetune/task_data.h"
 #include "stages/setup/common_options.h"
 
 #include <algorithm>
@@ -25,12 +24,6 @@ namespace {
 std::string environment_text(const Environment& e) {
   return concat(e.ranks, " ranks of ", e.threads, " threads, ", e.device, ", ", e.instruction_set,
                 ", ", e.precision, ", Lacuna ", e.code_version, ", oneDNN ", e.onednn);
-}
-
-// Of a source and, where they are not of its samples' fields, its targets.
-std::string data_hash(const Source& source, const Targets& targets) {
-  const std::string samples = source.identity().hash;
-  return targets.type == TargetType::classes ? samples : concat(samples, "-", hash_of(targets));
 }
 
 // Whether the run is finished, which rank 0 then says; refuses a folder that the run does not fit.
@@ -63,15 +56,11 @@ namespace {
 // Of the task that the configuration names, with so many outputs.
 ReadyTask ready_task(const TaskEntry& entry, const FinetuneJob& job) {
   const TaskParts parts{.configuration = job.configuration,
-                        .targets = &job.train_targets,
-                        .outputs = job.train_targets.width};
+                        .targets = &job.data.train_targets,
+                        .outputs = job.data.train_targets.width};
   if (entry.trains_network()) return ready_network(job, entry.make_network(parts));
   return ready_probe(job, entry.make_probe(parts));
 }
-
-}  // namespace
-
-namespace {
 
 Syntax finetune_syntax() {
   return {.stage = "finetune",
@@ -108,20 +97,7 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
   }
   Compute compute = make_compute(options, context, checkpoint.info.environment.precision);
   const TaskEntry& entry = task_of(configuration);
-  const Configuration reading = with_targets(configuration, entry.targets);
-  const bool classes = entry.targets == TargetType::classes;
-  const Source train(reading, communicator, log, {.like = &checkpoint, .threads = compute.threads});
-  const Source test(reading, communicator, log,
-                    {.files = configuration.paths("test.files"),
-                     .dataset = configuration.text("test.dataset"),
-                     .label = classes ? configuration.text("test.label") : "",
-                     .like = &checkpoint,
-                     .threads = compute.threads});
-  const Targets train_targets =
-      targets_of(train, entry.targets, configuration.text("data.label"), communicator);
-  const Targets test_targets =
-      targets_of(test, entry.targets, configuration.text("test.label"), communicator);
-  const HoldOut hold_out = hold_out_of(configuration, train, communicator);
+  const TaskData data(configuration, entry, checkpoint, compute.threads, context);
 
   const std::filesystem::path folder = arguments.given("run")
                                            ? std::filesystem::path(arguments.value("run"))
@@ -129,8 +105,8 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
   const TrialsOrigin origin{.run = from.string(),
                             .step = checkpoint.info.step,
                             .checkpoint = checkpoint.checksums(),
-                            .train_data = data_hash(train, train_targets),
-                            .test_data = data_hash(test, test_targets),
+                            .train_data = data.train_hash(),
+                            .test_data = data.test_hash(),
                             .environment = environment_text(compute.environment)};
   Hold hold(folder, Hold::Kind::run, context);
   const bool anew = begins_anew(folder, arguments, context);
@@ -139,8 +115,8 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
 
   for (const std::string& sentence : without_effect(configuration)) log.warning(sentence);
   // The run's folder is made only once everything has been found good.
-  const FinetuneJob job{configuration, pretraining, checkpoint, train,   test,       train_targets,
-                        test_targets,  hold_out,    folder,     compute, early_stop, context};
+  const FinetuneJob job{configuration, pretraining, checkpoint, data,
+                        folder,        compute,     early_stop, context};
   const ReadyTask task = ready_task(entry, job);
   agreed(communicator, [&] {
     if (communicator.rank() != 0) return;

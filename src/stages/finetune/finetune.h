@@ -8,11 +8,10 @@
 #include <vector>
 
 #include "config/configuration.h"
+#include "stages/finetune/task_data.h"
 #include "stages/finetune/trials.h"
 #include "stages/setup/compute.h"
 #include "stages/setup/model.h"
-#include "stages/setup/source.h"
-#include "tasks/held_out.h"
 #include "tasks/list.h"
 #include "train/early_stop.h"
 
@@ -23,11 +22,7 @@ struct FinetuneJob {
   const Configuration& configuration;  // of the task
   const Configuration& pretraining;    // of the run it starts from
   const Checkpoint& checkpoint;        // of that run
-  const Source& train;
-  const Source& test;
-  const Targets& train_targets;
-  const Targets& test_targets;
-  const HoldOut& hold_out;    // of the training samples
+  const TaskData& data;
   std::filesystem::path run;  // the run's folder
   Compute& compute;
   const EarlyStop& early_stop;

@@ -20,7 +20,7 @@ CheckpointInfo info_of(const FinetuneJob& job) {
   info.finished = true;
   info.configuration = job.pretraining.resolved();
   info.environment = job.compute.environment;
-  info.data = {job.train.identity()};
+  info.data = {job.data.train.identity()};
   return info;
 }
 
@@ -32,7 +32,7 @@ void keep_model(const FinetuneJob& job, const Task& task, const std::vector<cons
     if (job.context.communicator.rank() != 0) return;
     NamedTensors whole;
     StateStore facts(*job.compute.device);
-    job.train.keep_facts(facts);
+    job.data.train.keep_facts(facts);
     std::vector<const State*> all = state;
     for (const State& fact : facts.all()) all.push_back(&fact);
     std::map<std::string, std::string> axes;

@@ -27,7 +27,7 @@ class Trial {
       : job_(job),
         task_(task),
         store_(*job.compute.device),
-        network_(encoder_factory(job.pretraining, job.train.views().view()), task.outputs(),
+        network_(encoder_factory(job.pretraining, job.data.train.views().view()), task.outputs(),
                  Scope(store_, static_cast<uint64_t>(job.configuration.integer("seed"))),
                  job.configuration.is("task.encoder", "frozen")) {
     if (job.configuration.is("task.start", "scratch")) return;
@@ -46,7 +46,7 @@ class Trial {
     const TrainOptions options = train_options(c);
     StageContext& context = job_.context;
     Communicator& communicator = context.communicator;
-    const Source& source = job_.train;
+    const Source& source = job_.data.train;
     const auto count = static_cast<int64_t>(samples.size());
     const int64_t steps = c.integer("task.steps");
     LoopPlan plan{.steps = steps,
@@ -175,7 +175,7 @@ namespace {
 class NetworkDraws {
  public:
   NetworkDraws(const FinetuneJob& job, const NetworkTask& task, Trials& trials)
-      : job_(job), task_(task), trials_(trials), strata_(strata(job.train_targets)) {}
+      : job_(job), task_(task), trials_(trials), strata_(strata(job.data.train_targets)) {}
 
   TrialResult run(int64_t draw) const {
     const Configuration& c = job_.configuration;
@@ -184,7 +184,7 @@ class NetworkDraws {
     const std::vector<int64_t> labelled =
         label_subset(strata_, c.number("task.labels"), seed - number, number);
     const Split split = agreed(job_.context.communicator, [&] {
-      return hold_out_fifth(labelled, strata_, job_.hold_out, seed);
+      return hold_out_fifth(labelled, strata_, job_.data.hold_out, seed);
     });
     TrialResult best;
     for (const double rate : c.numbers("task.rates")) {
@@ -206,7 +206,8 @@ class NetworkDraws {
         if (draw == 0) trial.keep();
         std::unique_ptr<Scorer> scorer = task_.scorer();
         scorer->bootstrap(seed);
-        best.test = trial.scores(job_.test, job_.test_targets, {}, std::move(scorer))->scores();
+        best.test =
+            trial.scores(job_.data.test, job_.data.test_targets, {}, std::move(scorer))->scores();
       }
       tell_of_draw(job_.context.log, draw, labelled.size(), best);
       return best;
@@ -229,7 +230,8 @@ class NetworkDraws {
       TrialResult tried;
       if (!trained(trial, split.train, rate, seed, folder)) return tried;
       tried.held_out =
-          trial.scores(job_.train, job_.train_targets, split.held_out, task_.scorer())->scores();
+          trial.scores(job_.data.train, job_.data.train_targets, split.held_out, task_.scorer())
+              ->scores();
       job_.context.log.line(name, ": held-out ", tried.held_out[0].name, " ",
                             tried.held_out[0].value);
       return tried;

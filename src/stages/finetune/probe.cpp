@@ -45,15 +45,15 @@ class FeaturesMaker {
   // samples.
   TrainAndTest make(const fs::path& run) const {
     TrainAndTest made;
-    made.train.targets = job_.train_targets;
+    made.train.targets = job_.data.train_targets;
     if (!model_) {
-      made.train.values = in_memory(job_.train);
-      made.test = in_memory(job_.test);
+      made.train.values = in_memory(job_.data.train);
+      made.test = in_memory(job_.data.test);
       return made;
     }
     const fs::path folder = features_folder(run);
-    made.train.values = by_file(job_.train, folder / train_file);
-    made.test = by_file(job_.test, folder / test_file);
+    made.train.values = by_file(job_.data.train, folder / train_file);
+    made.test = by_file(job_.data.test, folder / test_file);
     return made;
   }
   // Of the run's model; none where it is not used.
@@ -118,7 +118,7 @@ HostTensor FeaturesMaker::by_file(const Source& source, const fs::path& file) co
 }
 
 std::shared_ptr<FeaturesMaker> features_maker(const FinetuneJob& job) {
-  const ViewOptions& views = job.train.views();
+  const ViewOptions& views = job.data.train.views();
   if (job.configuration.is("task.features", "pixels")) {
     return std::make_shared<FeaturesMaker>(job, nullptr, pixels(views.sample));
   }
@@ -146,8 +146,8 @@ class ProbeDraws {
     if (!features_) features_ = maker_.make(job_.run);
     const auto seed = static_cast<uint64_t>(job_.configuration.integer("seed"));
     const std::vector<int64_t> rows =
-        label_subset(strata(job_.train_targets), job_.configuration.number("task.labels"), seed,
-                     static_cast<uint64_t>(draw));
+        label_subset(strata(job_.data.train_targets), job_.configuration.number("task.labels"),
+                     seed, static_cast<uint64_t>(draw));
     const Features labelled = select_rows(features_->train, rows);
     TrialResult result = chosen_on_held_out(labelled, rows, seed);
     const std::unique_ptr<FittedProbe> fitted =
@@ -156,7 +156,7 @@ class ProbeDraws {
     std::vector<std::unique_ptr<Scorer>> scorer;
     scorer.push_back(task_.scorer());
     scorer[0]->bootstrap(seed + static_cast<uint64_t>(draw));
-    result.test = scores(*fitted, features_->test, job_.test_targets, std::move(scorer))[0];
+    result.test = scores(*fitted, features_->test, job_.data.test_targets, std::move(scorer))[0];
     if (draw == 0) keep_model(job_, task_, maker_.state(), fitted.get());
     tell_of_draw(job_.context.log, draw, rows.size(), result);
     return result;
@@ -168,7 +168,7 @@ class ProbeDraws {
     const std::vector<double> candidates = task_.candidates();
     const Split split = agreed(job_.context.communicator, [&] {
       return hold_out_fifth(counting(labelled.count()), strata(labelled.targets),
-                            select_rows(job_.hold_out, rows), seed);
+                            select_rows(job_.data.hold_out, rows), seed);
     });
     const std::unique_ptr<FittedProbe> fitted = task_.fit(
         labelled, split.train, candidates, *job_.compute.device, job_.context.communicator);

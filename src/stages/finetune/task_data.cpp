@@ -3,6 +3,7 @@
 #include <cmath>
 #include <map>
 
+#include "base/text.h"
 #include "comm/agree.h"
 #include "io/durable_file.h"
 #include "io/hdf5.h"
@@ -79,8 +80,7 @@ std::vector<int64_t> read_groups(const Source& source, const std::string& path) 
   return groups;
 }
 
-}  // namespace
-
+// Labels are read with the samples where they are classes, values by targets_of() alone.
 Configuration with_targets(const Configuration& configuration, TargetType type) {
   return type == TargetType::classes ? configuration : configuration.with({"data.label=\"\""});
 }
@@ -126,12 +126,49 @@ HoldOut hold_out_of(const Configuration& configuration, const Source& train,
   return how;
 }
 
-std::string hash_of(const Targets& targets) {
-  const uint32_t sum =
-      targets.type == TargetType::classes
-          ? crc32_of(targets.classes.data(), targets.classes.size() * sizeof(int64_t))
-          : crc32_of(targets.values.data(), targets.values.size() * sizeof(double));
-  return concat(std::hex, sum);
+// Of a source and, where they are not of its samples' fields, its targets.
+std::string hash_of(const Source& source, const Targets& targets) {
+  const std::string samples = source.identity().hash;
+  if (targets.type == TargetType::classes) return samples;
+  const size_t bytes = targets.values.size() * sizeof(double);
+  return concat(samples, "-", std::hex, crc32_of(targets.values.data(), bytes));
 }
+
+SourceOptions test_options(const Configuration& configuration, const TaskEntry& task,
+                           const Checkpoint& checkpoint, int threads) {
+  const bool classes = task.targets == TargetType::classes;
+  return {.files = configuration.paths("test.files"),
+          .dataset = configuration.text("test.dataset"),
+          .label = classes ? configuration.text("test.label") : "",
+          .like = &checkpoint,
+          .threads = threads};
+}
+
+}  // namespace
+
+TaskData::TaskData(const Configuration& configuration, const TaskEntry& task,
+                   const Checkpoint& checkpoint, int threads, StageContext& context)
+    : train(with_targets(configuration, task.targets), context.communicator, context.log,
+            {.like = &checkpoint, .threads = threads}),
+      test(with_targets(configuration, task.targets), context.communicator, context.log,
+           test_options(configuration, task, checkpoint, threads)),
+      train_targets(
+          targets_of(train, task.targets, configuration.text("data.label"), context.communicator)),
+      test_targets(
+          targets_of(test, task.targets, configuration.text("test.label"), context.communicator)),
+      hold_out(hold_out_of(configuration, train, context.communicator)) {
+  agreed(context.communicator, [&] {
+    if (train_targets.width < 1)
+      bad_input("no training sample has a class in ", configuration.text("data.label"),
+                ": name the path of the training labels in data.label");
+    if (task.targets == TargetType::values && test_targets.width != train_targets.width)
+      bad_input("a training sample has ", counted(train_targets.width, "value"), " in ",
+                configuration.text("data.label"), ", and a test sample ", test_targets.width,
+                " in ", configuration.text("test.label"), ": name columns of the same values");
+  });
+}
+
+std::string TaskData::train_hash() const { return hash_of(train, train_targets); }
+std::string TaskData::test_hash() const { return hash_of(test, test_targets); }
 
 }  // namespace lacuna

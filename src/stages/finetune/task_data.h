@@ -1,29 +1,31 @@
-// What a task is told of its samples beside the samples themselves: targets, and by what they are
-// held out.
+// TaskData: the samples of a task, what is to be predicted of them, and by what some of the training
+// samples are held out.
 #pragma once
 
 #include "config/configuration.h"
 #include "stages/setup/source.h"
+#include "stages/setup/stage.h"
 #include "tasks/held_out.h"
 #include "tasks/list.h"
 
 namespace lacuna {
 
-// The configuration that a source of such samples is opened with: labels are read with the samples
-// where they are classes; values are read by targets_of() alone.
-Configuration with_targets(const Configuration& configuration, TargetType type);
+struct TaskData {
+  // Collective; the same on every rank. Reads the targets of all samples in the columns data.label
+  // and test.label: classes, or values [N] or [N, width], which may be numbers of any type; and, as
+  // task.held_out says, the columns of task.group or task.time. Samples are read as in the run of
+  // the checkpoint. bad_input where a column has not one row for each sample, a class is no whole
+  // number, a value no number, or where the test samples have other values than the training ones.
+  TaskData(const Configuration& configuration, const TaskEntry& task, const Checkpoint& checkpoint,
+           int threads, StageContext& context);
 
-// Collective, as all here; the same on every rank. The targets of all samples of a source in the
-// column `path`: classes, as Source reads them, or values [N] or [N, width], as numbers of any
-// type. bad_input where a column has not one row for each sample, or a value is no number.
-Targets targets_of(const Source& source, TargetType type, const std::string& path,
-                   Communicator& communicator);
+  Source train, test;
+  Targets train_targets, test_targets;
+  HoldOut hold_out;  // of the training samples
 
-// As task.held_out says, of the training samples; with the columns of task.group or task.time.
-HoldOut hold_out_of(const Configuration& configuration, const Source& train,
-                    Communicator& communicator);
-
-// Of their bytes, as text: other targets have another one.
-std::string hash_of(const Targets& targets);
+  // Of samples and targets, for TrialsOrigin.
+  std::string train_hash() const;
+  std::string test_hash() const;
+};
 
 }  // namespace lacuna

@@ -65,6 +65,19 @@ interval = 0
                 "classify", "step 5 of 7 ", 0, ranks, says="trials/draw-1-rate-0.001 at step 4",
                 also=lambda run: support.checkpoints(run / "trials/draw-1-rate-0.001") == [4])
 
+    def test_regress_continues_within_a_trial(self):
+        with h5py.File(self.path("data.h5"), "a") as data:
+            data["grade"] = 100 + data["images"][:].mean((1, 2))
+        self.task("regress", "steps = 7\nrates = [1e-3]", """checkpoint_steps = 2
+[log]
+interval = 0
+""")
+        toml = self.path("regress.toml")
+        toml.write_text(toml.read_text().replace('"labels"', '"grade"'))
+        self.check_continues(
+            "regress", "step 5 of 7 ", 0, None, says="trials/draw-1-rate-0.001 at step 4",
+            also=lambda run: support.checkpoints(run / "trials/draw-1-rate-0.001") == [4])
+
     def test_a_rate_at_which_the_loss_is_no_number_is_not_chosen(self):
         self.task("classify", "steps = 6\nrates = [1e38, 3e-3]")
         result = self.succeeds(*self.arguments("classify", "tuned"))

@@ -10,6 +10,7 @@
 #include "encoders/vit.h"
 #include "graph/differentiate.h"
 #include "graph/executor.h"
+#include "support/thread_communicators.h"
 #include "tasks/support.h"
 #include "train/optimizer.h"
 #include "train/trainer.h"
@@ -44,11 +45,12 @@ struct Data {
   Data() {
     for (uint64_t i = 0; i < samples; ++i) keys.push_back({.seed = 1, .epoch = 0, .sample = i});
   }
-  Fields fields() const {
+  Fields fields(int64_t first = 0, int64_t count = samples) const {
     Fields made;
-    made.add("view0", host_leaf("view0", images));
-    made.add("label", host_leaf("label", DType::i64, {samples}, classes.classes.data()));
-    made.set_keys(keys);
+    made.add("view0", host_leaf("view0", DType::f64, {count, 8, 8, 1},
+                                images.as<double>().data() + 64 * first));
+    made.add("label", host_leaf("label", DType::i64, {count}, classes.classes.data() + first));
+    made.set_keys(std::span(keys).subspan(static_cast<size_t>(first), static_cast<size_t>(count)));
     return made;
   }
 };
@@ -81,6 +83,34 @@ Configuration training() {
   schema.add(optimizer_keys());
   return Configuration::from_text("", schema, "optimizer",
                                   {"optimizer.momentum=0", "optimizer.weight_decay=0"});
+}
+
+// Gradients of all parameters, by name, where each rank has so many samples.
+std::map<std::string, std::vector<double>> gradients(const Configuration& configuration,
+                                                     const Targets& targets,
+                                                     const std::vector<int64_t>& rows,
+                                                     Communicator& communicator) {
+  const Data data;
+  const auto task = make_network_task(configuration, targets);
+  const auto device = make_device("reference", 1);
+  StateStore store(*device);
+  const FineTunedNetwork network(small_resnet, targets.width, Scope(store, 1));
+  TrainerOptions options;
+  options.compute = DType::f64;
+  Trainer trainer(
+      *device, communicator, store,
+      [&](const Fields& fields, Recording& recording) {
+        return task->loss(network(fields.view(0), recording), fields, recording);
+      },
+      make_optimizer(training()), options);
+  int64_t first = 0;
+  for (int rank = 0; rank < communicator.rank(); ++rank) first += rows[static_cast<size_t>(rank)];
+  const Fields fields = data.fields(first, rows[static_cast<size_t>(communicator.rank())]);
+  trainer.prepare(fields, rows);
+  std::map<std::string, std::vector<double>> all;
+  for (const auto& [name, gradient] : trainer.gradients(fields, rows))
+    all[name] = doubles_of(gradient);
+  return all;
 }
 
 // How far each parameter goes in a step of SGD, by name.
@@ -170,6 +200,36 @@ TEST_CASE("tasks: regression learns standardised values and says them in their u
   const auto restored = entry_of("regress").make_network(
       {.configuration = configuration, .targets = nullptr, .outputs = 2, .restored = &kept});
   CHECK(restored->predicted(outputs).numbers == said.numbers);
+}
+
+TEST_CASE("tasks: gradients do not depend on how samples are divided over ranks") {
+  const Data data;
+  const auto alone = self_communicator();
+  for (const char* name : {"classify", "regress"}) {
+    INFO(name);
+    const bool classes = std::string(name) == "classify";
+    const Targets& targets = classes ? data.classes : data.values;
+    const Configuration configuration =
+        task_configuration(name, classes ? std::vector<std::string>{"task.class_weights=balanced"}
+                                         : std::vector<std::string>{});
+    const auto one = gradients(configuration, targets, {samples}, *alone);
+    std::map<std::string, std::vector<double>> three;
+    on_ranks(3, [&](Communicator& communicator) {
+      auto found = gradients(configuration, targets, {3, 4, 1}, communicator);
+      if (communicator.rank() == 2) three = std::move(found);
+    });
+    REQUIRE(three.size() == one.size());
+    for (const auto& [parameter, gradient] : one) {
+      CAPTURE(parameter);
+      double largest = 0, apart = 0;
+      for (size_t i = 0; i < gradient.size(); ++i) {
+        largest = std::max(largest, std::abs(gradient[i]));
+        apart = std::max(apart, std::abs(gradient[i] - three[parameter][i]));
+      }
+      CHECK(largest > 0);
+      CHECK(apart <= 1e-10 * largest);
+    }
+  }
 }
 
 TEST_CASE("tasks: a frozen encoder keeps its weights and its running statistics") {

@@ -25,6 +25,7 @@ enum class Purpose : uint32_t {
   stochastic_depth = 10,
   survey = 11,
   dropout = 12,
+  bootstrap = 13,
   test = 1000,
 };
 

@@ -4,6 +4,8 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string_view>
 
 #include "config/configuration.h"
 #include "graph/recording.h"
@@ -19,6 +21,12 @@ class Encoder {
   // The features before pooling, [B, spatial…', features()], for dense outputs.
   virtual Tensor map(const Tensor& x, Recording& recording) const = 0;
   virtual int64_t features() const = 0;
+  // Its layers in depth, for learning rates that follow it: the first (embedding, stem) is 0, and
+  // each block is one.
+  virtual int64_t layers() const = 0;
+  // Of a parameter, by its name in the encoder ("blocks.3.mlp.fc1.weight"): a number below
+  // layers(), or layers() for what stands behind the last block (the final normalisation).
+  virtual int64_t layer_of(std::string_view parameter) const = 0;
   // How many positions of the input one of map()'s covers along a spatial axis.
   virtual int64_t stride() const = 0;
 };
@@ -26,5 +34,9 @@ class Encoder {
 // Makes an encoder of the configured architecture for samples of one shape ([H, W, C], [L, C], [D]) in
 // a scope.
 using EncoderFactory = std::function<std::unique_ptr<Encoder>(Scope)>;
+
+// The number behind `prefix` in the name of a parameter: 3 of "blocks.3.norm1.weight" behind
+// "blocks."; none where the name does not begin so.
+std::optional<int64_t> number_behind(std::string_view prefix, std::string_view parameter);
 
 }  // namespace lacuna

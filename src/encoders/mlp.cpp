@@ -25,6 +25,10 @@ class MlpEncoder final : public Encoder {
   }
   Tensor map(const Tensor& x, Recording& recording) const override { return (*this)(x, recording); }
   int64_t features() const override { return width_; }
+  int64_t layers() const override { return static_cast<int64_t>(linear_.size()); }
+  int64_t layer_of(std::string_view parameter) const override {
+    return number_behind("layer", parameter).value_or(1) - 1;
+  }
   int64_t stride() const override { return 1; }
 
  private:

@@ -87,6 +87,16 @@ class ResNet final : public Encoder {
   int64_t stride() const override {
     return 8 * (options_.imagenet_stem ? 4 : options_.stem_stride);
   }
+  int64_t layers() const override { return 1 + static_cast<int64_t>(blocks_.size()); }
+  int64_t layer_of(std::string_view parameter) const override {
+    int64_t before = 1;
+    for (size_t stage = 0; stage < options_.blocks.size(); ++stage) {
+      const auto block = number_behind(concat("layer", stage + 1, "."), parameter);
+      if (block) return before + *block;
+      before += options_.blocks[stage];
+    }
+    return 0;
+  }
 
  private:
   ResNetOptions options_;

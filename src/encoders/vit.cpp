@@ -68,6 +68,11 @@ class Vit final : public Encoder {
   }
   int64_t features() const override { return options_.features; }
   int64_t stride() const override { return options_.patch; }
+  int64_t layers() const override { return 1 + options_.depth; }
+  int64_t layer_of(std::string_view parameter) const override {
+    if (const auto block = number_behind("blocks.", parameter)) return 1 + *block;
+    return parameter.starts_with("norm.") ? layers() : 0;
+  }
 
  private:
   int64_t length() const { return rows_ * columns_; }

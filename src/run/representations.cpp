@@ -16,22 +16,25 @@ namespace {
 
 constexpr int64_t format_version = 1;
 constexpr const char* format = "lacuna representations";
+constexpr const char* format_of_predictions = "lacuna predictions";
 
 std::vector<RepresentationsLayout::Column> all_columns(const RepresentationsLayout& layout) {
-  std::vector<RepresentationsLayout::Column> columns{
-      {"z", DType::f32, {layout.features}}, {"file", DType::i32, {}}, {"row", DType::i64, {}}};
+  std::vector<RepresentationsLayout::Column> columns{{"file", DType::i32, {}},
+                                                     {"row", DType::i64, {}}};
+  if (layout.features > 0) columns.insert(columns.begin(), {"z", DType::f32, {layout.features}});
   columns.insert(columns.end(), layout.columns.begin(), layout.columns.end());
   return columns;
 }
 
 void write_origin(hdf5::Group& root, const RepresentationsOrigin& origin) {
-  root.set("format", format);
+  root.set("format", origin.task.empty() ? format : format_of_predictions);
   root.set("format_version", format_version);
   root.set("run", origin.run);
   root.set("step", origin.step);
   root.set("checkpoint", origin.checkpoint);
-  root.set("weights", origin.weights);
-  root.set("layer", origin.layer);
+  if (!origin.weights.empty()) root.set("weights", origin.weights);
+  if (!origin.layer.empty()) root.set("layer", origin.layer);
+  if (!origin.task.empty()) root.set("task", origin.task);
   root.set("dataset", origin.dataset);
   root.set("data_hash", origin.data_hash);
   root.set("code_version", origin.code_version);
@@ -50,8 +53,9 @@ RepresentationsOrigin read_origin(const hdf5::Group& root) {
           .configuration = root.dataset("/configuration").only_text()};
 }
 
-void describe(hdf5::Dataset& dataset, const std::string& name) {
-  const auto with = [&](const char* axes, const char* what) {
+void describe(hdf5::Dataset& dataset, const RepresentationsLayout::Column& column) {
+  const std::string& name = column.name;
+  const auto with = [&](const std::string& axes, const std::string& what) {
     dataset.set("axes", axes);
     dataset.set("description", what);
   };
@@ -62,6 +66,7 @@ void describe(hdf5::Dataset& dataset, const std::string& name) {
   if (name == "file") with("sample", "index into /files of the file that holds the sample");
   if (name == "row") with("sample", "row of the sample in its file, from 0");
   if (name == "label") with("sample", "label of the sample");
+  if (!column.axes.empty()) with(column.axes, column.description);
 }
 
 constexpr const char* partial_suffix = ".partial";
@@ -160,7 +165,7 @@ RepresentationsWriter::RepresentationsWriter(fs::path path, const Representation
     hdf5::Dataset dataset =
         image.create_dataset("/" + column.name, column.dtype, column.row.behind(layout.samples),
                              {.allocate_early = true});
-    describe(dataset, column.name);
+    describe(dataset, column);
     const bool is_new = targets
                             .emplace(column.name, Target{dataset.offset().value_or(0),
                                                          static_cast<uint64_t>(column.row.count()) *

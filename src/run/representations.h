@@ -7,6 +7,8 @@
 //   /label  int64 [N]        if known
 //   /copied/<name>           the user's own columns (embed.copy)
 //
+// The same writer lays out predictions, which have a task's own columns in place of /z.
+//
 // Written under a temporary name and renamed when complete, so that a file with its name is whole:
 // NAME.tmp, or NAME.partial where another process shall be able to go on with it after a kill;
 // beside that NAME.progress says how far it has come.
@@ -31,13 +33,14 @@ namespace lacuna {
 
 // From what representations were made; stored as attributes of the file's root.
 struct RepresentationsOrigin {
-  std::string run;         // folder
-  int64_t step = 0;        // of the checkpoint
-  std::string checkpoint;  // checksums of its parts; "" where its weights are in none
-  std::string weights;     // "student", "teacher"
-  std::string layer;       // "encoder", "projector"
-  std::string dataset;     // path inside the data files
-  std::string data_hash;   // of the data, as in the checkpoint's DataIdentity
+  std::string run;           // folder
+  int64_t step = 0;          // of the checkpoint
+  std::string checkpoint;    // checksums of its parts; "" where its weights are in none
+  std::string weights = {};  // "student", "teacher"; "" where a task has weights of its own
+  std::string layer = {};    // "encoder", "projector"; likewise
+  std::string task = {};     // of predictions; "" of representations
+  std::string dataset;       // path inside the data files
+  std::string data_hash;     // of the data, as in the checkpoint's DataIdentity
   std::string code_version;
   std::string configuration;  // of the run, as TOML
 };
@@ -47,10 +50,12 @@ struct RepresentationsLayout {
   struct Column {
     std::string name;  // "label", "copied/energy"
     DType dtype = DType::i64;
-    Shape row;  // sizes after the first
+    Shape row;                     // sizes after the first
+    std::string axes = {};         // "sample, class"; "" where the writer knows the column
+    std::string description = {};  // likewise
   };
   int64_t samples = 0;   // N
-  int64_t features = 0;  // D
+  int64_t features = 0;  // D; 0: there is no z
   std::vector<std::string> files;
   std::vector<Column> columns;  // beside z, file and row
   // Adds what is not written by rows (columns of embed.copy, of any type) when the file is laid

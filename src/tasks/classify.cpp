@@ -2,22 +2,77 @@
 
 #include "ops/cross_entropy.h"
 #include "ops/elementwise.h"
+#include "ops/shape.h"
+#include "tasks/network.h"
 
 namespace lacuna {
 
-Classifier::Classifier(const EncoderFactory& make_encoder, int64_t classes, Scope scope)
-    : encoder_(make_encoder(scope / "encoder")),
-      head_(scope / "head", encoder_->features(), classes) {}
+namespace {
 
-Tensor Classifier::logits(const Tensor& x, Recording& recording) const {
-  return cast(head_((*encoder_)(x, recording), recording), recording.parameters);
+// Samples / (classes x samples of the class): the mean over the samples is 1. A class without
+// samples has the weight 0.
+std::vector<double> balanced_weights(const std::vector<int64_t>& labels, int64_t classes) {
+  std::vector<double> count(static_cast<size_t>(classes));
+  double all = 0, present = 0;
+  for (const int64_t label : labels) {
+    if (label < 0) continue;
+    present += count[static_cast<size_t>(label)]++ == 0 ? 1 : 0;
+    all += 1;
+  }
+  for (double& each : count) each = each > 0 ? all / (present * each) : 0;
+  return count;
 }
 
-Tensor Classifier::loss(const Fields& fields, Recording& recording) const {
-  const Tensor scores = logits(fields.view(0), recording);
-  const double share = 1.0 / static_cast<double>(recording.global_rows());
-  recording.metrics.emplace_back("accuracy", scale(count_correct(scores, fields["label"]), share));
-  return softmax_cross_entropy(scores, fields["label"], share);
+class Classify final : public NetworkTask {
+ public:
+  explicit Classify(const TaskParts& parts) : NetworkTask(parts.outputs), targets_(parts.targets) {
+    if (parts.targets != nullptr && parts.configuration.is("task.class_weights", "balanced"))
+      weights_ = balanced_weights(parts.targets->classes, parts.outputs);
+  }
+
+  Predicted predicted(const HostTensor& outputs) const override {
+    return classes_of_logits(outputs);
+  }
+  std::unique_ptr<Scorer> scorer() const override { return class_scorer(outputs()); }
+  std::vector<PredictionColumn> columns() const override { return class_columns(outputs()); }
+
+  // The mean cross entropy with "label"; the metric "accuracy".
+  Tensor loss(const Tensor& logits, const Fields& fields, Recording& recording) const override {
+    const double share = 1.0 / static_cast<double>(recording.global_rows());
+    recording.metrics.emplace_back("accuracy",
+                                   scale(count_correct(logits, fields["label"]), share));
+    return softmax_cross_entropy(weights_.empty() ? logits : weighted(logits, recording),
+                                 fields["label"], share);
+  }
+
+ private:
+  // The logits, whose gradient is that of each sample times the weight of its class: so the
+  // gradient of the loss is the weighted loss's, and its value, which is shown, the unweighted one.
+  Tensor weighted(const Tensor& logits, Recording& recording) const {
+    const auto weight = [this](int64_t sample, int64_t) {
+      const int64_t label = targets_->classes[static_cast<size_t>(sample)];
+      return label < 0 ? 0 : weights_[static_cast<size_t>(label)];
+    };
+    const Tensor factors = numbers_of_samples("class_weights", 0, weight, recording);
+    const Tensor scaled = scale_rows(logits, factors);
+    return add(scaled, stop_gradient(subtract(logits, scaled)));
+  }
+
+  const Targets* targets_;       // null in a restored task, which learns no more
+  std::vector<double> weights_;  // of the classes; none: all 1
+};
+
+}  // namespace
+
+std::vector<Key> classify_keys() {
+  return network_keys({key::one_of("task.class_weights", {"none", "balanced"}, "none",
+                                   "Weight of a sample in the loss: 1, or such that all classes "
+                                   "weigh the same; the loss that is "
+                                   "shown is the unweighted one.")});
+}
+
+std::unique_ptr<NetworkTask> make_classify(const TaskParts& parts) {
+  return std::make_unique<Classify>(parts);
 }
 
 }  // namespace lacuna

@@ -4,27 +4,28 @@
 #include <cmath>
 #include <cstring>
 
-#include "base/random.h"
-
 namespace lacuna {
 
-Features select_rows(const Features& all, const std::vector<int64_t>& rows) {
-  const int64_t d = all.dimension();
-  Features chosen{HostTensor(DType::f32, {static_cast<int64_t>(rows.size()), d}), {}};
-  const auto from = all.values.as<float>();
-  const auto to = chosen.values.as<float>();
-  for (size_t i = 0; i < rows.size(); ++i) {
-    std::memcpy(&to[i * static_cast<size_t>(d)], &from[static_cast<size_t>(rows[i] * d)],
+HostTensor select_rows(const HostTensor& all, const std::vector<int64_t>& rows) {
+  const int64_t d = all.shape()[1];
+  HostTensor chosen(DType::f32, {static_cast<int64_t>(rows.size()), d});
+  const auto from = all.as<float>();
+  const auto to = chosen.as<float>();
+  for (size_t i = 0; i < rows.size(); ++i)
+    std::memcpy(to.data() + i * static_cast<size_t>(d),
+                from.data() + static_cast<size_t>(rows[i] * d),
                 static_cast<size_t>(d) * sizeof(float));
-    chosen.labels.push_back(all.labels[static_cast<size_t>(rows[i])]);
-  }
   return chosen;
 }
 
-Standardisation standardisation(const Features& features) {
-  const auto d = static_cast<size_t>(features.dimension());
-  const auto n = static_cast<size_t>(features.count());
-  const auto x = features.values.as<float>();
+Features select_rows(const Features& all, const std::vector<int64_t>& rows) {
+  return {select_rows(all.values, rows), select_rows(all.targets, rows)};
+}
+
+Standardisation standardisation(const HostTensor& features) {
+  const auto n = static_cast<size_t>(features.shape()[0]);
+  const auto d = static_cast<size_t>(features.shape()[1]);
+  const auto x = features.as<float>();
   Standardisation result{std::vector<double>(d), std::vector<double>(d)};
   auto& [mean, deviation] = result;
   for (size_t i = 0; i < n; ++i) {
@@ -42,10 +43,10 @@ Standardisation standardisation(const Features& features) {
   return result;
 }
 
-void standardise(Features& features, const Standardisation& by) {
-  const auto d = static_cast<size_t>(features.dimension());
-  const auto n = static_cast<size_t>(features.count());
-  const auto x = features.values.as<float>();
+void standardise(HostTensor& features, const Standardisation& by) {
+  const auto n = static_cast<size_t>(features.shape()[0]);
+  const auto d = static_cast<size_t>(features.shape()[1]);
+  const auto x = features.as<float>();
   for (size_t i = 0; i < n; ++i) {
     for (size_t j = 0; j < d; ++j) {
       const double deviation = by.deviation[j];
@@ -57,59 +58,6 @@ void standardise(Features& features, const Standardisation& by) {
 
 int64_t class_count(const std::vector<int64_t>& labels) {
   return labels.empty() ? 0 : *std::max_element(labels.begin(), labels.end()) + 1;
-}
-
-double accuracy(const std::vector<int64_t>& predicted, const std::vector<int64_t>& labels) {
-  LACUNA_CHECK(predicted.size() == labels.size() && !labels.empty());
-  int64_t right = 0;
-  for (size_t i = 0; i < labels.size(); ++i) right += predicted[i] == labels[i];
-  return static_cast<double>(right) / static_cast<double>(labels.size());
-}
-
-namespace {
-
-// Of each class the first `fraction` in an order drawn from the seed; at least one of each.
-std::vector<int64_t> stratified(const std::vector<int64_t>& rows,
-                                const std::vector<int64_t>& labels, double fraction,
-                                const Draws& draws) {
-  std::vector<std::vector<std::pair<double, int64_t>>> by_class(
-      static_cast<size_t>(class_count(labels)));
-  for (const int64_t row : rows) {
-    by_class[static_cast<size_t>(labels[static_cast<size_t>(row)])].emplace_back(
-        draws.uniform(static_cast<uint32_t>(row)), row);
-  }
-  std::vector<int64_t> chosen;
-  for (auto& members : by_class) {
-    std::sort(members.begin(), members.end());
-    const auto wanted =
-        static_cast<size_t>(std::llround(fraction * static_cast<double>(members.size())));
-    const size_t count = std::min(members.size(), std::max<size_t>(1, wanted));
-    for (size_t i = 0; i < count; ++i) chosen.push_back(members[i].second);
-  }
-  std::sort(chosen.begin(), chosen.end());
-  return chosen;
-}
-
-}  // namespace
-
-std::vector<int64_t> label_subset(const std::vector<int64_t>& labels, double fraction,
-                                  uint64_t seed, uint64_t draw) {
-  std::vector<int64_t> all;
-  for (size_t i = 0; i < labels.size(); ++i) {
-    if (labels[i] >= 0) all.push_back(static_cast<int64_t>(i));
-  }
-  if (fraction >= 1) return all;
-  return stratified(all, labels, fraction, Draws(seed, Purpose::label_subset, draw));
-}
-
-Split hold_out_fifth(const std::vector<int64_t>& rows, const std::vector<int64_t>& labels,
-                     uint64_t seed) {
-  Split split;
-  split.held_out =
-      stratified(rows, labels, 0.2, Draws(seed, Purpose::label_subset, uint64_t{1} << 32));
-  std::set_difference(rows.begin(), rows.end(), split.held_out.begin(), split.held_out.end(),
-                      std::back_inserter(split.train));
-  return split;
 }
 
 }  // namespace lacuna

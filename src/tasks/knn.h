@@ -1,28 +1,34 @@
-// Weighted k-nearest-neighbour classification of representations (Wu et al. 2018, "Unsupervised
-// feature learning via non-parametric instance discrimination"): the k training samples of largest
-// cosine similarity s vote with weight exp(s / 0.07).
+// The task "knn": weighted k-nearest-neighbour classification of representations (Wu et al. 2018,
+// "Unsupervised feature learning via non-parametric instance discrimination"): the k training
+// samples of largest cosine similarity s vote with weight exp(s / 0.07). Its probabilities are
+// shares of the votes.
 #pragma once
 
-#include "backend/device.h"
-#include "comm/communicator.h"
-#include "tasks/features.h"
+#include "tasks/task.h"
 
 namespace lacuna {
 
-// For each k, the predicted label of every row of `queries`. Queries are shared among the ranks;
-// every rank holds all of both and receives all predictions.
-std::vector<std::vector<int64_t>> knn_predict(const Features& train, const Features& queries,
-                                              const std::vector<int64_t>& k, Device& device,
-                                              Communicator& communicator);
+std::vector<Key> knn_keys();
+std::unique_ptr<ProbeTask> make_knn(const TaskParts& parts);
 
-struct KnnResult {
-  int64_t k = 0;
-  double held_out_accuracy = 0;
-  double test_accuracy = 0;
+// f32 [n, D], each row divided by its length.
+HostTensor unit_rows(const HostTensor& features, Device& device);
+
+// The neighbours that vote, and for how many k.
+class Neighbours final : public FittedProbe {
+ public:
+  // `bank`: f32 [N, D], rows of length 1 (unit_rows). The device must outlive it.
+  Neighbours(HostTensor bank, std::vector<int64_t> labels, int64_t classes, std::vector<int64_t> k,
+             Device& device);
+  ~Neighbours() override;
+
+  // The votes of each k, f64 [n, classes].
+  std::vector<HostTensor> outputs(const HostTensor& x) override;
+  NamedTensors tensors() const override;
+
+ private:
+  struct Bank;
+  std::unique_ptr<Bank> bank_;
 };
-
-// Chooses k on a held-out fifth of the training labels, then predicts the test rows from all.
-KnnResult knn(const Features& train, const Features& test, const std::vector<int64_t>& candidates,
-              uint64_t seed, Device& device, Communicator& communicator);
 
 }  // namespace lacuna

@@ -41,7 +41,7 @@ class Objective {
     const int64_t last = total_ * (communicator.rank() + 1) / communicator.size();
     rows_ = last - first;
     x_ = train.values.as<float>().data() + first * dimension_;
-    labels_ = train.labels.data() + first;
+    labels_ = train.targets.classes.data() + first;
     const double one = 1;
     put(one_, {&one, 1});
   }
@@ -192,57 +192,15 @@ LinearClassifier fit_logistic_regression(const Features& train, int64_t classes,
   return classifier;
 }
 
-std::vector<int64_t> predict(const LinearClassifier& classifier, const Features& features,
-                             Device& device) {
-  const DType dtype = device.parameter_dtype();
+HostTensor logits(const LinearClassifier& classifier, const HostTensor& features, DType dtype,
+                  Executor& executor) {
   const auto leaf = [&](const char* name, const HostTensor& value) {
     return cast(host_leaf(name, value), dtype);
   };
-  Executor executor(device);
-  executor.run({cast(linear(leaf("x", features.values), leaf("weight", classifier.weight),
-                            leaf("bias", classifier.bias)),
-                     DType::f32)});
-  const HostTensor logits = executor.output(0);
-  const auto k = static_cast<size_t>(logits.shape()[1]);
-  std::vector<int64_t> labels;
-  for (int64_t i = 0; i < features.count(); ++i) {
-    const auto row = logits.as<float>().subspan(static_cast<size_t>(i) * k, k);
-    labels.push_back(std::max_element(row.begin(), row.end()) - row.begin());
-  }
-  return labels;
-}
-
-LinearResult linear_probe(const Features& train, const Features& test,
-                          const std::vector<double>& candidates, uint64_t seed, Device& device,
-                          Communicator& communicator) {
-  const Standardisation scale = standardisation(train);
-  std::vector<int64_t> all(static_cast<size_t>(train.count()));
-  std::iota(all.begin(), all.end(), 0);
-  Features standard = select_rows(train, all);
-  standardise(standard, scale);
-  const int64_t classes = class_count(train.labels);
-  const Split split = hold_out_fifth(all, train.labels, seed);
-  const Features known = select_rows(standard, split.train);
-  const Features held_out = select_rows(standard, split.held_out);
-  LinearResult result;
-  result.held_out_accuracy = -1;  // whatever the first one reaches is better
-  for (const double l2 : candidates) {
-    const LinearClassifier trial =
-        fit_logistic_regression(known, classes, l2, device, communicator);
-    const double right = accuracy(predict(trial, held_out, device), held_out.labels);
-    if (right > result.held_out_accuracy) {
-      result.held_out_accuracy = right;
-      result.l2 = l2;
-    }
-  }
-  std::vector<int64_t> rows(static_cast<size_t>(test.count()));
-  std::iota(rows.begin(), rows.end(), 0);
-  Features unseen = select_rows(test, rows);
-  standardise(unseen, scale);
-  const LinearClassifier chosen =
-      fit_logistic_regression(standard, classes, result.l2, device, communicator);
-  result.test_accuracy = accuracy(predict(chosen, unseen, device), unseen.labels);
-  return result;
+  executor.run({cast(
+      linear(leaf("x", features), leaf("weight", classifier.weight), leaf("bias", classifier.bias)),
+      DType::f32)});
+  return executor.output(0);
 }
 
 }  // namespace lacuna

@@ -1,9 +1,10 @@
-// Linear probe: multinomial logistic regression on fixed features, by L-BFGS (Liu, Nocedal 1989)
+// Multinomial logistic regression on fixed features, by L-BFGS (Liu, Nocedal 1989)
 // over all training rows at once; deterministic.
 #pragma once
 
 #include "backend/device.h"
 #include "comm/communicator.h"
+#include "graph/executor.h"
 #include "tasks/features.h"
 
 namespace lacuna {
@@ -19,18 +20,8 @@ struct LinearClassifier {
 LinearClassifier fit_logistic_regression(const Features& train, int64_t classes, double l2,
                                          Device& device, Communicator& communicator);
 
-std::vector<int64_t> predict(const LinearClassifier& classifier, const Features& features,
-                             Device& device);
-
-struct LinearResult {
-  double l2 = 0;
-  double held_out_accuracy = 0;
-  double test_accuracy = 0;
-};
-
-// Standardises, chooses l2 on a held-out fifth of the training labels, fits all of them, tests.
-LinearResult linear_probe(const Features& train, const Features& test,
-                          const std::vector<double>& candidates, uint64_t seed, Device& device,
-                          Communicator& communicator);
+// [n, K] f32 of features f32 [n, D], computed in `dtype`, the device's for parameters.
+HostTensor logits(const LinearClassifier& classifier, const HostTensor& features, DType dtype,
+                  Executor& executor);
 
 }  // namespace lacuna

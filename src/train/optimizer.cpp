@@ -2,17 +2,22 @@
 
 #include <cmath>
 #include <deque>
+#include <map>
+#include <utility>
 
 #include "ops/collectives.h"
+#include "ops/elementwise.h"
 #include "ops/updates.h"
 
 namespace lacuna {
 
 namespace {
 
-// Parameters in two groups: those with weight decay; and biases and normalisation, without.
+// Parameters in groups: those with weight decay before biases and normalisation, without; of either
+// those of each factor on the learning rate.
 struct Group {
   bool decayed = false;
+  double rate_factor = 1;
   std::vector<size_t> index;  // among the attached parameters
   std::vector<State*> parameters;
   std::vector<State*> first;   // momentum, or AdamW's first moment
@@ -30,12 +35,13 @@ struct Operands {
 
 class Grouped : public Optimizer {
  public:
+  void set_rate_factor(RateFactor factor) final { rate_factor_ = std::move(factor); }
+
   void attach(StateStore& store, const std::vector<State*>& parameters,
               Communicator* shared_by) final {
     shared_by_ = shared_by;
-    groups_[0].decayed = true;
     for (size_t i = 0; i < parameters.size(); ++i) {
-      Group& group = groups_[parameters[i]->decays() ? 0 : 1];
+      Group& group = group_of(*parameters[i]);
       group.index.push_back(i);
       group.parameters.push_back(&own_part(*parameters[i]));
       group.first.push_back(&make(store, first_name(), *parameters[i]));
@@ -46,9 +52,9 @@ class Grouped : public Optimizer {
 
   void record(const std::vector<Tensor>& gradients, const Tensor& rate, const Tensor& clip,
               int64_t step, Recording& recording) final {
-    for (const Group& group : groups_) {
-      if (group.index.empty()) continue;
-      Operands operands{group, {}, rate, clip, step, recording};
+    for (const auto& [key, group] : groups_) {
+      const Tensor own_rate = group.rate_factor == 1 ? rate : scale(rate, group.rate_factor);
+      Operands operands{group, {}, own_rate, clip, step, recording};
       for (const size_t i : group.index) operands.gradients.push_back(gradients[i]);
       recording.updates.push_back(update(operands));
     }
@@ -64,6 +70,13 @@ class Grouped : public Optimizer {
   }
 
  private:
+  Group& group_of(const State& parameter) {
+    const double factor = rate_factor_ ? rate_factor_(parameter) : 1;
+    Group& group = groups_[{!parameter.decays(), factor}];
+    group.decayed = parameter.decays();
+    group.rate_factor = factor;
+    return group;
+  }
   State& own_part(State& parameter) {
     if (shared_by_ == nullptr) return parameter;
     return slices_.emplace_back(parameter, slice_of(parameter.shape(), *shared_by_),
@@ -79,7 +92,8 @@ class Grouped : public Optimizer {
   }
   Communicator* shared_by_ = nullptr;
   std::deque<State> slices_;  // of the parameters, where ranks share
-  Group groups_[2];
+  RateFactor rate_factor_;
+  std::map<std::pair<bool, double>, Group> groups_;  // by "not decayed" and factor
 };
 
 class SgdOptimizer final : public Grouped {

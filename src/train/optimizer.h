@@ -2,6 +2,7 @@
 // update (ops/updates.h), a class, and a line with its keys.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -13,6 +14,10 @@ namespace lacuna {
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
+  // The factor on the learning rate of each parameter (layer-wise decay); 1 where this was not
+  // called. Before attach().
+  using RateFactor = std::function<double(const State& parameter)>;
+  virtual void set_rate_factor(RateFactor factor) = 0;
   // Makes the State that goes with these parameters ("optimizer.momentum.<parameter>"). With
   // `shared_by`, each of its ranks keeps and updates its slice alone of every parameter (ZeRO stage
   // 1: Rajbhandari et al. 2020, https://arxiv.org/abs/1910.02054).

@@ -43,6 +43,10 @@ class Trainer {
   Trainer(Device& device, Communicator& communicator, StateStore& store, Loss loss,
           std::unique_ptr<Optimizer> optimizer, TrainerOptions options);
 
+  // The factor on the learning rate of each parameter; before prepare().
+  void set_rate_factor(Optimizer::RateFactor factor) {
+    optimizer_->set_rate_factor(std::move(factor));
+  }
   // Finds which parameters the loss depends on, by recording it once for fields of these shapes,
   // and makes the optimizer's State and, for float16, the loss scale. Call once, before a
   // checkpoint is loaded. The fields need no keys, since nothing is computed.

@@ -1,6 +1,8 @@
 """finetune: a run that was killed goes on without repeating what it had finished, to the same
 result; a task that cannot be leaves no folder."""
 
+import json
+
 import h5py
 import numpy
 
@@ -63,6 +65,19 @@ interval = 0
             self.check_continues(
                 "classify", "step 5 of 7 ", 0, ranks, says="trials/draw-1-rate-0.001 at step 4",
                 also=lambda run: support.checkpoints(run / "trials/draw-1-rate-0.001") == [4])
+
+    def test_regress_continues_within_a_trial(self):
+        with h5py.File(self.path("data.h5"), "a") as data:
+            data["grade"] = 100 + data["images"][:].mean((1, 2))
+        self.task("regress", "steps = 7\nrates = [1e-3]", """checkpoint_steps = 2
+[log]
+interval = 0
+""")
+        toml = self.path("regress.toml")
+        toml.write_text(toml.read_text().replace('"labels"', '"grade"'))
+        self.check_continues(
+            "regress", "step 5 of 7 ", 0, None, says="trials/draw-1-rate-0.001 at step 4",
+            also=lambda run: support.checkpoints(run / "trials/draw-1-rate-0.001") == [4])
 
     def test_a_rate_at_which_the_loss_is_no_number_is_not_chosen(self):
         self.task("classify", "steps = 6\nrates = [1e38, 3e-3]")
@@ -154,3 +169,81 @@ interval = 0
                 self.assertIn("another network", result.complaint())
                 self.assertFalse(self.path("tuned").exists())
             config.write_text(whole)
+
+    def add_column(self, name, values):
+        with h5py.File(self.path("data.h5"), "a") as data:
+            data[name] = values
+
+    def result(self, run):
+        return json.loads(self.path(f"{run}/result.json").read_text())
+
+    def test_ridge_is_what_numpy_says(self):
+        with h5py.File(self.path("data.h5")) as data:
+            x = data["images"][:].reshape(80, -1) / 255.0
+        random = numpy.random.default_rng(1)
+        y = 50 + x @ random.normal(size=(256, 2)) / 16 + 0.1 * random.normal(size=(80, 2))
+        self.add_column("grade", y)
+        self.task("ridge", 'l2 = [0.1]\nfeatures = "pixels"', 'precision = "f32"\n')
+        toml = self.path("ridge.toml")
+        toml.write_text(toml.read_text().replace('"labels"', '"grade"').replace("labels = 0.5\ndraws = 3", ""))
+        self.succeeds(*self.arguments("ridge", "fitted"))
+        standard = (x - x.mean(0)) / x.std(0)
+        weight = numpy.linalg.solve(standard.T @ standard / 80 + 0.1 * numpy.eye(256),
+                                    standard.T @ (y - y.mean(0)) / 80)
+        off = standard @ weight + y.mean(0) - y
+        result = self.result("fitted")
+        expected = {"mse": (off ** 2).mean(), "mae": numpy.abs(off).mean(),
+                    "r2": (1 - (off ** 2).sum(0) / ((y - y.mean(0)) ** 2).sum(0)).mean()}
+        for name, value in expected.items():
+            found = result["scores"][name]
+            self.assertLess(abs(found["value"] - value), 1e-4 * abs(value), name)
+            self.assertLess(found["low"], found["value"])
+            self.assertGreater(found["high"], found["value"])
+        self.assertEqual((result["score"], result["better"]), ("mse", "lower"))
+        self.assertIn("bootstrap", result["interval"])
+        self.assertNotIn("accuracy", result)
+        told = self.succeeds("status", "fitted").stdout
+        self.assertRegex(told, r"\n  mse [0-9.e-]+ \([0-9.e-]+ to [0-9.e-]+\), lower is better\n")
+        self.path("fitted/result.json").unlink()
+        self.succeeds("finetune", "ridge.toml", "--from", "run", "--run", "again", ranks=3)
+        for name, value in expected.items():
+            self.assertLess(abs(self.result("again")["scores"][name]["value"] - value), 1e-4 * abs(value), name)
+        # Other targets in the same column are other data.
+        with h5py.File(self.path("data.h5"), "r+") as data:
+            data["grade"][3, 1] += 1
+        result = self.lacuna(*self.arguments("ridge", "fitted"))
+        self.assertEqual(result.status, 2, result)
+        self.assertIn("other data", result.complaint())
+
+    def test_a_frozen_encoder_is_the_run_s(self):
+        self.task("classify", 'steps = 4\nrates = [1e-2]\nlayer_decay = 0.5')
+        for encoder in ("frozen", "trained"):
+            self.succeeds(*self.arguments("classify", encoder), "--set", f"task.encoder={encoder}",
+                          "--set", "task.draws=1")
+            kept = support.checkpoint_tensors(self.path(f"{encoder}/model"))
+            start = support.checkpoint_tensors(support.checkpoint_folder(self.path("run"), 2))
+            same = [support.same_bits(kept[name], start[name]) for name in kept if name.startswith("encoder.")]
+            self.assertGreater(len(same), 50)
+            self.assertEqual(all(same), encoder == "frozen")
+            self.assertEqual(kept["head.weight"].shape, (4, 32))
+
+    def test_columns_that_cannot_be_are_refused(self):
+        self.add_column("short", numpy.zeros(79))
+        self.add_column("bad", numpy.where(numpy.arange(80) == 7, numpy.nan, 1.0))
+        self.add_column("wide", numpy.zeros((80, 2, 2)))
+        self.add_column("one", numpy.zeros(80, "i4"))
+        self.add_column("two", numpy.zeros((80, 2)))
+        for name, settings, says in (
+                ("knn", ["task.held_out=group", "task.group=there/is/none"], ["there/is/none"]),
+                ("knn", ["task.held_out=group", "task.group=bad"], ["groups are texts or whole numbers"]),
+                ("knn", ["task.held_out=group", "task.group=one"], ["of one group of task.group"]),
+                ("knn", ["task.held_out=time", "task.time=short"], ["short", "79", "80 samples"]),
+                ("ridge", ["data.label=bad"], ["bad of sample 7 is nan"]),
+                ("ridge", ["data.label=wide"], ["wide", "[samples, numbers]"]),
+                ("ridge", ["data.label=two"], ["2 values in two", "1 in labels"])):
+            self.task(name)
+            words = [word for setting in settings for word in ("--set", setting)]
+            result = self.lacuna(*self.arguments(name, "refused"), *words)
+            self.assertEqual(result.status, 2, result)
+            for part in says:
+                self.assertIn(part, result.complaint())

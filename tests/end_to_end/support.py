@@ -220,7 +220,7 @@ threads = 1
 def write_task(path, name, keys="", label="labels", training=""):
     """Writes the TOML of a task on the data set of write_experiment, which is also tested with.
     `keys` are the task's own, `training` goes to the end."""
-    batch = "batch = 8" if name == "classify" else ""  # the other tasks train nothing
+    batch = "batch = 8" if name in ("classify", "regress") else ""  # the other tasks train nothing
     pathlib.Path(path).write_text(f"""
 [task]
 name = "{name}"

@@ -346,6 +346,10 @@ TrialsOrigin origin() {
           .environment = "1 rank"};
 }
 
+TrialResult accuracy() {
+  return {.test = {{"accuracy", Direction::higher, 0.5, {0.4, 0.6}}}, .held_out = {}};
+}
+
 // Calls use(trials) on what the folder holds, or on new ones.
 template <typename Use>
 void with_trials(const fs::path& folder, const Use& use) {
@@ -362,8 +366,7 @@ std::vector<Input> trials(const fs::path& folder) {
   for (const int count : {0, 3}) {
     with_trials(folder, [&](Trials& some) {
       for (int i = 0; i < count; ++i)
-        some.once(concat("draw ", i, ", rate 0.1"),
-                  [&](const fs::path&) { return TrialResult{.test_accuracy = 0.5}; });
+        some.once(concat("draw ", i, ", rate 0.1"), [&](const fs::path&) { return accuracy(); });
     });
     seeds.push_back(one_file("trials.h5", content_of(folder / "trials.h5")));
   }
@@ -376,7 +379,7 @@ void seal_trials(const Input& seed, Input& mutated) {
 
 void read_trials(const fs::path& folder) {
   with_trials(folder, [&](Trials& some) {
-    some.once("draw 1", [](const fs::path&) { return TrialResult{.test_accuracy = 0.5}; });
+    some.once("draw 1", [](const fs::path&) { return accuracy(); });
   });
 }
 

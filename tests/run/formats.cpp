@@ -14,6 +14,7 @@
 #include "stages/finetune/trials.h"
 #include "support/source_folder.h"
 #include "support/temporary_folder.h"
+#include "tasks/task.h"
 
 using namespace lacuna;
 namespace fs = std::filesystem;
@@ -33,6 +34,10 @@ std::string python_of(const std::string& text) {
     at = stop;
   }
   return all;
+}
+
+std::vector<Score> accuracy(double value) {
+  return {{"accuracy", Direction::higher, value, {value - 0.125, value + 0.125}}};
 }
 
 // A run of three steps and its representations, under the names that the page uses.
@@ -82,6 +87,27 @@ void write_files(const fs::path& folder) {
     representations.write(name, 0, 6, zeros.data());
   representations.finish();
 
+  RepresentationsLayout of_task{
+      .samples = 6, .files = {"/data/a.h5"}, .columns = {}, .add_texts = {}};
+  for (const PredictionColumn& column : class_columns(2))
+    of_task.columns.push_back(
+        {column.name, column.dtype, column.row, column.axes, column.description});
+  for (const PredictionColumn& column : value_columns(1))
+    of_task.columns.push_back(
+        {column.name, column.dtype, column.row, column.axes, column.description});
+  RepresentationsWriter predictions(folder / "p.h5", of_task,
+                                    {.run = "runs/fashion-1pct",
+                                     .step = 12000,
+                                     .checkpoint = "5ac1",
+                                     .task = "classify",
+                                     .dataset = "/images",
+                                     .data_hash = "3f2a",
+                                     .code_version = "0.1.0",
+                                     .configuration = "[task]\n"});
+  for (const std::string name : {"class", "probability", "value", "file", "row"})
+    predictions.write(name, 0, 6, zeros.data());
+  predictions.finish();
+
   const auto alone = self_communicator();
   Log silent(1, false, false, 10);
   StageContext context{*alone, silent, nullptr};
@@ -90,8 +116,10 @@ void write_files(const fs::path& folder) {
   Trials trials(folder / "runs/fashion-1pct",
                 {"runs/fashion-simclr", 12000, "1f", "3f2a", "3f2b", "2 ranks"}, go_on, context);
   trials.once("draw 1, rate 0.003",
-              [](const auto&) { return TrialResult{.held_out_accuracy = 0.5}; });
-  trials.once("draw 1", [](const auto&) { return TrialResult{0.75, 0.5, 0.003}; });
+              [](const auto&) { return TrialResult{.held_out = accuracy(0.5)}; });
+  trials.once("draw 1", [](const auto&) {
+    return TrialResult{accuracy(0.75), accuracy(0.5), 0.003};
+  });
 }
 
 int run_python(const fs::path& folder, const std::string& script) {
@@ -118,6 +146,11 @@ assert (state["objective.queue"] == 1).all()
 assert f["state/encoder/conv1/weight"].attrs["axes"] == "out_channel, in_channel, row, column"
 assert f["metrics/loss"].attrs["axes"] == "step" and "axes" not in f["state/objective/queue"].attrs
 assert best == {"draw 1": 0.75}
+assert list(trials.attrs["scores"]) == ["accuracy"]
+assert trials["test/accuracy"].attrs["better"] == "higher"
+assert trials["test_low/accuracy"][1] == 0.625 and trials["test_high/accuracy"][1] == 0.875
+assert says == {(0, 0): 0} and p["probability"].shape == (6, 2)
+assert "z" not in p and p["probability"].attrs["axes"] == "sample, class"
 assert x.shape == (6, 4) and where[0] == ("/data/a.h5", 0)
 )";
   const int status = run_python(folder.path(), script);
@@ -136,8 +169,9 @@ TEST_CASE("formats: every dataset and attribute that is written stands on the pa
   write_files(folder.path());
   const std::string text = page();
   const fs::path checkpoint = checkpoint_folder(folder / "runs/fashion-simclr", 12000);
-  for (const fs::path& path : {checkpoint / "checkpoint.h5", checkpoint / "part-000.h5",
-                               folder / "z.h5", folder / "runs/fashion-1pct/trials.h5"}) {
+  for (const fs::path& path :
+       {checkpoint / "checkpoint.h5", checkpoint / "part-000.h5", folder / "z.h5", folder / "p.h5",
+        folder / "runs/fashion-1pct/trials.h5"}) {
     const auto file = hdf5::File::open(path.string());
     const auto named = [&](const std::string& name) {
       INFO(path << ": " << name);
@@ -148,7 +182,10 @@ TEST_CASE("formats: every dataset and attribute that is written stands on the pa
       if (dataset.starts_with("/state/")) continue;
       if (dataset.starts_with("/metrics/") && dataset != "/metrics/step") continue;
       const bool of_data = dataset.starts_with("/data/train/");
-      named(of_data ? "/data/<name>/" + dataset.substr(12) : dataset);
+      const bool of_score = dataset.ends_with("/accuracy");
+      named(of_data    ? "/data/<name>/" + dataset.substr(12)
+            : of_score ? dataset.substr(0, dataset.rfind('/')) + "/<score>"
+                       : dataset);
       for (const std::string& attribute : file.dataset(dataset).attributes()) named(attribute);
     }
   }

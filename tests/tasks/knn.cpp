@@ -34,7 +34,8 @@ int64_t vote(const Features& train, const Features& queries, int64_t row, size_t
   std::sort(all.begin(), all.end());
   std::map<int64_t, double> votes;
   for (size_t i = 0; i < std::min(k, all.size()); ++i) {
-    votes[train.labels[static_cast<size_t>(all[i].second)]] += std::exp(-all[i].first / 0.07);
+    votes[train.targets.classes[static_cast<size_t>(all[i].second)]] +=
+        std::exp(-all[i].first / 0.07);
   }
   return std::max_element(votes.begin(), votes.end(),
                           [](const auto& a, const auto& b) { return a.second < b.second; })
@@ -49,9 +50,11 @@ TEST_CASE("weighted nearest neighbours vote as their equation says") {
   const std::vector<int64_t> k = {1, 7, 50, 1000};       // more than there are: all vote
   for (const char* name : {"reference", "cpu"}) {
     const auto device = make_device(name, 2);
-    const auto communicator = self_communicator();
-    const auto predicted = knn_predict(train, queries, k, *device, *communicator);
-    REQUIRE(predicted.size() == k.size());
+    Neighbours neighbours(unit_rows(train.values, *device), train.targets.classes, 5, k, *device);
+    const std::vector<HostTensor> votes = neighbours.outputs(queries.values);
+    REQUIRE(votes.size() == k.size());
+    std::vector<std::vector<int64_t>> predicted;
+    for (const HostTensor& each : votes) predicted.push_back(classes_of_logits(each).classes);
     for (size_t i = 0; i < k.size(); ++i) {
       std::vector<int64_t> expected;
       for (int64_t row = 0; row < queries.count(); ++row)
@@ -63,17 +66,28 @@ TEST_CASE("weighted nearest neighbours vote as their equation says") {
   }
 }
 
-TEST_CASE("k is chosen on held-out training labels, never on the test's") {
-  const Features train = clusters(500, 4, 5, 1.0, 3);
-  Features test = clusters(200, 4, 5, 1.0, 4);
+TEST_CASE("knn: what is kept votes as what was fitted, and its probabilities are shares") {
+  const Features train = clusters(200, 4, 5, 1.0, 3);
+  const Features queries = clusters(50, 4, 5, 1.0, 4);
   const auto device = make_device("cpu", 1);
+  const Configuration configuration = task_configuration("knn");
+  const auto task =
+      make_knn({.configuration = configuration, .targets = &train.targets, .outputs = 5});
+  const std::vector<double> k = {7};
   const auto communicator = self_communicator();
-  const std::vector<int64_t> candidates = {1, 5, 100};
-  const KnnResult honest = knn(train, test, candidates, 1, *device, *communicator);
-  CHECK(honest.test_accuracy > 0.5);
-  for (int64_t& label : test.labels) label = (label + 1) % 5;
-  const KnnResult shifted = knn(train, test, candidates, 1, *device, *communicator);
-  CHECK(shifted.k == honest.k);
-  CHECK(shifted.held_out_accuracy == honest.held_out_accuracy);
-  CHECK(shifted.test_accuracy < 0.3);
+  std::vector<int64_t> rows;
+  for (int64_t i = 0; i < 150; ++i) rows.push_back(i);
+  const auto fitted = task->fit(train, rows, k, *device, *communicator);
+  const HostTensor votes = std::move(fitted->outputs(queries.values)[0]);
+  const auto restored = task->restored(fitted->tensors(), *device);
+  CHECK(doubles_of(restored->outputs(queries.values)[0]) == doubles_of(votes));
+  const Predicted predicted = task->predicted(votes);
+  for (size_t row = 0; row < 50; ++row) {
+    double sum = 0;
+    for (size_t c = 0; c < 5; ++c) sum += std::exp(predicted.numbers[5 * row + c]);
+    CHECK(sum == Approx(1).epsilon(1e-12));
+  }
+  NamedTensors damaged = fitted->tensors();
+  damaged.erase("k");
+  CHECK_THROWS_WITH(task->restored(damaged, *device), Catch::Contains("does not hold \"k\""));
 }

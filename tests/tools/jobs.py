@@ -8,7 +8,7 @@ import unittest.mock
 
 import support
 
-STAGES = ("pretrain", "embed", "finetune")
+STAGES = ("pretrain", "embed", "finetune", "predict")
 
 
 class Jobs(support.EndToEndTest):

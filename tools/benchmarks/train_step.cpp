@@ -33,8 +33,9 @@
 #include "encoders/resnet.h"
 #include "encoders/vit.h"
 #include "graph/state.h"
+#include "ops/cross_entropy.h"
 #include "ops/elementwise.h"
-#include "tasks/classify.h"
+#include "tasks/network.h"
 #include "train/trainer.h"
 
 using namespace lacuna;
@@ -74,14 +75,16 @@ class TrainStep {
       : device_(make_device(device, threads, detect_isa(), {.time_plans = timed})),
         communicator_(self_communicator()),
         store_(*device_),
-        classifier_([&](Scope scope) { return make_encoder(encoder, scope); }, classes,
-                    Scope(store_, 1)),
+        network_([&](Scope scope) { return make_encoder(encoder, scope); }, classes,
+                 Scope(store_, 1)),
         data_(edge_of(encoder), batch, compute, *device_),
         rows_{batch},
         trainer_(
             *device_, *communicator_, store_,
             [this](const Fields& fields, Recording& recording) {
-              return classifier_.loss(fields, recording);
+              const double share = 1.0 / static_cast<double>(recording.global_rows());
+              return softmax_cross_entropy(network_(fields.view(0), recording), fields["label"],
+                                           share);
             },
             make_optimizer(optimizer()), with(compute)) {
     trainer_.prepare(data_.fields(), rows_);
@@ -190,7 +193,7 @@ class TrainStep {
   std::unique_ptr<Device> device_;
   std::unique_ptr<Communicator> communicator_;
   StateStore store_;
-  Classifier classifier_;
+  FineTunedNetwork network_;
   Data data_;
   std::vector<int64_t> rows_;
   Trainer trainer_;

@@ -1,14 +1,12 @@
 // embed: writes the representations of a data set.
 #include <filesystem>
 
-#include "comm/agree.h"
 #include "run/stored_state.h"
-#include "stages/embed/resumable_embedding.h"
+#include "stages/embed/output_file.h"
 #include "stages/embed/stage.h"
 #include "stages/keys/schema.h"
 #include "stages/setup/common_options.h"
 #include "stages/setup/compute.h"
-#include "stages/setup/hold.h"
 #include "stages/setup/load_configuration.h"
 #include "stages/setup/model.h"
 #include "stages/setup/source.h"
@@ -16,28 +14,6 @@
 
 namespace lacuna {
 
-namespace {
-
-// The record of attempts stays as long as there is something to go on with.
-struct RecordOfPartial {
-  bool mine;
-  std::filesystem::path out, record;
-  ~RecordOfPartial() {
-    std::error_code ignored;
-    if (mine && !std::filesystem::exists(out.string() + ".progress", ignored))
-      std::filesystem::remove(record, ignored);
-  }
-};
-
-// --force would move them aside.
-void refuse_data(const std::filesystem::path& out, const Dataset& dataset) {
-  std::error_code ignored;
-  for (const DataFile& file : dataset.files())
-    if (std::filesystem::equivalent(out, file.path, ignored))
-      bad_input("--out ", out.string(), " is a file of the data: give another name");
-}
-
-}  // namespace
 namespace {
 
 Syntax embed_syntax() {
@@ -89,32 +65,17 @@ ExitStatus embed(const Arguments& arguments, StageContext& context) {
   const std::string& name = arguments.value("output");
   Embedder embedder(output_of(model.objective(), name), source.modality(), compute, communicator);
   const std::string out = arguments.value("out");
-  agreed(communicator, [&] { refuse_data(out, source.dataset()); });
-  Hold hold(out, Hold::Kind::output, context);
   EmbeddedWhat what = embedded_what(checkpoint, configuration, name);
   what.copied = configuration.texts("embed.copy");
-  ResumableEmbedding embedding(embedder, source, early_stop, context,
-                               {.out = out,
-                                .what = what,
-                                .replace = arguments.given("force"),
-                                .precision = compute.environment.precision,
-                                .save_minutes = options.checkpoint_minutes});
   const std::string size = concat(source.dataset().samples(), " x ", embedder.features(),
                                   " representations of step ", checkpoint.info.step);
-  if (embedding.whole()) {
-    context.log.line(out, " is finished: ", size);
-    return ExitStatus::finished;
-  }
-  const std::filesystem::path record = out + ".attempts";
-  const RecordOfPartial goes{communicator.rank() == 0, out, record};
-  hold.attempt(
-      record, [&] { return concat(embedding.kept(), " samples"); },
-      [&] {
-        embedding.run();
-        return ExitStatus::finished;
-      });
-  context.log.line("wrote ", out, ": ", size);
-  return ExitStatus::finished;
+  return write_output(embedder, source, early_stop, context,
+                      {.out = out,
+                       .what = what,
+                       .replace = arguments.given("force"),
+                       .precision = compute.environment.precision,
+                       .save_minutes = options.checkpoint_minutes},
+                      size);
 }
 
 }  // namespace

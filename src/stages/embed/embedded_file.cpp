@@ -10,7 +10,7 @@ namespace lacuna {
 EmbeddedFile::EmbeddedFile(const std::filesystem::path& path, const Source& source,
                            int64_t features, const EmbeddedWhat& what, bool replace,
                            std::optional<std::string> identity)
-    : source_(source), ranges_(what.ranges), features_(features) {
+    : source_(source), ranges_(what.ranges), columns_(what.columns), features_(features) {
   if (ranges_.empty()) ranges_.push_back({0, source.dataset().samples()});
   for (const SampleRange& range : ranges_) {
     range_first_.push_back(samples_);
@@ -18,7 +18,8 @@ EmbeddedFile::EmbeddedFile(const std::filesystem::path& path, const Source& sour
   }
   RepresentationsLayout layout;
   layout.samples = samples_;
-  layout.features = features;
+  layout.features = columns_.empty() ? features : 0;
+  for (const OutputColumn& column : columns_) layout.columns.push_back(column.layout);
   for (const DataFile& file : source.dataset().files()) layout.files.push_back(file.path);
   if (source.labelled())
     layout.columns.push_back({.name = "label", .dtype = DType::i64, .row = Shape{}});
@@ -37,6 +38,7 @@ EmbeddedFile::EmbeddedFile(const std::filesystem::path& path, const Source& sour
                             .checkpoint = what.checkpoint,
                             .weights = what.weights,
                             .layer = what.layer,
+                            .task = what.task,
                             .dataset = data.dataset,
                             .data_hash = data.hash,
                             .code_version = concat(build.version, " ", build.commit),
@@ -70,11 +72,22 @@ void EmbeddedFile::write(const EmbeddedBatch& batch) {
     const auto write = [&](const char* column, const auto* values) {
       writer_->write(column, place[from], last - first, values);
     };
-    write("z", batch.z.data() + first * features_);
+    write_output(place[from], last - first, batch.z.data() + first * features_);
     write("file", file.data() + first);
     write("row", row.data() + first);
     if (source_.labelled()) write("label", batch.labels.data() + first);
   }
+}
+
+void EmbeddedFile::write_output(int64_t place, int64_t rows, const float* z) {
+  if (columns_.empty()) {
+    writer_->write("z", place, rows, z);
+    return;
+  }
+  HostTensor copy(DType::f32, {rows, features_});
+  std::copy(z, z + rows * features_, copy.as<float>().begin());
+  for (const OutputColumn& column : columns_)
+    writer_->write(column.layout.name, place, rows, column.values(copy).data());
 }
 
 // A column of the user's own, of any type, row by row beside the representations.

@@ -1,7 +1,8 @@
-// EmbeddedFile: a file of representations (docs/formats.md) as a source's samples fill it; the same
-// for embed and for what pretrain writes on its way.
+// EmbeddedFile: a file of representations or predictions (docs/formats.md) as a source's samples
+// fill it; the same for embed, predict and what pretrain writes on its way.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,15 +14,24 @@
 
 namespace lacuna {
 
+// A column that is written in place of /z, and how it follows from rows of z (f32 [rows, D]): an
+// array [rows, ...].
+struct OutputColumn {
+  RepresentationsLayout::Column layout;
+  std::function<HostTensor(const HostTensor& z)> values;
+};
+
 // What is embedded, and by what.
 struct EmbeddedWhat {
   std::string run;  // folder
   int64_t step = 0;
   std::string checkpoint = {};  // checksums; "" where its weights are in no checkpoint
-  std::string weights, layer;
-  std::string configuration;             // of the run, as TOML
-  std::vector<SampleRange> ranges = {};  // of the source, as Sequential takes them
-  std::vector<std::string> copied = {};  // columns of the user's own
+  std::string weights = {}, layer = {};
+  std::string task = {};                   // whose columns are written
+  std::vector<OutputColumn> columns = {};  // in place of /z; none: /z
+  std::string configuration;               // of the run, as TOML
+  std::vector<SampleRange> ranges = {};    // of the source, as Sequential takes them
+  std::vector<std::string> copied = {};    // columns of the user's own
 };
 
 // Kept by one rank. Errors as RepresentationsWriter's.
@@ -38,10 +48,12 @@ class EmbeddedFile {
 
  private:
   int64_t place_of(int64_t sample) const;
+  void write_output(int64_t place, int64_t rows, const float* z);
   void copy_column(hdf5::Group& root, const std::string& column) const;
 
   const Source& source_;
   std::vector<SampleRange> ranges_;
+  std::vector<OutputColumn> columns_;
   std::vector<int64_t> range_first_;  // place of each range's first sample
   int64_t samples_ = 0;
   int64_t features_ = 0;

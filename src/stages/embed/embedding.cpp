@@ -32,11 +32,16 @@ Output own_values() {
 }
 
 Embedder::Embedder(Output output, const Modality& modality, Compute& compute,
-                   Communicator& communicator)
+                   Communicator& communicator, FurtherStep further)
     : output_(std::move(output)),
       compute_(compute),
       communicator_(communicator),
-      executor_(*compute.device) {
+      executor_(*compute.device),
+      further_(std::move(further)) {
+  if (further_.make) {
+    shape_ = {further_.features};
+    return;
+  }
   // One recording of a row without values tells the shape.
   const Fields fields = empty_fields(modality.plain()->outputs(), 1, compute.dtype);
   Recording recording = evaluation(1);
@@ -56,7 +61,8 @@ HostTensor Embedder::represent(const Batch& batch) {
   if (count == 0) return HostTensor(DType::f32, {0, features()});
   Recording recording = evaluation(count);
   executor_.run({cast(output_.of(fields_of(batch, compute_.dtype), recording), DType::f32)});
-  return executor_.output(0);
+  HostTensor z = executor_.output(0);
+  return further_.make ? further_.make(std::move(z)) : std::move(z);
 }
 
 void Embedder::embed(const Source& source, const EmbedPass& pass, const Sink& sink) {
@@ -88,23 +94,18 @@ void Embedder::embed(const Source& source, const EmbedPass& pass, const Sink& si
   }
 }
 
-Features embed_features(Embedder& embedder, const Source& source, const EarlyStop& early_stop) {
-  const int64_t samples = source.dataset().samples();
+HostTensor embed_in_memory(Embedder& embedder, const Source& source, const EarlyStop& early_stop) {
   const auto d = static_cast<size_t>(embedder.features());
-  Features features{HostTensor(DType::f32, {samples, embedder.features()}),
-                    std::vector<int64_t>(static_cast<size_t>(samples))};
+  HostTensor all(DType::f32, {source.dataset().samples(), embedder.features()});
   embedder.embed(source, {}, [&](const EmbeddedBatch& batch) {
-    LACUNA_CHECK(batch.labels.size() == batch.samples.size());
     for (size_t i = 0; i < batch.samples.size(); ++i) {
       const auto row = static_cast<size_t>(batch.samples[i]);
-      std::memcpy(features.values.as<float>().data() + row * d, batch.z.data() + i * d,
-                  d * sizeof(float));
-      features.labels[row] = batch.labels[i];
+      std::memcpy(all.as<float>().data() + row * d, batch.z.data() + i * d, d * sizeof(float));
     }
     if (const auto why = early_stop.decide())
-      EarlyStop::end(*why, "while it made the representations to classify");
+      EarlyStop::end(*why, "while it made the representations");
   });
-  return features;
+  return all;
 }
 
 }  // namespace lacuna

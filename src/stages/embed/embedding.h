@@ -10,7 +10,6 @@
 #include "objectives/objective.h"
 #include "stages/setup/compute.h"
 #include "stages/setup/source.h"
-#include "tasks/features.h"
 #include "train/early_stop.h"
 
 namespace lacuna {
@@ -31,13 +30,20 @@ struct EmbedPass {
   int64_t buffer = 0;                    // bytes; 0: the source's own
 };
 
+// What is done with an output further, on the host: from f32 [B, ..] to f32 [B, features].
+struct FurtherStep {
+  std::function<HostTensor(HostTensor)> make;
+  int64_t features = 0;
+};
 // The samples' own values, flattened: the baseline that a representation has to beat.
 Output own_values();
 
 class Embedder {
  public:
-  // What the output makes of the modality's plain views; the output's networks outlive it.
-  Embedder(Output output, const Modality& modality, Compute& compute, Communicator& communicator);
+  // What the output, and a further step, make of the modality's plain views; the output's networks
+  // outlive it.
+  Embedder(Output output, const Modality& modality, Compute& compute, Communicator& communicator,
+           FurtherStep further = {});
 
   // Of one sample's representation: [D], or of a dense one [positions…, D].
   const Shape& shape() const { return shape_; }
@@ -56,10 +62,11 @@ class Embedder {
   Compute& compute_;
   Communicator& communicator_;
   Executor executor_;
+  FurtherStep further_;
   Shape shape_;
 };
 
-// All of it in memory, on every rank; labels must be there. Ends early where that is asked for.
-Features embed_features(Embedder& embedder, const Source& source, const EarlyStop& early_stop);
+// All of it in memory, on every rank, f32 [N, features]. Ends early where that is asked for.
+HostTensor embed_in_memory(Embedder& embedder, const Source& source, const EarlyStop& early_stop);
 
 }  // namespace lacuna

@@ -1,12 +1,12 @@
-// finetune: trains a head, or the whole encoder, with labels and tells its accuracy on test data.
+// finetune: trains a head, or the whole encoder, with labels and scores it on test data.
 #include "stages/finetune/finetune.h"
+#include "stages/finetune/results.h"
 #include "stages/finetune/stage.h"
 #include "stages/setup/common_options.h"
 
 #include <algorithm>
 #include <filesystem>
 
-#include "base/json.h"
 #include "base/log.h"
 #include "comm/agree.h"
 #include "io/durable_file.h"
@@ -20,48 +20,6 @@
 namespace lacuna {
 
 namespace {
-
-struct TaskEntry {
-  const char* name;
-  Task run;
-};
-
-std::vector<TaskEntry> tasks() {
-  return {
-      {"linear", linear_task},
-      {"knn", knn_task},
-      {"classify", classify_task},
-  };
-}
-
-Task task_of(const Configuration& configuration) {
-  for (const TaskEntry& entry : tasks()) {
-    if (configuration.is("task.name", entry.name)) return entry.run;
-  }
-  LACUNA_CHECK(false, "task.name");
-  return nullptr;
-}
-
-std::string result_text(const Configuration& configuration, const std::vector<TrialResult>& draws,
-                        const std::filesystem::path& from, int64_t step) {
-  std::vector<double> accuracies;
-  std::vector<double> chosen;
-  double mean = 0;
-  for (const TrialResult& draw : draws) {
-    accuracies.push_back(draw.test_accuracy);
-    chosen.push_back(draw.chosen);
-    mean += draw.test_accuracy / static_cast<double>(draws.size());
-  }
-  return JsonObject()
-      .add("task", configuration.text("task.name"))
-      .add("accuracy", mean)
-      .add("draws", accuracies)
-      .add("chosen", chosen)
-      .add("labels", configuration.number("task.labels"))
-      .add("from", from.string())
-      .add("step", step)
-      .text();
-}
 
 std::string environment_text(const Environment& e) {
   return concat(e.ranks, " ranks of ", e.threads, " threads, ", e.device, ", ", e.instruction_set,
@@ -85,13 +43,30 @@ bool is_finished(const std::filesystem::path& folder, const Configuration& confi
 }  // namespace
 std::string draw_name(int64_t draw) { return concat("draw ", draw + 1); }
 
+void tell_of_draw(Log& log, int64_t draw, size_t labels, const TrialResult& result) {
+  const auto main_score = [](const std::vector<Score>& scores) {
+    return scores.empty() ? "nothing to score" : concat(scores[0].name, " ", scores[0].value);
+  };
+  log.line(draw_name(draw), ": ", labels, " labels, ", main_score(result.test), "; held-out ",
+           main_score(result.held_out), " with ", result.chosen);
+}
+
 namespace {
+
+// Of the task that the configuration names, with so many outputs.
+ReadyTask ready_task(const TaskEntry& entry, const FinetuneJob& job) {
+  const TaskParts parts{.configuration = job.configuration,
+                        .targets = &job.data.train_targets,
+                        .outputs = job.data.train_targets.width};
+  if (entry.trains_network()) return ready_network(job, entry.make_network(parts));
+  return ready_probe(job, entry.make_probe(parts));
+}
 
 Syntax finetune_syntax() {
   return {.stage = "finetune",
           .argument = "CONFIG.toml",
           .argument_doc = "The task; its keys are in docs/configuration.md.",
-          .summary = "Trains a head, or the whole encoder, with labels and tells its accuracy.",
+          .summary = "Trains a head, or the whole encoder, with labels and scores it.",
           .options = {{.name = "from",
                        .argument = "RUN",
                        .doc = "Folder of the run that pretrain made.",
@@ -128,14 +103,8 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
     agree(communicator, &error);
   }
   Compute compute = make_compute(options, context, checkpoint.info.environment.precision);
-  const Source train(configuration, communicator, log,
-                     {.like = &checkpoint, .threads = compute.threads});
-  const Source test(configuration, communicator, log,
-                    {.files = configuration.paths("test.files"),
-                     .dataset = configuration.text("test.dataset"),
-                     .label = configuration.text("test.label"),
-                     .like = &checkpoint,
-                     .threads = compute.threads});
+  const TaskEntry& entry = task_of(configuration);
+  const TaskData data(configuration, entry, checkpoint, compute.threads, context);
 
   const std::filesystem::path folder = arguments.given("run")
                                            ? std::filesystem::path(arguments.value("run"))
@@ -143,8 +112,8 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
   const TrialsOrigin origin{.run = from.string(),
                             .step = checkpoint.info.step,
                             .checkpoint = checkpoint.checksums(),
-                            .train_data = train.identity().hash,
-                            .test_data = test.identity().hash,
+                            .train_data = data.train_hash(),
+                            .test_data = data.test_hash(),
                             .environment = environment_text(compute.environment)};
   Hold hold(folder, Hold::Kind::run, context);
   const bool anew = begins_anew(folder, arguments, context);
@@ -152,13 +121,10 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
   if (!anew && is_finished(folder, configuration, context)) return ExitStatus::finished;
 
   for (const std::string& sentence : without_effect(configuration)) log.warning(sentence);
-  train.check_labels(communicator);
-  test.check_labels(communicator);
-
   // The run's folder is made only once everything has been found good.
-  const FinetuneJob job{configuration, pretraining, checkpoint, train,
-                        test,          compute,     early_stop, context};
-  const ReadyTask task = task_of(configuration)(job);
+  const FinetuneJob job{configuration, pretraining, checkpoint, data,
+                        folder,        compute,     early_stop, context};
+  const ReadyTask task = ready_task(entry, job);
   agreed(communicator, [&] {
     if (communicator.rank() != 0) return;
     const OpenedRun run = open_run(folder, configuration, schema_of("finetune"), anew);
@@ -167,7 +133,7 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
   Trials trials(folder, origin, early_stop, context);
   const auto work = [&] {
     const std::vector<TrialResult> draws = task(trials);
-    const std::string result = result_text(configuration, draws, from, checkpoint.info.step);
+    const std::string result = result_text(configuration, entry, draws, from, checkpoint.info.step);
     agreed(communicator, [&] {
       if (communicator.rank() != 0) return;
       write_durably(folder / "result.json", result + "\n");

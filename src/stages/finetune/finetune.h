@@ -1,4 +1,5 @@
-// The downstream tasks of the finetune stage; finetune.cpp holds their one list.
+// What the finetune stage does with a task: a probe is fitted to representations, a network is
+// trained. The tasks themselves are in src/tasks.
 #pragma once
 
 #include <filesystem>
@@ -7,21 +8,22 @@
 #include <vector>
 
 #include "config/configuration.h"
+#include "stages/finetune/task_data.h"
 #include "stages/finetune/trials.h"
 #include "stages/setup/compute.h"
 #include "stages/setup/model.h"
-#include "stages/setup/source.h"
+#include "tasks/list.h"
 #include "train/early_stop.h"
 
 namespace lacuna {
 
-// What a task is given.
+// What a task is done with.
 struct FinetuneJob {
   const Configuration& configuration;  // of the task
   const Configuration& pretraining;    // of the run it starts from
   const Checkpoint& checkpoint;        // of that run
-  const Source& train;
-  const Source& test;
+  const TaskData& data;
+  std::filesystem::path run;  // the run's folder
   Compute& compute;
   const EarlyStop& early_stop;
   StageContext& context;
@@ -30,17 +32,16 @@ struct FinetuneJob {
 // A task whose data and networks were found good: gives the results of all draws of labels, each a
 // trial by the name of draw_name(). Collective; the same on every rank.
 using ReadyTask = std::function<std::vector<TrialResult>(Trials& trials)>;
-// Collective. The job must outlive what it returns.
-using Task = ReadyTask (*)(const FinetuneJob& job);
+// Collective. The job must outlive what they return.
+ReadyTask ready_probe(const FinetuneJob& job, std::shared_ptr<const ProbeTask> task);
+ReadyTask ready_network(const FinetuneJob& job, std::shared_ptr<const NetworkTask> task);
 
-ReadyTask linear_task(const FinetuneJob& job);
-ReadyTask knn_task(const FinetuneJob& job);
-ReadyTask classify_task(const FinetuneJob& job);
-
-// "draw 1" for the first one, which has the number 0.
+// "draw 1" for the first one, which has the number 0. Its model is kept (finetuned_model.h).
 std::string draw_name(int64_t draw);
+// Of a draw: "draw 1: 40 labels, accuracy 0.5; held-out accuracy 0.6 with 0.003".
+void tell_of_draw(Log& log, int64_t draw, size_t labels, const TrialResult& result);
 
-// The representations that linear and knn classify lie in the run's folder until it is finished, so
+// The representations that probes are fitted to lie in the run's folder until it is finished, so
 // that they are not made again. How far they have come, for people (", train.h5: 1024 samples", or
 // nothing); and their removal.
 std::string features_text(const std::filesystem::path& run);

@@ -1,6 +1,7 @@
 #include "stages/finetune/trials.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -14,7 +15,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int64_t format_version = 2;
+constexpr int64_t format_version = 3;  // 2 knew accuracies alone, and is read
 constexpr const char* format = "lacuna trials";
 constexpr const char* title = "Trials of a run of Lacuna";
 
@@ -38,6 +39,50 @@ void require_same(const fs::path& folder, const TrialsOrigin& there, const Trial
   }
 }
 
+// Columns of a file of trials, of one length each.
+struct Columns {
+  const hdf5::Group& root;
+  const fs::path& file;
+  size_t trials;
+
+  std::vector<double> values(const std::string& path) const {
+    std::vector<double> all = root.dataset(path).values<double>();
+    if (all.size() != trials)
+      bad_input(file.string(), " is damaged: its columns have different lengths; give another ",
+                "folder with --run");
+    return all;
+  }
+  // Those of one name, with intervals where there are columns of them.
+  std::vector<Score> scores(const std::string& group, const std::string& name) const {
+    const std::string path = concat(group, "/", name);
+    const std::vector<double> value = values(path);
+    const Direction better =
+        root.dataset(path).text("better") == "lower" ? Direction::lower : Direction::higher;
+    std::vector<Score> all;
+    for (const double each : value) all.push_back({name, better, each});
+    if (!root.has(concat(group, "_low/", name))) return all;
+    const std::vector<double> low = values(concat(group, "_low/", name)),
+                              high = values(concat(group, "_high/", name));
+    for (size_t i = 0; i < all.size(); ++i) all[i].interval = {low[i], high[i]};
+    return all;
+  }
+};
+
+// Their names, in the order in which they come; the main score is the first.
+template <typename Trials>
+std::vector<Score> scores_of(const Trials& trials) {
+  std::vector<Score> all;
+  for (const auto& trial : trials) {
+    for (const auto* scores : {&trial.result.test, &trial.result.held_out}) {
+      for (const Score& score : *scores) {
+        const auto same = [&](const Score& other) { return other.name == score.name; };
+        if (std::none_of(all.begin(), all.end(), same)) all.push_back({score.name, score.better});
+      }
+    }
+  }
+  return all;
+}
+
 }  // namespace
 
 Trials::Stored Trials::read(const fs::path& file) {
@@ -46,10 +91,11 @@ Trials::Stored Trials::read(const fs::path& file) {
     bad_input(file.string(), " is damaged: it does not agree with the size and checksum in its ",
               "front; give another folder with --run, or move this one aside with --force");
   const auto root = hdf5::ImageReader::open(file.string(), std::as_bytes(std::span(*bytes)));
-  if (root.text("format") != format || root.integer("format_version") != format_version) {
-    bad_input(file.string(), " has format ", root.text("format"), " ",
-              root.integer("format_version"), " and this program reads ", format, " ",
-              format_version, ": give another folder with --run");
+  const int64_t version = root.integer("format_version");
+  if (root.text("format") != format || version < 2 || version > format_version) {
+    bad_input(file.string(), " has format ", root.text("format"), " ", version,
+              " and this program reads ", format, " 2 and ", format_version,
+              ": give another folder with --run");
   }
   Stored stored{{.run = root.text("run"),
                  .step = root.integer("step"),
@@ -58,17 +104,31 @@ Trials::Stored Trials::read(const fs::path& file) {
                  .test_data = root.text("test_data_hash"),
                  .environment = root.text("environment")},
                 {}};
-  const auto column = [&](const char* path) { return root.dataset(path).values<double>(); };
-  const std::vector<std::string> name = root.dataset("/trial").texts();
-  const std::vector<double> test = column("/test_accuracy"),
-                            held_out = column("/held_out_accuracy"), chosen = column("/chosen");
-  if (test.size() != name.size() || held_out.size() != name.size() ||
-      chosen.size() != name.size()) {
-    bad_input(file.string(), " is damaged: its columns have different lengths; give another ",
-              "folder with --run");
+  for (const std::string& name : root.dataset("/trial").texts())
+    stored.trials.push_back({name, {}});
+  const Columns columns{root, file, stored.trials.size()};
+  const std::vector<double> chosen = columns.values("/chosen");
+  for (size_t i = 0; i < chosen.size(); ++i) stored.trials[i].result.chosen = chosen[i];
+  if (version == 2) {
+    const auto add = [&](const char* path, std::vector<Score> TrialResult::*scores) {
+      const std::vector<double> values = columns.values(path);
+      for (size_t i = 0; i < values.size(); ++i)
+        if (!std::isnan(values[i]))
+          (stored.trials[i].result.*scores).push_back({"accuracy", Direction::higher, values[i]});
+    };
+    add("/test_accuracy", &TrialResult::test);
+    add("/held_out_accuracy", &TrialResult::held_out);
+    return stored;
   }
-  for (size_t i = 0; i < name.size(); ++i) {
-    stored.trials.push_back({name[i], {test[i], held_out[i], chosen[i]}});
+  if (!root.has_attribute("scores")) return stored;  // no trial has ended
+  for (const std::string& name : root.texts("scores")) {
+    const std::vector<Score> test = columns.scores("/test", name),
+                             held_out = columns.scores("/held_out", name);
+    for (size_t i = 0; i < stored.trials.size(); ++i) {
+      TrialResult& result = stored.trials[i].result;
+      if (!std::isnan(test[i].value)) result.test.push_back(test[i]);
+      if (!std::isnan(held_out[i].value)) result.held_out.push_back(held_out[i]);
+    }
   }
   return stored;
 }
@@ -87,15 +147,33 @@ void Trials::write() const {
   std::vector<std::string> names;
   for (const Trial& each : trials_) names.push_back(each.name);
   image.create_texts("/trial", names);
-  const auto column = [&](const char* name, double TrialResult::*member) {
+  const auto column = [&](const std::string& path, const Score* of, const auto& value) {
     std::vector<double> values;
-    for (const Trial& each : trials_) values.push_back(each.result.*member);
-    image.create_dataset(name, DType::f64, {static_cast<int64_t>(values.size())})
-        .write(values.data(), DType::f64);
+    for (const Trial& each : trials_) values.push_back(value(each.result));
+    hdf5::Dataset dataset =
+        image.create_dataset(path, DType::f64, {static_cast<int64_t>(values.size())});
+    dataset.write(values.data(), DType::f64);
+    if (of != nullptr) dataset.set("better", name_of(of->better));
   };
-  column("/test_accuracy", &TrialResult::test_accuracy);
-  column("/held_out_accuracy", &TrialResult::held_out_accuracy);
-  column("/chosen", &TrialResult::chosen);
+  column("/chosen", nullptr, [](const TrialResult& result) { return result.chosen; });
+  std::vector<std::string> score_names;
+  for (const Score& score : scores_of(trials_)) {
+    score_names.push_back(score.name);
+    const auto found = [&score](const std::vector<Score>& scores) {
+      for (const Score& each : scores)
+        if (each.name == score.name) return each;
+      return Score{};
+    };
+    column("/held_out/" + score.name, &score,
+           [&](const TrialResult& result) { return found(result.held_out).value; });
+    column("/test/" + score.name, &score,
+           [&](const TrialResult& result) { return found(result.test).value; });
+    column("/test_low/" + score.name, nullptr,
+           [&](const TrialResult& result) { return found(result.test).interval.low; });
+    column("/test_high/" + score.name, nullptr,
+           [&](const TrialResult& result) { return found(result.test).interval.high; });
+  }
+  if (!score_names.empty()) image.set("scores", std::span<const std::string>(score_names));
   write_sealed(file, title, image);
 }
 

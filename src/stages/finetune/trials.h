@@ -9,15 +9,16 @@
 #include <vector>
 
 #include "stages/setup/stage.h"
+#include "tasks/score.h"
 #include "train/early_stop.h"
 
 namespace lacuna {
 
-// What a trial found; NaN for what it did not look at.
+// What a trial found; no scores where it did not look, or what it trained has diverged.
 struct TrialResult {
   static constexpr double none = std::numeric_limits<double>::quiet_NaN();
-  double test_accuracy = none;
-  double held_out_accuracy = none;
+  std::vector<Score> test = {};      // the first is the task's main score
+  std::vector<Score> held_out = {};  // likewise
   double chosen = none;  // the rate, k or regularisation that did best on the held-out labels
 };
 

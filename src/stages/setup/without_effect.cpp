@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "tasks/list.h"
 
 namespace lacuna {
 
@@ -40,7 +41,7 @@ void tell_of_features(Sentences& sentences, const Configuration& configuration) 
   tell(sentences, configuration, keys, "this task trains no network and changes no sample");
 }
 
-void tell_of_classify(Sentences& sentences, const Configuration& configuration) {
+void tell_of_network(Sentences& sentences, const Configuration& configuration) {
   tell(sentences, configuration, {"train.epochs", "train.max_steps"},
        "the length of this training is task.steps");
   tell(sentences, configuration, {"optimizer.lr"}, "its learning rates are task.rates");
@@ -67,8 +68,8 @@ std::vector<std::string> without_effect(const Configuration& configuration) {
        {"data.range", "data.percentiles", "data.statistics", "data.mean", "data.std", "data.lanes",
         "data.window"},
        "samples are read and ordered as in the run that this starts from");
-  if (configuration.is("task.name", "classify"))
-    tell_of_classify(sentences, configuration);
+  if (task_of(configuration).trains_network())
+    tell_of_network(sentences, configuration);
   else
     tell_of_features(sentences, configuration);
   return sentences;

@@ -1,6 +1,7 @@
 #include "stages/status/run_facts.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <sstream>
 
@@ -31,6 +32,37 @@ std::optional<double> number_in(const std::string& line, const std::string& name
   std::istringstream text(line.substr(at + key.size()));
   double value = 0;
   return text >> value ? std::optional(value) : std::nullopt;
+}
+
+std::vector<ScoreFact> scores_in(const std::string& result) {
+  // As JsonObject writes them: "scores":{"accuracy":{"value":0.5,...,"better":"higher"},...}
+  const std::string begin = "\"scores\":{", better = "\"better\":\"";
+  std::vector<ScoreFact> scores;
+  size_t at = result.find(begin);
+  if (at == std::string::npos) return scores;
+  at += begin.size();
+  while (at < result.size() && result[at] == '"') {
+    const size_t name_end = result.find("\":{", at), end = result.find('}', at);
+    if (name_end == std::string::npos || end == std::string::npos || end < name_end) break;
+    const std::string members = result.substr(name_end + 2, end - name_end - 1);
+    const auto number = [&](const char* name) {
+      return number_in(members, name).value_or(std::nan(""));
+    };
+    const size_t word = members.find(better);
+    const size_t word_end =
+        members.find('"', word == std::string::npos ? word : word + better.size());
+    scores.push_back(
+        {.name = result.substr(at + 1, name_end - at - 1),
+         .value = number("value"),
+         .low = number("low"),
+         .high = number("high"),
+         .better = word_end == std::string::npos
+                       ? ""
+                       : members.substr(word + better.size(), word_end - word - better.size())});
+    at = end + 1;
+    if (at < result.size() && result[at] == ',') ++at;
+  }
+  return scores;
 }
 
 }  // namespace lacuna

@@ -92,6 +92,20 @@ std::optional<LeaseHolder> holder_of(const fs::path& run) {
   return holder;
 }
 
+void print_result(const fs::path& run) {
+  if (!fs::exists(run / "result.json")) {
+    std::cout << "  its trials are not finished\n";
+    return;
+  }
+  const std::string result = read_text(run / "result.json");
+  std::cout << "  " << result;
+  for (const ScoreFact& score : scores_in(result)) {
+    std::cout << "  " << score.name << " " << score.value;
+    if (!std::isnan(score.low)) std::cout << " (" << score.low << " to " << score.high << ")";
+    std::cout << ", " << score.better << " is better\n";
+  }
+}
+
 bool same_process(const Runner& a, const Runner& b) {
   return a.host == b.host && a.process == b.process && a.job == b.job && a.restart == b.restart;
 }
@@ -141,9 +155,7 @@ ExitStatus status(const Arguments& arguments, StageContext&) {
                        : "nobody works on it")
             << "\n";
   if (finetuning) {
-    std::cout << "  "
-              << (fs::exists(run / "result.json") ? read_text(run / "result.json")
-                                                  : "its trials are not finished\n");
+    print_result(run);
   } else {
     print_progress(run, configuration, holder.has_value());
     print_checkpoint(run);

@@ -1,5 +1,6 @@
 // sweep: the runs of a grid of settings: how many, how each is started, and how they stand, as a
 // table.
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <iostream>
@@ -183,26 +184,64 @@ void print_words(const Grid& grid, size_t run, bool finetune) {
   for (const std::string& word : words) std::cout << word << "\n";
 }
 
+// What finetune has found of a run; "" while it has not finished.
+std::string result_of(const Grid& grid, size_t run) {
+  const fs::path result = grid.finetuned_folder(run) / "result.json";
+  return fs::exists(result) ? read_text(result) : "";
+}
+
+// The names of the scores that the runs' tasks have, the main one first: as the first run that has
+// finished tells them. One of an earlier version told an accuracy.
+std::vector<std::string> score_names(const std::vector<std::string>& results) {
+  for (const std::string& result : results) {
+    std::vector<std::string> names;
+    for (const ScoreFact& score : scores_in(result)) names.push_back(score.name);
+    if (!names.empty()) return names;
+  }
+  return {"accuracy"};
+}
+
+std::string cell(std::optional<double> value) {
+  return value && !std::isnan(*value) ? concat(*value) : "-";
+}
+
+// Main score, which direction of it is better, other scores.
+void print_scores(const std::string& result, const std::vector<std::string>& names) {
+  const std::vector<ScoreFact> scores = scores_in(result);
+  for (const std::string& name : names) {
+    const auto found = std::find_if(scores.begin(), scores.end(),
+                                    [&](const ScoreFact& score) { return score.name == name; });
+    const bool is_there = found != scores.end();
+    std::cout << "\t" << cell(is_there ? found->value : number_in(result, name));
+    if (name == names.front()) std::cout << "\t" << (is_there ? found->better : "-");
+  }
+}
+
 void print_table(const Grid& grid) {
   std::cout << "run";
   for (const Axis& axis : grid.axes) std::cout << "\t" << axis.key;
-  std::cout << "\tstep\tloss" << (grid.finetune.empty() ? "" : "\taccuracy") << "\n";
-  const auto cell = [](const std::optional<double>& value) { return value ? concat(*value) : "-"; };
+  std::cout << "\tstep\tloss";
   const Configurations configurations(grid);
+  std::vector<bool> is_there;
+  std::vector<std::string> results;
   for (size_t run = 0; run < grid.count(); ++run) {
-    const bool there = configurations.is_there(run);
+    is_there.push_back(configurations.is_there(run));
+    if (!grid.finetune.empty()) results.push_back(is_there[run] ? result_of(grid, run) : "");
+  }
+  const std::vector<std::string> names = score_names(results);
+  if (!grid.finetune.empty()) {
+    for (const std::string& name : names)
+      std::cout << "\t" << name << (name == names.front() ? "\tbetter" : "");
+  }
+  std::cout << "\n";
+  for (size_t run = 0; run < grid.count(); ++run) {
     std::cout << run;
     for (const std::string& value : grid.values(run)) std::cout << "\t" << value;
-    const std::string line = there ? last_metrics(grid.run_folder(run)) : "";
+    const std::string line = is_there[run] ? last_metrics(grid.run_folder(run)) : "";
     const auto step = number_in(line, "step");
     std::cout << "\t" << (step ? concat(static_cast<int64_t>(*step) + 1) : "-") << "\t"
               << cell(number_in(line, "loss"));
-    if (!grid.finetune.empty()) {
-      const fs::path result = grid.finetuned_folder(run) / "result.json";
-      std::cout << "\t"
-                << cell(there && fs::exists(result) ? number_in(read_text(result), "accuracy")
-                                                    : std::nullopt);
-    }
+    if (!grid.finetune.empty()) print_scores(results[run], names);
     std::cout << "\n";
   }
 }

@@ -189,6 +189,26 @@ std::vector<Case> pretrain_cases() {
   return all;
 }
 
+// Of the keys that a task has for itself, or that tasks of its kind share.
+std::vector<Case> own_cases(const std::string& task) {
+  const Settings held_out = {"task.held_out=group", "task.group=patient"};
+  std::vector<Case> all = {{"task.held_out", "time"},
+                           {"task.group", "there/is/none", held_out},
+                           {"task.time", "there/is/none", {"task.held_out=time"}}};
+  if (task == "classify") {
+    all.insert(all.end(), {{"task.start", "scratch"},
+                           {"task.steps", "2"},
+                           {"task.rates", "[0.3]"},
+                           {"task.encoder", "frozen"},
+                           {"task.layer_decay", "0.1"},
+                           {"task.class_weights", "balanced", {"data.label=rare"}}});
+  } else {
+    all.insert(all.end(), {{"task.features", "pixels"}, {"task.weights", "teacher"}});
+    all.push_back(task == "knn" ? Case{"task.k", "[7]"} : Case{"task.l2", "[10]"});
+  }
+  return all;
+}
+
 std::vector<Case> finetune_cases(const std::string& task) {
   // Accuracies of few samples may be equal by chance, those of several draws hardly.
   const Settings draws = {"task.draws=4", "task.labels=0.5"};
@@ -210,15 +230,9 @@ std::vector<Case> finetune_cases(const std::string& task) {
                             {"augment.mask_edge", "[0.1, 0.2]"},
                             {"train.accumulate", "2"},
                         });
-  const std::vector<Case> of_features = {
-      {"task.features", "pixels"}, {"task.weights", "teacher"}, {"train.checkpoint_steps", "1"}};
-  if (task == "classify") {
-    all.insert(all.end(),
-               {{"task.start", "scratch"}, {"task.steps", "2"}, {"task.rates", "[0.3]"}});
-  } else {
-    all.insert(all.end(), of_features.begin(), of_features.end());
-    all.push_back(task == "linear" ? Case{"task.l2", "[10]"} : Case{"task.k", "[7]"});
-  }
+  if (task != "classify") all.push_back({"train.checkpoint_steps", "1"});
+  const std::vector<Case> own = own_cases(task);
+  all.insert(all.end(), own.begin(), own.end());
   return all;
 }
 
@@ -250,9 +264,13 @@ std::string contents(const fs::path& file) {
 void write_data(const std::string& path, int64_t count) {
   constexpr hsize_t edge = 8, channels = 3;
   std::vector<uint8_t> images, more;
-  std::vector<int64_t> labels;
+  std::vector<int64_t> labels, rare, patient;
+  std::vector<double> grade;
   for (int64_t i = 0; i < count; ++i) {
     labels.push_back(i % 2);
+    rare.push_back(i % 4 == 0);
+    patient.push_back(i / 3);
+    grade.push_back(0.1 * static_cast<double>(i * i % 7));
     const Draws draws(3, Purpose::test, static_cast<uint64_t>(i));
     for (uint32_t k = 0; k < edge * edge * channels; ++k) {
       images.push_back(
@@ -274,6 +292,9 @@ void write_data(const std::string& path, int64_t count) {
   file.add("signals", H5T_NATIVE_FLOAT, H5T_NATIVE_FLOAT, {n, 3, 40}, numbers.data());
   file.add("table", H5T_NATIVE_FLOAT, H5T_NATIVE_FLOAT, {n, 12}, numbers.data());
   file.add("labels", H5T_NATIVE_INT64, H5T_NATIVE_INT64, {n}, labels.data());
+  file.add("rare", H5T_NATIVE_INT64, H5T_NATIVE_INT64, {n}, rare.data());
+  file.add("patient", H5T_NATIVE_INT64, H5T_NATIVE_INT64, {n}, patient.data());
+  file.add("grade", H5T_NATIVE_DOUBLE, H5T_NATIVE_DOUBLE, {n}, grade.data());
 }
 
 // Stages on those data, and what they leave.
@@ -347,7 +368,10 @@ label = "labels"
                              "objective.projection=2"});
     } else {
       all.push_back("task.name=" + stage);
-      if (stage == "classify") all.insert(all.end(), {"task.steps=3", "task.rates=[0.05]"});
+      if (stage == "classify" || stage == "regress")
+        all.insert(all.end(), {"task.steps=3", "task.rates=[0.05]"});
+      if (stage == "ridge" || stage == "regress")
+        all.insert(all.end(), {"data.label=grade", "test.label=grade"});
     }
     return all;
   }
@@ -510,6 +534,11 @@ TEST_CASE("keys: every one of finetune changes what it does or is refused") {
     all.insert(all.end(), cases.begin(), cases.end());
     CHECK(idle_keys(program, task, cases) == std::vector<std::string>{});
   }
+  // Of their keys most are the ones of the tasks above, read by the same code.
+  CHECK(idle_keys(program, "ridge", {{"task.l2", "[10]"}, {"task.held_out", "time"}}) ==
+        std::vector<std::string>{});
+  CHECK(idle_keys(program, "regress", {{"task.rates", "[0.3]"}, {"task.layer_decay", "0.1"}}) ==
+        std::vector<std::string>{});
   CHECK(untested(schema_of("finetune"), all, without_case) == std::vector<std::string>{});
 }
 

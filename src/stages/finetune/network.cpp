@@ -1,5 +1,5 @@
-// The task "classify": encoder and linear head trained whole with a fraction of the labels, from
-// the run's weights or from scratch.
+// Tasks that train a network: an encoder with a linear layer behind it, with a fraction of the
+// labels, from the run's weights or from scratch.
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -9,12 +9,11 @@
 #include "comm/agree.h"
 #include "data/load/loader.h"
 #include "encoders/list.h"
-#include "ops/elementwise.h"
 #include "run/stored_state.h"
 #include "stages/finetune/finetune.h"
+#include "stages/finetune/finetuned_model.h"
 #include "stages/setup/training.h"
-#include "tasks/classify.h"
-#include "tasks/features.h"
+#include "tasks/network.h"
 #include "train/loop.h"
 
 namespace lacuna {
@@ -24,11 +23,13 @@ namespace {
 // A network in training; made anew for each trial.
 class Trial {
  public:
-  Trial(const FinetuneJob& job, int64_t classes)
+  Trial(const FinetuneJob& job, const NetworkTask& task)
       : job_(job),
+        task_(task),
         store_(*job.compute.device),
-        classifier_(encoder_factory(job.pretraining, job.train.modality().view()), classes,
-                    Scope(store_, static_cast<uint64_t>(job.configuration.integer("seed")))) {
+        network_(encoder_factory(job.pretraining, job.data.train.modality().view()), task.outputs(),
+                 Scope(store_, static_cast<uint64_t>(job.configuration.integer("seed"))),
+                 job.configuration.is("task.encoder", "frozen")) {
     if (job.configuration.is("task.start", "scratch")) return;
     std::vector<TensorTarget> targets;
     for (const TensorTarget& target : tensor_targets(store_)) {
@@ -45,7 +46,7 @@ class Trial {
     const TrainOptions options = train_options(c);
     StageContext& context = job_.context;
     Communicator& communicator = context.communicator;
-    const Source& source = job_.train;
+    const Source& source = job_.data.train;
     const auto count = static_cast<int64_t>(samples.size());
     const int64_t steps = c.integer("task.steps");
     LoopPlan plan{.steps = steps,
@@ -58,10 +59,14 @@ class Trial {
                   .last_checkpoint = false};
     const Halves halves = source.loaded(source.modality().views(1), *job_.compute.device);
     const auto loss = [this](const Fields& fields, Recording& recording) {
-      return classifier_.loss(fields, recording);
+      return task_.loss(network_(fields.view(0), recording), fields, recording);
     };
     Trainer trainer = make_trainer(c, job_.compute.dtype, false, {loss, store_, halves.device},
                                    *job_.compute.device, communicator);
+    if (const double decay = c.number("task.layer_decay"); decay != 1) {
+      trainer.set_rate_factor(
+          [this, decay](const State& parameter) { return network_.rate_factor(parameter, decay); });
+    }
     const int64_t rows = std::max<int64_t>(1, plan.batch / communicator.size());
     trainer.prepare(empty_fields(halves.host->outputs(), rows, job_.compute.dtype),
                     std::vector<int64_t>(static_cast<size_t>(communicator.size()), rows));
@@ -116,8 +121,10 @@ class Trial {
     return batch;
   }
 
-  // The fraction of these samples of a source (all, if none are named) that is classified rightly.
-  double accuracy(const Source& source, const std::vector<int64_t>& samples) {
+  // Scores of these samples of a source (all, if none are named).
+  std::unique_ptr<Scorer> scores(const Source& source, const Targets& targets,
+                                 const std::vector<int64_t>& samples,
+                                 std::unique_ptr<Scorer> scorer) {
     Communicator& communicator = job_.context.communicator;
     const OrderSpec order = source.order(0, samples);
     const int64_t count =
@@ -127,7 +134,6 @@ class Trial {
     loading.end = count;
     Loader loader(source.dataset(), std::make_unique<Order>(order), source.plain(), loading);
     Executor executor(*job_.compute.device);
-    double right = 0;
     while (const std::optional<Batch> batch = loader.next()) {
       if (batch->local_count() == 0) continue;
       Recording recording{.communicator = communicator,
@@ -136,86 +142,116 @@ class Trial {
                           .parameters = job_.compute.device->parameter_dtype(),
                           .rows = {batch->local_count()}};
       const Fields fields = fields_of(*batch, job_.compute.dtype);
-      executor.run({count_correct(classifier_.logits(fields.view(0), recording), fields["label"])});
-      right += executor.scalar(0);
+      executor.run({network_(fields.view(0), recording)});
+      scorer->add(task_.predicted(executor.output(0)), targets, batch->samples);
     }
-    communicator.all_reduce_sum(&right, 1, DType::f64).wait();
-    return right / static_cast<double>(count);
+    scorer->reduce(communicator);
+    return scorer;
+  }
+
+  // Collective.
+  void keep() const {
+    std::vector<const State*> state;
+    for (const State& each : store_.all())
+      if (each.name().starts_with("encoder.") || each.name().starts_with("head."))
+        state.push_back(&each);
+    keep_model(job_, task_, state, nullptr);
   }
 
  private:
   const FinetuneJob& job_;
+  const NetworkTask& task_;
   StateStore store_;
-  Classifier classifier_;
+  FineTunedNetwork network_;
 };
 
 }  // namespace
 namespace {
 
-struct Classification {
-  const FinetuneJob& job;
-  Trials& trials;
-  const std::vector<int64_t>& labels;
-  int64_t classes;
-
-  // The accuracy on `held_out` of the training samples, or on the test data if none are named; 0
-  // where the training diverges.
-  double accuracy_of(const std::vector<int64_t>& samples, double rate, uint64_t seed,
-                     const std::vector<int64_t>& held_out,
-                     const std::filesystem::path& folder) const {
-    Trial trial(job, classes);
-    if (!trial.train(samples, rate, seed, folder)) {
-      job.context.log.line("at rate ", rate, " the loss became no number");
-      return 0;
-    }
-    return trial.accuracy(held_out.empty() ? job.test : job.train, held_out);
-  }
+class NetworkDraws {
+ public:
+  NetworkDraws(const FinetuneJob& job, const NetworkTask& task, Trials& trials)
+      : job_(job), task_(task), trials_(trials), strata_(strata(job.data.train_targets)) {}
 
   TrialResult run(int64_t draw) const {
-    const Configuration& c = job.configuration;
+    const Configuration& c = job_.configuration;
     const auto number = static_cast<uint64_t>(draw);
     const uint64_t seed = static_cast<uint64_t>(c.integer("seed")) + number;
-    const std::vector<int64_t> chosen =
-        label_subset(labels, c.number("task.labels"), seed - number, number);
-    const Split split = hold_out_fifth(chosen, labels, seed);
-    TrialResult best{.held_out_accuracy = 0, .chosen = 0};
+    const std::vector<int64_t> labelled =
+        label_subset(strata_, c.number("task.labels"), seed - number, number);
+    const Split split = agreed(job_.context.communicator, [&] {
+      return hold_out_fifth(labelled, strata_, job_.data.hold_out, seed);
+    });
+    TrialResult best;
     for (const double rate : c.numbers("task.rates")) {
-      const std::string name = concat(draw_name(draw), ", rate ", json_text(rate));
-      const TrialResult tried = trials.once(name, [&](const std::filesystem::path& folder) {
-        const double held_out = accuracy_of(split.train, rate, seed, split.held_out, folder);
-        job.context.log.line(name, ": held-out accuracy ", held_out);
-        return TrialResult{.held_out_accuracy = held_out};
-      });
-      if (tried.held_out_accuracy > best.held_out_accuracy) {
-        best.held_out_accuracy = tried.held_out_accuracy;
+      const TrialResult tried = try_rate(draw, rate, split, seed);
+      if (tried.held_out.empty()) continue;
+      if (best.held_out.empty() || is_better(tried.held_out[0], best.held_out[0])) {
+        best.held_out = tried.held_out;
         best.chosen = rate;
       }
     }
+    if (best.held_out.empty())
+      throw AgreedError(ExitStatus::bad_values,
+                        "at every rate of task.rates the loss became no number: give lower ones",
+                        0);
     // The chosen rate again, with all labels of the draw.
-    return trials.once(draw_name(draw), [&](const std::filesystem::path& folder) {
-      best.test_accuracy = accuracy_of(chosen, best.chosen, seed, {}, folder);
-      job.context.log.line(draw_name(draw), ": ", chosen.size(), " labels, accuracy ",
-                           best.test_accuracy);
+    return trials_.once(draw_name(draw), [&](const std::filesystem::path& folder) {
+      Trial trial(job_, task_);
+      if (trained(trial, labelled, best.chosen, seed, folder)) {
+        if (draw == 0) trial.keep();
+        std::unique_ptr<Scorer> scorer = task_.scorer();
+        scorer->bootstrap(seed);
+        best.test =
+            trial.scores(job_.data.test, job_.data.test_targets, {}, std::move(scorer))->scores();
+      }
+      tell_of_draw(job_.context.log, draw, labelled.size(), best);
       return best;
     });
   }
+
+ private:
+  // False where the training diverges, which it says.
+  bool trained(Trial& trial, const std::vector<int64_t>& samples, double rate, uint64_t seed,
+               const std::filesystem::path& folder) const {
+    if (trial.train(samples, rate, seed, folder)) return true;
+    job_.context.log.line("at rate ", rate, " the loss became no number");
+    return false;
+  }
+
+  TrialResult try_rate(int64_t draw, double rate, const Split& split, uint64_t seed) const {
+    const std::string name = concat(draw_name(draw), ", rate ", json_text(rate));
+    return trials_.once(name, [&](const std::filesystem::path& folder) {
+      Trial trial(job_, task_);
+      TrialResult tried;
+      if (!trained(trial, split.train, rate, seed, folder)) return tried;
+      tried.held_out =
+          trial.scores(job_.data.train, job_.data.train_targets, split.held_out, task_.scorer())
+              ->scores();
+      job_.context.log.line(name, ": held-out ", tried.held_out[0].name, " ",
+                            tried.held_out[0].value);
+      return tried;
+    });
+  }
+
+  const FinetuneJob& job_;
+  const NetworkTask& task_;
+  Trials& trials_;
+  std::vector<int64_t> strata_;
 };
 
 }  // namespace
 
-ReadyTask classify_task(const FinetuneJob& job) {
-  agreed(job.context.communicator,
-         [&] { check_parts(train_options(job.configuration), false, "classify"); });
-  auto labels =
-      std::make_shared<const std::vector<int64_t>>(job.train.labels(job.context.communicator));
-  const int64_t classes = class_count(*labels);
-  const Trial fits(job, classes);  // or is refused before the run's folder is made
-  return [&job, labels, classes](Trials& trials) {
-    const Classification task{job, trials, *labels, classes};
+ReadyTask ready_network(const FinetuneJob& job, std::shared_ptr<const NetworkTask> task) {
+  agreed(job.context.communicator, [&] {
+    check_parts(train_options(job.configuration), false, job.configuration.text("task.name"));
+  });
+  const Trial fits(job, *task);  // or is refused before the run's folder is made
+  return [&job, task](Trials& trials) {
+    const NetworkDraws draws(job, *task, trials);
     std::vector<TrialResult> results;
-    for (int64_t draw = 0; draw < job.configuration.integer("task.draws"); ++draw) {
-      results.push_back(task.run(draw));
-    }
+    for (int64_t draw = 0; draw < job.configuration.integer("task.draws"); ++draw)
+      results.push_back(draws.run(draw));
     return results;
   };
 }

@@ -1,0 +1,57 @@
+#include "stages/embed/output_file.h"
+
+#include <filesystem>
+
+#include "base/log.h"
+#include "comm/agree.h"
+#include "stages/setup/hold.h"
+
+namespace lacuna {
+
+namespace {
+
+// The record of attempts stays as long as there is something to go on with.
+struct RecordOfPartial {
+  bool mine;
+  std::filesystem::path out, record;
+  ~RecordOfPartial() {
+    std::error_code ignored;
+    if (mine && !std::filesystem::exists(out.string() + ".progress", ignored))
+      std::filesystem::remove(record, ignored);
+  }
+};
+
+// --force would move them aside.
+void refuse_data(const std::filesystem::path& out, const Dataset& dataset) {
+  std::error_code ignored;
+  for (const DataFile& file : dataset.files())
+    if (std::filesystem::equivalent(out, file.path, ignored))
+      bad_input("--out ", out.string(), " is a file of the data: give another name");
+}
+
+}  // namespace
+
+ExitStatus write_output(Embedder& embedder, const Source& source, const EarlyStop& early_stop,
+                        StageContext& context, const ResumableEmbedding::Options& options,
+                        const std::string& size) {
+  const std::string out = options.out.string();
+  agreed(context.communicator, [&] { refuse_data(out, source.dataset()); });
+  Hold hold(out, Hold::Kind::output, context);
+  ResumableEmbedding embedding(embedder, source, early_stop, context, options);
+  if (embedding.whole()) {
+    context.log.line(out, " is finished: ", size);
+    return ExitStatus::finished;
+  }
+  const std::filesystem::path record = out + ".attempts";
+  const RecordOfPartial goes{context.communicator.rank() == 0, out, record};
+  hold.attempt(
+      record, [&] { return concat(embedding.kept(), " samples"); },
+      [&] {
+        embedding.run();
+        return ExitStatus::finished;
+      });
+  context.log.line("wrote ", out, ": ", size);
+  return ExitStatus::finished;
+}
+
+}  // namespace lacuna

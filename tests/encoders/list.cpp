@@ -51,6 +51,14 @@ TEST_CASE("every encoder has the shapes that it promises and takes no samples") 
           Shape{0, 32 / encoder->stride(), 48 / encoder->stride(), encoder->features()});
     Executor executor(*device);
     executor.run({features, map});
+    // Layers in depth: none without a parameter, and none that is not there.
+    std::set<int64_t> layers;
+    for (const State* state : store.select("", Role::parameter))
+      layers.insert(encoder->layer_of(state->name()));
+    CHECK(*layers.begin() == 0);
+    CHECK(*layers.rbegin() <= encoder->layers());
+    layers.erase(encoder->layers());
+    CHECK(static_cast<int64_t>(layers.size()) == encoder->layers());
   }
 }
 

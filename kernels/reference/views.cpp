@@ -153,8 +153,9 @@ Image blurred(Image& from, int64_t radius, double sigma) {
   return to;
 }
 
-// Box and Muller's normal draws, in the places that src/augment/image/blur_noise.cpp gives them: columns
-// of the view behind each other, channel by channel, each filled up to a multiple of 16 values.
+// Box and Muller's normal draws, in the places that src/augment/image/blur_noise.cpp gives them:
+// columns of the view behind each other, channel by channel, each filled up to a multiple of 16
+// values.
 double normal_of(const ViewDraws& drawn, const Image& image, int64_t y, int64_t x, int64_t c) {
   const int64_t stride = (image.height + 15) / 16 * 16;
   const int64_t place = (x * image.channels + c) * stride + y;

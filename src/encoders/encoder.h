@@ -31,8 +31,8 @@ class Encoder {
   virtual int64_t stride() const = 0;
 };
 
-// Makes an encoder of the configured architecture for samples of one shape ([H, W, C], [L, C], [D]) in
-// a scope.
+// Makes an encoder of the configured architecture for samples of one shape ([H, W, C], [L, C], [D])
+// in a scope.
 using EncoderFactory = std::function<std::unique_ptr<Encoder>(Scope)>;
 
 // The number behind `prefix` in the name of a parameter: 3 of "blocks.3.norm1.weight" behind

@@ -47,9 +47,9 @@ class Residual {
   }
 
  private:
-  std::vector<Convolution> convolutions_;
+  std::vector<ConvolutionLayer> convolutions_;
   std::vector<BatchNorm> norms_;
-  std::optional<Convolution> shortcut_;
+  std::optional<ConvolutionLayer> shortcut_;
   std::optional<BatchNorm> shortcut_norm_;
 };
 
@@ -100,7 +100,7 @@ class ResNet final : public Encoder {
 
  private:
   ResNetOptions options_;
-  Convolution conv1_;
+  ConvolutionLayer conv1_;
   BatchNorm bn1_;
   int64_t features_;
   std::vector<Residual> blocks_;

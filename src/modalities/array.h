@@ -73,8 +73,8 @@ class ArrayValues {
   std::vector<double> mean_, std_;
 };
 
-// Of `count` positions the share that is hidden where this share is asked for: a whole number of them,
-// at least one and not all.
+// Of `count` positions the share that is hidden where this share is asked for: a whole number of
+// them, at least one and not all.
 double exact_share(double share, int64_t count);
 
 // The sample as floats, then the augmentation.

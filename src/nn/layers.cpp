@@ -24,8 +24,8 @@ const char* filter_axes(int axes) {
 
 }  // namespace
 
-Convolution::Convolution(Scope scope, int axes, int64_t in, int64_t out, int64_t kernel,
-                         int64_t stride, bool bias)
+ConvolutionLayer::ConvolutionLayer(Scope scope, int axes, int64_t in, int64_t out, int64_t kernel,
+                                   int64_t stride, bool bias)
     : weight_(scope
                   .normal("weight", filter_shape(axes, out, in, kernel),
                           std::sqrt(2.0 / static_cast<double>(
@@ -34,7 +34,7 @@ Convolution::Convolution(Scope scope, int axes, int64_t in, int64_t out, int64_t
       bias_(bias ? &scope.constant("bias", {out}, 0).name_axes("channel") : nullptr),
       options_{.stride = {stride}, .padding = {kernel / 2}} {}
 
-Tensor Convolution::operator()(const Tensor& x, Recording&) const {
+Tensor ConvolutionLayer::operator()(const Tensor& x, Recording&) const {
   return convolution(x, weight_.tensor(), bias_ ? bias_->tensor() : Tensor(), options_);
 }
 

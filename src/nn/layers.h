@@ -13,12 +13,12 @@ namespace lacuna {
 
 // Convolution over 1 to 3 spatial axes, with the same kernel and stride along each. Weights: He et
 // al. 2015, N(0, 2 / (K prod(kernel))), as PyTorch's ResNet.
-class Convolution {
+class ConvolutionLayer {
  public:
   // x [B, spatial…, in] -> [B, spatial…', out]; padding kernel / 2. Without a bias a normalisation
   // follows.
-  Convolution(Scope scope, int axes, int64_t in, int64_t out, int64_t kernel, int64_t stride,
-              bool bias = false);
+  ConvolutionLayer(Scope scope, int axes, int64_t in, int64_t out, int64_t kernel, int64_t stride,
+                   bool bias = false);
   Tensor operator()(const Tensor& x, Recording& recording) const;
 
  private:

@@ -77,9 +77,9 @@ class Decoder {
   int stages_ = 0;
   Shape map_;  // [spatial…'] of what `expand_` makes
   std::optional<Linear> expand_;
-  std::vector<Convolution> convolution_;
+  std::vector<ConvolutionLayer> convolution_;
   std::vector<BatchNorm> norm_;
-  std::optional<Convolution> output_;
+  std::optional<ConvolutionLayer> output_;
   std::optional<Linear> values_;
 };
 

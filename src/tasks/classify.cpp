@@ -27,7 +27,7 @@ class Classify final : public NetworkTask {
  public:
   explicit Classify(const TaskParts& parts) : NetworkTask(parts.outputs), targets_(parts.targets) {
     if (parts.targets != nullptr && parts.configuration.is("task.class_weights", "balanced"))
-      weights_ = balanced_weights(parts.targets->classes, parts.outputs);
+      weights_ = balanced_weights(parts.labelled_targets().classes, parts.outputs);
   }
 
   Predicted predicted(const HostTensor& outputs) const override {

@@ -9,7 +9,7 @@ namespace lacuna {
 
 namespace {
 
-// Of each value over all samples; a constant one has the deviation 1.
+// Of each value over the samples; a constant one has the deviation 1.
 Standardisation standardisation_of(const Targets& targets) {
   const auto width = static_cast<size_t>(targets.width);
   const auto count = static_cast<double>(targets.count());
@@ -28,7 +28,7 @@ class Regress final : public NetworkTask {
  public:
   explicit Regress(const TaskParts& parts) : NetworkTask(parts.outputs), targets_(parts.targets) {
     if (parts.targets != nullptr) {
-      scale_ = standardisation_of(*parts.targets);
+      scale_ = standardisation_of(parts.labelled_targets());
     } else {
       scale_ = {doubles_of(stored_tensor(*parts.restored, "mean", DType::f64, 1)),
                 doubles_of(stored_tensor(*parts.restored, "deviation", DType::f64, 1))};

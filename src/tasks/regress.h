@@ -1,5 +1,5 @@
 // The task "regress": real values, by an encoder with a linear layer, trained by squared error.
-// Each value is learned as its distance from the mean over the training samples, in standard
+// Each value is learned as its distance from the mean over the labelled samples, in standard
 // deviations, so that neither units nor offset matter.
 #pragma once
 

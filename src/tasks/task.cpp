@@ -31,6 +31,10 @@ const HostTensor& stored_tensor(const NamedTensors& tensors, const std::string& 
   return found->second;
 }
 
+Targets TaskParts::labelled_targets() const {
+  return labelled == nullptr ? *targets : select_rows(*targets, *labelled);
+}
+
 std::vector<PredictionColumn> class_columns(int64_t classes) {
   return {{.name = "class",
            .dtype = DType::i64,

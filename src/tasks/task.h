@@ -102,8 +102,12 @@ struct TaskParts {
   const Configuration& configuration;
   // Of all training samples, which must outlive the task; null where a fitted task is restored.
   const Targets* targets = nullptr;
+  // Those of them whose targets may be looked at; null: all.
+  const std::vector<int64_t>* labelled = nullptr;
   int64_t outputs = 0;                     // classes, or values of a sample
   const NamedTensors* restored = nullptr;  // Task::tensors() of the fitted one
+
+  Targets labelled_targets() const;  // of a task that is to be fitted
 };
 
 }  // namespace lacuna

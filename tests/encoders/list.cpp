@@ -44,7 +44,8 @@ TEST_CASE("every encoder has the shapes that it promises and takes no samples") 
       const Shape& sample = samples[static_cast<size_t>(axes)];
       if (axes < entry.least_axes || axes > entry.most_axes) {
         CHECK_THROWS_WITH(encoder_factory(configuration_of(entry.name), sample),
-                          Catch::Contains(std::string(entry.name)) &&
+                          Catch::Contains(concat("encoder ", entry.name, " takes ")) &&
+                              Catch::Contains(concat(sample)) &&
                               Catch::Contains("choose another encoder.name"));
         continue;
       }
@@ -63,6 +64,14 @@ TEST_CASE("every encoder has the shapes that it promises and takes no samples") 
       CHECK(map.shape() == expected);
       Executor executor(*device);
       executor.run({features, map});
+      // Layers in depth: none without a parameter, and none that is not there.
+      std::set<int64_t> layers;
+      for (const State* state : store.select("", Role::parameter))
+        layers.insert(encoder->layer_of(state->name()));
+      CHECK(*layers.begin() == 0);
+      CHECK(*layers.rbegin() <= encoder->layers());
+      layers.erase(encoder->layers());
+      CHECK(static_cast<int64_t>(layers.size()) == encoder->layers());
     }
   }
 }
@@ -103,16 +112,6 @@ TEST_CASE("stochastic depth grows from nothing at the first block to its rate at
     std::set<float> values;
     for (const float value : recording.drawn[i].as<float>()) values.insert(value);
     CHECK(values == std::set<float>{0, kept});
-  }
-}
-
-TEST_CASE("encoders of images refuse other samples by their shape") {
-  const std::unique_ptr<Device> device = make_device("cpu", 1);
-  for (const EncoderEntry& entry : encoders()) {
-    StateStore store(*device);
-    CHECK_THROWS_WITH(encoder_factory(configuration_of(entry.name), {100, 3})(Scope(store, 1)),
-                      Catch::Contains(concat("encoder ", entry.name, " takes images")) &&
-                          Catch::Contains("[100, 3]"));
   }
 }
 

@@ -162,7 +162,8 @@ std::vector<Input> metrics(const fs::path& folder) {
     some.flush();
   }
   const std::string result =
-      R"({"accuracy":0.75,"draws":[0.5,1],"chosen":[0.1,0.2],"task":"linear","step":5})";
+      R"({"accuracy":0.75,"draws":[0.5,1],"chosen":[0.1,0.2],"task":"linear","step":5,)"
+      R"("scores":{"accuracy":{"value":0.75,"low":0.5,"high":null,"better":"higher"}}})";
   std::vector<Input> seeds;
   for (const std::string& content : {content_of(folder / "metrics.jsonl"), result + "\n"}) {
     Input seed = run_folder({.name = "run/metrics.jsonl", .content = content});

@@ -13,7 +13,8 @@ using namespace lacuna::testing;
 
 namespace {
 
-// With `frozen` values of what stop_gradient() gives; where there are none yet, they are kept there.
+// With `frozen` values of what stop_gradient() gives; where there are none yet, they are kept
+// there.
 double loss_of(SmallExperiment& experiment, const Fields& fields, int64_t rows, Communicator& self,
                std::optional<std::vector<HostTensor>>& frozen) {
   Recording recording{

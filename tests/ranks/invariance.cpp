@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "comm/forwarding.h"
+#include "data/files/decode.h"
 #include "data/load/loader.h"
 #include "data/order/order.h"
 #include "io/write_hdf5.h"

@@ -200,6 +200,18 @@ TEST_CASE("tasks: regression learns standardised values and says them in their u
   const auto restored = entry_of("regress").make_network(
       {.configuration = configuration, .targets = nullptr, .outputs = 2, .restored = &kept});
   CHECK(restored->predicted(outputs).numbers == said.numbers);
+  // Of the targets that are not given to a draw nothing is looked at.
+  const std::vector<int64_t> labelled = {0, 2, 5};
+  Targets others = data.values;
+  for (const size_t i : {1, 3, 4, 6, 7}) others.values[2 * i] = others.values[2 * i + 1] = 1e9;
+  std::vector<std::vector<double>> of_three;
+  for (const Targets* targets : {&data.values, static_cast<const Targets*>(&others)}) {
+    const auto some = entry_of("regress").make_network(
+        {.configuration = configuration, .targets = targets, .labelled = &labelled, .outputs = 2});
+    of_three.push_back(some->predicted(outputs).numbers);
+  }
+  CHECK(of_three[0] == of_three[1]);
+  CHECK(of_three[0] != said.numbers);
 }
 
 TEST_CASE("tasks: gradients do not depend on how samples are divided over ranks") {

@@ -108,7 +108,6 @@ Trace restarted(const std::string& objective, const std::function<void(StateStor
   return trace;
 }
 
-
 // As it is in a new run that finds it in no checkpoint.
 void forget(StateStore& store, const std::string& objective, const std::string& name) {
   Life fresh(objective);

@@ -28,7 +28,8 @@ class DrawnViews {
   // What the device gets of a sample: "sample", as it is stored; then the fields of outputs(), in
   // their order, but in the place of each view its draws, uint8 [sizeof(ViewDraws)].
   virtual std::vector<OutputField> inputs(DType stored) const = 0;
-  // Writes all of those but the first. Thread-safe, allocates nothing. Throws as Augmentation::apply.
+  // Writes all of those but the first. Thread-safe, allocates nothing. Throws as
+  // Augmentation::apply.
   virtual void draw(const SampleKey& key, std::span<void* const> to) const = 0;
 };
 

@@ -96,8 +96,8 @@ struct Box {
 };
 
 // Reads the box of `sample` [length, channels] into `view` [size, channels] by linear interpolation
-// between half-position centres; where it shrinks, the triangle is widened by the factor. Beyond the
-// ends the last values repeat. A box of the view's own size at a whole position copies exactly.
+// between half-position centres; where it shrinks, the triangle is widened by the factor. Beyond
+// the ends the last values repeat. A box of the view's own size at a whole position copies exactly.
 void resample(const float* sample, const Shape& shape, const Box& box, int64_t size, float* view) {
   const int64_t length = shape[0], channels = shape[1];
   const double step = box.length / static_cast<double>(size);

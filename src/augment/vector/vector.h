@@ -33,8 +33,8 @@ struct FeatureFacts {
 std::unique_ptr<Augmentation> vector_views(const Shape& sample, int views,
                                            const VectorOptions& options, const FeatureFacts& facts);
 
-// "view0", corrupted as view 0 is; "target", the sample itself (only where view 0 is corrupted); and
-// "mask", float32 [D]: 1 on exactly round(mask * D) features.
+// "view0", corrupted as view 0 is; "target", the sample itself (only where view 0 is corrupted);
+// and "mask", float32 [D]: 1 on exactly round(mask * D) features.
 std::unique_ptr<Augmentation> masked_vector(const Shape& sample, const VectorOptions& options,
                                             const FeatureFacts& facts);
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/dtype.h"
+#include "data/files/decode.h"
 
 namespace lacuna {
 
@@ -40,5 +41,8 @@ int64_t first_not_finite(const void* data, int64_t count, DType dtype);
 
 // HDF5's Fletcher checksum: words of 16 bits, the first byte the higher one.
 uint32_t fletcher32(std::span<const std::byte> data);
+
+// One element of any of the types as a double.
+double element_value(const void* data, int64_t index, DType dtype);
 
 }  // namespace lacuna

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "data/values/interpretation.h"
+#include "data/files/decode.h"
 
 namespace lacuna {
 

@@ -80,8 +80,8 @@ int64_t class_of(double label, int64_t sample, const std::string& path);
 // The field "label" of a data set that has one; bad_input unless it is one number for each sample.
 const Field& label_of(const Dataset& dataset);
 
-// What the recipe makes, and "label", int64 []: the field "label" of the data set, where it has one.
-// bad_input unless that is one number for each sample; make() throws it where it is no class.
+// What the recipe makes, and "label", int64 []: the field "label" of the data set, where it has
+// one. bad_input unless that is one number for each sample; make() throws it where it is no class.
 RecipePointer with_label(const Dataset& dataset, RecipePointer recipe);
 
 }  // namespace lacuna

@@ -1,4 +1,5 @@
 #include "data/survey/survey.h"
+#include "data/files/decode.h"
 
 #include <algorithm>
 #include <chrono>

@@ -104,28 +104,4 @@ void Interpretation::convert_with(const void* stored, float* to, const Map& map)
   }
 }
 
-double element_value(const void* data, int64_t index, DType dtype) {
-  switch (dtype) {
-    case DType::u8:
-      return static_cast<const uint8_t*>(data)[index];
-    case DType::u16:
-      return static_cast<const uint16_t*>(data)[index];
-    case DType::i16:
-      return static_cast<const int16_t*>(data)[index];
-    case DType::i32:
-      return static_cast<const int32_t*>(data)[index];
-    case DType::i64:
-      return static_cast<double>(static_cast<const int64_t*>(data)[index]);
-    case DType::f32:
-      return static_cast<double>(static_cast<const float*>(data)[index]);
-    case DType::f64:
-      return static_cast<const double*>(data)[index];
-    case DType::f16:
-      return static_cast<double>(static_cast<float>(static_cast<const Float16*>(data)[index]));
-    case DType::bf16:
-      return static_cast<double>(static_cast<float>(static_cast<const BFloat16*>(data)[index]));
-  }
-  return 0;
-}
-
 }  // namespace lacuna

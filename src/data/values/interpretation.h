@@ -56,7 +56,4 @@ class Interpretation {
 // two axes, otherwise last.
 Channels usual_channels(const Shape& sample);
 
-// One element of any of the types as a double.
-double element_value(const void* data, int64_t index, DType dtype);
-
 }  // namespace lacuna

@@ -1,4 +1,5 @@
 #include "data/values/statistics.h"
+#include "data/files/decode.h"
 
 #include <algorithm>
 #include <cmath>

@@ -51,16 +51,14 @@ void tell_of_draw(Log& log, int64_t draw, size_t labels, const TrialResult& resu
            main_score(result.held_out), " with ", result.chosen);
 }
 
-namespace {
-
-// Of the task that the configuration names, with so many outputs.
-ReadyTask ready_task(const TaskEntry& entry, const FinetuneJob& job) {
-  const TaskParts parts{.configuration = job.configuration,
-                        .targets = &job.data.train_targets,
-                        .outputs = job.data.train_targets.width};
-  if (entry.trains_network()) return ready_network(job, entry.make_network(parts));
-  return ready_probe(job, entry.make_probe(parts));
+TaskParts parts_of(const FinetuneJob& job, const std::vector<int64_t>* labelled) {
+  return {.configuration = job.configuration,
+          .targets = &job.data.train_targets,
+          .labelled = labelled,
+          .outputs = job.data.train_targets.width};
 }
+
+namespace {
 
 Syntax finetune_syntax() {
   return {.stage = "finetune",
@@ -124,7 +122,8 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
   // The run's folder is made only once everything has been found good.
   const FinetuneJob job{configuration, pretraining, checkpoint, data,
                         folder,        compute,     early_stop, context};
-  const ReadyTask task = ready_task(entry, job);
+  const ReadyTask task =
+      entry.trains_network() ? ready_network(job, entry) : ready_probe(job, entry);
   agreed(communicator, [&] {
     if (communicator.rank() != 0) return;
     const OpenedRun run = open_run(folder, configuration, schema_of("finetune"), anew);

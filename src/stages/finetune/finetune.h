@@ -33,8 +33,11 @@ struct FinetuneJob {
 // trial by the name of draw_name(). Collective; the same on every rank.
 using ReadyTask = std::function<std::vector<TrialResult>(Trials& trials)>;
 // Collective. The job must outlive what they return.
-ReadyTask ready_probe(const FinetuneJob& job, std::shared_ptr<const ProbeTask> task);
-ReadyTask ready_network(const FinetuneJob& job, std::shared_ptr<const NetworkTask> task);
+ReadyTask ready_probe(const FinetuneJob& job, const TaskEntry& task);
+ReadyTask ready_network(const FinetuneJob& job, const TaskEntry& task);
+
+// What a task is made from, that learns from these samples; they must outlive the task.
+TaskParts parts_of(const FinetuneJob& job, const std::vector<int64_t>* labelled = nullptr);
 
 // "draw 1" for the first one, which has the number 0. Its model is kept (finetuned_model.h).
 std::string draw_name(int64_t draw);

@@ -170,8 +170,8 @@ namespace {
 
 class NetworkDraws {
  public:
-  NetworkDraws(const FinetuneJob& job, const NetworkTask& task, Trials& trials)
-      : job_(job), task_(task), trials_(trials), strata_(strata(job.data.train_targets)) {}
+  NetworkDraws(const FinetuneJob& job, const TaskEntry& entry, Trials& trials)
+      : job_(job), entry_(entry), trials_(trials), strata_(strata(job.data.train_targets)) {}
 
   TrialResult run(int64_t draw) const {
     const Configuration& c = job_.configuration;
@@ -182,9 +182,10 @@ class NetworkDraws {
     const Split split = agreed(job_.context.communicator, [&] {
       return hold_out_fifth(labelled, strata_, job_.data.hold_out, seed);
     });
+    const std::unique_ptr<NetworkTask> task = entry_.make_network(parts_of(job_, &labelled));
     TrialResult best;
     for (const double rate : c.numbers("task.rates")) {
-      const TrialResult tried = try_rate(draw, rate, split, seed);
+      const TrialResult tried = try_rate(*task, draw, rate, split, seed);
       if (tried.held_out.empty()) continue;
       if (best.held_out.empty() || is_better(tried.held_out[0], best.held_out[0])) {
         best.held_out = tried.held_out;
@@ -197,10 +198,10 @@ class NetworkDraws {
                         0);
     // The chosen rate again, with all labels of the draw.
     return trials_.once(draw_name(draw), [&](const std::filesystem::path& folder) {
-      Trial trial(job_, task_);
+      Trial trial(job_, *task);
       if (trained(trial, labelled, best.chosen, seed, folder)) {
         if (draw == 0) trial.keep();
-        std::unique_ptr<Scorer> scorer = task_.scorer();
+        std::unique_ptr<Scorer> scorer = task->scorer();
         scorer->bootstrap(seed);
         best.test =
             trial.scores(job_.data.test, job_.data.test_targets, {}, std::move(scorer))->scores();
@@ -219,14 +220,15 @@ class NetworkDraws {
     return false;
   }
 
-  TrialResult try_rate(int64_t draw, double rate, const Split& split, uint64_t seed) const {
+  TrialResult try_rate(const NetworkTask& task, int64_t draw, double rate, const Split& split,
+                       uint64_t seed) const {
     const std::string name = concat(draw_name(draw), ", rate ", json_text(rate));
     return trials_.once(name, [&](const std::filesystem::path& folder) {
-      Trial trial(job_, task_);
+      Trial trial(job_, task);
       TrialResult tried;
       if (!trained(trial, split.train, rate, seed, folder)) return tried;
       tried.held_out =
-          trial.scores(job_.data.train, job_.data.train_targets, split.held_out, task_.scorer())
+          trial.scores(job_.data.train, job_.data.train_targets, split.held_out, task.scorer())
               ->scores();
       job_.context.log.line(name, ": held-out ", tried.held_out[0].name, " ",
                             tried.held_out[0].value);
@@ -235,20 +237,20 @@ class NetworkDraws {
   }
 
   const FinetuneJob& job_;
-  const NetworkTask& task_;
+  const TaskEntry& entry_;
   Trials& trials_;
   std::vector<int64_t> strata_;
 };
 
 }  // namespace
 
-ReadyTask ready_network(const FinetuneJob& job, std::shared_ptr<const NetworkTask> task) {
-  agreed(job.context.communicator, [&] {
-    check_parts(train_options(job.configuration), false, job.configuration.text("task.name"));
-  });
+ReadyTask ready_network(const FinetuneJob& job, const TaskEntry& entry) {
+  agreed(job.context.communicator,
+         [&] { check_parts(train_options(job.configuration), false, std::string(entry.name)); });
+  const std::unique_ptr<NetworkTask> task = entry.make_network(parts_of(job));
   const Trial fits(job, *task);  // or is refused before the run's folder is made
-  return [&job, task](Trials& trials) {
-    const NetworkDraws draws(job, *task, trials);
+  return [&job, &entry](Trials& trials) {
+    const NetworkDraws draws(job, entry, trials);
     std::vector<TrialResult> results;
     for (int64_t draw = 0; draw < job.configuration.integer("task.draws"); ++draw)
       results.push_back(draws.run(draw));

@@ -233,7 +233,8 @@ void remove_features(const fs::path& run) {
   fs::remove_all(features_folder(run), ignored);
 }
 
-ReadyTask ready_probe(const FinetuneJob& job, std::shared_ptr<const ProbeTask> task) {
+ReadyTask ready_probe(const FinetuneJob& job, const TaskEntry& entry) {
+  const std::shared_ptr<const ProbeTask> task = entry.make_probe(parts_of(job));
   return [&job, task, maker = features_maker(job)](Trials& trials) {
     ProbeDraws draws(job, *task, *maker);
     std::vector<TrialResult> results;

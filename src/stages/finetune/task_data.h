@@ -1,5 +1,5 @@
-// TaskData: the samples of a task, what is to be predicted of them, and by what some of the training
-// samples are held out.
+// TaskData: the samples of a task, what is to be predicted of them, and by what some of the
+// training samples are held out.
 #pragma once
 
 #include "config/configuration.h"

@@ -16,8 +16,8 @@ namespace lacuna {
 class Predictor {
  public:
   // Collective. `configuration` is the task's, `model` what the run keeps, `modality`
-  // that of the source that it is asked of. bad_input, on every rank, where they do not go together. The
-  // references must outlive it.
+  // that of the source that it is asked of. bad_input, on every rank, where they do not go
+  // together. The references must outlive it.
   Predictor(const Configuration& configuration, const Checkpoint& model, const Modality& modality,
             Compute& compute, Communicator& communicator);
 

@@ -1,5 +1,5 @@
-// Source: a data set as a configuration describes it — files, what a sample means, what was found in
-// the data — and the recipes and order that the stages ask for.
+// Source: a data set as a configuration describes it — files, what a sample means, what was found
+// in the data — and the recipes and order that the stages ask for.
 #pragma once
 
 #include <memory>

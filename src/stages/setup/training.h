@@ -18,8 +18,8 @@ void check_sizes(const TrainOptions& options, int64_t steps, int64_t samples, in
 // trained, by its name.
 void check_parts(const TrainOptions& options, bool spans_batch, const std::string& name);
 
-// What a trainer trains: a loss of fields, which has its State in a store, and what the device makes
-// of the fields first (Halves::device; empty: nothing).
+// What a trainer trains: a loss of fields, which has its State in a store, and what the device
+// makes of the fields first (Halves::device; empty: nothing).
 struct Trained {
   Trainer::Loss loss;
   StateStore& store;

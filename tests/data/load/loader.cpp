@@ -1,5 +1,6 @@
 // The loader against values that the test itself wrote through HDF5's own interface.
 #include "data/load/loader.h"
+#include "data/files/decode.h"
 
 #include <unistd.h>
 
@@ -308,7 +309,8 @@ TEST_CASE("loader gives the same batches for any workers and threads and buffer"
     options.workers = way.workers;
     options.threads = way.threads;
     options.buffer = way.buffer;
-    Loader loader(dataset, order_of(dataset, 4, 2), std::make_shared<StoredFields>(dataset), options);
+    Loader loader(dataset, order_of(dataset, 4, 2), std::make_shared<StoredFields>(dataset),
+                  options);
     std::vector<std::vector<int64_t>> samples;
     int64_t position = 0;
     while (std::optional<Batch> batch = loader.next()) {

@@ -49,18 +49,19 @@ TEST_CASE("sweep: values that no run can have are refused before any is queued")
                     Catch::Contains("line 3: a value of data.label takes several lines"));
 }
 
-TEST_CASE("sweep: the table has the scores of finished runs, and says which direction is better") {
+TEST_CASE("sweep: the table has the scores of finished runs, and which direction is better") {
   const TemporaryFolder folder;
   std::ofstream(folder / "a.toml") << "[data]\nfiles = \"a.h5\"\ndataset = \"x\"\n"
                                       "[objective]\nname = \"simclr\"\n";
-  std::ofstream(folder / "sweep.toml")
-      << "pretrain = \"a.toml\"\nfinetune = \"b.toml\"\n[grid]\nseed = [1, 2, 3]\n";
+  std::ofstream(folder / "sweep.toml") << "pretrain = \"a.toml\"\nfinetune = \"b.toml\"\n"
+                                          "[grid]\nseed = [1, 2, 3]\n";
   const std::filesystem::path before = std::filesystem::current_path();
   std::filesystem::current_path(folder.path());
   const Schema schema = schema_of("pretrain");
   const std::vector<std::string> results = {
       R"({"task":"ridge","draws":[0.5],"score":"mse","scores":{"mse":{"value":0.5,"low":0.25,)"
-      R"("high":1,"better":"lower"},"r2":{"value":null,"low":null,"high":null,"better":"higher"}}})",
+      R"("high":1,"better":"lower"},"r2":{"value":null,"low":null,"high":null,)"
+      R"("better":"higher"}}})",
       R"({"task":"knn","accuracy":0.75,"draws":[0.75]})"};
   for (size_t run = 0; run < results.size(); ++run) {
     open_run(concat("runs/sweep/", run),

@@ -2,8 +2,8 @@
 //
 //   make_views     in   sample u8, u16 or i16 [B, H, W, C], C <= max_view_channels (ViewAttributes)
 //                       draws u8 [B, sizeof(ViewDraws)]: a ViewDraws of each sample
-//                  out  view F [B, h, w, C], as augment/image/view.h makes it on the host: box resized,
-//                       mirrored; jitter, grey, blur, solarise, noise, a dropped channel;
+//                  out  view F [B, h, w, C], as augment/image/view.h makes it on the host: box
+//                       resized, mirrored; jitter, grey, blur, solarise, noise, a dropped channel;
 //                       normalised; rows and columns exchanged if asked
 #pragma once
 

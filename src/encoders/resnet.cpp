@@ -2,8 +2,8 @@
 
 #include <optional>
 
+#include "nn/convolution.h"
 #include "nn/layers.h"
-#include "nn/spatial.h"
 #include "ops/pooling.h"
 
 namespace lacuna {
@@ -23,14 +23,14 @@ class Residual {
     int64_t stride = 1;
     for (const ConvolutionSize& c : convolutions) {
       const std::string number = std::to_string(convolutions_.size() + 1);
-      convolutions_.emplace_back(scope / ("conv" + number), axes, channels, c.out, c.kernel,
-                                 c.stride);
+      convolutions_.emplace_back(scope / ("conv" + number),
+                                 even_convolution(axes, channels, c.out, c.kernel, c.stride));
       norms_.emplace_back(scope / ("bn" + number), c.out);
       channels = c.out;
       stride *= c.stride;
     }
     if (stride != 1 || in != channels) {
-      shortcut_.emplace(scope / "downsample.0", axes, in, channels, 1, stride);
+      shortcut_.emplace(scope / "downsample.0", even_convolution(axes, in, channels, 1, stride));
       shortcut_norm_.emplace(scope / "downsample.1", channels);
     }
   }
@@ -57,8 +57,9 @@ class ResNet final : public Encoder {
  public:
   ResNet(const ResNetOptions& options, int axes, int64_t channels, Scope scope)
       : options_(options),
-        conv1_(scope / "conv1", axes, channels, options.width, options.imagenet_stem ? 7 : 3,
-               options.imagenet_stem ? 2 : options.stem_stride),
+        conv1_(scope / "conv1",
+               even_convolution(axes, channels, options.width, options.imagenet_stem ? 7 : 3,
+                                options.imagenet_stem ? 2 : options.stem_stride)),
         bn1_(scope / "bn1", options.width),
         features_(options.width) {
     for (size_t stage = 0; stage < options.blocks.size(); ++stage) {
@@ -76,7 +77,7 @@ class ResNet final : public Encoder {
 
   Tensor map(const Tensor& x, Recording& recording) const override {
     Tensor y = bn1_(conv1_(x, recording), recording, true);
-    if (options_.imagenet_stem) y = max_pool_axes(y, 3, 2, 1);
+    if (options_.imagenet_stem) y = max_pool(y, 3, 2, 1);
     for (const Residual& block : blocks_) y = block(y, recording);
     return y;
   }

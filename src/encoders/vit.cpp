@@ -4,6 +4,7 @@
 
 #include "nn/transformer.h"
 #include "ops/elementwise.h"
+#include "ops/convolution.h"
 #include "ops/pooling.h"
 #include "ops/shape.h"
 #include "ops/tokens.h"

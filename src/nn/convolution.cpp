@@ -42,6 +42,14 @@ std::vector<int64_t> padding_of(const ConvolutionShape& shape) {
 
 }  // namespace
 
+ConvolutionShape even_convolution(int axes, int64_t in, int64_t out, int64_t kernel,
+                                  int64_t stride) {
+  return {.in = in,
+          .out = out,
+          .kernel = std::vector<int64_t>(static_cast<size_t>(axes), kernel),
+          .stride = {stride}};
+}
+
 ConvolutionLayer::ConvolutionLayer(Scope scope, const ConvolutionShape& shape)
     : weight_(scope.normal("weight", weight_shape(shape), deviation_of(shape))
                   .name_axes(axes_of(shape))),

@@ -19,6 +19,10 @@ struct ConvolutionShape {
   bool bias = false;
 };
 
+// The same kernel and stride along each of `axes`; without a bias, since a normalisation follows.
+ConvolutionShape even_convolution(int axes, int64_t in, int64_t out, int64_t kernel,
+                                  int64_t stride = 1);
+
 // x [B, n.., in] -> [B, n'.., out], padded by dilation (kernel - 1) / 2 on both sides: with an odd
 // kernel and a stride of 1, n' is n. Weights: He et al. 2015, N(0, 2 / (out / groups
 // prod(kernel))), in PyTorch's layout; the bias begins as 0.

@@ -7,37 +7,6 @@
 
 namespace lacuna {
 
-namespace {
-
-// [out, in, kernel…]
-Shape filter_shape(int axes, int64_t out, int64_t in, int64_t kernel) {
-  std::vector<int64_t> sizes = {out, in};
-  sizes.resize(2 + static_cast<size_t>(axes), kernel);
-  return Shape(std::span<const int64_t>(sizes));
-}
-
-const char* filter_axes(int axes) {
-  return axes == 1   ? "out_channel, in_channel, position"
-         : axes == 2 ? "out_channel, in_channel, row, column"
-                     : "out_channel, in_channel, plane, row, column";
-}
-
-}  // namespace
-
-ConvolutionLayer::ConvolutionLayer(Scope scope, int axes, int64_t in, int64_t out, int64_t kernel,
-                                   int64_t stride, bool bias)
-    : weight_(scope
-                  .normal("weight", filter_shape(axes, out, in, kernel),
-                          std::sqrt(2.0 / static_cast<double>(
-                                              filter_shape(axes, out, 1, kernel).count())))
-                  .name_axes(filter_axes(axes))),
-      bias_(bias ? &scope.constant("bias", {out}, 0).name_axes("channel") : nullptr),
-      options_{.stride = {stride}, .padding = {kernel / 2}} {}
-
-Tensor ConvolutionLayer::operator()(const Tensor& x, Recording&) const {
-  return convolution(x, weight_.tensor(), bias_ ? bias_->tensor() : Tensor(), options_);
-}
-
 BatchNorm::BatchNorm(Scope scope, int64_t channels)
     : weight_(scope.constant("weight", {channels}, 1).name_axes("channel")),
       bias_(scope.constant("bias", {channels}, 0).name_axes("channel")),

@@ -7,25 +7,8 @@
 #include "graph/recording.h"
 #include "nn/scope.h"
 #include "ops/batch_norm.h"
-#include "ops/convolution.h"
 
 namespace lacuna {
-
-// Convolution over 1 to 3 spatial axes, with the same kernel and stride along each. Weights: He et
-// al. 2015, N(0, 2 / (K prod(kernel))), as PyTorch's ResNet.
-class ConvolutionLayer {
- public:
-  // x [B, spatial…, in] -> [B, spatial…', out]; padding kernel / 2. Without a bias a normalisation
-  // follows.
-  ConvolutionLayer(Scope scope, int axes, int64_t in, int64_t out, int64_t kernel, int64_t stride,
-                   bool bias = false);
-  Tensor operator()(const Tensor& x, Recording& recording) const;
-
- private:
-  State& weight_;
-  State* bias_;
-  ConvolutionOptions options_;
-};
 
 // Batch normalisation over all axes but the last, with running statistics for evaluation
 // (momentum 0.1, epsilon 1e-5); ReLU and a residual fused in.

@@ -5,8 +5,9 @@
 #include <bit>
 #include <optional>
 
-#include "nn/spatial.h"
+#include "nn/convolution.h"
 #include "ops/elementwise.h"
+#include "ops/pooling.h"
 #include "ops/shape.h"
 #include "ops/squared_error.h"
 
@@ -30,14 +31,17 @@ class Decoder {
     }
     stages_ = static_cast<int>(std::bit_width(static_cast<uint64_t>(encoder.stride() - 1)));
     map_ = halved(view.slice(0, axes_), stages_);
-    output_.emplace(scope / "output", axes_, std::max<int64_t>(8, encoder.features() >> stages_),
-                    view[-1], 3, 1, true);
+    ConvolutionShape last =
+        even_convolution(axes_, std::max<int64_t>(8, encoder.features() >> stages_), view[-1], 3);
+    last.bias = true;
+    output_.emplace(scope / "output", last);
     if (pooled)
       expand_.emplace(scope / "expand", encoder.features(), map_.count() * encoder.features());
     int64_t in = encoder.features();
     for (int stage = 0; stage < stages_; ++stage) {
       const int64_t out = std::max<int64_t>(8, in / 2);
-      convolution_.emplace_back(scope / concat("stage", stage, ".conv"), axes_, in, out, 3, 1);
+      convolution_.emplace_back(scope / concat("stage", stage, ".conv"),
+                                even_convolution(axes_, in, out, 3));
       norm_.emplace_back(scope / concat("stage", stage, ".bn"), out);
       in = out;
     }
@@ -52,7 +56,7 @@ class Decoder {
     }
     for (int stage = 0; stage < stages_; ++stage) {
       const int left = stages_ - 1 - stage;
-      x = upsample_axes(x, halved(shape.slice(1, axes_ + 1), left));
+      x = upsampled(x, halved(shape.slice(1, axes_ + 1), left));
       const auto i = static_cast<size_t>(stage);
       x = norm_[i](convolution_[i](x, recording), recording, true);
     }
@@ -66,6 +70,13 @@ class Decoder {
     for (int axis = 0; axis < sizes.rank(); ++axis)
       sizes.set(axis, (sizes[axis] + step - 1) / step);
     return sizes;
+  }
+  // To these sizes; a signal [B, L, C] as an image of one row.
+  static Tensor upsampled(const Tensor& x, const Shape& sizes) {
+    if (sizes.rank() == 2) return upsample(x, sizes[0], sizes[1]);
+    const Shape& s = x.shape();
+    const Tensor row = upsample(reshape(x, {s[0], 1, s[1], s[2]}), 1, sizes[0]);
+    return reshape(row, {s[0], sizes[0], s[2]});
   }
   static Shape with_channels(const Shape& spatial, int64_t channels) {
     std::vector<int64_t> sizes(spatial.sizes().begin(), spatial.sizes().end());

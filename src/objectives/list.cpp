@@ -7,6 +7,7 @@
 #include "objectives/inpaint.h"
 #include "objectives/rotation.h"
 #include "objectives/simclr.h"
+#include "objectives/simsiam.h"
 
 namespace lacuna {
 
@@ -14,6 +15,7 @@ std::span<const ObjectiveEntry> objectives() {
   static const std::array entries = {
       ObjectiveEntry{"simclr", simclr_keys, make_simclr},
       ObjectiveEntry{"byol", byol_keys, make_byol},
+      ObjectiveEntry{"simsiam", simsiam_keys, make_simsiam},
       ObjectiveEntry{"rotation", rotation_keys, make_rotation, {"image"}},
       ObjectiveEntry{"inpaint", inpaint_keys, make_inpaint},
   };

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "base/dtype.h"
-#include "data/files/decode.h"
 
 namespace lacuna {
 

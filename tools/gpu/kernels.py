@@ -16,6 +16,9 @@ KINDS = {
     "matrix_product": "matrix product", "product_added": "matrix product",
     "product_gelu": "matrix product", "product_gelu_gradient": "matrix product",
     "attention": "attention", "attention_gradient": "attention: gradient",
+    "cross_attention": "attention", "cross_attention_gradient": "attention: gradient",
+    "soft_cross_entropy": "losses and metrics",
+    "soft_cross_entropy_gradient": "losses and metrics",
     "layer_norm": "layer norm", "layer_norm_gradient": "layer norm: gradient",
     "batch_norm_statistics": "batch norm: statistics", "batch_norm_apply": "batch norm: apply",
     "batch_norm_gradient_statistics": "batch norm: gradient statistics",
@@ -65,6 +68,10 @@ def flops(operation, taken, given):
     if operation == "attention_gradient":  # dy [B, L, D]
         batch, length, width = taken[0].sizes
         return 10 * batch * length * length * width
+    if operation == "cross_attention":  # q [B, M, D], k [B, L, D]
+        return 4 * taken[0].count * taken[1].sizes[1]
+    if operation == "cross_attention_gradient":  # dy [B, M, D], q, k [B, L, D]
+        return 10 * taken[0].count * taken[2].sizes[1]
     return 0
 
 

@@ -185,7 +185,8 @@ interval = 0
         self.add_column("grade", y)
         self.task("ridge", 'l2 = [0.1]\nfeatures = "pixels"', 'precision = "f32"\n')
         toml = self.path("ridge.toml")
-        toml.write_text(toml.read_text().replace('"labels"', '"grade"').replace("labels = 0.5\ndraws = 3", ""))
+        graded = toml.read_text().replace('"labels"', '"grade"')
+        toml.write_text(graded.replace("labels = 0.5\ndraws = 3", ""))
         self.succeeds(*self.arguments("ridge", "fitted"))
         standard = (x - x.mean(0)) / x.std(0)
         weight = numpy.linalg.solve(standard.T @ standard / 80 + 0.1 * numpy.eye(256),
@@ -207,7 +208,8 @@ interval = 0
         self.path("fitted/result.json").unlink()
         self.succeeds("finetune", "ridge.toml", "--from", "run", "--run", "again", ranks=3)
         for name, value in expected.items():
-            self.assertLess(abs(self.result("again")["scores"][name]["value"] - value), 1e-4 * abs(value), name)
+            self.assertLess(abs(self.result("again")["scores"][name]["value"] - value),
+                            1e-4 * abs(value), name)
         # Other targets in the same column are other data.
         with h5py.File(self.path("data.h5"), "r+") as data:
             data["grade"][3, 1] += 1
@@ -222,7 +224,9 @@ interval = 0
                           "--set", "task.draws=1")
             kept = support.checkpoint_tensors(self.path(f"{encoder}/model"))
             start = support.checkpoint_tensors(support.checkpoint_folder(self.path("run"), 2))
-            same = [support.same_bits(kept[name], start[name]) for name in kept if name.startswith("encoder.")]
+            same = [
+                support.same_bits(kept[name], start[name]) for name in kept
+                if name.startswith("encoder.")]
             self.assertGreater(len(same), 50)
             self.assertEqual(all(same), encoder == "frozen")
             self.assertEqual(kept["head.weight"].shape, (4, 32))
@@ -235,7 +239,8 @@ interval = 0
         self.add_column("two", numpy.zeros((80, 2)))
         for name, settings, says in (
                 ("knn", ["task.held_out=group", "task.group=there/is/none"], ["there/is/none"]),
-                ("knn", ["task.held_out=group", "task.group=bad"], ["groups are texts or whole numbers"]),
+                ("knn", ["task.held_out=group", "task.group=bad"],
+                 ["groups are texts or whole numbers"]),
                 ("knn", ["task.held_out=group", "task.group=one"], ["of one group of task.group"]),
                 ("knn", ["task.held_out=time", "task.time=short"], ["short", "79", "80 samples"]),
                 ("ridge", ["data.label=bad"], ["bad of sample 7 is nan"]),

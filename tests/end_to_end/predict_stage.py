@@ -1,4 +1,5 @@
-"""predict: what a fine-tuned run says of samples without labels, on any number of ranks, and after a kill."""
+"""predict: what a fine-tuned run says of samples without labels, on any number of ranks, and after
+a kill."""
 
 import json
 import shutil
@@ -8,8 +9,9 @@ import numpy
 
 import support
 
-TASKS = {"linear": "l2 = [1e-2]", "knn": "k = [3, 5]", "ridge": "l2 = [1e-2]", "classify": "steps = 4\nrates = [1e-2]",
-         "regress": "steps = 4\nrates = [1e-2]"}
+TASKS = {
+    "linear": "l2 = [1e-2]", "knn": "k = [3, 5]", "ridge": "l2 = [1e-2]",
+    "classify": "steps = 4\nrates = [1e-2]", "regress": "steps = 4\nrates = [1e-2]"}
 
 
 class PredictStage(support.EndToEndTest):
@@ -23,7 +25,8 @@ class PredictStage(support.EndToEndTest):
 
     def finetune(self, task, *words):
         real = task in ("ridge", "regress")
-        support.write_task(self.path(f"{task}.toml"), task, TASKS[task], label="grade" if real else "labels")
+        support.write_task(self.path(f"{task}.toml"), task, TASKS[task],
+                           label="grade" if real else "labels")
         more = ("--set", "test.label=grade") if real else ()
         self.succeeds("finetune", f"{task}.toml", "--from", "run", "--run", task, *more, *words)
 
@@ -38,7 +41,8 @@ class PredictStage(support.EndToEndTest):
             labels = data["labels"][:]
             probability = file["probability"][:].astype("f8")
         self.assertTrue(numpy.allclose(probability.sum(1), 1, atol=1e-5))
-        self.assertTrue((probability[numpy.arange(60), file["class"][:]] == probability.max(1)).all())
+        chosen = probability[numpy.arange(60), file["class"][:]]
+        self.assertTrue((chosen == probability.max(1)).all())
         scores = {"accuracy": (file["class"][:] == labels).mean()}
         if file.attrs["task"] != "knn":
             scores["nll"] = -numpy.log(probability[numpy.arange(60), labels]).mean()
@@ -51,7 +55,8 @@ class PredictStage(support.EndToEndTest):
                 self.predict(task, "one.h5", "--force")
                 self.predict(task, "three.h5", "--force", ranks=3)
                 result = json.loads(self.path(f"{task}/result.json").read_text())
-                with h5py.File(self.path("one.h5")) as one, h5py.File(self.path("three.h5")) as three:
+                with (h5py.File(self.path("one.h5")) as one,
+                      h5py.File(self.path("three.h5")) as three):
                     for name, value in self.scored(one).items():
                         expected = result["scores"][name]["value"]
                         self.assertLess(abs(value - expected), 1e-5 * abs(expected), name)
@@ -68,13 +73,15 @@ class PredictStage(support.EndToEndTest):
         support.write_images(self.path("more.h5"), samples=1100, chunk=50, labels=None, seed=2)
         words = ("--set", "log.interval=0", "--set", "train.checkpoint_minutes=1e-9")
         self.predict("classify", "whole.h5", *words, data="more.h5")
-        program = self.halted("embedded 512 of", "predict", "classify", "--data", "more.h5", "--out", "p.h5", *words)
+        program = self.halted("embedded 512 of", "predict", "classify", "--data", "more.h5",
+                              "--out", "p.h5", *words)
         program.wait_for("embedded 512 of")
         program.kill()
         result = self.predict("classify", "p.h5", *words, data="more.h5")
         self.assertIn("continuing p.h5 after 512 of 1100 samples", result.stdout)
         self.assertEqual(self.path("p.h5").read_bytes(), self.path("whole.h5").read_bytes())
-        self.assertIn("is finished", self.predict("classify", "p.h5", *words, data="more.h5").stdout)
+        self.assertIn("is finished",
+                      self.predict("classify", "p.h5", *words, data="more.h5").stdout)
 
     def test_a_run_that_cannot_predict_is_refused(self):
         self.finetune("knn")

@@ -1,4 +1,5 @@
-"""Every struct of attributes in kernels/*.h has the hash of its own name as its identity, and no name is there twice."""
+"""Every struct of attributes in kernels/*.h has the hash of its own name as its identity, and no
+name is there twice."""
 
 import re
 import unittest
@@ -11,7 +12,9 @@ IDENTITY = re.compile(r'static constexpr uint64_t id = hash_name\("(\w+)"\);')
 
 def wrong_identities(text):
     """The structs whose identity is not the hash of their name."""
-    return [name for name, body in STRUCT.findall(text) for found in IDENTITY.findall(body) if found != name]
+    return [
+        name for name, body in STRUCT.findall(text) for found in IDENTITY.findall(body)
+        if found != name]
 
 
 class Attributes(unittest.TestCase):
@@ -23,7 +26,8 @@ class Attributes(unittest.TestCase):
         self.assertEqual(len(names), len(set(names)))
 
     def test_a_copied_identity_is_caught(self):
-        planted = 'struct Scale {\n  static constexpr uint64_t id = hash_name("Sgd");\n  double factor;\n};\n'
+        planted = ('struct Scale {\n  static constexpr uint64_t id = hash_name("Sgd");\n'
+                   '  double factor;\n};\n')
         self.assertEqual(wrong_identities(planted), ["Scale"])
 
 

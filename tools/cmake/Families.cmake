@@ -1,8 +1,9 @@
-# Writes the source OUTPUT, which defines what HEADER declares: TYPE INSIDE::FUNCTION(), all elements (of ELEMENT) of
-# what NAMESPACE::<stem>_SUFFIX() of each of FILES returns, in the order of their names. So a new family is a new file
-# and no line elsewhere.
+# Writes the source OUTPUT, which defines what HEADER declares: TYPE INSIDE::FUNCTION(), all
+# elements (of ELEMENT) of what NAMESPACE::<stem>_SUFFIX() of each of FILES returns, in the order of
+# their names. So a new family is a new file and no line elsewhere.
 function(lacuna_join_families)
-  cmake_parse_arguments(PARSE_ARGV 0 ARG "" "OUTPUT;HEADER;FUNCTION;TYPE;ELEMENT;SUFFIX;NAMESPACE;INSIDE" "FILES")
+  cmake_parse_arguments(PARSE_ARGV 0 ARG ""
+    "OUTPUT;HEADER;FUNCTION;TYPE;ELEMENT;SUFFIX;NAMESPACE;INSIDE" "FILES")
   set(declarations "")
   set(calls "")
   foreach(file ${ARG_FILES})
@@ -41,7 +42,8 @@ endfunction()
 # The table of the kernels of kernels/<device>, its sources but those in support/.
 function(lacuna_kernel_table device output)
   file(GLOB files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/${device}/*.c*)
-  lacuna_join_families(OUTPUT ${output} HEADER kernels/${device}/support/table.h FUNCTION ${device}_kernels
-    TYPE "std::span<const KernelEntry>" ELEMENT KernelEntry SUFFIX kernels NAMESPACE lacuna::${device} INSIDE lacuna
+  lacuna_join_families(OUTPUT ${output} HEADER kernels/${device}/support/table.h
+    FUNCTION ${device}_kernels TYPE "std::span<const KernelEntry>" ELEMENT KernelEntry
+    SUFFIX kernels NAMESPACE lacuna::${device} INSIDE lacuna
     FILES ${files})
 endfunction()

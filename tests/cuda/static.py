@@ -10,6 +10,8 @@ import unittest
 
 import support
 
+CTEST_TIMEOUT = 600  # four minutes of one processor
+
 NVCC = os.environ["LACUNA_NVCC"]
 ARCHITECTURES = ("80", "90", "100")
 SOURCES = sorted((support.SOURCE / "kernels/cuda").rglob("*.cu"), key=lambda file: file.stem)

@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "nn/transformer.h"
-#include "ops/elementwise.h"
 #include "ops/convolution.h"
+#include "ops/elementwise.h"
 #include "ops/pooling.h"
 #include "ops/shape.h"
 #include "ops/tokens.h"

@@ -22,7 +22,7 @@ class SameBits(support.EndToEndTest):
     def setUp(self):
         super().setUp()
         self.tool = load_tool()
-        self.tool.write_configurations(self.folder)
+        self.tool.write_configurations(self.folder, ["rotation"])
 
     def program(self, script):
         """The program behind a script, in which `$program` is its path."""

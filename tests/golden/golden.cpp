@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <numeric>
 
@@ -79,11 +80,19 @@ Case::Case(hdf5::Group group) : group_(std::make_shared<hdf5::Group>(std::move(g
 
 void for_each_case(const std::string& kind,
                    const std::function<void(const std::string&, const Case&)>& f) {
-  const hdf5::File file =
-      hdf5::File::open((testing::source_folder() / "tests/golden/pytorch.h5").string());
-  const hdf5::Group group = file.group(kind);
-  REQUIRE_FALSE(group.entries().empty());
-  for (const hdf5::Entry& entry : group.entries()) f(entry.name, Case(group.group(entry.name)));
+  int cases = 0;
+  for (const auto& made :
+       std::filesystem::directory_iterator(testing::source_folder() / "tests/golden")) {
+    if (made.path().extension() != ".h5") continue;
+    const hdf5::File file = hdf5::File::open(made.path().string());
+    if (!file.has(kind)) continue;
+    const hdf5::Group group = file.group(kind);
+    for (const hdf5::Entry& entry : group.entries()) {
+      f(entry.name, Case(group.group(entry.name)));
+      ++cases;
+    }
+  }
+  REQUIRE(cases > 0);
 }
 
 std::vector<Difference> differences(const Case& expected, const Results& ours) {

@@ -1,4 +1,5 @@
-// Results of PyTorch in pytorch.h5 (make.py), and how ours are compared with them.
+// Results of PyTorch in pytorch.h5 (make.py) and in files of an objective's own (simsiam.h5, by
+// simsiam.py), and how ours are compared with them.
 #pragma once
 
 #include <functional>
@@ -36,7 +37,8 @@ class Case {
   std::shared_ptr<const hdf5::Group> group_;
 };
 
-// Calls f(name, case) for each group below `kind` ("network", "optimizer", …); there must be some.
+// Calls f(name, case) for each group below `kind` ("network", "optimizer", …) of every file; there
+// must be some.
 void for_each_case(const std::string& kind,
                    const std::function<void(const std::string&, const Case&)>& f);
 

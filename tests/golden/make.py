@@ -166,41 +166,42 @@ def worst(exact, rounded):
 
 
 NETWORKS = {
-    "small_stem": dict(objective="features", width=4, channels=3, height=17, length=13,
-                       batch=5), "small_stem_of_stride_2": dict(objective="features", stem_stride=2,
-                                                                width=8, channels=1, height=33,
-                                                                length=29, batch=4),
-    "imagenet_stem": dict(objective="features", stem="imagenet", width=5, channels=3, height=65,
-                          length=57, batch=4),
-    "simclr": dict(objective="simclr", width=4, channels=3, height=15, length=15,
-                   batch=8), "simclr_imagenet_stem": dict(objective="simclr", stem="imagenet",
-                                                          width=3, channels=1, height=41, length=37,
-                                                          batch=6),
-    "byol": dict(objective="byol", width=4, channels=1, height=15, length=15,
-                 batch=8), "rotation": dict(objective="rotation", width=6, channels=3, height=19,
-                                            length=19, batch=5),
-    "inpaint": dict(objective="inpaint", width=4, channels=3, height=21, length=18,
-                    batch=4), "inpaint_from_features": dict(objective="inpaint", decode="features",
-                                                            width=4, channels=2, height=18,
-                                                            length=21, batch=5),
-    "resnet34": dict(objective="features", encoder="resnet34", width=3, channels=3, height=17,
-                     length=13, batch=5), "resnet50": dict(objective="features", encoder="resnet50",
-                                                           width=2, channels=3, height=17,
-                                                           length=13, batch=4, rate=1e-5),
-    "vit_of_class_token": dict(objective="features", encoder="vit", features=24, heads=3, depth=3,
-                               patch=4, channels=3, height=12, length=20, batch=3),
-    "vit_of_mean_and_sines": dict(objective="features", encoder="vit", features=16, heads=2,
-                                  depth=2, patch=3, pool="mean", positions="sine", channels=1,
-                                  height=9, length=12, batch=4),
-    "vit_of_class_token_and_sines": dict(objective="features", encoder="vit", features=16, heads=1,
-                                         depth=1, patch=7, positions="sine", channels=2, height=14,
-                                         length=7, batch=4),
-    "simclr_vit": dict(objective="simclr", encoder="vit_tiny", features=192, heads=3, depth=2,
-                       patch=4, channels=1, height=16, length=12,
-                       batch=5), "inpaint_vit": dict(objective="inpaint", encoder="vit_tiny",
-                                                     features=192, heads=3, depth=2, patch=7,
-                                                     pool="mean", channels=3, height=14, length=14,
-                                                     batch=3), }
+    "small_stem": dict(objective="features", width=4, channels=3, height=17, length=13, batch=5),
+    "small_stem_of_stride_2": dict(
+        objective="features", stem_stride=2, width=8, channels=1, height=33, length=29, batch=4),
+    "imagenet_stem": dict(
+        objective="features", stem="imagenet", width=5, channels=3, height=65, length=57, batch=4),
+    "simclr": dict(objective="simclr", width=4, channels=3, height=15, length=15, batch=8),
+    "simclr_imagenet_stem": dict(
+        objective="simclr", stem="imagenet", width=3, channels=1, height=41, length=37, batch=6),
+    "byol": dict(objective="byol", width=4, channels=1, height=15, length=15, batch=8),
+    "rotation": dict(objective="rotation", width=6, channels=3, height=19, length=19, batch=5),
+    "inpaint": dict(objective="inpaint", width=4, channels=3, height=21, length=18, batch=4),
+    "inpaint_from_features": dict(
+        objective="inpaint", decode="features", width=4, channels=2, height=18, length=21,
+        batch=5),
+    "resnet34": dict(
+        objective="features", encoder="resnet34", width=3, channels=3, height=17, length=13,
+        batch=5),
+    "resnet50": dict(
+        objective="features", encoder="resnet50", width=2, channels=3, height=17, length=13,
+        batch=4, rate=1e-05),
+    "vit_of_class_token": dict(
+        objective="features", encoder="vit", features=24, heads=3, depth=3, patch=4, channels=3,
+        height=12, length=20, batch=3),
+    "vit_of_mean_and_sines": dict(
+        objective="features", encoder="vit", features=16, heads=2, depth=2, patch=3, pool="mean",
+        positions="sine", channels=1, height=9, length=12, batch=4),
+    "vit_of_class_token_and_sines": dict(
+        objective="features", encoder="vit", features=16, heads=1, depth=1, patch=7,
+        positions="sine", channels=2, height=14, length=7, batch=4),
+    "simclr_vit": dict(
+        objective="simclr", encoder="vit_tiny", features=192, heads=3, depth=2, patch=4,
+        channels=1, height=16, length=12, batch=5),
+    "inpaint_vit": dict(
+        objective="inpaint", encoder="vit_tiny", features=192, heads=3, depth=2, patch=7,
+        pool="mean", channels=3, height=14, length=14, batch=3),
+}
 DEFAULTS = dict(encoder="resnet18", stem="small", stem_stride=1, mask=0.25, pool="class",
                 positions="learned", width=0, rate=0.002, decode="map")
 
@@ -329,6 +330,19 @@ def optimizer_case(file, name, o):
         for key, p in weights.items():
             tensors[f"{step}/{key}"] = p.detach().clone()
     write_case(file, f"optimizer/{name}", o | dict(steps=STEPS, warmup=WARMUP, peak=PEAK), tensors)
+
+
+def write_networks(path, networks):
+    """A file of these networks alone; an objective's own script makes it."""
+    torch.set_num_threads(1)
+    part = path.with_suffix(".part")
+    with h5py.File(part, "w", libver=("v108", "v110")) as file:
+        file.attrs[
+            "made_with"] = f"torch {torch.__version__}, torchvision {torchvision.__version__}"
+        for name, case in networks.items():
+            network(file, name, case)
+    part.rename(path)
+    print(f"{path}: {path.stat().st_size} bytes")
 
 
 def main():

@@ -235,6 +235,8 @@ TEST_CASE("BYOL agrees with PyTorch and its teacher too", "[golden]") {
   CHECK(check_networks("byol") == 1);
 }
 
+TEST_CASE("SimSiam agrees with PyTorch", "[golden]") { CHECK(check_networks("simsiam") == 1); }
+
 TEST_CASE("rotation prediction agrees with PyTorch", "[golden]") {
   CHECK(check_networks("rotation") == 1);
 }

@@ -58,7 +58,7 @@ struct Data {
 std::unique_ptr<Encoder> small_resnet(Scope scope) {
   ResNetOptions options;
   options.width = 2;
-  return make_resnet(options, 1, scope);
+  return make_resnet(options, 2, 1, scope);
 }
 
 // d loss / d outputs of a task, in double.

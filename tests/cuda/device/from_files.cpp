@@ -65,7 +65,8 @@ TEST_CASE("cuda: runs whose views the device makes follow those on the cpu") {
   for (const std::string& objective : objective_names()) {
     CAPTURE(objective);
     std::string text = concat("[objective]\nname = \"", objective, "\"\n");
-    if (objective == "simclr" || objective == "byol") text += "hidden = 16\nprojection = 8\n";
+    if (objective == "simclr" || objective == "byol" || objective == "simsiam")
+      text += "hidden = 16\nprojection = 8\n";
     text += concat(
         "[data]\nfiles = \"", (folder / "data.h5").string(), "\"\ndataset = \"images\"\n",
         "[augment]\nsize = 16\njitter = [0.4, 0.4, 0.4, 0.1]\nblur = [1.0, 0.1]\n",

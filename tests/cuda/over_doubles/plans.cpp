@@ -6,7 +6,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <set>
 #include <sstream>
 
 #include "backend/boards.h"
@@ -30,13 +29,12 @@ struct Training {
 
 std::vector<Training> trainings() {
   std::vector<Training> all;
-  std::set<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(testing::source_folder() / "inputs/images"))
-    files.insert(entry.path());
-  for (const fs::path& file : files) {
-    if (Configuration::read(file.string()).find("\n[objective]") == std::string::npos) continue;
-    all.push_back({file.stem().string(), Configuration::load(file.string(), schema_of("pretrain")),
-                   Shape{28, 28, 1}});
+  // Networks that differ in their problems, and not every input that there is.
+  for (const char* name : {"fashion-byol", "fashion-inpaint", "fashion-rotation",
+                           "fashion-simclr-long", "fashion-simclr-vit", "fashion-simclr"}) {
+    const fs::path file = testing::source_folder() / "inputs/images" / concat(name, ".toml");
+    all.push_back(
+        {name, Configuration::load(file.string(), schema_of("pretrain")), Shape{28, 28, 1}});
   }
   for (const std::string encoder : {"resnet50", "vit_base"}) {
     const std::string stem = encoder == "resnet50" ? "stem = \"imagenet\"\n" : "";

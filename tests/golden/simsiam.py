@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from make import write_networks
 from networks import HIDDEN, OBJECTIVES, PROJECTION, Encoder, Mlp
 
-BOTTLENECK = 4
+BOTTLENECK = 16
 
 
 class SimSiam(nn.Module):

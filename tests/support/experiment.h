@@ -57,7 +57,7 @@ inline Configuration small_configuration(std::string_view text_of_cell, const Sm
   std::string text = concat("[objective]\nname = \"", objective, "\"\n");
   if (objective == "simclr" || objective == "byol" || objective == "simsiam")
     text += "hidden = 16\nprojection = 8\n";
-  if (objective == "simsiam") text += "bottleneck = 4\n";
+  if (objective == "simsiam") text += "bottleneck = 16\n";
   text += images.objective + "[encoder]\n" + images.encoder;
   if (images.encoder.empty() && cell.kind == "vector")
     text += concat("name = \"mlp\"\nwidth = ", 4 * images.width, "\ndepth = 2\n");

@@ -14,21 +14,21 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int64_t format_version = 1;
+constexpr int64_t format_version = 1, version_of_dense = 2;
 constexpr const char* format = "lacuna representations";
 constexpr const char* format_of_predictions = "lacuna predictions";
 
 std::vector<RepresentationsLayout::Column> all_columns(const RepresentationsLayout& layout) {
   std::vector<RepresentationsLayout::Column> columns{{"file", DType::i32, {}},
                                                      {"row", DType::i64, {}}};
-  if (layout.features > 0) columns.insert(columns.begin(), {"z", DType::f32, {layout.features}});
+  if (layout.z.rank() > 0) columns.insert(columns.begin(), {"z", DType::f32, layout.z});
   columns.insert(columns.end(), layout.columns.begin(), layout.columns.end());
   return columns;
 }
 
-void write_origin(hdf5::Group& root, const RepresentationsOrigin& origin) {
+void write_origin(hdf5::Group& root, const RepresentationsOrigin& origin, bool dense) {
   root.set("format", origin.task.empty() ? format : format_of_predictions);
-  root.set("format_version", format_version);
+  root.set("format_version", dense ? version_of_dense : format_version);
   root.set("run", origin.run);
   root.set("step", origin.step);
   root.set("checkpoint", origin.checkpoint);
@@ -60,7 +60,13 @@ void describe(hdf5::Dataset& dataset, const RepresentationsLayout::Column& colum
     dataset.set("description", what);
   };
   if (name == "z") {
-    with("sample, feature", "representation of each sample");
+    constexpr std::array axes = {"sample, feature", "sample, position, feature",
+                                 "sample, row, column, feature",
+                                 "sample, plane, row, column, feature"};
+    const bool dense = column.row.rank() > 1;
+    with(
+        axes.at(static_cast<size_t>(column.row.rank() - 1)),
+        dense ? "representation of each position of each sample" : "representation of each sample");
     dataset.set("units", "1");
   }
   if (name == "file") with("sample", "index into /files of the file that holds the sample");
@@ -155,7 +161,7 @@ RepresentationsWriter::RepresentationsWriter(fs::path path, const Representation
   if (exists && !identity) refuse_existing(path);
   hdf5::NewImage image =
       hdf5::NewImage::create(path.string(), (size_t{64} << 10) + origin.configuration.size());
-  write_origin(image, origin);
+  write_origin(image, origin, layout.z.rank() > 1);
   if (identity) image.set("identity", *identity);
   // Before the large columns: what HDF5 stores itself lies in memory up to its end in the file.
   image.create_texts("/files", layout.files);
@@ -255,9 +261,9 @@ std::optional<std::string> saved_progress(const fs::path& path) {
 Representations read_representations(const fs::path& path) {
   const auto file = hdf5::File::open(path.string());
   const hdf5::Dataset z = file.dataset("/z");
-  if (z.shape().rank() != 2)
+  if (z.shape().rank() < 2)
     bad_input("/z in ", path.string(), " has the shape ", z.shape(),
-              ": representations have two axes, sample and feature");
+              ": representations have two axes or more, sample first and feature last");
   z.check_size();
   Representations all;
   all.z = HostTensor(DType::f32, z.shape());

@@ -55,7 +55,8 @@ struct RepresentationsLayout {
     std::string description = {};  // likewise
   };
   int64_t samples = 0;   // N
-  int64_t features = 0;  // D; 0: there is no z
+  // Of one sample: [D], or of a dense output [positions…, D]; no axes: there is no z.
+  Shape z = {};
   std::vector<std::string> files;
   std::vector<Column> columns;  // beside z, file and row
   // Adds what is not written by rows (columns of embed.copy, of any type) when the file is laid

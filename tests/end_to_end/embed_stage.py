@@ -63,6 +63,21 @@ class EmbedStage(support.EndToEndTest):
         self.assertEqual(self.path("z.h5").read_bytes(), written)
         self.assertEqual([path.name for path in self.folder.glob("z.h5*")], ["z.h5"])
 
+    def test_a_dense_output_has_its_positions_and_pools_to_the_features(self):
+        self.prepare()
+        self.assertEqual(self.embed("z.h5").status, 0)
+        for out, ranks in (("one.h5", None), ("three.h5", 3)):
+            self.assertEqual(self.embed(out, "--output", "encoder.map", ranks=ranks).status, 0)
+        with h5py.File(self.path("z.h5")) as z, h5py.File(self.path("one.h5")) as one, \
+                h5py.File(self.path("three.h5")) as three:
+            self.assertEqual(one.attrs["format_version"], 2)
+            self.assertEqual(one["z"].attrs["axes"], "sample, row, column, feature")
+            self.assertEqual(one["z"].shape, (65, 1, 1, 32))
+            largest = numpy.abs(z["z"][:]).max()
+            for dense in (one, three):
+                pooled = dense["z"][:].mean(axis=(1, 2))
+                self.assertLess(numpy.abs(pooled - z["z"][:]).max(), 1e-5 * largest)
+
     def test_an_existing_output_is_kept(self):
         self.prepare()
         self.assertEqual(self.embed("z.h5").status, 0)

@@ -300,7 +300,7 @@ std::vector<Input> representations(const fs::path& folder) {
   for (const bool labelled : {true, false}) {
     RepresentationsLayout layout;
     layout.samples = rows;
-    layout.features = 3;
+    layout.z = {3};
     layout.files = {"data.h5", "more.h5"};
     if (labelled) layout.columns.push_back({.name = "label", .dtype = DType::i64, .row = Shape{}});
     RepresentationsWriter writer(path, layout,

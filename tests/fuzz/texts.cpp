@@ -200,7 +200,7 @@ constexpr const char* identity = "4711";
 RepresentationsLayout small_layout() {
   RepresentationsLayout layout;
   layout.samples = 4;
-  layout.features = 2;
+  layout.z = {2};
   layout.files = {"data.h5"};
   return layout;
 }

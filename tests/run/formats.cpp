@@ -69,7 +69,7 @@ void write_files(const fs::path& folder) {
 
   RepresentationsLayout layout;
   layout.samples = 6;
-  layout.features = 4;
+  layout.z = {4};
   layout.files = {"/data/a.h5"};
   layout.columns = {{"label", DType::i64, {}}};
   RepresentationsWriter representations(folder / "z.h5", layout,

@@ -53,7 +53,7 @@ struct Values {
 RepresentationsLayout layout() {
   RepresentationsLayout all;
   all.samples = samples;
-  all.features = features;
+  all.z = {features};
   all.files = {"/data/a.h5", "/data/b.h5"};
   all.columns = {{"label", DType::i64, {}}, {"copied/energy", DType::f64, {2}}};
   all.add_texts = [](hdf5::Group& root) {
@@ -294,7 +294,7 @@ TEST_CASE("representations: laying out a large file takes no memory") {
   };
   RepresentationsLayout large = layout();
   large.samples = int64_t{1} << 24;
-  large.features = 1024;
+  large.z = {1024};
   large.files.assign(5000, "/data/of/a/user/with/long/names/of/files.h5");
   large.add_texts = [](hdf5::Group& root) {
     root.create_texts("/copied/id", std::vector<std::string>(20000, "text of a user"));

@@ -44,6 +44,13 @@ Syntax embed_syntax() {
               force_option("an output")}};
 }
 
+// "512", or of a dense output "4 x 4 x 512".
+std::string sizes_text(const Shape& shape) {
+  std::vector<std::string> sizes;
+  for (const int64_t size : shape.sizes()) sizes.push_back(std::to_string(size));
+  return join(sizes, " x ");
+}
+
 ExitStatus embed(const Arguments& arguments, StageContext& context) {
   Communicator& communicator = context.communicator;
   const std::filesystem::path run = arguments.argument();
@@ -67,7 +74,7 @@ ExitStatus embed(const Arguments& arguments, StageContext& context) {
   const std::string out = arguments.value("out");
   EmbeddedWhat what = embedded_what(checkpoint, configuration, name);
   what.copied = configuration.texts("embed.copy");
-  const std::string size = concat(source.dataset().samples(), " x ", embedder.features(),
+  const std::string size = concat(source.dataset().samples(), " x ", sizes_text(embedder.shape()),
                                   " representations of step ", checkpoint.info.step);
   return write_output(embedder, source, early_stop, context,
                       {.out = out,

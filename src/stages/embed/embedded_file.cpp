@@ -7,10 +7,10 @@
 
 namespace lacuna {
 
-EmbeddedFile::EmbeddedFile(const std::filesystem::path& path, const Source& source,
-                           int64_t features, const EmbeddedWhat& what, bool replace,
+EmbeddedFile::EmbeddedFile(const std::filesystem::path& path, const Source& source, const Shape& z,
+                           const EmbeddedWhat& what, bool replace,
                            std::optional<std::string> identity)
-    : source_(source), ranges_(what.ranges), columns_(what.columns), features_(features) {
+    : source_(source), ranges_(what.ranges), columns_(what.columns), features_(z.count()) {
   if (ranges_.empty()) ranges_.push_back({0, source.dataset().samples()});
   for (const SampleRange& range : ranges_) {
     range_first_.push_back(samples_);
@@ -18,7 +18,7 @@ EmbeddedFile::EmbeddedFile(const std::filesystem::path& path, const Source& sour
   }
   RepresentationsLayout layout;
   layout.samples = samples_;
-  layout.features = columns_.empty() ? features : 0;
+  if (columns_.empty()) layout.z = z;
   for (const OutputColumn& column : columns_) layout.columns.push_back(column.layout);
   for (const DataFile& file : source.dataset().files()) layout.files.push_back(file.path);
   if (source.labelled())

@@ -37,9 +37,9 @@ struct EmbeddedWhat {
 // Kept by one rank. Errors as RepresentationsWriter's.
 class EmbeddedFile {
  public:
-  // The source must outlive the file.
+  // `z`: of one sample, [D] or dense [positions…, D]. The source must outlive the file.
   // With an `identity` another process can go on with it; see RepresentationsWriter.
-  EmbeddedFile(const std::filesystem::path& path, const Source& source, int64_t features,
+  EmbeddedFile(const std::filesystem::path& path, const Source& source, const Shape& z,
                const EmbeddedWhat& what, bool replace = false,
                std::optional<std::string> identity = std::nullopt);
   RepresentationsWriter& writer() { return *writer_; }
@@ -56,7 +56,7 @@ class EmbeddedFile {
   std::vector<OutputColumn> columns_;
   std::vector<int64_t> range_first_;  // place of each range's first sample
   int64_t samples_ = 0;
-  int64_t features_ = 0;
+  int64_t features_ = 0;  // numbers of a sample
   std::unique_ptr<RepresentationsWriter> writer_;
 };
 

@@ -59,7 +59,7 @@ ResumableEmbedding::ResumableEmbedding(Embedder& embedder, const Source& source,
   agreed(context.communicator, [&] {
     if (context.communicator.rank() != 0) return;
     file_ =
-        std::make_unique<EmbeddedFile>(options_.out, source, embedder.features(), options_.what,
+        std::make_unique<EmbeddedFile>(options_.out, source, embedder.shape(), options_.what,
                                        options_.replace, identity_of(source, options_.precision));
     begun_ = begin();
   });

@@ -132,7 +132,7 @@ void Snapshots::after_step(int64_t steps) {
   std::unique_ptr<EmbeddedFile> output;
   agreed(context_.communicator, [&] {
     if (context_.communicator.rank() != 0) return;
-    output = std::make_unique<EmbeddedFile>(file, *source_, embedder.features(),
+    output = std::make_unique<EmbeddedFile>(file, *source_, embedder.shape(),
                                             EmbeddedWhat{.run = run_.string(),
                                                          .step = steps,
                                                          .weights = "student",

@@ -27,7 +27,7 @@ std::vector<Case> functions_cases() {
     const auto operand = [&](const Shape& shape) {
       return of_positive_only ? of_positive(shape) : activation(shape, 2);
     };
-    const auto build = [function](const auto& x) { return function(x[0]); };
+    const auto build = [of = function](const auto& x) { return of(x[0]); };
     cases.push_back({name, {operand(odd)}, build});
     cases.push_back({name + " of many", {operand(many)}, build, true, true});
     cases.push_back({name + " of none", {constant(operand(Shape{0, 3}))}, build, false});

@@ -126,7 +126,7 @@ void load_batches(const Source& source, const Communicator& communicator, int64_
   loading.batch = 4;
   loading.position = position;
   loading.end = position + 8;
-  Loader loader(source.dataset(), std::make_unique<Order>(source.order(1)), source.plain_rows(),
+  Loader loader(source.dataset(), std::make_unique<Order>(source.order(1)), source.plain(),
                 loading);
   while (loader.next()) {
   }
@@ -151,7 +151,7 @@ void read_data_set(const fs::path& folder) {
             [&] {
               EmbeddedWhat what;
               what.copied = {"id"};
-              const EmbeddedFile file(folder / "z.h5", source, 2, what, true);
+              const EmbeddedFile file(folder / "z.h5", source, {2}, what, true);
             });
   };
   each_of(train, [&] { run_stage({"inspect", (folder / "data.h5").string()}); });

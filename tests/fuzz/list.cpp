@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "comm/communicator.h"
 #include "fuzz/target.h"
+#include "stages/list.h"
 #include "stages/setup/invocation.h"
 
 namespace lacuna::fuzz {

@@ -14,8 +14,8 @@ std::vector<Case> softmax_cases() {
   const std::vector<std::pair<std::string, Tensor (*)(const Tensor&, const Tensor&)>> both = {
       {"softmax", softmax}, {"log_softmax", log_softmax}};
   for (const auto& [name, function] : both) {
-    const auto plain = [function](const auto& x) { return function(x[0], {}); };
-    const auto tempered = [function](const auto& x) { return function(x[0], x[1]); };
+    const auto plain = [of = function](const auto& x) { return of(x[0], {}); };
+    const auto tempered = [of = function](const auto& x) { return of(x[0], x[1]); };
     cases.push_back({name, {activation(Shape{2, 3, 5}, 2)}, plain});
     cases.push_back({name + " of one class", {constant(activation(Shape{3, 1}))}, plain, false});
     cases.push_back({name + " with a temperature",

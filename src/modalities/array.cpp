@@ -107,7 +107,8 @@ Interpretation read_as(const ModalityParts& parts, const ArrayKind& kind, Channe
     if (any.shape().rank() != kind.rank) {
       bad_input("samples of ", field.path, " have the shape ", field.shape, ", and ", kind.plural,
                 " have ", kind.axes, ": name ", kind.plural,
-                " in data.dataset, or say in data.channels which axis is the channels'");
+                " in data.dataset, say in data.channels which axis is the channels', or in "
+                "data.kind what samples are");
     }
     return any;
   });
@@ -146,6 +147,10 @@ ArrayValues::ArrayValues(const ModalityParts& parts, const ArrayKind& kind)
       }
     });
     range_ = {range[0], range[1]};
+    // Whether values were scaled is a matter of the run that found the facts.
+    if (parts.run != nullptr)
+      options_.range_from =
+          settled(array_options(*parts.run), kind, samples_of(*dataset_).dtype).range_from;
     mean_ = parts.known("mean");
     std_ = parts.known("std");
     interpretation_ = interpretation_of(samples_of(*dataset_), channels_, options_, range_);

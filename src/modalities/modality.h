@@ -81,6 +81,7 @@ struct ModalityParts {
   // The values of a fact that is known already, from a checkpoint or from another source; empty:
   // facts are to be found.
   std::function<std::vector<double>(const std::string& name)> known = {};
+  const Configuration* run = nullptr;  // that the known facts are of, where it is another one
   bool planned = false;  // only the index may be read; facts that need more mean nothing
   ScanOptions scan = {};
   Communicator& communicator;

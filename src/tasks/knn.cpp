@@ -90,6 +90,8 @@ std::vector<HostTensor> Neighbours::outputs(const HostTensor& x) {
   return votes;
 }
 
+int64_t Neighbours::dimension() const { return bank_->x.shape()[1]; }
+
 NamedTensors Neighbours::tensors() const {
   NamedTensors all;
   all["bank"] = copy_of(bank_->x);

@@ -24,6 +24,7 @@ class Neighbours final : public FittedProbe {
 
   // The votes of each k, f64 [n, classes].
   std::vector<HostTensor> outputs(const HostTensor& x) override;
+  int64_t dimension() const override;
   NamedTensors tensors() const override;
 
  private:

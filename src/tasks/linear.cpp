@@ -25,6 +25,8 @@ class FittedClassifiers final : public FittedProbe {
     return outputs;
   }
 
+  int64_t dimension() const override { return static_cast<int64_t>(scale_.mean.size()); }
+
   NamedTensors tensors() const override {
     NamedTensors all;
     const LinearClassifier& only = classifiers_.front();

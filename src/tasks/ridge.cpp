@@ -148,6 +148,8 @@ class FittedRidge final : public FittedProbe {
     return all;
   }
 
+  int64_t dimension() const override { return static_cast<int64_t>(scale_.mean.size()); }
+
   NamedTensors tensors() const override {
     const LinearModel& only = models_.front();
     const auto d = static_cast<int64_t>(scale_.mean.size());

@@ -67,6 +67,7 @@ class FittedProbe {
   virtual ~FittedProbe() = default;
   // Of each value [n, outputs], of representations f32 [n, D]. Not collective.
   virtual std::vector<HostTensor> outputs(const HostTensor& x) = 0;
+  virtual int64_t dimension() const = 0;  // D
   // All that the outputs follow from, where it is of one value; ProbeTask::restored() takes it.
   virtual NamedTensors tensors() const = 0;
 };

@@ -109,6 +109,34 @@ class Modalities(support.EndToEndTest):
         self.assertEqual(result.status, 2, result)
         self.assertIn('was trained on "vector"', result.complaint())
 
+    def test_targets_and_samples_of_other_shapes_are_refused(self):
+        self.write(SIGNALS)
+        with h5py.File(self.path("data.h5"), "a") as data:
+            data["pairs"] = numpy.zeros((96, 2), "f4")
+            data["short"] = data["signals"][:, :, :40]
+        self.succeeds("pretrain", self.path("a.toml"), "--run", self.path("run1"))
+        task = ("finetune", self.path("classify.toml"), "--from", self.path("run1"), "--run")
+        probe = [word for setting in ("task.name=linear", "task.features=pixels")
+                 for word in ("--set", setting)]
+        text = self.path("classify.toml").read_text()
+        self.path("classify.toml").write_text(
+            text.replace("steps = 40\nrates = [0.02]\n", ""))
+        for ranks in (None, 3):
+            for setting, said in (("data.label=pairs", "/pairs have the shape [2]"),
+                                  ("test.dataset=short", "test samples are read as [40, 2]")):
+                result = self.lacuna(*task, self.path("no"), *probe, "--set", setting, ranks=ranks)
+                self.assertEqual(result.status, 2, result)
+                self.assertIn(said, result.complaint())
+        self.succeeds(*task, self.path("probe"), *probe)
+        predict = ("predict", self.path("probe"), "--data", self.path("data.h5"), "--out",
+                   self.path("p.h5"), "--set")
+        for setting, said in (("data.dataset=short", "fitted to samples of 128 values"),
+                              ("task.name=classify", "task.name is of the model")):
+            result = self.lacuna(*predict, setting)
+            self.assertEqual(result.status, 2, result)
+            self.assertIn(said, result.complaint())
+            self.assertFalse(self.path("p.h5").exists())
+
     def test_what_a_kind_of_data_has_not_is_refused(self):
         self.write(SIGNALS)
         text = self.path("a.toml").read_text()

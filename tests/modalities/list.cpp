@@ -14,18 +14,19 @@ using Catch::Contains;
 
 namespace {
 
-// Samples of a shape in a file of its own: element i of all is i * 7 mod 480.
+// Samples of a shape in a file of its own: element i of all is i * 7 mod 480, times `unit`.
 class Samples {
  public:
-  Samples(const std::vector<hsize_t>& shape, hid_t type) {
+  Samples(const std::vector<hsize_t>& shape, hid_t type, double unit = 1) {
     size_t count = 1;
     for (const hsize_t size : shape) count *= size;
-    for (size_t i = 0; i < count; ++i) values_.push_back(static_cast<double>(i * 7 % 480));
+    for (size_t i = 0; i < count; ++i) values_.push_back(static_cast<double>(i * 7 % 480) * unit);
     written::DataFile(folder_ / "a.h5").add("x", type, H5T_NATIVE_DOUBLE, shape, values_.data());
   }
 
   // The modality that lines of [data] and [augment] ask for.
-  std::unique_ptr<Modality> read(const std::string& lines, const Facts* known = nullptr) {
+  std::unique_ptr<Modality> read(const std::string& lines, const Facts* known = nullptr,
+                                 const Configuration* run = nullptr) {
     Schema schema;
     schema.add(data_keys()).add(modality_keys());
     configuration_.emplace(Configuration::from_text(
@@ -36,6 +37,7 @@ class Samples {
                         .configuration = *configuration_,
                         .scan = {},
                         .communicator = *alone_};
+    parts.run = run;
     if (known != nullptr) {
       parts.known = [known](const std::string& name) {
         for (const Fact& fact : *known)
@@ -45,6 +47,9 @@ class Samples {
     }
     return make_modality(parts);
   }
+
+  // Of what was read last.
+  const Configuration& configuration() const { return *configuration_; }
 
   // "view0" of sample `number` as `recipe` makes it.
   std::vector<float> view(const Recipe& recipe, int64_t number, const SampleKey& key = {}) const {
@@ -125,6 +130,25 @@ TEST_CASE("modalities: a plain signal is its values in standard deviations") {
       CHECK(view[2 * i + c] == Approx((stored - mean[c]) / std[c]).margin(1e-5));
     }
   }
+}
+
+TEST_CASE("modalities: what is small beside nothing else keeps its spread") {
+  // The same signals in units a thousand million times larger: the same views.
+  Samples samples({12, 1, 50}, H5T_IEEE_F32LE), small({12, 1, 50}, H5T_IEEE_F32LE, 1e-9);
+  const std::vector<float> as_is = samples.view(*samples.read(signal)->plain(), 3);
+  const std::vector<float> scaled = small.view(*small.read(signal)->plain(), 3);
+  for (size_t i = 0; i < as_is.size(); ++i) CHECK(scaled[i] == Approx(as_is[i]).margin(1e-4));
+  CHECK(std::abs(as_is[0] - as_is[1]) > 0.01);
+}
+
+TEST_CASE("modalities: values are scaled as in the run that found the facts") {
+  Samples samples({12, 1, 50}, H5T_IEEE_F32LE);
+  const auto run = samples.read(signal + "data.range = [0, 100]\n");
+  const std::vector<float> there = samples.view(*run->plain(), 3);
+  const Configuration of_run = samples.configuration();
+  const Facts facts = run->facts();
+  CHECK(samples.view(*samples.read(signal, &facts, &of_run)->plain(), 3) == there);
+  CHECK(samples.view(*samples.read(signal)->plain(), 3) != there);
 }
 
 TEST_CASE("modalities: a vector's features have statistics and marginals of their own") {

@@ -75,7 +75,8 @@ objective.temperature = [0.2, 0.5]
                         and "-" not in table.read_text(), "the table is complete")
         rows = [line.split("\t") for line in table.read_text().splitlines()]
         self.assertEqual(
-            rows[0], ["run", "objective.temperature", "optimizer.lr", "step", "loss", "accuracy"])
+            rows[0][:7], ["run", "objective.temperature", "optimizer.lr", "step", "loss",
+                          "accuracy", "better"])
         self.assertEqual(
             [row[:3] for row in rows[1:]],
             [["0", "0.2", "0.01"], ["1", "0.2", "0.1"], ["2", "0.5", "0.01"], ["3", "0.5", "0.1"]])

@@ -204,7 +204,9 @@ ChannelStatistics channel_statistics(const Dataset& dataset, int field,
   }
   for (size_t k = 0; k < c; ++k) {
     const double spread = std::sqrt(square[k] / n);
-    result.std.push_back(spread > 1e-6 ? spread : 1.0);
+    // What is left of a constant channel by rounding: of values in [0, 1], or relative to the mean.
+    const double rounding = interpretation.as_they_are() ? 1e-7 * std::abs(result.mean[k]) : 1e-6;
+    result.std.push_back(spread > rounding ? spread : 1.0);
   }
   return result;
 }

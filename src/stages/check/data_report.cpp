@@ -93,8 +93,10 @@ void warn_of_classes(const Field& label, const LabelScan& scan, const Balance& c
   const auto count = static_cast<int64_t>(classes.counts.size());
   const int64_t first = classes.counts.begin()->first, last = classes.counts.rbegin()->first;
   if (scan.broken > 0) {
-    report.warning(scan.broken, " labels of ", label.path,
-                   " are no whole numbers, and would be cut to such: number the classes from 0 on");
+    report.warning(
+        scan.broken, " labels of ", label.path,
+        " are no whole numbers, which pretrain and finetune refuse: number the classes from "
+        "0 on");
   }
   if (count > 100 && 5 * count > classes.samples) {
     report.warning(

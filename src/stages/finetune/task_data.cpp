@@ -1,5 +1,6 @@
 #include "stages/finetune/task_data.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -91,6 +92,10 @@ Targets targets_of(const Source& source, TargetType type, const std::string& pat
   if (type == TargetType::classes) {
     targets.classes = source.labels(communicator);
     targets.width = class_count(targets.classes);
+    constexpr int64_t always = 1000;  // classes; beyond them some must have samples
+    if (targets.width > std::max(always, source.dataset().samples()))
+      bad_input("the labels in ", path, " go up to ", targets.width - 1, ", of ",
+                source.dataset().samples(), " samples: number the classes from 0 on");
     return targets;
   }
   agreed(communicator, [&] {
@@ -158,6 +163,9 @@ TaskData::TaskData(const Configuration& configuration, const TaskEntry& task,
           targets_of(test, task.targets, configuration.text("test.label"), context.communicator)),
       hold_out(hold_out_of(configuration, train, context.communicator)) {
   agreed(context.communicator, [&] {
+    if (test.modality().view() != train.modality().view())
+      bad_input("test samples are read as ", test.modality().view(), " and training samples as ",
+                train.modality().view(), ": name samples of the same shape in test.dataset");
     if (train_targets.width < 1)
       bad_input("no training sample has a class in ", configuration.text("data.label"),
                 ": name the path of the training labels in data.label");

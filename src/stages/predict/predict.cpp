@@ -43,6 +43,13 @@ Configuration finetuned_configuration(const std::filesystem::path& run,
                 "representations of this run with lacuna embed");
     if (!std::filesystem::exists(run / "result.json"))
       bad_input(run.string(), " is not finished: start finetune again to finish it");
+    for (const std::string& each : overrides) {
+      const std::string key = each.substr(0, each.find('='));
+      if (key.starts_with("task.") || key == "data.kind" || key == "data.label")
+        bad_input("--set ", each, ": ", key,
+                  " is of the model, which was fine-tuned with it, or of its training: leave it "
+                  "out");
+    }
     std::vector<std::string> all = overrides;
     all.emplace_back("data.label=\"\"");
     return Configuration::from_text(text, schema_of("finetune"), (run / "config.toml").string(),

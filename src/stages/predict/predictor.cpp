@@ -6,6 +6,7 @@
 #include "encoders/list.h"
 #include "run/stored_state.h"
 #include "stages/keys/schema.h"
+#include "train/loop.h"
 
 namespace lacuna {
 
@@ -68,6 +69,11 @@ void Predictor::make_probe(const TaskParts& parts, const Configuration& pretrain
     const bool of_teacher = parts.configuration.is("task.weights", "teacher");
     output_ = output_of(encoder_->objective(), of_teacher ? "teacher.encoder" : "encoder");
   }
+  const Fields row = empty_fields(modality_.plain()->outputs(), 1, compute_.dtype);
+  const int64_t values = row.view(0).shape().count();
+  if (encoder_ == nullptr && values != probe_->dimension())
+    bad_input("the task was fitted to samples of ", probe_->dimension(), " values, and these have ",
+              values, ": give samples of the same shape");
   further_ = {
       .make = [this](const HostTensor& x) { return floats_of(std::move(probe_->outputs(x)[0])); },
       .features = parts.outputs};

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 
 #include "comm/agree.h"
 #include "io/hdf5.h"
 #include "modalities/list.h"
+#include "stages/keys/schema.h"
 
 namespace lacuna {
 
@@ -50,8 +52,8 @@ std::function<std::vector<double>(const std::string&)> known_facts(const SourceO
 }
 
 ModalityParts parts_of(const Dataset& dataset, const DataOptions& options,
-                       const Configuration& configuration, Communicator& communicator,
-                       const SourceOptions& instead) {
+                       const Configuration& configuration, const Configuration* run,
+                       Communicator& communicator, const SourceOptions& instead) {
   ScanOptions scan;
   scan.seed = static_cast<uint64_t>(configuration.integer("seed"));
   scan.threads = instead.threads;
@@ -59,9 +61,24 @@ ModalityParts parts_of(const Dataset& dataset, const DataOptions& options,
   return {.dataset = dataset,
           .configuration = configuration,
           .known = known_facts(instead, communicator),
+          .run = run,
           .planned = instead.planned,
           .scan = scan,
           .communicator = communicator};
+}
+
+std::unique_ptr<Modality> modality_of(const Dataset& dataset, const DataOptions& options,
+                                      const Configuration& configuration,
+                                      Communicator& communicator, const SourceOptions& instead) {
+  std::optional<Configuration> run;
+  if (instead.like != nullptr) {
+    run = agreed(communicator, [&] {
+      return Configuration::from_text(instead.like->info.configuration, schema_of("pretrain"),
+                                      instead.like->folder.string());
+    });
+  }
+  return make_modality(
+      parts_of(dataset, options, configuration, run ? &*run : nullptr, communicator, instead));
 }
 
 LanePlan stored_lanes(const Checkpoint& checkpoint) {
@@ -86,7 +103,7 @@ Source::Source(const Configuration& configuration, Communicator& communicator, L
                const SourceOptions& instead)
     : options_(with(data_options(configuration), instead)),
       dataset_(open_dataset(options_, communicator)),
-      modality_(make_modality(parts_of(dataset_, options_, configuration, communicator, instead))),
+      modality_(modality_of(dataset_, options_, configuration, communicator, instead)),
       lanes_(instead.as != nullptr ? instead.as->lanes_
              : instead.like != nullptr
                  ? agreed(communicator, [&] { return stored_lanes(*instead.like); })
@@ -104,6 +121,7 @@ const Field& Source::label() const {
 std::vector<int64_t> Source::labels(Communicator& communicator) const {
   std::vector<int64_t> all(static_cast<size_t>(dataset_.samples()));
   agreed(communicator, [&] {
+    label_of(dataset_);  // one number for each sample
     if (communicator.rank() != 0) return;
     const bool floats = is_float(label().dtype);
     std::vector<double> values(floats ? all.size() : 0);

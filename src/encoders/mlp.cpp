@@ -43,7 +43,7 @@ std::vector<Key> mlp_keys() {
   return {
       key::integer("encoder.width", "256", "Features of each layer, and of the representation.")
           .between(1, 65536),
-      key::integer("encoder.depth", "4", "Layers.").between(1, 128),
+      key::integer("encoder.depth", "4", "Linear layers of the encoder.").between(1, 128),
   };
 }
 

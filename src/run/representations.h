@@ -54,7 +54,7 @@ struct RepresentationsLayout {
     std::string axes = {};         // "sample, class"; "" where the writer knows the column
     std::string description = {};  // likewise
   };
-  int64_t samples = 0;   // N
+  int64_t samples = 0;  // N
   // Of one sample: [D], or of a dense output [positions…, D]; no axes: there is no z.
   Shape z = {};
   std::vector<std::string> files;

@@ -2,10 +2,13 @@
 #include <sstream>
 
 #include "augment/image/options.h"
+#include "augment/signal/signal.h"
+#include "augment/vector/vector.h"
 #include "comm/communicator.h"
 #include "data/options.h"
 #include "fuzz/target.h"
 #include "io/durable_file.h"
+#include "modalities/array.h"
 #include "run/attempts.h"
 #include "run/lease.h"
 #include "run/metrics.h"
@@ -49,7 +52,13 @@ void read_configuration(const fs::path& file, const Schema& schema) {
   const std::string settled = read.resolved();
   const Configuration again = Configuration::from_text(settled, schema, file.string());
   LACUNA_CHECK(again.resolved() == settled, settled);
-  each_of([&] { train_options(read); }, [&] { data_options(read); }, [&] { augment_options(read); },
+  each_of([&] { train_options(read); }, [&] { data_options(read); },
+          [&] {
+            array_options(read);
+            if (read.is("data.kind", "image")) augment_options(read);
+            if (read.is("data.kind", "signal")) signal_augment_options(read);
+            if (read.is("data.kind", "vector")) vector_augment_options(read);
+          },
           [&] { make_optimizer(read); });
 }
 

@@ -71,9 +71,8 @@ TEST_CASE("stages: each syntax is understood and explained") {
     for (const Option& option : syntax.options) CHECK(given.given(option.name));
     CHECK(parse_arguments(syntax, {"--help"}).help());
   }
-  CHECK(
-      parse_arguments(embed_stage().syntax, {"r", "--data", "d", "--out", "o"}).value("weights") ==
-      "student");
+  CHECK(parse_arguments(embed_stage().syntax, {"r", "--data", "d", "--out", "o"}).value("output") ==
+        "encoder");
 }
 
 }  // namespace lacuna

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "augment/augmentation.h"
+#include "base/error.h"
 #include "base/random.h"
 
 namespace lacuna {
@@ -15,6 +16,13 @@ namespace lacuna {
 inline constexpr uint64_t max_draw_epoch = (1u << 20) - 1;
 inline constexpr uint32_t max_draw_view = (1u << 6) - 1;
 inline constexpr uint32_t max_draw_transform = (1u << 6) - 1;
+
+// bad_input where an epoch has no draws.
+inline void check_epoch(const SampleKey& key) {
+  if (key.epoch > max_draw_epoch)
+    bad_input("epoch ", key.epoch, " is beyond the ", max_draw_epoch,
+              " that augmentation has draws for; start another run with --init-from");
+}
 
 constexpr uint32_t draw_detail(uint64_t epoch, uint32_t view, uint32_t transform) {
   return static_cast<uint32_t>(epoch) << 12 | view << 6 | transform;

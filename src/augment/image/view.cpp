@@ -106,9 +106,7 @@ ViewAttributes ViewMaker::attributes(double low, double high) const {
 }
 
 ViewDraws ViewMaker::draw(const SampleKey& key, uint64_t turns) const {
-  if (key.epoch > max_draw_epoch)
-    bad_input("epoch ", key.epoch, " is beyond the ", max_draw_epoch,
-              " that augmentation has draws for; start another run with --init-from");
+  check_epoch(key);
   ViewDraws drawn;
   drawn.box = centred_box(plan_);
   if (random_) {

@@ -152,12 +152,6 @@ class SignalViews : public Augmentation {
   }
 
  protected:
-  static void check_epoch(const SampleKey& key) {
-    if (key.epoch > max_draw_epoch)
-      bad_input("epoch ", key.epoch, " is beyond the ", max_draw_epoch,
-                " that augmentation has draws for; start another run with --init-from");
-  }
-
   // `changes`: whether values change too, and not only where the view lies.
   void make(const float* sample, const SampleKey& key, uint32_t view, bool changes,
             float* to) const {

@@ -67,9 +67,7 @@ class VectorViews : public Augmentation {
 
   void apply(const float* sample, const SampleKey& key, std::span<void* const> to,
              Scratch&) const override {
-    if (key.epoch > max_draw_epoch)
-      bad_input("epoch ", key.epoch, " is beyond the ", max_draw_epoch,
-                " that augmentation has draws for; start another run with --init-from");
+    check_epoch(key);
     for (size_t view = 0; view < corrupt_.size(); ++view)
       make(sample, key, view, static_cast<float*>(to[view]));
   }

@@ -10,8 +10,11 @@ std::vector<Key> data_keys() {
       key::paths("data.files", required,
                  "HDF5 files, or patterns of them (*, ?, []); read in the bytewise order of their "
                  "paths."),
-      key::text("data.dataset", required,
-                "Path of the samples in each file; the first axis counts samples."),
+      key::text("data.dataset", required, "Path of the samples in each file."),
+      key::integer("data.leading", "1",
+                   "Axes of the stored samples in front that count them, or count series of which "
+                   "data.hop takes windows; 0: each file is one.")
+          .between(0, 4),
       key::text("data.label", "",
                 "Path of the labels in each file, one whole number for each sample; empty: there "
                 "are none."),
@@ -42,11 +45,57 @@ std::vector<Key> data_keys() {
   };
 }
 
+std::vector<Key> extent_keys() {
+  return {
+      key::text("data.offsets", "",
+                "Path of a column of N + 1 whole numbers in each file: sample i is the rows from "
+                "offsets[i] up to offsets[i + 1] of the first axis; with data.hop, series i is. "
+                "Empty: there is none."),
+      key::integer("data.length", "0",
+                   "Positions of a sample where the stored ones may differ: shorter ones are "
+                   "padded, longer ones cut; with data.hop, of a window. 0: all have the same.")
+          .min(0)
+          .max(1 << 24),
+      key::integer("data.hop", "0",
+                   "Positions from one window to the next, of each series; 0: samples are no "
+                   "windows.")
+          .min(0)
+          .max(1 << 24),
+  };
+}
+
+namespace {
+
+SampleLayout sample_layout(const Configuration& configuration) {
+  SampleLayout layout;
+  layout.leading = static_cast<int>(configuration.integer("data.leading"));
+  if (!configuration.has("data.offsets")) return layout;
+  layout.offsets = configuration.text("data.offsets");
+  layout.length = configuration.integer("data.length");
+  layout.hop = configuration.integer("data.hop");
+  if (!layout.offsets.empty() && layout.leading != 1)
+    bad_input(configuration.place("data.leading"), ": data.leading = ", layout.leading,
+              " does not go with data.offsets, which counts along the first axis: leave it out");
+  if (layout.length == 0 && (layout.hop > 0 || !layout.offsets.empty()))
+    bad_input(configuration.place(layout.hop > 0 ? "data.hop" : "data.offsets"), ": ",
+              layout.hop > 0 ? "data.hop" : "data.offsets",
+              " needs data.length: set it to the positions of ",
+              layout.hop > 0 ? "a window" : "a sample, to which others are padded or cut");
+  if (layout.length > 0 && !layout.has_extents())
+    bad_input(configuration.place("data.length"), ": data.length = ", layout.length,
+              " has no effect without data.offsets, data.hop or data.leading = 0: set one of them, "
+              "or leave it out");
+  return layout;
+}
+
+}  // namespace
+
 DataOptions data_options(const Configuration& configuration) {
   DataOptions options;
   options.files = configuration.paths("data.files");
   options.dataset = configuration.text("data.dataset");
   options.label = configuration.text("data.label");
+  options.layout = sample_layout(configuration);
   options.buffer = configuration.bytes("data.buffer");
   options.lanes = configuration.integer("data.lanes");
   options.window = configuration.integer("data.window");
@@ -61,7 +110,7 @@ Dataset open_dataset(const DataOptions& options, Communicator& communicator,
   std::vector<FieldSpec> fields = {{sample_field, options.dataset}};
   if (!options.label.empty()) fields.push_back({label_field, options.label});
   fields.insert(fields.end(), columns.begin(), columns.end());
-  return Dataset(options.files, std::move(fields), communicator);
+  return Dataset(options.files, std::move(fields), communicator, options.layout);
 }
 
 LanePlan planned_lanes(const Dataset& dataset, const DataOptions& options, int64_t batch) {

@@ -25,6 +25,7 @@ struct DataOptions {
   std::vector<std::string> files;  // paths or patterns
   std::string dataset;             // path of the samples in the files
   std::string label;               // path of the labels; empty: none
+  SampleLayout layout;
   int64_t buffer = int64_t{1} << 30;
   int64_t lanes = 0, window = 0;  // 0: follows from the data
   int workers = -1;               // -1: the stage decides
@@ -35,6 +36,9 @@ DataOptions data_options(const Configuration& configuration);
 
 // The data set of the options: field "sample", and "label" if data.label is set; further fields are
 // columns of the user's own, by name and path. Collective.
+// Keys of samples that may be several rows, for the kinds of data that have them.
+std::vector<Key> extent_keys();
+
 Dataset open_dataset(const DataOptions& options, Communicator& communicator,
                      const std::vector<FieldSpec>& columns = {});
 

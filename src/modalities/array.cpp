@@ -78,10 +78,6 @@ ArrayOptions array_options(const Configuration& configuration) {
 
 namespace {
 
-const Field& samples_of(const Dataset& dataset) {
-  return dataset.fields()[static_cast<size_t>(dataset.field(sample_field))];
-}
-
 bool is_unsigned(DType dtype) { return dtype == DType::u8 || dtype == DType::u16; }
 
 // What the configuration leaves open, settled for the field.
@@ -102,7 +98,7 @@ Interpretation interpretation_of(const Field& field, Channels channels, const Ar
 
 Interpretation read_as(const ModalityParts& parts, const ArrayKind& kind, Channels channels) {
   return agreed(parts.communicator, [&] {
-    const Field& field = samples_of(parts.dataset);
+    const Field field = parts.dataset.sample_field();
     const Interpretation any(field, channels);
     if (any.shape().rank() != kind.rank) {
       bad_input("samples of ", field.path, " have the shape ", field.shape, ", and ", kind.plural,
@@ -112,6 +108,17 @@ Interpretation read_as(const ModalityParts& parts, const ArrayKind& kind, Channe
     }
     return any;
   });
+}
+
+// Rows of samples of several rows have their channels last, or are one number each.
+Channels channels_of(const Dataset& dataset, const ArrayOptions& options, const ArrayKind& kind) {
+  const Field field = dataset.sample_field();
+  if (!dataset.layout().has_extents())
+    return options.channels ? *options.channels : kind.usual_channels(field.shape);
+  if (options.channels == Channels::first)
+    bad_input("data.channels is \"first\", but samples that are several rows of ", field.path,
+              " have their channels last: write them so that time comes before the channels");
+  return field.shape.rank() < 2 ? Channels::none : Channels::last;
 }
 
 void check_given(const std::vector<double>& values, const char* name, int64_t channels,
@@ -128,14 +135,11 @@ const char* name_of(Channels channels) {
 }  // namespace
 
 ArrayValues::ArrayValues(const ModalityParts& parts, const ArrayKind& kind)
-    : options_(settled(array_options(parts.configuration), kind, samples_of(parts.dataset).dtype)),
+    : options_(
+          settled(array_options(parts.configuration), kind, parts.dataset.sample_field().dtype)),
       dataset_(&parts.dataset),
-      channels_(agreed(parts.communicator,
-                       [&] {
-                         return options_.channels
-                                    ? *options_.channels
-                                    : kind.usual_channels(samples_of(parts.dataset).shape);
-                       })),
+      channels_(
+          agreed(parts.communicator, [&] { return channels_of(parts.dataset, options_, kind); })),
       range_(options_.range),
       interpretation_(read_as(parts, kind, channels_)) {
   if (parts.known) {
@@ -150,10 +154,10 @@ ArrayValues::ArrayValues(const ModalityParts& parts, const ArrayKind& kind)
     // Whether values were scaled is a matter of the run that found the facts.
     if (parts.run != nullptr)
       options_.range_from =
-          settled(array_options(*parts.run), kind, samples_of(*dataset_).dtype).range_from;
+          settled(array_options(*parts.run), kind, dataset_->sample_field().dtype).range_from;
     mean_ = parts.known("mean");
     std_ = parts.known("std");
-    interpretation_ = interpretation_of(samples_of(*dataset_), channels_, options_, range_);
+    interpretation_ = interpretation_of(dataset_->sample_field(), channels_, options_, range_);
   } else {
     find(parts);
   }
@@ -171,7 +175,7 @@ ArrayValues::ArrayValues(Interpretation interpretation, std::vector<double> mean
 
 // Range first, since statistics are of the values that it makes.
 void ArrayValues::find(const ModalityParts& parts) {
-  const Field& field = samples_of(*dataset_);
+  const Field field = dataset_->sample_field();
   const int number = dataset_->field(sample_field);
   Communicator& communicator = parts.communicator;
   if (options_.range_from == ArrayOptions::RangeFrom::percentiles && !parts.planned)
@@ -200,7 +204,7 @@ void ArrayValues::find(const ModalityParts& parts) {
 
 void ArrayValues::check_channels() const {
   if (static_cast<int64_t>(mean_.size()) == interpretation_.channels()) return;
-  bad_input("samples of ", samples_of(*dataset_).path, " have ", interpretation_.channels(),
+  bad_input("samples of ", dataset_->sample_field().path, " have ", interpretation_.channels(),
             " channels, but the statistics are of ", mean_.size(),
             ": use data like that of the run, or give data.mean and data.std for each channel");
 }

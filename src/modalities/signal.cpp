@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "comm/agree.h"
+#include "data/options.h"
 
 namespace lacuna {
 
@@ -31,9 +32,20 @@ constexpr ArrayKind signal_kind = {.plural = "signals",
 
 }  // namespace
 
-std::vector<Key> signal_keys() { return signal_augment_keys(); }
+std::vector<Key> signal_keys() {
+  std::vector<Key> keys = signal_augment_keys();
+  for (Key& key : extent_keys()) keys.push_back(std::move(key));
+  return keys;
+}
 
 std::unique_ptr<Modality> make_signal(const ModalityParts& parts) {
+  agreed(parts.communicator, [&] {
+    const SampleLayout& layout = parts.dataset.layout();
+    if (layout.has_extents() && !layout.has_windows())
+      bad_input(
+          "signals of different lengths are not trained on: set data.hop, so that windows of "
+          "data.length positions are samples");
+  });
   ArrayValues values(parts, signal_kind);
   return agreed(parts.communicator, [&] {
     return std::make_unique<SignalModality>(std::move(values),

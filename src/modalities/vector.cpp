@@ -42,14 +42,14 @@ std::set<int64_t> chosen_samples(const Dataset& dataset, int64_t features, uint6
 // Collective: rank 0 reads. Values are interpreted, so in the units of the statistics.
 std::vector<double> find_marginals(const ModalityParts& parts, const ArrayValues& values) {
   const Dataset& dataset = parts.dataset;
-  const Field& field = dataset.fields()[static_cast<size_t>(dataset.field(sample_field))];
+  const Field& field = dataset.fields()[0];
   const int64_t features = values.shape()[0];
   const std::set<int64_t> chosen = chosen_samples(dataset, features, parts.scan.seed);
   std::vector<double> all(chosen.size() * static_cast<size_t>(features));
   if (parts.planned) return all;
   agreed(parts.communicator, [&] {
     if (parts.communicator.rank() != 0) return;
-    std::vector<std::byte> stored(static_cast<size_t>(field.sample_bytes()));
+    std::vector<std::byte> stored;
     std::vector<float> row(static_cast<size_t>(features));
     hdf5::File file;
     const DataFile* open = nullptr;
@@ -58,8 +58,16 @@ std::vector<double> find_marginals(const ModalityParts& parts, const ArrayValues
       const DataFile& in = dataset.file_of(sample);
       if (&in != open) file = hdf5::File::open(in.path);
       open = &in;
-      file.dataset(field.path).read_rows(sample - in.first, 1, stored.data(), field.dtype);
-      values.interpretation().floats(stored.data(), row.data());
+      const int64_t in_file = dataset.rows_of(in, 0, sample - in.first).first;
+      const int64_t per_entry = dataset.rows_per_entry(in, 0);
+      stored.resize(static_cast<size_t>(per_entry * field.row_bytes()));
+      const hdf5::Dataset rows = file.dataset(field.path);
+      if (field.row_axes == 0)
+        rows.read(stored.data(), field.dtype);
+      else
+        rows.read_rows(in_file / per_entry, 1, stored.data(), field.dtype);
+      values.interpretation().floats(stored.data() + in_file % per_entry * field.row_bytes(),
+                                     row.data());
       to = std::copy(row.begin(), row.end(), to);
     }
   });

@@ -70,8 +70,12 @@ void describe(hdf5::Dataset& dataset, const RepresentationsLayout::Column& colum
     dataset.set("units", "1");
   }
   if (name == "file") with("sample", "index into /files of the file that holds the sample");
-  if (name == "row") with("sample", "row of the sample in its file, from 0");
+  if (name == "row") with("sample", "number of the sample in its file, from 0");
   if (name == "label") with("sample", "label of the sample");
+  if (name == "at") {
+    with("sample, (first, count)",
+         "rows of the file's samples that the sample is, counted through from series to series");
+  }
   if (!column.axes.empty()) with(column.axes, column.description);
 }
 

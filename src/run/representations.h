@@ -4,6 +4,7 @@
 //   /files  text [F]         the data files
 //   /file   int32 [N]        index into /files of each sample,
 //   /row    int64 [N]        and its row there: so that results join back to the user's rows
+//   /at     int64 [N, 2]     where samples may be several rows: first row and number of rows
 //   /label  int64 [N]        if known
 //   /copied/<name>           the user's own columns (embed.copy)
 //

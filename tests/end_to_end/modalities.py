@@ -97,6 +97,45 @@ class Modalities(support.EndToEndTest):
                              "--run", self.path("masks"), "--set", "augment.mask_span=[0.1, 0.2]")
         self.assertIn("augment.mask_span has no effect here", told.stderr + told.stdout)
 
+    def test_windows_of_series_on_one_rank_and_three(self):
+        """Each series has a label, which all windows of it get."""
+        self.write(SIGNALS)
+        random = numpy.random.default_rng(3)
+        label = numpy.arange(24) % 4
+        time = numpy.arange(208) / 64
+        waves = numpy.sin(2 * numpy.pi * (1 + 3 * label[:, None, None]) * time[:, None] +
+                          random.uniform(0, 6, (24, 1, 2)))
+        waves += 0.2 * random.normal(size=waves.shape)
+        with h5py.File(self.path("data.h5"), "w") as data:
+            data["signals"] = waves.astype("f4")
+            data["flat"] = waves.reshape(-1, 2).astype("f4")
+            data["starts"] = numpy.arange(25) * 208
+            data["labels"] = label
+        rows = "data.leading=1", "data.length=64", "data.hop=48"
+        found = {}
+        for name, layout in {"rows": rows,
+                             "flat": ("data.dataset=flat", "data.offsets=starts", *rows)}.items():
+            words = [word for setting in layout for word in ("--set", setting)]
+            for ranks in 1, 3:
+                run, out = self.path(f"{name}{ranks}"), self.path(f"{name}{ranks}.h5")
+                self.succeeds("pretrain", self.path("a.toml"), *words, "--run", run, ranks=ranks)
+                self.succeeds("embed", run, "--data", self.path("data.h5"), "--out", out,
+                              ranks=ranks)
+                with h5py.File(out) as file:
+                    found[name, ranks] = file["z"][:]
+                    self.assertEqual(file["label"][:].tolist(), numpy.repeat(label, 4).tolist())
+                    self.assertEqual(file["at"][:8].tolist(),
+                                     [[208 * (i // 4) + 48 * (i % 4), 64] for i in range(8)])
+            words += ["--set", "test.dataset=" + ("flat" if name == "flat" else "signals")]
+            self.succeeds("finetune", self.path("classify.toml"), "--from", self.path(f"{name}1"),
+                          "--run", self.path(name + "task"), *words)
+            result = json.loads((self.path(name + "task") / "result.json").read_text())
+            self.assertGreater(result["accuracy"], 0.5)
+        first = found["rows", 1]
+        self.assertEqual(len(first), 96)
+        for other in found.values():
+            self.assertLess(numpy.abs(first - other).max(), 1e-4 * numpy.abs(first).max())
+
     def test_vectors_on_one_rank_and_three(self):
         self.check_all(TABLE)
         self.assertGreater(self.accuracy("corrupt", "--set", "augment.corrupt=[0.9]"), 0)

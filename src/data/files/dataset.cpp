@@ -97,9 +97,11 @@ uint64_t pieces_of(const std::string& path, uint64_t bytes, size_t pieces) {
 // or all.
 uint64_t column_of(const hdf5::Dataset& dataset, const Field& field, int64_t most_bytes) {
   constexpr int64_t most_bytes_a_row = 64;
-  if (field.sample_bytes() > most_bytes_a_row) return 0;
-  const int64_t rows = std::min(dataset.rows(), most_bytes / field.sample_bytes());
-  std::string text(static_cast<size_t>(rows * field.sample_bytes()), '\0');
+  const int64_t row_bytes = dataset.shape().from(std::min(1, dataset.shape().rank())).count() *
+                            static_cast<int64_t>(size_of(field.dtype));
+  if (row_bytes > most_bytes_a_row || row_bytes == 0) return 0;
+  const int64_t rows = std::min(dataset.rows(), most_bytes / row_bytes);
+  std::string text(static_cast<size_t>(rows * row_bytes), '\0');
   dataset.read_rows(0, rows, text.data(), field.dtype);
   return hash_name(text);
 }
@@ -115,6 +117,7 @@ constexpr int deflate_filter = 1, shuffle_filter = 2, fletcher32_filter = 3;
 FieldStorage storage_of(const hdf5::File& file, const hdf5::Dataset& dataset) {
   const hdf5::Element element = dataset.element();
   FieldStorage storage;
+  storage.shape = dataset.shape();
   storage.chunk = dataset.chunk();
   storage.contiguous = dataset.contiguous();
   storage.big_endian = element.big_endian;
@@ -154,7 +157,8 @@ std::vector<std::string> expand_files(const std::vector<std::string>& patterns) 
 }
 
 Dataset::Dataset(const std::vector<std::string>& patterns, std::vector<FieldSpec> specs,
-                 Communicator& communicator) {
+                 Communicator& communicator, SampleLayout layout)
+    : layout_(std::move(layout)) {
   LACUNA_CHECK(!specs.empty());
   std::string result;
   agreed(communicator, [&] {
@@ -169,23 +173,90 @@ Dataset::Dataset(const std::vector<std::string>& patterns, std::vector<FieldSpec
 void Dataset::index(const std::vector<std::string>& patterns, const std::vector<FieldSpec>& specs) {
   const std::vector<std::string> paths = expand_files(patterns);
   for (const std::string& path : paths) index_file(path, specs, paths.size());
+  settle_series();
   if (samples_ == 0) {
     bad_input(fields_[0].path, " holds no samples in ",
-              files_.size() == 1 ? files_[0].path : concat("any of ", files_.size(), " files"));
+              files_.size() == 1 ? files_[0].path : concat("any of ", files_.size(), " files"),
+              layout_.has_windows()
+                  ? concat(": every series is shorter than data.length = ", layout_.length)
+                  : std::string());
+  }
+  for (size_t f = 1; f < fields_.size() && !layout_.has_extents(); ++f) {
+    const auto main = static_cast<size_t>(main_field_);
+    if (fields_[f].row_bytes() > fields_[main].row_bytes()) main_field_ = static_cast<int>(f);
+  }
+  count_blocks();
+}
+
+// A column has a row for each sample, or for each series that samples are of.
+void Dataset::settle_series() {
+  int64_t series = 0, too_short = 0;
+  for (const DataFile& file : files_) {
+    series += file.places.series();
+    too_short += file.places.too_short();
+  }
+  if (too_short > 0 && samples_ > 0) {
+    warnings_.push_back(concat(too_short, " of ", series, " series are shorter than data.length = ",
+                               layout_.length, ": no sample is of them"));
   }
   for (size_t f = 1; f < fields_.size(); ++f) {
-    const auto main = static_cast<size_t>(main_field_);
-    if (fields_[f].sample_bytes() > fields_[main].sample_bytes()) main_field_ = static_cast<int>(f);
+    const auto rows_in = [&](const DataFile& file) {
+      return file.fields[f].shape.slice(0, fields_[f].row_axes).count();
+    };
+    const auto fits_samples = [&](const DataFile& file) { return rows_in(file) == file.samples(); };
+    const auto fits_series = [&](const DataFile& file) {
+      return rows_in(file) == file.places.series();
+    };
+    const auto unfit = std::find_if_not(files_.begin(), files_.end(), fits_samples);
+    const bool per_series = std::all_of(files_.begin(), files_.end(), fits_series);
+    if (unfit == files_.end() && per_series && too_short > 0) {
+      bad_input(
+          fields_[f].path, " has as many rows as there are samples and as there are series, ",
+          "of which some are shorter than data.length = ", layout_.length,
+          ": leave these out of the files, or write a row for each sample of a longer series");
+    }
+    if (unfit == files_.end()) continue;
+    fields_[f].per_series = per_series;
+    if (fields_[f].per_series) continue;
+    if (layout_ == SampleLayout{}) {
+      bad_input(fields_[f].path, " in ", unfit->path, " has ", rows_in(*unfit), " rows, but ",
+                fields_[0].path, " has ", unfit->samples(), "; both must have one for each sample");
+    }
+    bad_input(fields_[f].path, " in ", unfit->path, " has ", rows_in(*unfit), " rows, but ",
+              fields_[0].path, " has ", unfit->samples(), " samples in ", unfit->places.series(),
+              " series; it must have one for each sample or for each series");
   }
+}
+
+// How many samples are read together: whole entries of the first axis.
+int64_t Dataset::samples_of_block(const DataFile& file) const {
+  const auto main = static_cast<size_t>(main_field_);
+  const FieldStorage& storage = file.fields[main];
+  const bool chunked = storage.chunk.rank() > 0;
+  if (layout_.has_extents() && layout_.row_axes() == 1) {
+    int64_t rows = contiguous_block_bytes / std::max<int64_t>(1, fields_[main].row_bytes());
+    if (chunked) rows = std::max(rows, 5 * storage.chunk[0]);
+    const int64_t step =
+        layout_.has_windows()
+            ? layout_.hop
+            : std::max<int64_t>(1, file.places.rows() / std::max<int64_t>(1, file.samples()));
+    if (layout_.has_windows()) rows = std::max(rows, 5 * layout_.length);
+    return std::max<int64_t>(1, rows / step);
+  }
+  if (storage.shape.rank() == 0 || layout_.row_axes() == 0) return 1;
+  const int64_t entries = storage.shape[0];
+  const int64_t entry_bytes = std::max<int64_t>(
+      1, storage.shape.from(1).count() * static_cast<int64_t>(size_of(fields_[main].dtype)));
+  const int64_t together =
+      chunked ? storage.chunk[0] : std::max<int64_t>(1, contiguous_block_bytes / entry_bytes);
+  return std::max<int64_t>(1, together * (entries > 0 ? file.samples() / entries : 1));
+}
+
+void Dataset::count_blocks() {
   for (DataFile& file : files_) {
-    const FieldStorage& storage = file.fields[static_cast<size_t>(main_field_)];
-    const int64_t bytes =
-        std::max<int64_t>(1, fields_[static_cast<size_t>(main_field_)].sample_bytes());
-    file.block_rows = storage.chunk.rank() > 0
-                          ? storage.chunk[0]
-                          : std::max<int64_t>(1, contiguous_block_bytes / bytes);
+    file.block_samples = samples_of_block(file);
     file.first_block = blocks_;
-    blocks_ += (file.rows + file.block_rows - 1) / file.block_rows;
+    blocks_ += (file.samples() + file.block_samples - 1) / file.block_samples;
   }
 }
 
@@ -210,39 +281,90 @@ void Dataset::index_file(const std::string& path, const std::vector<FieldSpec>& 
     entry.bytes = static_cast<uint64_t>(status.st_size);
     entry.modified = time_of_change(status);
   }
-  for (size_t f = 0; f < specs.size(); ++f) {
-    const hdf5::Dataset dataset = file.dataset(specs[f].path);
-    if (dataset.shape().rank() == 0) {
-      bad_input(dataset.path(), " in ", path,
-                " is a single value; its first axis must count samples");
-    }
-    const Field field{specs[f].name, dataset.path(), dataset.dtype(), dataset.shape().from(1)};
-    dataset.check_filters();
-    dataset.check_size();
-    if (field.shape.count() == 0) {
-      bad_input(field.path, " in ", path, " has samples of the shape ", field.shape,
-                ", which hold no values");
-    }
-    if (f == 0) {
-      entry.rows = dataset.rows();
-    } else if (dataset.rows() != entry.rows) {
-      bad_input(dataset.path(), " in ", path, " has ", dataset.rows(), " rows, but ",
-                fields_[0].path, " has ", entry.rows, "; both must have one for each sample");
-    }
-    if (files_.empty()) {
-      fields_.push_back(field);
-    } else if (field.shape != fields_[f].shape || field.dtype != fields_[f].dtype) {
-      bad_input(field.path, " in ", path, " has samples ", field.shape, " ", name_of(field.dtype),
-                ", but in ", files_[0].path, " they are ", fields_[f].shape, " ",
-                name_of(fields_[f].dtype), "; all files of a data set must agree");
-    }
-    entry.fields.push_back(storage_of(file, dataset));
-    entry.contents =
-        std::rotl(entry.contents, 1) ^ column_of(dataset, field, column_bytes_of_each(files));
-  }
+  for (const FieldSpec& spec : specs) index_field(file, spec, files, entry);
+  find_places(file, entry);
   entry.contents ^= pieces_of(path, entry.bytes, pieces_of_each(files));
-  samples_ += entry.rows;
+  samples_ += entry.samples();
   files_.push_back(std::move(entry));
+}
+
+void Dataset::index_field(const hdf5::File& file, const FieldSpec& spec, size_t files,
+                          DataFile& entry) {
+  const size_t f = entry.fields.size();
+  const hdf5::Dataset dataset = file.dataset(spec.path);
+  const int rank = dataset.shape().rank();
+  if (rank == 0 && (f == 0 || layout_.leading > 0)) {
+    bad_input(dataset.path(), " in ", entry.path,
+              " is a single value; its first axis must count samples");
+  }
+  const int counting = layout_.offsets.empty() ? std::max(1, layout_.leading) : 1;
+  const int row_axes = f == 0 ? layout_.row_axes() : std::min(rank, counting);
+  if (rank < row_axes) {
+    bad_input(dataset.path(), " in ", entry.path, " has the shape ", dataset.shape(),
+              ", too few axes for data.leading = ", layout_.leading,
+              layout_.has_windows() ? " and the axis of windows behind them" : "",
+              ": set it to the number of axes that count samples or series");
+  }
+  const Field field{spec.name, dataset.path(), dataset.dtype(), dataset.shape().from(row_axes),
+                    row_axes};
+  dataset.check_filters();
+  dataset.check_size();
+  if (field.shape.count() == 0) {
+    bad_input(field.path, " in ", entry.path, " has samples of the shape ", field.shape,
+              ", which hold no values");
+  }
+  if (f > 0 && row_axes > 1 &&
+      dataset.shape().slice(0, row_axes) != entry.fields[0].shape.slice(0, row_axes)) {
+    bad_input(field.path, " in ", entry.path, " has the shape ", dataset.shape(), ", but ",
+              fields_[0].path, " has the shape ", entry.fields[0].shape, ": the first ", row_axes,
+              " axes of both must agree");
+  }
+  if (files_.empty()) {
+    fields_.push_back(field);
+  } else if (field.shape != fields_[f].shape || field.dtype != fields_[f].dtype) {
+    bad_input(field.path, " in ", entry.path, " has samples ", field.shape, " ",
+              name_of(field.dtype), ", but in ", files_[0].path, " they are ", fields_[f].shape,
+              " ", name_of(fields_[f].dtype), "; all files of a data set must agree");
+  }
+  entry.fields.push_back(storage_of(file, dataset));
+  entry.contents =
+      std::rotl(entry.contents, 1) ^ column_of(dataset, field, column_bytes_of_each(files));
+}
+
+// Where its samples lie on the rows of the first field.
+void Dataset::find_places(const hdf5::File& file, DataFile& entry) const {
+  const Shape& stored = entry.fields[0].shape;
+  if (layout_.offsets.empty()) {
+    entry.places = SamplePlaces(layout_, stored);
+    return;
+  }
+  const hdf5::Dataset dataset = file.dataset(layout_.offsets);
+  if (dataset.shape().rank() != 1 || dataset.rows() == 0 || is_float(dataset.dtype())) {
+    bad_input(dataset.path(), " in ", entry.path, " has the shape ", dataset.shape(), " and is ",
+              name_of(dataset.dtype()),
+              ": data.offsets must name whole numbers, one more than there are samples");
+  }
+  const int64_t extents = dataset.rows() - 1;
+  const auto refuse_unless = [&](bool fits, int64_t first, int64_t last, int64_t sample) {
+    if (fits) return;
+    bad_input(dataset.path(), " in ", entry.path, " has ", first, " before ", last, " at ", sample,
+              ", but offsets must not fall and must lie between 0 and the ", stored[0], " rows of ",
+              fields_[0].path);
+  };
+  if (!layout_.has_windows()) {
+    int64_t first = 0, last = 0;
+    dataset.read_rows(0, 1, &first, DType::i64);
+    dataset.read_rows(extents, 1, &last, DType::i64);
+    refuse_unless(first >= 0 && first <= last && last <= stored[0], first, last, 0);
+    entry.places = SamplePlaces::with_offsets(extents, last - first);
+    return;
+  }
+  std::vector<int64_t> offsets = dataset.values<int64_t>();
+  for (size_t i = 0; i + 1 < offsets.size(); ++i) {
+    refuse_unless(offsets[i] >= 0 && offsets[i] <= offsets[i + 1] && offsets[i + 1] <= stored[0],
+                  offsets[i], offsets[i + 1], static_cast<int64_t>(i));
+  }
+  entry.places = SamplePlaces::windows(layout_, std::move(offsets));
 }
 
 std::string Dataset::packed() const {
@@ -254,17 +376,22 @@ std::string Dataset::packed() const {
     pack.text(field.path);
     pack.number(static_cast<int64_t>(field.dtype));
     pack.shape(field.shape);
+    pack.number(field.row_axes);
+    pack.number(field.per_series);
   }
   pack.number(static_cast<int64_t>(files_.size()));
   for (const DataFile& file : files_) {
     pack.text(file.path);
     for (const int64_t value :
-         {file.first, file.rows, file.first_block, file.block_rows,
+         {file.first, file.samples(), file.places.rows(), file.first_block, file.block_samples,
           static_cast<int64_t>(file.user_block), static_cast<int64_t>(file.bytes), file.modified,
           static_cast<int64_t>(file.contents)}) {
       pack.number(value);
     }
+    pack.number(static_cast<int64_t>(file.places.offsets().size()));
+    for (const int64_t offset : file.places.offsets()) pack.number(offset);
     for (const FieldStorage& storage : file.fields) {
+      pack.shape(storage.shape);
       pack.shape(storage.chunk);
       for (const bool flag :
            {storage.contiguous, storage.direct, storage.big_endian, storage.compressed}) {
@@ -290,20 +417,25 @@ void Dataset::unpack(const std::string& text) {
     field.path = unpack.text();
     field.dtype = static_cast<DType>(unpack.number());
     field.shape = unpack.shape();
+    field.row_axes = static_cast<int>(unpack.number());
+    field.per_series = unpack.number() != 0;
   }
   files_.resize(static_cast<size_t>(unpack.number()));
   for (DataFile& file : files_) {
     file.path = unpack.text();
     file.first = unpack.number();
-    file.rows = unpack.number();
+    const int64_t samples = unpack.number(), rows = unpack.number();
     file.first_block = unpack.number();
-    file.block_rows = unpack.number();
+    file.block_samples = unpack.number();
     file.user_block = static_cast<uint64_t>(unpack.number());
     file.bytes = static_cast<uint64_t>(unpack.number());
     file.modified = unpack.number();
     file.contents = static_cast<uint64_t>(unpack.number());
+    std::vector<int64_t> offsets(static_cast<size_t>(unpack.number()));
+    for (int64_t& offset : offsets) offset = unpack.number();
     file.fields.resize(fields_.size());
     for (FieldStorage& storage : file.fields) {
+      storage.shape = unpack.shape();
       storage.chunk = unpack.shape();
       storage.contiguous = unpack.number() != 0;
       storage.direct = unpack.number() != 0;
@@ -312,6 +444,9 @@ void Dataset::unpack(const std::string& text) {
       storage.filters.resize(static_cast<size_t>(unpack.number()));
       for (int& filter : storage.filters) filter = static_cast<int>(unpack.number());
     }
+    file.places = !offsets.empty()          ? SamplePlaces::windows(layout_, std::move(offsets))
+                  : layout_.offsets.empty() ? SamplePlaces(layout_, file.fields[0].shape)
+                                            : SamplePlaces::with_offsets(samples, rows);
   }
   warnings_.resize(static_cast<size_t>(unpack.number()));
   for (std::string& warning : warnings_) warning = unpack.text();
@@ -328,6 +463,12 @@ int Dataset::field(const std::string& name) const {
 bool Dataset::has_field(const std::string& name) const {
   return std::any_of(fields_.begin(), fields_.end(),
                      [&](const Field& f) { return f.name == name; });
+}
+
+Field Dataset::sample_field() const {
+  Field field = fields_[0];
+  if (layout_.has_extents()) field.shape = field.shape.behind(layout_.length);
+  return field;
 }
 
 const DataFile& Dataset::file_of(int64_t sample) const {
@@ -347,29 +488,67 @@ Block Dataset::block(int64_t number) const {
   const DataFile& file = *(after - 1);
   Block block;
   block.file = static_cast<int>(&file - files_.data());
-  block.row = (number - file.first_block) * file.block_rows;
-  block.rows = std::min(file.block_rows, file.rows - block.row);
-  block.first = file.first + block.row;
+  block.in_file = (number - file.first_block) * file.block_samples;
+  block.samples = std::min(file.block_samples, file.samples() - block.in_file);
+  block.first = file.first + block.in_file;
   return block;
 }
 
 std::vector<int64_t> Dataset::block_samples() const {
   std::vector<int64_t> counts;
   counts.reserve(static_cast<size_t>(blocks_));
-  for (int64_t b = 0; b < blocks_; ++b) counts.push_back(block(b).rows);
+  for (int64_t b = 0; b < blocks_; ++b) counts.push_back(block(b).samples);
   return counts;
 }
 
-int64_t Dataset::sample_bytes() const {
+RowRange Dataset::rows_of(const DataFile& file, int field, int64_t sample) const {
+  if (has_extents(field)) return file.places.rows_of(sample);
+  if (fields_[static_cast<size_t>(field)].per_series) return {file.places.series_of(sample), 1};
+  return {sample, 1};
+}
+
+RowRange Dataset::rows_of(const Block& block, int field) const {
+  const DataFile& file = files_[static_cast<size_t>(block.file)];
+  const RowRange first = rows_of(file, field, block.in_file);
+  const RowRange last = rows_of(file, field, block.in_file + block.samples - 1);
+  return {first.first, last.end() - first.first};
+}
+
+int64_t Dataset::rows_per_entry(const DataFile& file, int field) const {
+  const auto f = static_cast<size_t>(field);
+  if (fields_[f].row_axes < 2) return 1;
+  return file.fields[f].shape.slice(1, fields_[f].row_axes).count();
+}
+
+int64_t Dataset::bytes() const {
   int64_t bytes = 0;
-  for (const Field& field : fields_) bytes += field.sample_bytes();
+  for (const DataFile& file : files_) {
+    for (size_t f = 0; f < fields_.size(); ++f)
+      bytes += file.fields[f].shape.count() * static_cast<int64_t>(size_of(fields_[f].dtype));
+  }
+  return bytes;
+}
+
+int64_t Dataset::block_bytes(int64_t number) const {
+  const Block block = this->block(number);
+  const DataFile& file = files_[static_cast<size_t>(block.file)];
+  int64_t bytes = 0;
+  for (size_t f = 0; f < fields_.size(); ++f) {
+    const int field = static_cast<int>(f);
+    const int64_t rows = has_extents(field) && !file.places.known()
+                             ? file.places.rows() * block.samples / file.samples() + 1
+                             : rows_of(block, field).count;
+    bytes += rows * fields_[f].row_bytes();
+  }
   return bytes;
 }
 
 int64_t Dataset::largest_block_bytes() const {
-  int64_t rows = 0;
-  for (const DataFile& file : files_) rows = std::max(rows, std::min(file.block_rows, file.rows));
-  return rows * sample_bytes();
+  int64_t largest = 0;
+  for (const DataFile& file : files_) {
+    if (file.samples() > 0) largest = std::max(largest, block_bytes(file.first_block));
+  }
+  return largest;
 }
 
 uint64_t Dataset::fingerprint() const {
@@ -378,8 +557,11 @@ uint64_t Dataset::fingerprint() const {
     text += concat(field.path, ' ', field.shape, ' ', name_of(field.dtype), '\n');
   }
   for (const DataFile& file : files_) {
-    text +=
-        concat(file.path.substr(file.path.rfind('/') + 1), ' ', file.bytes, ' ', file.rows, '\n');
+    text += concat(file.path.substr(file.path.rfind('/') + 1), ' ', file.bytes, ' ', file.samples(),
+                   '\n');
+  }
+  if (layout_ != SampleLayout{}) {
+    text += concat(layout_.leading, ' ', layout_.offsets, ' ', layout_.length, ' ', layout_.hop);
   }
   return hash_name(text);
 }

@@ -1,9 +1,12 @@
 // Dataset: what is there. Any number of HDF5 files, read in their stored order, and in each of them
-// one dataset per field, whose first axis counts samples. Nothing is read but the index.
+// one dataset per field. Where the samples lie on the rows of the first field is its layout
+// (data/files/layout.h); other fields have a row for each sample, or for each series that samples
+// are of. Nothing is read but the index, and the offsets of series of several lengths.
 //
 // Samples that are read together form a block: the rows of one chunk along the first axis of the
-// field with the most bytes, or rows of about 1 MiB where that is not chunked. Blocks never cross
-// files.
+// field with the most bytes, or rows of about 1 MiB where that is not chunked. Where samples are
+// several rows, a block is a run of samples over at least five chunks and five lengths of a window,
+// so that little is read twice at its ends. Blocks never cross files.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +16,15 @@
 #include "base/dtype.h"
 #include "base/shape.h"
 #include "comm/communicator.h"
+#include "data/files/layout.h"
 
 struct stat;
 
 namespace lacuna {
+
+namespace hdf5 {
+class File;
+}
 
 struct FieldSpec {
   std::string name;  // in a batch: "image", "label"
@@ -26,12 +34,15 @@ struct FieldSpec {
 struct Field {
   std::string name, path;
   DType dtype = DType::f32;
-  Shape shape;  // of one sample
-  int64_t sample_bytes() const { return shape.count() * static_cast<int64_t>(size_of(dtype)); }
+  Shape shape;              // of one row: of one sample, unless that may be several rows
+  int row_axes = 1;         // axes of the stored values in front of those
+  bool per_series = false;  // whether a row is there for each series, not for each sample
+  int64_t row_bytes() const { return shape.count() * static_cast<int64_t>(size_of(dtype)); }
 };
 
 // How one file stores one field.
 struct FieldStorage {
+  Shape shape;  // of all of it
   Shape chunk;  // no axes: not chunked
   bool contiguous = false;
   bool direct = false;  // may be read without the library, as far as the index can tell
@@ -46,9 +57,10 @@ int64_t time_of_change(const struct stat& status);
 struct DataFile {
   std::string path;
   int64_t first = 0;  // sample
-  int64_t rows = 0;
+  SamplePlaces places;
+  int64_t samples() const { return places.samples(); }
   int64_t first_block = 0;
-  int64_t block_rows = 1;
+  int64_t block_samples = 1;
   uint64_t user_block = 0;
   uint64_t bytes = 0;     // of the file
   int64_t modified = 0;   // when it was written to last: nanoseconds since 1970
@@ -58,8 +70,8 @@ struct DataFile {
 
 struct Block {
   int file = 0;
-  int64_t row = 0;  // in the file
-  int64_t rows = 0;
+  int64_t in_file = 0;  // number of its first sample in the file
+  int64_t samples = 0;
   int64_t first = 0;  // sample
 };
 
@@ -69,9 +81,10 @@ class Dataset {
   // bad_input, on every rank, for: no file, a file that cannot be read, no such dataset, an
   // unsupported type, a missing filter, fields or files that do not go together, no samples.
   Dataset(const std::vector<std::string>& patterns, std::vector<FieldSpec> fields,
-          Communicator& communicator);
+          Communicator& communicator, SampleLayout layout = {});
 
   int64_t samples() const { return samples_; }
+  const SampleLayout& layout() const { return layout_; }
   const std::vector<Field>& fields() const { return fields_; }
   // Index of the field of that name; a name that is not there is a defect of the caller.
   int field(const std::string& name) const;
@@ -82,9 +95,23 @@ class Dataset {
   int64_t blocks() const { return blocks_; }
   Block block(int64_t number) const;
   std::vector<int64_t> block_samples() const;
-  // Decoded bytes of a block's rows, over all fields; the largest block's.
-  int64_t sample_bytes() const;
+  // Decoded bytes over all fields: of all of it, of a block, of the largest block. Of a block whose
+  // offsets are read with it what it has on the average.
+  int64_t bytes() const;
+  int64_t block_bytes(int64_t number) const;
   int64_t largest_block_bytes() const;
+  // The first field, with the shape of a whole sample: of one of several rows layout().length of
+  // them.
+  Field sample_field() const;
+  // Whether a sample is several rows of this field.
+  bool has_extents(int field) const { return field == 0 && layout_.has_extents(); }
+  // The rows of a field that a sample of a file (counted from the file's first) is, or that a block
+  // needs: from its first sample's first to its last one's last. Not of extents whose offsets are
+  // read with their block.
+  RowRange rows_of(const DataFile& file, int field, int64_t sample) const;
+  RowRange rows_of(const Block& block, int field) const;
+  // How many rows each entry of the stored first axis has.
+  int64_t rows_per_entry(const DataFile& file, int field) const;
   // The field with the most bytes a sample, whose chunks are the blocks.
   int main_field() const { return main_field_; }
 
@@ -100,9 +127,15 @@ class Dataset {
  private:
   void index(const std::vector<std::string>& patterns, const std::vector<FieldSpec>& specs);
   void index_file(const std::string& path, const std::vector<FieldSpec>& specs, size_t files);
+  void index_field(const hdf5::File& file, const FieldSpec& spec, size_t files, DataFile& entry);
+  void find_places(const hdf5::File& file, DataFile& entry) const;
+  void settle_series();
+  void count_blocks();
+  int64_t samples_of_block(const DataFile& file) const;
   std::string packed() const;
   void unpack(const std::string& text);
 
+  SampleLayout layout_;
   std::vector<Field> fields_;
   std::vector<DataFile> files_;
   std::vector<std::string> warnings_;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/host_tensor.h"
 #include "base/random.h"
+#include "data/files/layout.h"
 
 namespace lacuna {
 
@@ -20,6 +21,8 @@ class Batch {
   std::vector<int64_t> samples;  // index in the data set of each local row
   std::vector<SampleKey> keys;   // of each local row: what all draws for it are a function of
   std::vector<int64_t> rows;     // place in the global batch of each local row, growing
+  // Of samples that may be several rows: which rows of its file each is; otherwise empty.
+  std::vector<RowRange> at;
 
   // May differ from rank to rank and from batch to batch, and may be 0.
   int64_t local_count() const { return static_cast<int64_t>(samples.size()); }

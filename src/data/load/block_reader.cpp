@@ -54,6 +54,7 @@ struct BlockReader::OpenFile {
   std::string path;
   hdf5::File file;
   std::vector<hdf5::Dataset> fields;
+  hdf5::Dataset offsets;  // of extents, where they are read with their block
   std::shared_ptr<const FileDescriptor> descriptor;
 };
 
@@ -64,26 +65,30 @@ constexpr uint64_t most_packed = 1032;     // by deflate
 constexpr int64_t task_bytes = 256 << 10;  // small chunks are read several by one task
 
 // Copies the part of a chunk that lies inside the block: `chunk` [c0, c1, ...] with its corner at
-// `origin` of `block` [b0, b1, ...].
+// `origin` of `block` [b0, b1, ...], which along the first axis may lie before the block.
 void place_chunk(const std::byte* chunk, const Shape& chunk_shape, const Shape& origin,
                  std::byte* block, const Shape& block_shape, size_t element_size) {
   const int rank = chunk_shape.rank();
+  const int64_t before = std::max<int64_t>(0, -origin[0]);
   Shape size = chunk_shape;
   for (int axis = 0; axis < rank; ++axis) {
     size.set(axis, std::min(chunk_shape[axis], block_shape[axis] - origin[axis]));
   }
+  size.set(0, size[0] - before);
+  if (size[0] <= 0) return;
   // Trailing axes that are whole on both sides form one run with the axis before them.
   int last = rank - 1;
   while (last > 0 && size[last] == chunk_shape[last] && size[last] == block_shape[last]) --last;
   const auto run = static_cast<size_t>(size.from(last).count()) * element_size;
 
-  Shape at = origin;  // position inside the chunk, counted from zero
+  Shape at = origin;  // position inside what is copied of the chunk
   for (int axis = 0; axis < rank; ++axis) at.set(axis, 0);
   for (;;) {
     int64_t from = 0, to = 0;
     for (int axis = 0; axis < rank; ++axis) {
-      from = from * chunk_shape[axis] + at[axis];
-      to = to * block_shape[axis] + at[axis] + origin[axis];
+      const int64_t in_chunk = at[axis] + (axis == 0 ? before : 0);
+      from = from * chunk_shape[axis] + in_chunk;
+      to = to * block_shape[axis] + in_chunk + origin[axis];
     }
     std::memcpy(block + static_cast<size_t>(to) * element_size,
                 chunk + static_cast<size_t>(from) * element_size, run);
@@ -113,7 +118,8 @@ void BlockReader::Task::run_piece(const Piece& piece, ReadScratch& scratch) cons
     return;
   }
   const auto chunk_bytes = static_cast<size_t>(storage_->chunk.count()) * element;
-  const bool fits = storage_->chunk == block && storage_->filters.empty();
+  const bool in_place = storage_->chunk == block && piece.origin[0] == 0;
+  const bool fits = in_place && storage_->filters.empty();
   std::byte* stored = nullptr;
   if (fits) {
     stored = bytes_of(*to_);
@@ -127,14 +133,13 @@ void BlockReader::Task::run_piece(const Piece& piece, ReadScratch& scratch) cons
     return;
   }
   std::byte* chunk = stored;
-  const bool in_place = storage_->chunk == block;
   if (!storage_->filters.empty()) {
     if (!in_place && scratch.decoded.size() < chunk_bytes) scratch.decoded.resize(chunk_bytes);
     chunk = in_place ? bytes_of(*to_) : scratch.decoded.data();
     const std::string problem = scratch.decoder.decode({stored, piece.stored}, storage_->filters,
                                                        element, chunk, chunk_bytes);
     if (!problem.empty()) {
-      bad_input("the chunk of row ", row_ + piece.origin[0], " of ", field_->path, " in ", *path_,
+      bad_input("the chunk of row ", entry_ + piece.origin[0], " of ", field_->path, " in ", *path_,
                 " is damaged: ", problem, "; copy the file again");
     }
   }
@@ -186,26 +191,92 @@ BlockReader::OpenFile& BlockReader::open(int number) {
   opened->number = number;
   opened->path = path;
   opened->file = hdf5::File::open(path);
-  for (const Field& field : dataset_.fields()) {
-    const int64_t cache = chunk_cache_bytes(dataset_, entry, field, cache_bytes_);
+  for (size_t f = 0; f < dataset_.fields().size(); ++f) {
+    const Field& field = dataset_.fields()[f];
+    const FieldStorage& storage = entry.fields[f];
+    const int64_t cache = chunk_cache_bytes(dataset_, storage, field, cache_bytes_);
     opened->fields.push_back(opened->file.dataset(field.path, cache));
     const Shape& shape = opened->fields.back().shape();
-    if (shape != field.shape.behind(entry.rows)) {
+    if (shape != storage.shape) {
       bad_input(field.path, " in ", entry.path, " has the shape ", shape, ", but it was ",
-                field.shape.behind(entry.rows), " when the run began; the file was replaced");
+                storage.shape, " when the run began; the file was replaced");
     }
   }
+  if (!entry.places.known()) opened->offsets = opened->file.dataset(dataset_.layout().offsets);
   opened->descriptor = std::make_shared<const FileDescriptor>(path);
   open_.push_back(std::move(opened));
   return *open_.back();
 }
 
-// What is to be read of a field without the library; possible = false where the library must.
-std::vector<BlockReader::Task> BlockReader::tasks_of(OpenFile& open, const Block& block, int field,
-                                                     uint64_t shift, HostTensor& to,
-                                                     bool& possible) {
+// The rows of each sample of a block, counted from the file's first.
+std::vector<RowRange> BlockReader::read_offsets(OpenFile& open, const Block& block) const {
+  const int64_t rows = open.fields[0].rows();
+  std::vector<int64_t> offsets(static_cast<size_t>(block.samples) + 1);
+  open.offsets.read_rows(block.in_file, block.samples + 1, offsets.data(), DType::i64);
+  std::vector<RowRange> ranges;
+  for (size_t i = 0; i + 1 < offsets.size(); ++i) {
+    if (offsets[i] < 0 || offsets[i] > offsets[i + 1] || offsets[i + 1] > rows) {
+      bad_input(dataset_.layout().offsets, " in ", open.path, " has ", offsets[i], " before ",
+                offsets[i + 1], " at ", block.in_file + static_cast<int64_t>(i),
+                ", but offsets must not fall and must lie between 0 and the ", rows, " rows of ",
+                dataset_.fields()[0].path);
+    }
+    ranges.push_back({offsets[i], offsets[i + 1] - offsets[i]});
+  }
+  return ranges;
+}
+
+// Where the block's samples lie in a field, and the memory for them.
+BlockReader::Wanted BlockReader::place_rows(OpenFile& open, const Block& block, int field,
+                                            BlockRows& to) const {
   const auto f = static_cast<size_t>(field);
   const DataFile& file = dataset_.files()[static_cast<size_t>(block.file)];
+  const Field& column = dataset_.fields()[f];
+  const FieldStorage& storage = file.fields[f];
+  const bool extents = dataset_.has_extents(field);
+  BlockRows::Rows& rows = to.rows_[f];
+  rows = {};
+  rows.row_bytes = column.row_bytes();
+  RowRange all;
+  if (extents && !file.places.known()) {
+    rows.of_sample = read_offsets(open, block);
+    all = {rows.of_sample.front().first, 0};
+    all.count = rows.of_sample.back().end() - all.first;
+  } else {
+    all = dataset_.rows_of(block, field);
+    for (int64_t i = 0; i < block.samples && (extents || column.per_series); ++i)
+      rows.of_sample.push_back(dataset_.rows_of(file, field, block.in_file + i));
+  }
+  Wanted wanted{.file = block.file, .field = field};
+  const int64_t per_entry = dataset_.rows_per_entry(file, field);
+  if (column.row_axes == 0) {  // all of it is one row
+    wanted.count = storage.shape.rank() == 0 ? 1 : storage.shape[0];
+  } else {
+    wanted.first = all.first / per_entry;
+    wanted.count = (all.end() + per_entry - 1) / per_entry - wanted.first;
+    rows.first = wanted.first * per_entry;
+  }
+  for (RowRange& range : rows.of_sample) range.first -= rows.first;
+  rows.skipped = all.first - rows.first;
+  rows.of_block = {rows.skipped, all.count};
+  // Chunks that are not the blocks are a small field's: the library caches them.
+  wanted.direct_chunks =
+      storage.chunk.rank() > 0 &&
+      (extents || column.row_axes == 0 ||
+       (!column.per_series && storage.chunk[0] * per_entry == file.block_samples));
+  Shape shape = storage.shape;
+  if (shape.rank() > 0) shape.set(0, wanted.count);
+  HostTensor& values = to.fields[f];
+  if (!values.defined() || values.shape() != shape) values = HostTensor(column.dtype, shape);
+  return wanted;
+}
+
+// What is to be read of a field without the library; possible = false where the library must.
+std::vector<BlockReader::Task> BlockReader::tasks_of(OpenFile& open, const Wanted& wanted,
+                                                     uint64_t shift, HostTensor& to,
+                                                     bool& possible) {
+  const auto f = static_cast<size_t>(wanted.field);
+  const DataFile& file = dataset_.files()[static_cast<size_t>(wanted.file)];
   const FieldStorage& storage = file.fields[f];
   const size_t element = size_of(dataset_.fields()[f].dtype);
   possible = false;
@@ -214,31 +285,36 @@ std::vector<BlockReader::Task> BlockReader::tasks_of(OpenFile& open, const Block
   model.path_ = &file.path;
   model.field_ = &dataset_.fields()[f];
   model.storage_ = &storage;
-  model.row_ = block.row;
+  model.entry_ = wanted.first;
   model.to_ = &to;
+  if (wanted.count == 0) {
+    possible = true;
+    return {};
+  }
   if (storage.contiguous) {
     const std::optional<uint64_t> offset = open.fields[f].offset();
     if (!offset) return {};
-    const auto row_bytes = static_cast<uint64_t>(model.field_->sample_bytes());
+    const auto entry_bytes =
+        static_cast<uint64_t>(to.bytes()) / static_cast<uint64_t>(wanted.count);
     Task::Piece piece;
-    piece.offset = *offset + shift + static_cast<uint64_t>(block.row) * row_bytes;
-    piece.stored = static_cast<uint64_t>(block.rows) * row_bytes;
+    piece.offset = *offset + shift + static_cast<uint64_t>(wanted.first) * entry_bytes;
+    piece.stored = static_cast<uint64_t>(to.bytes());
     model.pieces_.push_back(piece);
     possible = true;
     return {model};
   }
-  // Chunks whose rows are not the block's are a small field's: the library caches them.
+  if (!wanted.direct_chunks) return {};
   const Shape& chunk = storage.chunk;
-  if (chunk[0] != file.block_rows) return {};
   const auto chunk_bytes = static_cast<int64_t>(static_cast<size_t>(chunk.count()) * element);
   const auto per_task =
       static_cast<size_t>(std::max<int64_t>(1, task_bytes / std::max<int64_t>(1, chunk_bytes)));
   std::vector<Task> tasks;
   Shape origin = to.shape();
   for (int axis = 0; axis < origin.rank(); ++axis) origin.set(axis, 0);
+  origin.set(0, -(wanted.first % chunk[0]));
   for (;;) {
     const std::optional<hdf5::ChunkPlace> place =
-        hdf5::chunk_place(open.fields[f], block.row, origin);
+        hdf5::chunk_place(open.fields[f], wanted.first, origin);
     if (!place) return {};
     Task::Piece piece;
     piece.offset = place->offset + shift;
@@ -252,29 +328,33 @@ std::vector<BlockReader::Task> BlockReader::tasks_of(OpenFile& open, const Block
     tasks.back().pieces_.push_back(piece);
     int axis = origin.rank() - 1;
     while (axis > 0 && origin[axis] + chunk[axis] >= to.shape()[axis]) origin.set(axis--, 0);
-    if (axis <= 0) break;
+    if (axis == 0 && origin[0] + chunk[0] >= to.shape()[0]) break;
     origin.set(axis, origin[axis] + chunk[axis]);
   }
   possible = true;
   return tasks;
 }
 
-void BlockReader::read_by_library(OpenFile& open, const Block& block, int field, HostTensor& to) {
-  open.fields[static_cast<size_t>(field)].read_rows(block.row, block.rows, to.data(), to.dtype());
+void BlockReader::read_by_library(OpenFile& open, const Wanted& wanted, HostTensor& to) {
+  const hdf5::Dataset& field = open.fields[static_cast<size_t>(wanted.field)];
+  if (field.shape().rank() == 0)
+    field.read(to.data(), to.dtype());
+  else
+    field.read_rows(wanted.first, wanted.count, to.data(), to.dtype());
 }
 
 // Decides how a field of a file is read, by reading one piece of this block in each way.
-void BlockReader::verify(OpenFile& open, const Block& block, int field, const HostTensor& truth) {
-  Way& way = ways_[static_cast<size_t>(block.file)][static_cast<size_t>(field)];
-  const uint64_t user_block = dataset_.files()[static_cast<size_t>(block.file)].user_block;
+void BlockReader::verify(OpenFile& open, const Wanted& wanted, const HostTensor& truth) {
+  Way& way = ways_[static_cast<size_t>(wanted.file)][static_cast<size_t>(wanted.field)];
+  const uint64_t user_block = dataset_.files()[static_cast<size_t>(wanted.file)].user_block;
   const auto agrees = [&](uint64_t shift) {
     // Every byte is preset to be wrong, so that the equal ones are those that the piece has set.
     HostTensor trial(truth.dtype(), truth.shape());
     const auto* right = static_cast<const std::byte*>(truth.data());
     std::transform(right, right + truth.bytes(), bytes_of(trial), [](std::byte b) { return ~b; });
     bool possible = false;
-    std::vector<Task> tasks = tasks_of(open, block, field, shift, trial, possible);
-    if (!possible) return false;
+    std::vector<Task> tasks = tasks_of(open, wanted, shift, trial, possible);
+    if (!possible || tasks.empty()) return false;
     tasks.resize(1);
     tasks[0].pieces_.resize(1);
     try {
@@ -285,8 +365,9 @@ void BlockReader::verify(OpenFile& open, const Block& block, int field, const Ho
     }
     Shape part = truth.shape();
     const Shape& chunk = tasks[0].storage_->chunk;
+    const int64_t before = wanted.first % std::max<int64_t>(1, chunk.rank() > 0 ? chunk[0] : 1);
     for (int axis = 0; axis < chunk.rank(); ++axis)
-      part.set(axis, std::min(part[axis], chunk[axis]));
+      part.set(axis, std::min(part[axis], chunk[axis] - (axis == 0 ? before : 0)));
     const auto* got = static_cast<const std::byte*>(trial.data());
     size_t equal = 0;
     for (size_t i = 0; i < truth.bytes(); ++i) equal += got[i] == right[i];
@@ -305,51 +386,60 @@ std::vector<BlockReader::Task> BlockReader::start(int64_t number, BlockRows& to)
   OpenFile& open = this->open(block.file);
   std::vector<Task> all;
   to.fields.resize(dataset_.fields().size());
-  for (size_t f = 0; f < dataset_.fields().size(); ++f) {
-    const Field& field = dataset_.fields()[f];
+  to.rows_.resize(to.fields.size());
+  for (size_t f = 0; f < to.fields.size(); ++f) {
+    const Wanted wanted = place_rows(open, block, static_cast<int>(f), to);
     HostTensor& rows = to.fields[f];
-    const Shape shape = field.shape.behind(block.rows);
-    if (!rows.defined() || rows.shape() != shape) rows = HostTensor(field.dtype, shape);
     const Way way = ways_[static_cast<size_t>(block.file)][f];
     bool possible = false;
     if (way == Way::direct || way == Way::direct_behind_user_block) {
       const uint64_t shift = way == Way::direct ? 0 : file.user_block;
-      for (Task& task : tasks_of(open, block, static_cast<int>(f), shift, rows, possible)) {
+      for (Task& task : tasks_of(open, wanted, shift, rows, possible)) {
         for (const Task::Piece& piece : task.pieces_) {
           open.descriptor->announce(piece.offset, piece.stored);
         }
         all.push_back(std::move(task));
       }
     }
-    if (possible) continue;
-    read_by_library(open, block, static_cast<int>(f), rows);
+    if (possible || wanted.count == 0) continue;
+    read_by_library(open, wanted, rows);
     if (way == Way::unknown) {
-      tasks_of(open, block, static_cast<int>(f), 0, rows, possible);
-      if (possible) verify(open, block, static_cast<int>(f), rows);
+      tasks_of(open, wanted, 0, rows, possible);
+      if (possible) verify(open, wanted, rows);
     }
   }
   return all;
 }
 
+int64_t BlockRows::bytes() const {
+  int64_t bytes = 0;
+  for (const HostTensor& field : fields) bytes += static_cast<int64_t>(field.bytes());
+  return bytes;
+}
+
 void BlockReader::finish(int64_t number, const BlockRows& rows) const {
   const Block block = dataset_.block(number);
   for (size_t f = 0; f < rows.fields.size(); ++f) {
-    const HostTensor& values = rows.fields[f];
-    const int64_t bad = first_not_finite(values.data(), values.shape().count(), values.dtype());
-    if (bad < 0) continue;
     const Field& field = dataset_.fields()[f];
+    const RowRange used = rows.rows(f);
+    const auto* values = static_cast<const std::byte*>(rows.fields[f].data());
+    const int64_t bad = first_not_finite(values + used.first * field.row_bytes(),
+                                         used.count * field.shape.count(), field.dtype);
+    if (bad < 0) continue;
+    const int64_t row = rows.first_row(f) + used.first + bad / field.shape.count();
     throw Error(ExitStatus::bad_values,
                 concat(field.path, " in ", dataset_.files()[static_cast<size_t>(block.file)].path,
-                       " holds a NaN or infinity in row ", block.row + bad / field.shape.count(),
+                       " holds a NaN or infinity in row ", row,
                        "; mend or remove that row, then start the same command again"));
   }
 }
 
-int64_t chunk_cache_bytes(const Dataset& dataset, const DataFile& file, const Field& field,
+int64_t chunk_cache_bytes(const Dataset& dataset, const FieldStorage& storage, const Field& field,
                           int64_t cache_bytes) {
   const auto files = static_cast<int64_t>(std::min(most_open_files, dataset.files().size()));
   const int64_t most = std::max<int64_t>(1 << 20, cache_bytes / files);
-  return std::clamp<int64_t>(field.sample_bytes() * file.rows, 1 << 20, most);
+  const int64_t bytes = storage.shape.count() * static_cast<int64_t>(size_of(field.dtype));
+  return std::clamp<int64_t>(bytes, 1 << 20, most);
 }
 
 void run_tasks(const std::vector<BlockReader::Task>& tasks, int threads) {

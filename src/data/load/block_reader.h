@@ -19,12 +19,47 @@
 #include "data/files/dataset.h"
 #include "data/files/decode.h"
 #include "data/load/local_copies.h"
+#include "data/load/recipe.h"
 
 namespace lacuna {
 
-// The rows of one block in memory: field f is [rows] + its sample's shape, in native byte order.
-struct BlockRows {
+// The rows of one block in memory, in native byte order.
+class BlockRows {
+ public:
+  // Of each field: [entries of the stored first axis] + the shape behind it, which are rows one
+  // behind the other; they may begin before the block's first row and end behind its last.
   std::vector<HostTensor> fields;
+
+  // Where sample i of the block lies in a field.
+  Extent extent(size_t field, int64_t sample) const {
+    const Rows& rows = rows_[field];
+    const RowRange range = rows.of_sample.empty() ? RowRange{rows.skipped + sample, 1}
+                                                  : rows.of_sample[static_cast<size_t>(sample)];
+    return {static_cast<const std::byte*>(fields[field].data()) + range.first * rows.row_bytes,
+            range.count};
+  }
+  // Its rows, counted from the file's first.
+  RowRange in_file(size_t field, int64_t sample) const {
+    const Rows& rows = rows_[field];
+    if (rows.of_sample.empty()) return {rows.first + rows.skipped + sample, 1};
+    const RowRange& range = rows.of_sample[static_cast<size_t>(sample)];
+    return {rows.first + range.first, range.count};
+  }
+  // The rows that the block's samples are, all together, counted from the tensor's first.
+  RowRange rows(size_t field) const { return rows_[field].of_block; }
+  // Row 0 of the tensor, counted from the file's first.
+  int64_t first_row(size_t field) const { return rows_[field].first; }
+  int64_t bytes() const;
+
+ private:
+  friend class BlockReader;
+  struct Rows {
+    int64_t first = 0, row_bytes = 1;
+    int64_t skipped = 0;              // the first sample's row in the tensor
+    RowRange of_block;                // in the tensor
+    std::vector<RowRange> of_sample;  // in the tensor; empty where each sample is one row
+  };
+  std::vector<Rows> rows_;
 };
 
 // Working memory of one thread that runs tasks.
@@ -53,7 +88,7 @@ class BlockReader {
     const std::string* path_ = nullptr;
     const Field* field_ = nullptr;
     const FieldStorage* storage_ = nullptr;
-    int64_t row_ = 0;  // of the block in the file
+    int64_t entry_ = 0;  // of the file's first axis, the first that is read
     HostTensor* to_ = nullptr;
     std::vector<Piece> pieces_;
   };
@@ -84,10 +119,18 @@ class BlockReader {
   struct OpenFile;
   OpenFile& open(int file);
   void check_unchanged(int file) const;
-  std::vector<Task> tasks_of(OpenFile& open, const Block& block, int field, uint64_t shift,
-                             HostTensor& to, bool& possible);
-  void read_by_library(OpenFile& open, const Block& block, int field, HostTensor& to);
-  void verify(OpenFile& open, const Block& block, int field, const HostTensor& truth);
+  // What is read of a field of one file: entries of its first axis.
+  struct Wanted {
+    int file = 0, field = 0;
+    int64_t first = 0, count = 0;
+    bool direct_chunks = false;  // whether chunks may be read one by one
+  };
+  std::vector<RowRange> read_offsets(OpenFile& open, const Block& block) const;
+  Wanted place_rows(OpenFile& open, const Block& block, int field, BlockRows& to) const;
+  std::vector<Task> tasks_of(OpenFile& open, const Wanted& wanted, uint64_t shift, HostTensor& to,
+                             bool& possible);
+  void read_by_library(OpenFile& open, const Wanted& wanted, HostTensor& to);
+  void verify(OpenFile& open, const Wanted& wanted, const HostTensor& truth);
 
   const Dataset& dataset_;
   int64_t cache_bytes_;
@@ -98,7 +141,7 @@ class BlockReader {
 
 // Bytes of decoded chunks that the library keeps of a field of one file, where it reads it: its
 // share of the reader's.
-int64_t chunk_cache_bytes(const Dataset& dataset, const DataFile& file, const Field& field,
+int64_t chunk_cache_bytes(const Dataset& dataset, const FieldStorage& storage, const Field& field,
                           int64_t cache_bytes);
 
 // Runs all tasks on `threads` threads; the first error is thrown when all have ended.

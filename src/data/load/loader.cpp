@@ -100,6 +100,7 @@ class Loader::Engine {
   void plan_and_read();  // the thread that calls HDF5
   void work();           // a worker
   void load(Resident& block);
+  void weigh(Resident& block);
   void completed(Resident& block);
   void start_ready_jobs();
   void fail();
@@ -233,9 +234,7 @@ std::vector<int64_t> Loader::Engine::missing_blocks(const Job& job) const {
   return missing;
 }
 
-int64_t Loader::Engine::block_bytes(int64_t number) const {
-  return dataset_.block(number).rows * dataset_.sample_bytes();
-}
+int64_t Loader::Engine::block_bytes(int64_t number) const { return dataset_.block_bytes(number); }
 
 // Lets idle blocks go until `bytes` more fit; false if they do not.
 bool Loader::Engine::make_room(int64_t bytes) {
@@ -305,6 +304,11 @@ Batch Loader::Engine::empty_batch(const Job& job) const {
         {options_.seed, static_cast<uint64_t>(item.epoch), static_cast<uint64_t>(item.sample)});
     batch.rows.push_back(item.row);
   }
+  for (size_t i = 0; i < job.items.size() && dataset_.has_extents(0); ++i) {
+    const Item& item = job.items[i];
+    batch.at.push_back(
+        job.of_item[i]->rows.in_file(0, item.sample - dataset_.block(item.block).first));
+  }
   for (const OutputField& field : recipe_->outputs()) {
     batch.add(field.name, HostTensor(field.dtype, field.shape.behind(batch.local_count())));
   }
@@ -321,8 +325,7 @@ void Loader::Engine::make_rows(Job& job, size_t first, size_t last, Scratch& scr
     const Resident& block = *job.of_item[i];
     const int64_t row = item.sample - dataset_.block(item.block).first;
     for (size_t f = 0; f < stored.size(); ++f) {
-      stored[f].data = static_cast<const std::byte*>(block.rows.fields[f].data()) +
-                       row * dataset_.fields()[f].sample_bytes();
+      stored[f] = block.rows.extent(f, row);
     }
     for (size_t o = 0; o < to.size(); ++o) {
       const auto bytes = static_cast<size_t>(outputs[o].shape.count()) * size_of(outputs[o].dtype);
@@ -362,6 +365,7 @@ std::optional<Batch> Loader::Engine::next_here() {
     run_tasks(tasks, options_.threads);
     for (Resident* block : to_load) {
       reader_.finish(block->number, block->rows);
+      weigh(*block);
       block->ready = true;
       block->waiting.clear();
     }
@@ -463,7 +467,15 @@ void Loader::Engine::load(Resident& block) {
   for_workers_.notify_all();
 }
 
+// What a block takes is known when its offsets are read.
+void Loader::Engine::weigh(Resident& block) {
+  const int64_t bytes = block.rows.bytes();
+  resident_bytes_ += bytes - block.bytes;
+  block.bytes = bytes;
+}
+
 void Loader::Engine::completed(Resident& block) {
+  weigh(block);
   block.ready = true;
   for (Job* job : block.waiting) --job->blocks_missing;
   block.waiting.clear();

@@ -28,7 +28,7 @@ struct OutputField {
 // Where a sample lies in one field of the data set, in memory, in native byte order.
 struct Extent {
   const void* data = nullptr;
-  int64_t length = 1;  // rows of Field::shape: 1, but where samples differ in length
+  int64_t length = 1;  // rows of Field::shape: 1, but of samples of several rows
 };
 
 // Working memory of one thread, reused from sample to sample; grows to the largest request and

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "base/random.h"
+#include "data/files/columns.h"
 #include "data/load/recipe.h"
 #include "data/options.h"
 #include "io/hdf5.h"
@@ -21,6 +22,21 @@ double effective_groups(const Counts& counts, double samples) {
     entropy -= share * std::log(share);
   }
   return std::exp(entropy);
+}
+
+// Labels of the samples [first, last) of a file.
+std::vector<double> labels_of(const Dataset& dataset, const DataFile& file, int64_t first,
+                              int64_t last) {
+  const Field& label = label_of(dataset);
+  if (!label.per_series && label.row_axes == 1) {
+    std::vector<double> values(static_cast<size_t>(last - first));
+    hdf5::File::open(file.path)
+        .dataset(label.path)
+        .read_rows(first - file.first, last - first, values.data(), DType::f64);
+    return values;
+  }
+  const std::vector<double> all = column_of<double>(dataset, file, dataset.field(label_field));
+  return {all.begin() + (first - file.first), all.begin() + (last - file.first)};
 }
 
 }  // namespace
@@ -42,7 +58,7 @@ Balance balance_of(std::span<const int64_t> groups) {
 LabelScan scan_labels(const Dataset& dataset, int64_t most) {
   constexpr int64_t most_runs = 64;
   constexpr size_t most_files = 500;  // opening one takes milliseconds
-  const Field& label = label_of(dataset);
+  label_of(dataset);                  // one number for each sample
   LabelScan scan;
   scan.all = dataset.samples() <= most && dataset.files().size() <= most_files;
   const int64_t runs = scan.all ? 1 : most_runs;
@@ -51,11 +67,8 @@ LabelScan scan_labels(const Dataset& dataset, int64_t most) {
     const int64_t begin = dataset.samples() / runs * run;
     for (int64_t first = begin; first < begin + length;) {
       const DataFile& file = dataset.file_of(first);
-      const int64_t last = std::min(begin + length, file.first + file.rows);
-      std::vector<double> values(static_cast<size_t>(last - first));
-      hdf5::File::open(file.path)
-          .dataset(label.path)
-          .read_rows(first - file.first, last - first, values.data(), DType::f64);
+      const int64_t last = std::min(begin + length, file.first + file.samples());
+      const std::vector<double> values = labels_of(dataset, file, first, last);
       for (const double value : values) {
         const bool whole = std::isfinite(value) && std::trunc(value) == value;
         scan.broken += whole ? 0 : 1;
@@ -71,7 +84,7 @@ std::vector<int64_t> file_of_samples(const Dataset& dataset) {
   std::vector<int64_t> files;
   files.reserve(static_cast<size_t>(dataset.samples()));
   for (size_t f = 0; f < dataset.files().size(); ++f)
-    files.insert(files.end(), static_cast<size_t>(dataset.files()[f].rows),
+    files.insert(files.end(), static_cast<size_t>(dataset.files()[f].samples()),
                  static_cast<int64_t>(f));
   return files;
 }

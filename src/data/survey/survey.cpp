@@ -154,9 +154,8 @@ std::vector<int64_t> drawn_blocks(const Dataset& dataset, const SurveyOptions& o
     const size_t other =
         chosen + draws.below(static_cast<uint32_t>(chosen), blocks.size() - chosen);
     std::swap(blocks[chosen], blocks[other]);
-    const int64_t more = dataset.block(blocks[chosen++]).rows;
-    rows += more;
-    bytes += more * dataset.sample_bytes();
+    rows += dataset.block(blocks[chosen]).samples;
+    bytes += dataset.block_bytes(blocks[chosen++]);
   }
   blocks.resize(chosen);
   return blocks;
@@ -323,24 +322,26 @@ class Looking {
   Looking(const Dataset& dataset, Channels channels, const SurveyOptions& options)
       : dataset_(dataset),
         options_(options),
-        number_(static_cast<size_t>(dataset.field(sample_field))),
+        field_(dataset.sample_field()),
         label_(dataset.has_field(label_field) ? dataset.field(label_field) : -1),
-        thumbnails_(dataset.fields()[number_], channels) {}
+        thumbnails_(field_, channels) {}
 
   void look(int64_t number, const BlockRows& rows) {
     const Block block = dataset_.block(number);
-    const Field& field = dataset_.fields()[number_];
+    const Field& row_of = dataset_.fields()[0];
     const size_t first = seen.size();
-    seen.resize(first + static_cast<size_t>(block.rows));
+    seen.resize(first + static_cast<size_t>(block.samples));
 #pragma omp parallel for num_threads(options_.threads) if (options_.threads > 1)
-    for (int64_t row = 0; row < block.rows; ++row) {
-      Seen& s = seen[first + static_cast<size_t>(row)];
-      const char* sample = sample_of(rows, row);
+    for (int64_t i = 0; i < block.samples; ++i) {
+      Seen& s = seen[first + static_cast<size_t>(i)];
+      const Extent sample = rows.extent(0, i);
       s.block = number;
-      s.sample = block.first + row;
-      s.hash = std::hash<std::string_view>{}({sample, static_cast<size_t>(field.sample_bytes())});
-      s.label = label_of(rows, row);
-      look_at(sample, field.shape.count(), field.dtype, options_.range, s);
+      s.sample = block.first + i;
+      s.hash =
+          std::hash<std::string_view>{}({static_cast<const char*>(sample.data),
+                                         static_cast<size_t>(sample.length * row_of.row_bytes())});
+      s.label = label_of(rows, i);
+      look_at(sample.data, sample.length * row_of.shape.count(), row_of.dtype, options_.range, s);
     }
   }
 
@@ -348,16 +349,17 @@ class Looking {
   void compare(const BlockRows& rows, int64_t length) {
     if (thumbnails_.cells() < fewest_cells) return;
     const Block block = dataset_.block(seen.back().block);
-    length = std::min(length, block.rows);
+    length = std::min(length, block.samples);
     const Draws draws(options_.seed, Purpose::survey, 1);
-    const auto from =
-        static_cast<int64_t>(draws.below(draws_++, static_cast<uint64_t>(block.rows - length + 1)));
+    const auto from = static_cast<int64_t>(
+        draws.below(draws_++, static_cast<uint64_t>(block.samples - length + 1)));
     for (int64_t row = from; row < from + length; ++row) {
       if (static_cast<int64_t>(compared.blocks.size()) >= options_.most_compared) break;
-      const Seen& s = seen[seen.size() - static_cast<size_t>(block.rows - row)];
+      const Seen& s = seen[seen.size() - static_cast<size_t>(block.samples - row)];
       const size_t place = compared.thumbnails.size();
       compared.thumbnails.resize(place + cells());
-      if (s.finite && thumbnails_.make(sample_of(rows, row), compared.thumbnails.data() + place)) {
+      if (s.finite && is_whole(rows.extent(0, row)) &&
+          thumbnails_.make(rows.extent(0, row).data, compared.thumbnails.data() + place)) {
         compared.blocks.push_back(s.block);
         compared.samples.push_back(s.sample);
       } else {
@@ -373,20 +375,20 @@ class Looking {
   int64_t flat = 0;  // samples that have no thumbnail
 
  private:
-  const char* sample_of(const BlockRows& rows, int64_t row) const {
-    return static_cast<const char*>(rows.fields[number_].data()) +
-           row * dataset_.fields()[number_].sample_bytes();
+  // Not a shorter one than others.
+  bool is_whole(const Extent& sample) const {
+    return sample.length * dataset_.fields()[0].shape.count() >= field_.shape.count();
   }
   // 0 where there are none; the first value of one that has several.
   double label_of(const BlockRows& rows, int64_t row) const {
     if (label_ < 0) return 0;
-    const HostTensor& labels = rows.fields[static_cast<size_t>(label_)];
-    return element_value(labels.data(), row * labels.shape().from(1).count(), labels.dtype());
+    const auto label = static_cast<size_t>(label_);
+    return element_value(rows.extent(label, row).data, 0, dataset_.fields()[label].dtype);
   }
 
   const Dataset& dataset_;
   const SurveyOptions& options_;
-  size_t number_;  // of the field
+  Field field_;  // of whole samples
   int label_;
   Thumbnails thumbnails_;
   uint32_t draws_ = 0;
@@ -398,7 +400,7 @@ Survey survey_samples(const Dataset& dataset, Channels channels, const SurveyOpt
   using Clock = std::chrono::steady_clock;
   const std::vector<int64_t> blocks = drawn_blocks(dataset, options);
   int64_t rows_in_all = 0;
-  for (const int64_t block : blocks) rows_in_all += dataset.block(block).rows;
+  for (const int64_t block : blocks) rows_in_all += dataset.block(block).samples;
   // Of each block a run of neighbours is compared, or all of it.
   const int64_t each = options.most_compared / static_cast<int64_t>(blocks.size());
   const int64_t run =
@@ -416,8 +418,7 @@ Survey survey_samples(const Dataset& dataset, Channels channels, const SurveyOpt
     looking.compare(rows, run);
   }
   Survey survey;
-  add_up(dataset, dataset.fields()[static_cast<size_t>(dataset.field(sample_field))], looking.seen,
-         survey);
+  add_up(dataset, dataset.sample_field(), looking.seen, survey);
   survey.all = survey.samples == dataset.samples();
   survey.read_seconds = reading * options.threads / static_cast<double>(survey.samples);
   find_equal(looking.seen, dataset.samples(), survey);

@@ -52,8 +52,7 @@ Interpretation::Interpretation(const Field& field, Channels channels, double low
 }
 
 template <typename T, typename Value>
-void Interpretation::convert(const T* from, float* to, const Value& value) const {
-  const int64_t count = shape_.count();
+void Interpretation::convert(const T* from, float* to, int64_t count, const Value& value) const {
   if (!first_) {
     for (int64_t i = 0; i < count; ++i) to[i] = value(from[i]);
     return;
@@ -66,40 +65,51 @@ void Interpretation::convert(const T* from, float* to, const Value& value) const
 }
 
 void Interpretation::floats(const void* stored, float* to) const {
-  if (as_they_are_) return convert_with(stored, to, [](auto x) { return static_cast<float>(x); });
+  convert_all(stored, to, shape_.count());
+}
+
+void Interpretation::floats(const void* stored, float* to, int64_t positions) const {
+  LACUNA_CHECK(!first_ && positions <= shape_[0], positions, " of ", shape_);
+  convert_all(stored, to, positions * shape_.from(1).count());
+}
+
+void Interpretation::convert_all(const void* stored, float* to, int64_t count) const {
+  if (as_they_are_)
+    return convert_with(stored, to, count, [](auto x) { return static_cast<float>(x); });
   if (dtype_ == DType::u8) {
     const float* table = table_.data();
-    return convert(static_cast<const uint8_t*>(stored), to,
+    return convert(static_cast<const uint8_t*>(stored), to, count,
                    [table](uint8_t x) { return table[x]; });
   }
   const double low = low_, scale = 1 / (high_ - low_);
-  convert_with(stored, to, [low, scale](auto x) {
+  convert_with(stored, to, count, [low, scale](auto x) {
     return static_cast<float>(std::clamp((static_cast<double>(x) - low) * scale, 0.0, 1.0));
   });
 }
 
 template <typename Map>
-void Interpretation::convert_with(const void* stored, float* to, const Map& map) const {
+void Interpretation::convert_with(const void* stored, float* to, int64_t count,
+                                  const Map& map) const {
   switch (dtype_) {
     case DType::u8:
-      return convert(static_cast<const uint8_t*>(stored), to, map);
+      return convert(static_cast<const uint8_t*>(stored), to, count, map);
     case DType::u16:
-      return convert(static_cast<const uint16_t*>(stored), to, map);
+      return convert(static_cast<const uint16_t*>(stored), to, count, map);
     case DType::i16:
-      return convert(static_cast<const int16_t*>(stored), to, map);
+      return convert(static_cast<const int16_t*>(stored), to, count, map);
     case DType::i32:
-      return convert(static_cast<const int32_t*>(stored), to, map);
+      return convert(static_cast<const int32_t*>(stored), to, count, map);
     case DType::i64:
-      return convert(static_cast<const int64_t*>(stored), to, map);
+      return convert(static_cast<const int64_t*>(stored), to, count, map);
     case DType::f32:
-      return convert(static_cast<const float*>(stored), to, map);
+      return convert(static_cast<const float*>(stored), to, count, map);
     case DType::f64:
-      return convert(static_cast<const double*>(stored), to, map);
+      return convert(static_cast<const double*>(stored), to, count, map);
     case DType::f16:
-      return convert(static_cast<const Float16*>(stored), to,
+      return convert(static_cast<const Float16*>(stored), to, count,
                      [&](Float16 x) { return map(static_cast<float>(x)); });
     case DType::bf16:
-      return convert(static_cast<const BFloat16*>(stored), to,
+      return convert(static_cast<const BFloat16*>(stored), to, count,
                      [&](BFloat16 x) { return map(static_cast<float>(x)); });
   }
 }

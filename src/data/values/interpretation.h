@@ -36,13 +36,16 @@ class Interpretation {
   // `stored`: one sample of the field, in native byte order; `to`: shape().count() floats, in
   // [0, 1] unless values stay as they are.
   void floats(const void* stored, float* to) const;
+  // Of a sample of fewer positions along its first axis; channels must not be first.
+  void floats(const void* stored, float* to, int64_t positions) const;
 
  private:
   Interpretation(const Field& field, Channels channels, double low, double high, bool as_they_are);
   template <typename T, typename Value>
-  void convert(const T* from, float* to, const Value& value) const;
+  void convert(const T* from, float* to, int64_t count, const Value& value) const;
   template <typename Map>
-  void convert_with(const void* stored, float* to, const Map& map) const;
+  void convert_with(const void* stored, float* to, int64_t count, const Map& map) const;
+  void convert_all(const void* stored, float* to, int64_t count) const;
 
   DType dtype_;
   bool first_;

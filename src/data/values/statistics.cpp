@@ -21,8 +21,7 @@ namespace {
 std::vector<int64_t> scanned_blocks(const Dataset& dataset, const ScanOptions& options) {
   std::vector<int64_t> blocks(static_cast<size_t>(dataset.blocks()));
   std::iota(blocks.begin(), blocks.end(), int64_t{0});
-  const double all =
-      static_cast<double>(dataset.samples()) * static_cast<double>(dataset.sample_bytes());
+  const auto all = static_cast<double>(dataset.bytes());
   if (options.most_bytes == 0 || all <= static_cast<double>(options.most_bytes)) return blocks;
   const Draws draws(options.seed, Purpose::statistics_sample, 0);
   int64_t bytes = 0;
@@ -31,7 +30,7 @@ std::vector<int64_t> scanned_blocks(const Dataset& dataset, const ScanOptions& o
     const uint64_t left = blocks.size() - chosen;
     const size_t other = chosen + draws.below(static_cast<uint32_t>(chosen), left);
     std::swap(blocks[chosen], blocks[other]);
-    bytes += dataset.block(blocks[chosen]).rows * dataset.sample_bytes();
+    bytes += dataset.block_bytes(blocks[chosen]);
     ++chosen;
   }
   blocks.resize(chosen);
@@ -118,7 +117,9 @@ Range percentile_range(const Dataset& dataset, int field, std::array<double, 2> 
       dataset, blocks, static_cast<size_t>(each), options, communicator,
       [&](int64_t block, const BlockRows& rows, double* to) {
         const HostTensor& tensor = rows.fields[static_cast<size_t>(field)];
-        const int64_t count = tensor.shape().count();
+        const RowRange used = rows.rows(static_cast<size_t>(field));
+        const int64_t row = dataset.fields()[static_cast<size_t>(field)].shape.count();
+        const int64_t count = used.count * row;
         const Draws draws(options.seed, Purpose::statistics_sample,
                           static_cast<uint64_t>(block) + 1);
         for (int64_t i = 0; i < each; ++i) {
@@ -127,9 +128,14 @@ Range percentile_range(const Dataset& dataset, int field, std::array<double, 2> 
                                  ? i % count
                                  : static_cast<int64_t>(draws.below(static_cast<uint32_t>(i),
                                                                     static_cast<uint64_t>(count)));
-          to[i] = element_value(tensor.data(), at, tensor.dtype());
+          to[i] = count == 0 ? std::numeric_limits<double>::quiet_NaN()
+                             : element_value(tensor.data(), used.first * row + at, tensor.dtype());
         }
       });
+  std::erase_if(values, [](double value) { return std::isnan(value); });
+  if (values.empty())
+    bad_input("the samples of ", dataset.fields()[static_cast<size_t>(field)].path,
+              " hold no values: name other samples in data.dataset and data.offsets");
   std::sort(values.begin(), values.end());
   const auto at = [&](double percent) {
     const double place = percent / 100 * static_cast<double>(values.size() - 1);
@@ -153,20 +159,32 @@ ChannelStatistics channel_statistics(const Dataset& dataset, int field,
   const int64_t channels = interpretation.channels();
   const int64_t values = interpretation.shape().count();
   const auto c = static_cast<size_t>(channels);
-  // Of each block and channel: mean, and sum of squares about it. Sums are taken about the block's
-  // first value, which keeps their digits where the spread is small.
+  const size_t width = 2 * c + 1;
+  // What is interpreted at a time: a sample, or of samples of several rows as many rows as one has.
+  // The rows of a block count once, in however many windows they are.
+  const auto number = static_cast<size_t>(field);
+  const bool extents = dataset.has_extents(field);
+  const int64_t together = extents ? interpretation.shape()[0] : 1;
+  const int64_t row_bytes = dataset.fields()[number].row_bytes();
+  // Of each block: how many values a channel has; of each channel mean, and sum of squares about
+  // it. Sums are taken about the block's first value, which keeps their digits where the spread is
+  // small.
   const std::vector<double> all = scan_on_all_ranks(
-      dataset, blocks, 2 * c, options, communicator,
+      dataset, blocks, width, options, communicator,
       [&](int64_t, const BlockRows& rows, double* to) {
-        const HostTensor& tensor = rows.fields[static_cast<size_t>(field)];
-        const int64_t samples = tensor.shape()[0];
-        const auto stride = tensor.bytes() / static_cast<size_t>(samples);
+        const RowRange used = rows.rows(number);
+        const auto* stored =
+            static_cast<const std::byte*>(rows.fields[number].data()) + used.first * row_bytes;
         std::vector<float> floats(static_cast<size_t>(values));
         std::vector<double> base(c), sum(c, 0), square(c, 0);
-        for (int64_t s = 0; s < samples; ++s) {
-          const auto* stored =
-              static_cast<const std::byte*>(tensor.data()) + static_cast<size_t>(s) * stride;
-          interpretation.floats(stored, floats.data());
+        for (int64_t s = 0; s < used.count; s += together) {
+          const int64_t positions = std::min(together, used.count - s);
+          if (extents) {
+            floats.resize(static_cast<size_t>(positions) * c);
+            interpretation.floats(stored + s * row_bytes, floats.data(), positions);
+          } else {
+            interpretation.floats(stored + s * row_bytes, floats.data());
+          }
           if (s == 0) {
             for (size_t k = 0; k < c; ++k) base[k] = static_cast<double>(floats[k]);
           }
@@ -181,10 +199,12 @@ ChannelStatistics channel_statistics(const Dataset& dataset, int field,
             square[k] += b;
           }
         }
-        const double n = static_cast<double>(samples) * static_cast<double>(values / channels);
+        const double n = static_cast<double>(used.count) *
+                         (extents ? 1.0 : static_cast<double>(values / channels));
+        *to++ = n;
         for (size_t k = 0; k < c; ++k) {
-          to[2 * k] = base[k] + sum[k] / n;
-          to[2 * k + 1] = std::max(0.0, square[k] - sum[k] * sum[k] / n);
+          to[2 * k] = n > 0 ? base[k] + sum[k] / n : 0;
+          to[2 * k + 1] = n > 0 ? std::max(0.0, square[k] - sum[k] * sum[k] / n) : 0;
         }
       });
   ChannelStatistics result;
@@ -192,18 +212,19 @@ ChannelStatistics channel_statistics(const Dataset& dataset, int field,
   std::vector<double> square(c, 0);
   double n = 0;
   for (size_t b = 0; b < blocks.size(); ++b) {
-    const int64_t rows = dataset.block(blocks[b]).rows;
-    const double m = static_cast<double>(rows) * static_cast<double>(values / channels);
+    const double* of_block = all.data() + width * b;
+    const double m = of_block[0];
+    result.samples += dataset.block(blocks[b]).samples;
+    if (m == 0) continue;
     for (size_t k = 0; k < c; ++k) {
-      const double difference = all[2 * c * b + 2 * k] - result.mean[k];
+      const double difference = of_block[1 + 2 * k] - result.mean[k];
       result.mean[k] += difference * m / (n + m);
-      square[k] += all[2 * c * b + 2 * k + 1] + difference * difference * n * m / (n + m);
+      square[k] += of_block[2 + 2 * k] + difference * difference * n * m / (n + m);
     }
     n += m;
-    result.samples += rows;
   }
   for (size_t k = 0; k < c; ++k) {
-    const double spread = std::sqrt(square[k] / n);
+    const double spread = n > 0 ? std::sqrt(square[k] / n) : 0;
     // What is left of a constant channel by rounding: of values in [0, 1], or relative to the mean.
     const double rounding = interpretation.as_they_are() ? 1e-7 * std::abs(result.mean[k]) : 1e-6;
     result.std.push_back(spread > rounding ? spread : 1.0);

@@ -73,11 +73,8 @@ double seconds_of_row(const Dataset& dataset, const Recipe& recipe) {
   double seconds = 0;
   uint64_t rows = 0;
   while (rows < 10 || seconds < most_seconds) {
-    const auto at = static_cast<int64_t>(rows) % dataset.block(0).rows;
-    for (size_t f = 0; f < stored.size(); ++f) {
-      stored[f].data = static_cast<const std::byte*>(block.fields[f].data()) +
-                       at * dataset.fields()[f].sample_bytes();
-    }
+    const auto at = static_cast<int64_t>(rows) % dataset.block(0).samples;
+    for (size_t f = 0; f < stored.size(); ++f) stored[f] = block.extent(f, at);
     recipe.make(stored, {0, 0, rows++}, to, scratch);
     seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   }

@@ -23,6 +23,8 @@ EmbeddedFile::EmbeddedFile(const std::filesystem::path& path, const Source& sour
   for (const DataFile& file : source.dataset().files()) layout.files.push_back(file.path);
   if (source.labelled())
     layout.columns.push_back({.name = "label", .dtype = DType::i64, .row = Shape{}});
+  if (source.dataset().has_extents(0))
+    layout.columns.push_back({.name = "at", .dtype = DType::i64, .row = Shape{2}});
   if (!what.copied.empty()) {
     LACUNA_CHECK(what.ranges.empty());
     layout.add_texts = [this, &what](hdf5::Group& root) {
@@ -76,6 +78,7 @@ void EmbeddedFile::write(const EmbeddedBatch& batch) {
     write("file", file.data() + first);
     write("row", row.data() + first);
     if (source_.labelled()) write("label", batch.labels.data() + first);
+    if (!batch.at.empty()) write("at", batch.at.data() + first);
   }
 }
 
@@ -96,14 +99,15 @@ void EmbeddedFile::copy_column(hdf5::Group& root, const std::string& column) con
   for (const DataFile& file : source_.dataset().files()) {
     const hdf5::File from = hdf5::File::open(file.path);
     const hdf5::Dataset values = from.dataset(column);
-    if (values.rows() != file.rows) {
-      bad_input(file.path, ": ", column, " has ", values.rows(), " rows, but there are ", file.rows,
+    if (values.rows() != file.samples()) {
+      bad_input(file.path, ": ", column, " has ", values.rows(), " rows, but there are ",
+                file.samples(),
                 " samples: name in embed.copy only columns with a row for each sample");
     }
     if (file.first == 0) {
       copy = root.create_like("copied/" + column, values, samples_);
     }
-    copy.copy_rows(values, 0, file.rows, file.first);
+    copy.copy_rows(values, 0, file.samples(), file.first);
   }
 }
 

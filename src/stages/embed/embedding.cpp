@@ -90,6 +90,7 @@ void Embedder::embed(const Source& source, const EmbedPass& pass, const Sink& si
     if (rows->has("label")) {
       all.labels = gather(static_cast<const int64_t*>(rows->field("label").data()), 1);
     }
+    if (dataset.has_extents(0)) all.at = gather(rows->at.data(), 1);
     sink(all);
   }
 }

@@ -19,6 +19,7 @@ struct EmbeddedBatch {
   std::vector<int64_t> samples;  // [count], in the data set
   std::vector<float> z;          // [count, features]
   std::vector<int64_t> labels;   // [count], or none where the data set has none
+  std::vector<RowRange> at;      // [count] where samples may be several rows: as Batch has it
   int64_t next_position = 0;     // of the pass
 };
 

@@ -16,9 +16,9 @@ namespace {
 // The column in one of the source's files.
 hdf5::Dataset column_in(const hdf5::File& file, const std::string& path, const DataFile& of) {
   hdf5::Dataset column = file.dataset(path);
-  if (column.shape().rank() == 0 || column.rows() != of.rows)
-    bad_input(of.path, ": ", path, " has the shape ", column.shape(), ", but there are ", of.rows,
-              " samples: name a column with one row for each sample");
+  if (column.shape().rank() == 0 || column.rows() != of.samples())
+    bad_input(of.path, ": ", path, " has the shape ", column.shape(), ", but there are ",
+              of.samples(), " samples: name a column with one row for each sample");
   return column;
 }
 
@@ -43,8 +43,8 @@ int64_t read_numbers(const Source& source, const std::string& path, std::vector<
                 "all files: name such a column");
     width = of_row;
     const size_t before = values.size();
-    values.resize(before + static_cast<size_t>(file.rows * width));
-    column.read_rows(0, file.rows, values.data() + before, DType::f64);
+    values.resize(before + static_cast<size_t>(file.samples() * width));
+    column.read_rows(0, file.samples(), values.data() + before, DType::f64);
   }
   for (size_t i = 0; i < values.size(); ++i) {
     if (!std::isfinite(values[i]))
@@ -68,8 +68,8 @@ std::vector<int64_t> read_groups(const Source& source, const std::string& path) 
       for (std::string& name : column.texts()) names.push_back(std::move(name));
       continue;
     }
-    std::vector<int64_t> numbers(static_cast<size_t>(file.rows));
-    column.read_rows(0, file.rows, numbers.data(), DType::i64);
+    std::vector<int64_t> numbers(static_cast<size_t>(file.samples()));
+    column.read_rows(0, file.samples(), numbers.data(), DType::i64);
     for (const int64_t number : numbers) names.push_back(std::to_string(number));
   }
   std::map<std::string, int64_t> place;

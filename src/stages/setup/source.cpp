@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "comm/agree.h"
-#include "io/hdf5.h"
+#include "data/files/columns.h"
 #include "modalities/list.h"
 #include "stages/keys/schema.h"
 
@@ -123,18 +123,18 @@ std::vector<int64_t> Source::labels(Communicator& communicator) const {
   agreed(communicator, [&] {
     label_of(dataset_);  // one number for each sample
     if (communicator.rank() != 0) return;
-    const bool floats = is_float(label().dtype);
-    std::vector<double> values(floats ? all.size() : 0);
+    const int field = dataset_.field(label_field);
     for (const DataFile& file : dataset_.files()) {
-      const hdf5::File opened = hdf5::File::open(file.path);
-      const hdf5::Dataset stored = opened.dataset(options_.label);
-      if (floats)
-        stored.read_rows(0, file.rows, values.data() + file.first, DType::f64);
-      else
-        stored.read_rows(0, file.rows, all.data() + file.first, DType::i64);
+      auto to = all.begin() + file.first;
+      if (!is_float(label().dtype)) {
+        const std::vector<int64_t> labels = column_of<int64_t>(dataset_, file, field);
+        std::copy(labels.begin(), labels.end(), to);
+        continue;
+      }
+      int64_t sample = file.first;
+      for (const double value : column_of<double>(dataset_, file, field))
+        *to++ = class_of(value, sample++, label().path);
     }
-    for (size_t i = 0; i < values.size(); ++i)
-      all[i] = class_of(values[i], static_cast<int64_t>(i), label().path);
   });
   communicator.broadcast(all.data(), all.size() * sizeof(int64_t), 0).wait();
   return all;
@@ -172,7 +172,7 @@ DataIdentity Source::identity() const {
   identity.hash = concat(std::hex, dataset_.fingerprint(), "-", dataset_.contents());
   for (const DataFile& file : dataset_.files()) {
     identity.files.push_back(
-        {.path = file.path, .bytes = static_cast<int64_t>(file.bytes), .samples = file.rows});
+        {.path = file.path, .bytes = static_cast<int64_t>(file.bytes), .samples = file.samples()});
   }
   return identity;
 }

@@ -59,7 +59,7 @@ TEST_CASE("statistics and range are bit for bit the same on any number of ranks 
         ScanOptions scan;
         scan.threads = threads;
         scan.seed = 4;
-        scan.most_bytes = dataset.samples() * dataset.sample_bytes() / 2;  // a sample of the blocks
+        scan.most_bytes = dataset.bytes() / 2;  // a sample of the blocks
         const Interpretation interpretation(dataset.fields()[0], Channels::last, 0, 1000);
         const ChannelStatistics found =
             channel_statistics(dataset, 0, interpretation, scan, communicator);

@@ -132,6 +132,8 @@ std::vector<Case> pretrain_cases() {
   const Settings vit = {"encoder.name=vit_tiny", "encoder.depth=1", "encoder.patch=4"};
   const Settings watch = {"watch.every=1"};
   const Settings signal = {"data.kind=signal", "data.dataset=signals"};
+  const Settings windows = {"data.kind=signal", "data.dataset=flat", "data.leading=0",
+                            "data.hop=7"};
   const Settings table = {"data.kind=vector", "data.dataset=table", "encoder.name=mlp",
                           "encoder.width=3"};
   const auto with = [](Settings settings, const char* more) {
@@ -146,6 +148,12 @@ std::vector<Case> pretrain_cases() {
                  {"augment.mask", "0.5", {"objective.name=inpaint"}},
                  {"augment.mask_edge", "[0.1, 0.2]", {"objective.name=inpaint"}},
                  {"data.kind", "signal", {"data.dataset=signals"}},
+                 {"data.leading", "2", {"data.kind=signal", "data.dataset=series"}},
+                 {"data.length", "10", with(windows, "data.length=20")},
+                 {"data.hop", "20", with(windows, "data.length=20")},
+                 {"data.offsets",
+                  "offsets",
+                  {"data.kind=signal", "data.dataset=flat", "data.leading=0", "data.length=8"}},
                  {"augment.size", "20", signal},
                  {"augment.crop", "[0.9, 1.0]", signal},
                  {"augment.shift", "0.5", signal},
@@ -252,6 +260,10 @@ const std::vector<Exception>& finetune_exceptions() {
       {"augment.time_mask", "the run is of images", "tests/end_to_end/modalities.py"},
       {"augment.mask_span", "hides nothing in classify", "tests/end_to_end/modalities.py"},
       {"augment.corrupt", "the run is of images", "tests/end_to_end/modalities.py"},
+      {"data.leading", "the run is of rows", "tests/end_to_end/modalities.py"},
+      {"data.offsets", "the run is of images", "tests/end_to_end/modalities.py"},
+      {"data.length", "the run is of images", "tests/end_to_end/modalities.py"},
+      {"data.hop", "the run is of images", "tests/end_to_end/modalities.py"},
   };
   return all;
 }
@@ -293,6 +305,11 @@ void write_data(const std::string& path, int64_t count) {
   for (uint32_t k = 0; k < static_cast<uint32_t>(count) * 120; ++k)
     numbers.push_back(static_cast<float>(draws.uniform(k)));
   file.add("signals", H5T_NATIVE_FLOAT, H5T_NATIVE_FLOAT, {n, 3, 40}, numbers.data());
+  file.add("series", H5T_NATIVE_FLOAT, H5T_NATIVE_FLOAT, {n, 3, 20, 2}, numbers.data());
+  file.add("flat", H5T_NATIVE_FLOAT, H5T_NATIVE_FLOAT, {n * 60, 2}, numbers.data());
+  std::vector<int64_t> offsets;
+  for (int64_t i = 0; i <= static_cast<int64_t>(n); ++i) offsets.push_back(60 * i - i % 7);
+  file.add("offsets", H5T_NATIVE_INT64, H5T_NATIVE_INT64, {n + 1}, offsets.data());
   file.add("table", H5T_NATIVE_FLOAT, H5T_NATIVE_FLOAT, {n, 12}, numbers.data());
   file.add("labels", H5T_NATIVE_INT64, H5T_NATIVE_INT64, {n}, labels.data());
   file.add("rare", H5T_NATIVE_INT64, H5T_NATIVE_INT64, {n}, rare.data());

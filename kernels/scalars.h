@@ -3,4 +3,5 @@
 //
 //   scale_by  in   x F [..], factor f64 or P []      out  y F [..] = factor x         in_place
 //   dot       in   a, b F [..]                       out  s f64 or P [] = sum a b, summed in double
+//   inverse_count  in  n f64 [..]                   out  f64 [..] = 1 / n, or 0 where n is 0
 #pragma once

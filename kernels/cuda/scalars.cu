@@ -67,11 +67,24 @@ void dot(const Call& call) {
   with_float(call.in[0].dtype, [&](auto type) { sum_products<decltype(type)>(call); });
 }
 
+__global__ void __launch_bounds__(block_size)
+    inverse_count_kernel(const double* n, double* y, int64_t count) {
+#pragma unroll 1  // a few numbers
+  for (int64_t e = first_of_grid(); e < count; e += threads_of_grid())
+    y[e] = n[e] == 0 ? 0 : 1 / n[e];
+}
+
+void inverse_count(const Call& call) {
+  launch(call, "inverse_count", call.out[0].count(), inverse_count_kernel, input<double>(call, 0),
+         output<double>(call), call.out[0].count());
+}
+
 using enum DType;
 
 constexpr std::array table = {
     KernelEntry{"scale_by", {f64, f32, bf16, f16}, scale_by},
     KernelEntry{"dot", {f64, f32, bf16, f16}, dot},
+    KernelEntry{"inverse_count", {f64}, inverse_count},
 };
 
 }  // namespace

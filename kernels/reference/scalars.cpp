@@ -22,11 +22,18 @@ void dot(const Call& call) {
   *call.out[0].as<double>() = sum;
 }
 
+void inverse_count(const Call& call) {
+  const double* n = call.in[0].as<double>();
+  for (int64_t i = 0; i < call.out[0].count(); ++i)
+    call.out[0].as<double>()[i] = n[i] == 0 ? 0 : 1 / n[i];
+}
+
 using enum DType;
 
 constexpr std::array table = {
     KernelEntry{"scale_by", {f64}, scale_by},
     KernelEntry{"dot", {f64}, dot},
+    KernelEntry{"inverse_count", {f64}, inverse_count},
 };
 
 }  // namespace

@@ -78,6 +78,9 @@ struct Recording {
   // Whether this is the last part of a step whose gradients are accumulated over parts: what
   // happens once a step (a teacher's update) is recorded with it.
   bool last_part = true;
+  // Whether a loss or a figure was divided by counts that each part of a batch has others of
+  // (nn/loss.h): then gradients of parts do not add up to those of the batch.
+  bool divided_by_counts = false;
   // Share of the training that is done, in [0, 1]: schedules of an objective's own follow it.
   double progress = 0;
 

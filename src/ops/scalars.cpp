@@ -36,6 +36,7 @@ const Operation dot_operation = {.name = "dot", .gradient = dot_gradient};
 const Operation reverse_gradient_operation = {.name = "reverse_gradient",
                                               .kind = Operation::Kind::view,
                                               .gradient = reverse_gradient_gradient};
+const Operation inverse_count_operation = {.name = "inverse_count", .gradient = no_gradient};
 
 }  // namespace
 
@@ -60,11 +61,17 @@ Tensor reverse_gradient(const Tensor& x, const Tensor& strength) {
   return record_one(reverse_gradient_operation, {x, strength}, {x.dtype(), x.shape()});
 }
 
+Tensor inverse_count(const Tensor& n) {
+  LACUNA_CHECK(n.dtype() == DType::f64, "inverse_count of ", name_of(n.dtype()), " ", n.shape());
+  return record_one(inverse_count_operation, {n}, {n.dtype(), n.shape()});
+}
+
 std::span<const Operation* const> scalars_operations() {
   static constexpr std::array all = {
       &scale_by_operation,
       &dot_operation,
       &reverse_gradient_operation,
+      &inverse_count_operation,
   };
   return all;
 }

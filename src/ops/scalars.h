@@ -19,4 +19,8 @@ Tensor dot(const Tensor& a, const Tensor& b, DType dtype);
 // the strength.
 Tensor reverse_gradient(const Tensor& x, const Tensor& strength);
 
+// n f64 [..] -> 1 / n, or 0 where n is 0: what makes a mean of a sum over n elements (nn/loss.h).
+// No gradient.
+Tensor inverse_count(const Tensor& n);
+
 }  // namespace lacuna

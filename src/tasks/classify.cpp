@@ -2,7 +2,7 @@
 
 #include "ops/cross_entropy.h"
 #include "ops/elementwise.h"
-#include "ops/shape.h"
+#include "ops/soft_cross_entropy.h"
 #include "tasks/network.h"
 
 namespace lacuna {
@@ -36,26 +36,24 @@ class Classify final : public NetworkTask {
   std::unique_ptr<Scorer> scorer() const override { return class_scorer(outputs()); }
   std::vector<PredictionColumn> columns() const override { return class_columns(outputs()); }
 
-  // The mean cross entropy with "label"; the metric "accuracy".
+  // The mean over samples of the cross entropy with "label", times the weight of its class where
+  // classes are to weigh the same; the metric "accuracy".
   Tensor loss(const Tensor& logits, const Fields& fields, Recording& recording) const override {
     const double share = 1.0 / static_cast<double>(recording.global_rows());
     recording.metrics.emplace_back("accuracy",
                                    scale(count_correct(logits, fields["label"]), share));
-    return softmax_cross_entropy(weights_.empty() ? logits : weighted(logits, recording),
-                                 fields["label"], share);
+    if (weights_.empty()) return softmax_cross_entropy(logits, fields["label"], share);
+    return scale(soft_cross_entropy(logits, weighted_classes(recording)), share);
   }
 
  private:
-  // The logits, whose gradient is that of each sample times the weight of its class: so the
-  // gradient of the loss is the weighted loss's, and its value, which is shown, the unweighted one.
-  Tensor weighted(const Tensor& logits, Recording& recording) const {
-    const auto weight = [this](int64_t sample, int64_t) {
+  // Of each sample the weight of its class at its class, 0 at all others.
+  Tensor weighted_classes(Recording& recording) const {
+    const auto weight = [this](int64_t sample, int64_t at) {
       const int64_t label = targets_->classes[static_cast<size_t>(sample)];
-      return label < 0 ? 0 : weights_[static_cast<size_t>(label)];
+      return label == at ? weights_[static_cast<size_t>(label)] : 0;
     };
-    const Tensor factors = numbers_of_samples("class_weights", 0, weight, recording);
-    const Tensor scaled = scale_rows(logits, factors);
-    return add(scaled, stop_gradient(subtract(logits, scaled)));
+    return numbers_of_samples("class_weights", outputs(), weight, recording);
   }
 
   const Targets* targets_;       // null in a restored task, which learns no more
@@ -67,8 +65,7 @@ class Classify final : public NetworkTask {
 std::vector<Key> classify_keys() {
   return network_keys({key::one_of("task.class_weights", {"none", "balanced"}, "none",
                                    "Weight of a sample in the loss: 1, or such that all classes "
-                                   "weigh the same; the loss that is "
-                                   "shown is the unweighted one.")});
+                                   "weigh the same.")});
 }
 
 std::unique_ptr<NetworkTask> make_classify(const TaskParts& parts) {

@@ -1,6 +1,5 @@
 #include "tasks/network.h"
 
-#include <algorithm>
 #include <cmath>
 #include <type_traits>
 #include <utility>
@@ -40,13 +39,11 @@ Tensor numbers_of_samples(const std::string& name, int64_t width,
                           const std::function<double(int64_t sample, int64_t i)>& of,
                           Recording& recording) {
   const auto rows = static_cast<int64_t>(recording.keys.size());
-  const Shape shape = width == 0 ? Shape{rows} : Shape{rows, width};
-  HostTensor& kept = recording.drawn.emplace_back(recording.parameters, shape);
-  const int64_t of_row = std::max<int64_t>(1, width);
+  HostTensor& kept = recording.drawn.emplace_back(recording.parameters, Shape{rows, width});
   const auto fill = [&](const auto numbers) {
-    for (int64_t k = 0; k < rows * of_row; ++k) {
-      const SampleKey& key = recording.keys[static_cast<size_t>(k / of_row)];
-      const double value = of(static_cast<int64_t>(key.sample), k % of_row);
+    for (int64_t k = 0; k < rows * width; ++k) {
+      const SampleKey& key = recording.keys[static_cast<size_t>(k / width)];
+      const double value = of(static_cast<int64_t>(key.sample), k % width);
       numbers[static_cast<size_t>(k)] =
           static_cast<std::remove_cvref_t<decltype(numbers[0])>>(value);
     }

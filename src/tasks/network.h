@@ -33,8 +33,8 @@ class FineTunedNetwork {
   bool frozen_;
 };
 
-// The row of `values` of each sample of this rank, [rows, width] in the parameters' dtype; `width`
-// is 0 for [rows]. `of` gives the numbers of a sample of the training data.
+// `width` numbers of each sample of this rank, [rows, width] in the parameters' dtype. `of` gives
+// those of a sample of the training data.
 Tensor numbers_of_samples(const std::string& name, int64_t width,
                           const std::function<double(int64_t sample, int64_t i)>& of,
                           Recording& recording);

@@ -58,6 +58,13 @@ void Trainer::prepare(const Fields& example, const std::vector<int64_t>& rows) {
   Recording recording = this->recording(any, rows, 0);
   const Tensor loss = loss_(example, recording);
   layers_draw_ = !recording.drawn.empty();
+  if (recording.divided_by_counts && options_.parts > 1) {
+    bad_input(
+        "the loss is divided by counts over the whole batch (of masked positions, for example), "
+        "which are not known before the last of its train.accumulate = ",
+        options_.parts,
+        " parts: set train.accumulate to 1 and lower train.batch, or use more ranks");
+  }
   const std::vector<State*> all = store_.select("", Role::parameter);
   const std::vector<Tensor> gradients = differentiate_all(loss, all);
   for (size_t i = 0; i < all.size(); ++i) {

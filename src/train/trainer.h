@@ -49,7 +49,8 @@ class Trainer {
   }
   // Finds which parameters the loss depends on, by recording it once for fields of these shapes,
   // and makes the optimizer's State and, for float16, the loss scale. Call once, before a
-  // checkpoint is loaded. The fields need no keys, since nothing is computed.
+  // checkpoint is loaded. The fields need no keys, since nothing is computed. A loss that is
+  // divided by counts of its part (nn/loss.h) is bad_input where there are several parts.
   void prepare(const Fields& example, const std::vector<int64_t>& rows);
 
   // A step is one part or, accumulating, several; each is recorded, started and finished. `rows`:

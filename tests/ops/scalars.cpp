@@ -10,6 +10,17 @@
 
 namespace lacuna::test::ops {
 
+namespace {
+
+// 0, 1 or 2: a third are zeros.
+Operand counts(const Shape& shape) {
+  return {Operand::Kind::value, shape,
+          [](const Draws& draws, uint32_t i) { return static_cast<double>(draws.below(i, 3)); },
+          false};
+}
+
+}  // namespace
+
 std::vector<Case> scalars_cases() {
   const auto scaled = [](const auto& x) { return scale_by(x[0], x[1]); };
   const auto summed = [](const auto& x) { return dot(x[0], x[1], parameter_type(x[0].dtype())); };
@@ -38,6 +49,10 @@ std::vector<Case> scalars_cases() {
        {constant(activation(Shape{0, 3})), constant(activation(Shape{0, 3}))},
        summed,
        false},
+      {"inverse_count",
+       {counts(Shape{7})},
+       [](const auto& x) { return inverse_count(x[0]); },
+       false},
   };
 }
 
@@ -63,11 +78,20 @@ TEST_CASE("a reversed gradient leaves values alone and turns their gradients", "
   CHECK_CLOSE(compute_gradients(reverse_gradient(scale(x, 3), strength), {x})[0], {-6, -6, -6, -6});
 }
 
+TEST_CASE("the inverse of a count of none is 0", "[ops]") {
+  Leaves leaf;
+  CHECK_CLOSE(compute(inverse_count(leaf(Shape{3}, {4, 0, 0.5}))), {0.25, 0, 2});
+}
+
 TEST_CASE("products with a scalar refuse what does not fit", "[ops]") {
   Leaves leaf;
   const Tensor x = leaf(Shape{2}, {1, 2});
   CHECK_THAT(death_message([&] { scale_by(x, x); }),
              Catch::Contains("scale_by of float64 [2] and float64 [2]"));
+  CHECK_THAT(death_message([&] {
+               inverse_count(leaf.labels({1, 2}));
+             }),
+             Catch::Contains("inverse_count of int64 [2]"));
   CHECK_THAT(death_message([&] { dot(x, leaf.scalar(1), DType::f64); }),
              Catch::Contains("dot of float64 [2] and float64 [] as float64"));
   CHECK_THAT(death_message([&] {

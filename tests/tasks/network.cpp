@@ -61,8 +61,14 @@ std::unique_ptr<Encoder> small_resnet(Scope scope) {
   return make_resnet(options, 2, 1, scope);
 }
 
-// d loss / d outputs of a task, in double.
-std::vector<double> gradient(const NetworkTask& task, const Data& data, const HostTensor& outputs) {
+struct LossAndGradient {
+  double loss;
+  std::vector<double> gradient;  // by the outputs
+};
+
+// Of a task, in double.
+LossAndGradient loss_and_gradient(const NetworkTask& task, const Data& data,
+                                  const HostTensor& outputs) {
   const auto device = make_device("reference", 1);
   const auto alone = self_communicator();
   Recording recording{.communicator = *alone,
@@ -74,8 +80,9 @@ std::vector<double> gradient(const NetworkTask& task, const Data& data, const Ho
   const double one = 1;
   const Tensor loss = task.loss(leaf, data.fields(), recording);
   Executor executor(*device);
-  executor.run(differentiate(loss, host_leaf("one", DType::f64, Shape{}, &one), {leaf}));
-  return doubles_of(executor.output(0));
+  const Tensor by = differentiate(loss, host_leaf("one", DType::f64, Shape{}, &one), {leaf})[0];
+  executor.run({loss, by});
+  return {executor.scalar(0), doubles_of(executor.output(1))};
 }
 
 Configuration training() {
@@ -151,30 +158,33 @@ std::map<std::string, double> steps(const EncoderFactory& make_encoder, bool fro
 
 }  // namespace
 
-TEST_CASE("tasks: with class weights the gradient is the weighted cross entropy's") {
+TEST_CASE("tasks: with class weights loss and gradient are the weighted cross entropy's") {
   const Data data;
   const HostTensor logits = normal({samples, 3}, 2);
   const std::vector<double> numbers = doubles_of(logits);
   const auto of = [&](const char* weights) {
     const Configuration configuration =
         task_configuration("classify", {std::string("task.class_weights=") + weights});
-    return gradient(*make_network_task(configuration, data.classes), data, logits);
+    return loss_and_gradient(*make_network_task(configuration, data.classes), data, logits);
   };
   // Balanced: 8 / (3 classes x samples of the class).
   const double count[3] = {5, 2, 1};
   for (const bool balanced : {false, true}) {
-    const std::vector<double> found = of(balanced ? "balanced" : "none");
+    const auto [loss, found] = of(balanced ? "balanced" : "none");
+    double expected_loss = 0;
     for (size_t i = 0; i < samples; ++i) {
       const auto label = static_cast<size_t>(data.classes.classes[i]);
       const double weight = balanced ? 8.0 / (3 * count[label]) : 1;
       double sum = 0;
       for (size_t c = 0; c < 3; ++c) sum += std::exp(numbers[3 * i + c]);
+      expected_loss += weight * (std::log(sum) - numbers[3 * i + label]) / 8;
       for (size_t c = 0; c < 3; ++c) {
         const double softmax = std::exp(numbers[3 * i + c]) / sum;
         const double expected = weight * (softmax - (c == label ? 1 : 0)) / 8;
         CHECK(found[3 * i + c] == Approx(expected).epsilon(1e-10));
       }
     }
+    CHECK(loss == Approx(expected_loss).epsilon(1e-12));
   }
 }
 
@@ -188,7 +198,7 @@ TEST_CASE("tasks: regression learns standardised values and says them in their u
     deviation[k % 2] += std::pow(data.values.values[k] - mean[k % 2], 2) / 8;
   const HostTensor outputs = normal({samples, 2}, 3);
   const std::vector<double> y = doubles_of(outputs);
-  const std::vector<double> found = gradient(*task, data, outputs);
+  const std::vector<double> found = loss_and_gradient(*task, data, outputs).gradient;
   const Predicted said = task->predicted(outputs);
   for (size_t k = 0; k < 16; ++k) {
     const double scale = std::sqrt(deviation[k % 2]);

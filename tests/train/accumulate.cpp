@@ -1,6 +1,9 @@
 // Gradient accumulation: a step in parts against the same step made of their mean by hand.
 #include <catch2/catch.hpp>
 
+#include "nn/loss.h"
+#include "ops/elementwise.h"
+#include "ops/squared_error.h"
 #include "support/experiment.h"
 
 using namespace lacuna;
@@ -75,5 +78,35 @@ TEST_CASE("a teacher moves once a step however many parts it has") {
   const auto student = experiment.store().find("encoder.conv1.weight")->values();
   for (size_t i = 0; i < before.size(); ++i) {
     CHECK(teacher()[i] == Approx(0.99 * before[i] + 0.01 * student[i]).epsilon(1e-12));
+  }
+}
+
+TEST_CASE("a loss that is divided by counts of the batch is not taken in parts") {
+  const auto self = self_communicator();
+  const std::unique_ptr<Device> device = make_device("reference", 1);
+  Schema schema;
+  schema.add(optimizer_keys());
+  const Configuration sgd = Configuration::from_text("", schema, "optimizer");
+  const HostTensor ones(DType::f64, Shape{2, 3});
+  for (const int64_t parts : {1, 2}) {
+    StateStore store(*device);
+    State& weight = store.create("weight", DType::f64, Shape{2, 3}, Role::parameter);
+    const auto loss = [&](const Fields& fields, Recording& recording) {
+      const Tensor sum = squared_error(weight.tensor(), fields["mask"], 1);
+      return share_of_means({{sum, squared_norm({fields["mask"]})}}, recording);
+    };
+    TrainerOptions options;
+    options.parts = parts;
+    options.compute = DType::f64;
+    Trainer trainer(*device, *self, store, loss, make_optimizer(sgd), options);
+    Fields fields;
+    fields.add("mask", host_leaf("mask", ones));
+    if (parts == 1) {
+      CHECK_NOTHROW(trainer.prepare(fields, {2}));
+      continue;
+    }
+    CHECK_THROWS_WITH(trainer.prepare(fields, {2}),
+                      Catch::Contains("counts over the whole batch") &&
+                          Catch::Contains("set train.accumulate to 1"));
   }
 }

@@ -30,6 +30,10 @@
 //     in   dy, x, y, moments, sums (of the global batch), gamma, beta
 //     out  dx F [.., C] = gamma rstd (g - sums[0] / count - xhat sums[1] / count), or, if `fixed`,
 //          gamma rstd g, and then g F [.., C], the residual's gradient (if `residual`)
+//   masked_batch_norm_apply                                              (BatchNormAttributes)
+//     in   x F [.., C], 0 where the mask is; moments, gamma, beta, mask F [..],
+//          residual F [.., C] (if `residual`)
+//     out  y F [.., C]: batch_norm_apply's where the mask is not 0, else 0
 //   batch_norm_parameter_gradient
 //     in   sums f64 [2C] (of this rank)
 //     out  dgamma P [C] = sums[1], dbeta P [C] = sums[0]
@@ -62,6 +66,11 @@ namespace operands {
 
 struct BatchNormApply {
   enum : size_t { x, moments, gamma, beta, residual };
+  enum : size_t { y };
+};
+
+struct MaskedBatchNormApply {
+  enum : size_t { x, moments, gamma, beta, mask, residual };
   enum : size_t { y };
 };
 

@@ -9,7 +9,7 @@
 //   scale_rows
 //     in   x F [N, ..], factors P [N]           out  y F [N, ..] = x factor of its row    in_place
 //   concatenate
-//     in   x_0 F [N_0, ..] …                    out  y F [sum N_i, ..]
+//     in   x_0 F [N_0, ..] …                    out  y F [sum N_i, ..]; f64 on every device
 //   place_rows                                                           (PlaceRows)
 //     in   x F [n, ..]                          out  y F [N, ..]: x from row `begin` on, else zeros
 #pragma once

@@ -166,7 +166,7 @@ constexpr std::array table = {
     KernelEntry{"normalize_rows", {f32, bf16}, normalize_rows},
     KernelEntry{"normalize_rows_gradient", {f32, bf16}, normalize_rows_gradient},
     KernelEntry{"scale_rows", {f32, bf16}, scale_rows},
-    KernelEntry{"concatenate", {f32, bf16, i64}, concatenate},
+    KernelEntry{"concatenate", {f64, f32, bf16, i64}, concatenate},
     KernelEntry{"place_rows", {f32, bf16, i64}, place_rows},
 };
 

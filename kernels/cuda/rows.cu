@@ -117,7 +117,7 @@ constexpr std::array table = {
     KernelEntry{"normalize_rows", {f32, bf16, f16}, normalize_rows},
     KernelEntry{"normalize_rows_gradient", {f32, bf16, f16}, normalize_rows_gradient},
     KernelEntry{"scale_rows", {f32, bf16, f16}, scale_rows},
-    KernelEntry{"concatenate", {f32, bf16, f16, i64}, concatenate},
+    KernelEntry{"concatenate", {f64, f32, bf16, f16, i64}, concatenate},
     KernelEntry{"place_rows", {f32, bf16, f16, i64}, place_rows},
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <vector>
 
 #include "kernels/double_double.h"
 #include "kernels/kernel.h"
@@ -106,6 +107,18 @@ void batch_norm_apply(const Call& call) {
   }
 }
 
+void masked_batch_norm_apply(const Call& call) {
+  using Operand = operands::MaskedBatchNormApply;
+  std::vector<View> in(call.in.begin(), call.in.end());
+  in.erase(in.begin() + Operand::mask);
+  batch_norm_apply({in, call.out, call.attributes, call.context});
+  const View& y = call.out[Operand::y];
+  const double* mask = call.in[Operand::mask].as<double>();
+  for (int64_t i = 0; i < y.count(); ++i) {
+    if (mask[i / y.shape[-1]] == 0) y.as<double>()[i] = 0;
+  }
+}
+
 void batch_norm_gradient_statistics(const Call& call) {
   using Operand = operands::BatchNormGradientStatistics;
   const auto options = call.attributes.as<BatchNormAttributes>();
@@ -176,6 +189,7 @@ constexpr std::array table = {
     KernelEntry{"batch_norm_merge", {f64}, batch_norm_merge},
     KernelEntry{"batch_norm_fixed_moments", {f64}, batch_norm_fixed_moments},
     KernelEntry{"batch_norm_apply", {f64}, batch_norm_apply},
+    KernelEntry{"masked_batch_norm_apply", {f64}, masked_batch_norm_apply},
     KernelEntry{"batch_norm_gradient_statistics", {f64}, batch_norm_gradient_statistics},
     KernelEntry{"batch_norm_gradient_apply", {f64}, batch_norm_gradient_apply},
     KernelEntry{"batch_norm_parameter_gradient", {f64}, batch_norm_parameter_gradient},

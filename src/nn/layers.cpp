@@ -1,5 +1,6 @@
 #include "nn/layers.h"
 
+#include "ops/masks.h"
 #include "ops/matrix_product.h"
 #include "ops/product_gelu.h"
 #include "ops/shape.h"
@@ -16,20 +17,22 @@ BatchNorm::BatchNorm(Scope scope, int64_t channels)
           scope.constant("running_var", {channels}, 1, Role::buffer).name_axes("channel")) {}
 
 Tensor BatchNorm::operator()(const Tensor& x, Recording& recording, bool relu,
-                             const Tensor& residual) const {
+                             const Tensor& residual, const Tensor& mask) const {
   constexpr double epsilon = 1e-5;
   constexpr double momentum = 0.1;
   Communicator* over = recording.synchronise_statistics ? &recording.communicator : nullptr;
+  const Tensor counted = mask.defined() ? keep(x, mask) : x;
   Tensor moments;
   if (recording.training) {
-    moments = batch_moments(x, over);
+    moments = batch_moments(counted, over, mask);
     recording.updates.push_back(
         running_update(moments, running_mean_, running_variance_, momentum));
   } else {
     moments = fixed_moments(running_mean_.tensor(), running_variance_.tensor());
   }
-  return batch_norm(x, moments, weight_.tensor(), bias_.tensor(),
-                    {.epsilon = epsilon, .relu = relu, .residual = residual, .communicator = over});
+  return batch_norm(
+      counted, moments, weight_.tensor(), bias_.tensor(),
+      {.epsilon = epsilon, .relu = relu, .residual = residual, .communicator = over, .mask = mask});
 }
 
 Linear::Linear(Scope scope, int64_t in, int64_t out, bool bias)

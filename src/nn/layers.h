@@ -11,12 +11,13 @@
 namespace lacuna {
 
 // Batch normalisation over all axes but the last, with running statistics for evaluation
-// (momentum 0.1, epsilon 1e-5); ReLU and a residual fused in.
+// (momentum 0.1, epsilon 1e-5); ReLU and a residual fused in. With a mask F [B, ..] of x F [B, ..,
+// C], statistics are those of the positions that count, over all ranks, and the others come out 0.
 class BatchNorm {
  public:
   BatchNorm(Scope scope, int64_t channels);
   Tensor operator()(const Tensor& x, Recording& recording, bool relu = false,
-                    const Tensor& residual = {}) const;
+                    const Tensor& residual = {}, const Tensor& mask = {}) const;
 
  private:
   State& weight_;

@@ -5,6 +5,7 @@
 #include "kernels/batch_norm.h"
 #include "ops/collectives.h"
 #include "ops/elementwise.h"
+#include "ops/masks.h"
 #include "ops/shape.h"
 #include "ops/types.h"
 
@@ -16,18 +17,29 @@ using Tensors = std::vector<Tensor>;
 
 Shape moments_shape(int64_t channels) { return Shape{1 + 2 * channels}; }
 
+void check_kept(const Tensor& x, const Tensor& mask) {
+  if (!mask.defined()) return;
+  LACUNA_CHECK(x.node()->operation == &keep_operation && x.node()->inputs[1] == mask,
+               "batch norm of ", x.shape(), " with a mask ", mask.shape(),
+               " that it was not kept by");
+}
+
 // The gradient of batch_norm before its ReLU.
 Tensor before_relu(const Tensor& dy, const Tensor& y) {
   return record_one(relu_gradient_operation, {dy, y}, {y.dtype(), y.shape()});
 }
 
-Tensors apply_gradient(const NodePointer& node, const Tensors& gradients) {
+struct ApplyGradients {
+  Tensor dx, dgamma, dbeta, dresidual;
+};
+
+// Of either apply, given the gradient by its output, which is 0 where a mask is.
+ApplyGradients gradients_of_apply(const NodePointer& node, const Tensor& dy) {
   using Operand = operands::BatchNormApply;
   const Tensor& x = node->inputs[Operand::x];
   const Tensor& moments = node->inputs[Operand::moments];
   const Tensor& gamma = node->inputs[Operand::gamma];
   const Tensor& beta = node->inputs[Operand::beta];
-  const Tensor& dy = gradients[0];
   const auto options = node->attributes.as<BatchNormAttributes>();
   // Only a ReLU's gradient reads y: otherwise it need not be kept.
   const Tensor y = options.relu ? Tensor(node, 0) : dy;
@@ -46,9 +58,35 @@ Tensors apply_gradient(const NodePointer& node, const Tensors& gradients) {
       record(batch_norm_gradient_apply_operation, {dy, x, y, moments, global_sums, gamma, beta},
              std::move(outputs), options);
 
-  Tensors result = {Tensor(apply, 0), Tensor(), Tensor(parameters, 0), Tensor(parameters, 1)};
-  if (options.residual) result.emplace_back(apply, 1);
+  return {Tensor(apply, 0), Tensor(parameters, 0), Tensor(parameters, 1),
+          options.residual ? Tensor(apply, 1) : Tensor()};
+}
+
+Tensors apply_gradient(const NodePointer& node, const Tensors& dy) {
+  const ApplyGradients of = gradients_of_apply(node, dy[0]);
+  Tensors result = {of.dx, Tensor(), of.dgamma, of.dbeta};
+  if (of.dresidual.defined()) result.push_back(of.dresidual);
   return result;
+}
+
+// What flows through the statistics reaches every position of x; the gradient of keep(), which made
+// x, leaves off what does not count.
+Tensors masked_apply_gradient(const NodePointer& node, const Tensors& dy) {
+  const Tensor& mask = node->inputs[operands::MaskedBatchNormApply::mask];
+  const ApplyGradients of = gradients_of_apply(node, keep(dy[0], mask));
+  Tensors result = {of.dx, Tensor(), of.dgamma, of.dbeta, Tensor()};
+  if (of.dresidual.defined()) result.push_back(of.dresidual);
+  return result;
+}
+
+// batch_norm_apply, of which keep() clears what does not count in place: hardly a pass over memory.
+Tensors masked_apply_composition(const NodePointer& node) {
+  using Operand = operands::MaskedBatchNormApply;
+  Tensors inputs = node->inputs;
+  inputs.erase(inputs.begin() + Operand::mask);
+  return {keep(
+      record_one(batch_norm_apply_operation, std::move(inputs), node->outputs[0], node->attributes),
+      node->inputs[Operand::mask])};
 }
 
 // relu(plain + residual)
@@ -102,6 +140,9 @@ const Operation batch_norm_apply_operation = {.name = "batch_norm_apply",
                                               .gradient = apply_gradient,
                                               .composition = apply_composition,
                                               .in_place = false};
+const Operation masked_batch_norm_apply_operation = {.name = "masked_batch_norm_apply",
+                                                     .gradient = masked_apply_gradient,
+                                                     .composition = masked_apply_composition};
 const Operation batch_norm_gradient_statistics_operation = {
     .name = "batch_norm_gradient_statistics", .composition = gradient_statistics_composition};
 const Operation batch_norm_gradient_apply_operation = {.name = "batch_norm_gradient_apply",
@@ -109,13 +150,17 @@ const Operation batch_norm_gradient_apply_operation = {.name = "batch_norm_gradi
 const Operation batch_norm_parameter_gradient_operation = {.name = "batch_norm_parameter_gradient"};
 const Operation batch_norm_running_update_operation = {.name = "batch_norm_running_update"};
 
-Tensor batch_moments(const Tensor& x, Communicator* synchronised) {
+Tensor batch_moments(const Tensor& x, Communicator* synchronised, const Tensor& mask) {
+  check_kept(x, mask);
   LACUNA_CHECK(is_float(x.dtype()) && x.shape().rank() >= 2, "batch norm of ", name_of(x.dtype()),
                " ", x.shape());
   const int64_t channels = x.shape()[-1];
   const Shape sums_shape{1 + 4 * channels};
-  Tensor sums = reshape(record_one(batch_norm_statistics_operation, {x}, {DType::f64, sums_shape}),
-                        sums_shape.behind(1));
+  Tensor sums = record_one(batch_norm_statistics_operation, {x}, {DType::f64, sums_shape});
+  // Zeros change neither sum: the number of positions alone differs.
+  if (mask.defined())
+    sums = concatenate({reshape(squared_norm({mask}), {1}), rows(sums, 1, sums_shape[0])});
+  sums = reshape(sums, sums_shape.behind(1));
   if (synchronised != nullptr && synchronised->size() > 1) {
     const std::vector<int64_t> one_each(static_cast<size_t>(synchronised->size()), 1);
     sums = all_gather(sums, *synchronised, one_each);
@@ -141,7 +186,9 @@ Tensor batch_norm(const Tensor& x, const Tensor& moments, const Tensor& gamma, c
           beta.shape() == channels && gamma.dtype() == parameter && beta.dtype() == parameter,
       "batch norm of ", name_of(x.dtype()), " ", x.shape(), " with moments ", moments.shape(), ", ",
       name_of(gamma.dtype()), " gamma ", gamma.shape(), " and beta ", beta.shape());
+  check_kept(x, options.mask);
   Tensors inputs = {x, moments, gamma, beta};
+  if (options.mask.defined()) inputs.push_back(options.mask);
   if (options.residual.defined()) {
     LACUNA_CHECK(options.residual.shape() == x.shape() && options.residual.dtype() == x.dtype(),
                  "batch norm of ", x.shape(), " with residual ", options.residual.shape());
@@ -152,8 +199,10 @@ Tensor batch_norm(const Tensor& x, const Tensor& moments, const Tensor& gamma, c
       .relu = options.relu,
       .residual = options.residual.defined(),
       .fixed = moments.node()->operation == &batch_norm_fixed_moments_operation};
-  return {record(batch_norm_apply_operation, std::move(inputs), {{x.dtype(), x.shape()}},
-                 attributes, options.communicator),
+  const Operation& operation =
+      options.mask.defined() ? masked_batch_norm_apply_operation : batch_norm_apply_operation;
+  return {record(operation, std::move(inputs), {{x.dtype(), x.shape()}}, attributes,
+                 options.communicator),
           0};
 }
 
@@ -171,6 +220,7 @@ std::span<const Operation* const> batch_norm_operations() {
       &batch_norm_fixed_moments_operation,       &batch_norm_apply_operation,
       &batch_norm_gradient_statistics_operation, &batch_norm_gradient_apply_operation,
       &batch_norm_parameter_gradient_operation,  &batch_norm_running_update_operation,
+      &masked_batch_norm_apply_operation,
   };
   return all;
 }

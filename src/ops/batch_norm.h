@@ -9,6 +9,9 @@
 //                             : fixed_moments(mean.tensor(), variance.tensor());
 //   Tensor y = batch_norm(x, moments, gamma, beta, {.relu = true, .communicator = …});
 //
+// With a mask of positions that count (ops/masks.h), others are no part of the statistics, y is 0
+// there, and what x is there changes no bit of anything. A mask of ones changes none either.
+//
 // Statistics are summed in twice double's precision, so that y is the same bit for bit on any
 // number of ranks and threads; the sums of the gradient in double, in rank order, so that gradients
 // do not depend on the ranks beyond rounding. Deterministic.
@@ -22,8 +25,9 @@
 namespace lacuna {
 
 // The moments of this rank's x, or, with `synchronised`, of all ranks' x (which may hold different
-// numbers of rows, none included): one all_gather of 1 + 4C doubles.
-Tensor batch_moments(const Tensor& x, Communicator* synchronised);
+// numbers of rows, none included): one all_gather of 1 + 4C doubles. With a mask F [B, ..], x must
+// be what keep() made by it.
+Tensor batch_moments(const Tensor& x, Communicator* synchronised, const Tensor& mask = {});
 // Moments that do not depend on x: mean and variance P [C], as running_update keeps them.
 Tensor fixed_moments(const Tensor& mean, const Tensor& variance);
 
@@ -33,6 +37,7 @@ struct BatchNormOptions {
   Tensor residual = {};  // F [B, .., C], added before the ReLU
   // The ranks that `moments` were made over: the same as given to batch_moments.
   Communicator* communicator = nullptr;
+  Tensor mask = {};  // F [B, ..], by which keep() made x; the residual is free
 };
 
 // The gradient by x is the full one: it flows through the statistics too (and therefore none flows
@@ -50,6 +55,7 @@ extern const Operation batch_norm_statistics_operation;
 extern const Operation batch_norm_merge_operation;
 extern const Operation batch_norm_fixed_moments_operation;
 extern const Operation batch_norm_apply_operation;
+extern const Operation masked_batch_norm_apply_operation;
 extern const Operation batch_norm_gradient_statistics_operation;
 extern const Operation batch_norm_gradient_apply_operation;
 extern const Operation batch_norm_parameter_gradient_operation;

@@ -5,8 +5,10 @@
 
 #include "backend/list.h"
 #include "comm/communicator.h"
+#include "graph/executor.h"
 #include "nn/convolution.h"
 #include "nn/embedding.h"
+#include "nn/layers.h"
 #include "ops/evaluate.h"
 #include "support/death.h"
 
@@ -67,4 +69,23 @@ TEST_CASE("convolutions over any axes keep sizes at a stride of 1") {
                ConvolutionLayer(w.scope / "bad", {.in = 3, .out = 4, .kernel = {3}, .groups = 2});
              }),
              Catch::Contains("a convolution of 3 to 4 channels in 2 groups over 1 axes"));
+}
+
+TEST_CASE("a batch norm with a mask learns and uses the statistics of the positions that count") {
+  Workshop w;
+  const BatchNorm layer(w.scope, 1);
+  Leaves leaf;
+  // 1 and 5 count: mean 3, variance 4, unbiased 8.
+  const Tensor x = leaf(Shape{2, 2, 1}, {1, 100, 5, -7});
+  const Tensor mask = leaf(Shape{2, 2}, {1, 0, 1, 0});
+  const double scaled = 2 / std::sqrt(4 + 1e-5);
+  CHECK_CLOSE(compute(layer(x, w.recording, false, {}, mask)), {-scaled, 0, scaled, 0});
+  Executor executor(*w.device);
+  executor.run({}, w.recording.updates);
+  CHECK_CLOSE(w.store.find("layer.running_mean")->values(), {0.3});
+  CHECK_CLOSE(w.store.find("layer.running_var")->values(), {0.9 + 0.8});
+  w.recording.training = false;
+  const double deviation = std::sqrt(1.7 + 1e-5);
+  CHECK_CLOSE(compute(layer(x, w.recording, true, {}, mask)),
+              {0.7 / deviation, 0, 4.7 / deviation, 0});
 }

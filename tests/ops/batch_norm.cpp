@@ -8,6 +8,8 @@
 #include "ops/case.h"
 #include "ops/elementwise.h"
 #include "ops/evaluate.h"
+#include "ops/masks.h"
+#include "ops/shape.h"
 #include "ops/sharded.h"
 #include "ops/squared_error.h"
 #include "support/death.h"
@@ -34,6 +36,60 @@ Case batch_norm_case(const std::string& name, const Shape& x, bool relu, bool re
                 {.epsilon = 0.01, .relu = relu, .residual = residual ? t.back() : Tensor()});
           },
           true, large};
+}
+
+Tensor masked(const Tensor& x, const Tensor& mask, const Tensor& gamma, const Tensor& beta,
+              bool relu, const Tensor& residual = {}, Communicator* communicator = nullptr) {
+  const Tensor kept = keep(x, mask);
+  return batch_norm(kept, batch_moments(kept, communicator, mask), gamma, beta,
+                    {.epsilon = 0.01,
+                     .relu = relu,
+                     .residual = residual,
+                     .communicator = communicator,
+                     .mask = mask});
+}
+
+Case masked_case(const std::string& name, const Shape& x, bool relu, bool residual,
+                 bool large = false) {
+  const Shape channels{x[-1]};
+  std::vector<Operand> operands = {activation(x, 2, 1), mask(x.slice(0, x.rank() - 1)),
+                                   parameter(channels, 0.3, 1), parameter(channels)};
+  if (residual) operands.push_back(activation(x));
+  return {"masked batch_norm " + name, operands,
+          [=](const std::vector<Tensor>& t) {
+            return masked(t[0], t[1], t[2], t[3], relu, residual ? t[4] : Tensor());
+          },
+          true, large};
+}
+
+// 1 for the first positions of each of 6 samples of 4, of which the first sample has none.
+Operand rising_mask() {
+  return {Operand::Kind::activation, Shape{6, 4},
+          [](const Draws&, uint32_t i) { return i % 4 < i / 4 ? 1.0 : 0.0; }, false};
+}
+
+// As batch_norm_over_ranks, where the mask shows few positions on some ranks, or none; or, the
+// fault, with the statistics of all positions.
+ShardedModel masked_over_ranks(bool fault = false) {
+  const Shape x{6, 4, 5};
+  return {{activation(x, 2, 1), activation(x), constant(activation(x)), rising_mask()},
+          {parameter(Shape{5}, 0.3, 1), parameter(Shape{5})},
+          [=](const Shard& shard) {
+            const Tensor& mask = shard.rows[3];
+            Tensor y;
+            if (fault) {
+              const Tensor kept = keep(shard.rows[0], mask);
+              const Tensor moments = batch_moments(kept, &shard.communicator);
+              y = batch_norm(
+                  kept, moments, shard.parameters[0], shard.parameters[1],
+                  {.relu = true, .residual = shard.rows[1], .communicator = &shard.communicator});
+              y = keep(y, mask);
+            } else {
+              y = masked(shard.rows[0], mask, shard.parameters[0], shard.parameters[1], true,
+                         shard.rows[1], &shard.communicator);
+            }
+            return squared_error(y, shard.rows[2], 0.1);
+          }};
 }
 
 // relu(batch_norm(x) + residual) against a target, over the ranks of a communicator.
@@ -65,6 +121,12 @@ std::vector<Case> batch_norm_cases() {
       batch_norm_case("with fixed moments and all", odd, true, true, true),
       batch_norm_case("of many", Shape{7, 9, 5, 35}, true, true, false, true),
       batch_norm_case("of many rows", Shape{130, 129}, true, false, false, true),
+      masked_case("plain", Shape{3, 4, 5}, false, false),
+      masked_case("with ReLU", Shape{3, 4, 5}, true, false),
+      masked_case("with residual", Shape{3, 4, 5}, false, true),
+      masked_case("with residual and ReLU", odd, true, true),
+      masked_case("of many", Shape{7, 90, 35}, true, true, true),
+      masked_case("of many and ReLU", Shape{5, 70, 129}, true, false, true),
       {"batch_moments",
        {activation(odd, 3, 10)},
        [](const auto& x) { return batch_moments(x[0], nullptr); },
@@ -168,6 +230,94 @@ TEST_CASE("batch norm over ranks of unequal rows equals batch norm over one rank
       CHECK(relative_error(actual[i], expected[i]) < 1e-12);
     }
   }
+}
+
+TEST_CASE("a masked batch norm is the batch norm of the positions that count", "[ops]") {
+  const Case test = masked_case("plain", Shape{3, 4, 5}, true, true);
+  const auto values = operand_values(test, DType::f64);
+  // The same positions as rows of their own.
+  std::vector<double> x, residual;
+  for (size_t i = 0; i < 60; ++i) {
+    if (values[1][i / 5] == 0) continue;
+    x.push_back(values[0][i]);
+    residual.push_back(values[4][i]);
+  }
+  const auto count = static_cast<int64_t>(x.size()) / 5;
+  REQUIRE(count > 4);
+  REQUIRE(count < 12);
+  Leaves leaf;
+  const Tensor gamma = leaf(Shape{5}, values[2]), beta = leaf(Shape{5}, values[3]);
+  const Tensor rows = leaf(Shape{count, 5}, x);
+  const std::vector<double> expected = compute(
+      batch_norm(rows, batch_moments(rows, nullptr), gamma, beta,
+                 {.epsilon = 0.01, .relu = true, .residual = leaf(Shape{count, 5}, residual)}));
+  const std::vector<double> y =
+      compute(masked(leaf(Shape{3, 4, 5}, values[0]), leaf(Shape{3, 4}, values[1]), gamma, beta,
+                     true, leaf(Shape{3, 4, 5}, values[4])));
+  size_t at = 0;
+  for (size_t i = 0; i < 60; ++i) {
+    if (values[1][i / 5] == 0) {
+      CHECK(y[i] == 0);
+    } else {
+      CHECK(y[i] == expected[at++]);
+    }
+  }
+}
+
+TEST_CASE("what does not count changes no bit of a masked batch norm, a mask of ones none at all",
+          "[ops][cpu]") {
+  for (const bool residual : {false, true}) {
+    const Case test = masked_case("bits", Shape{4, 21, 19}, true, residual);
+    Case plain = test;
+    plain.build = [=](const std::vector<Tensor>& t) {
+      return batch_norm(t[0], batch_moments(t[0], nullptr), t[2], t[3],
+                        {.epsilon = 0.01, .relu = true, .residual = residual ? t[4] : Tensor()});
+    };
+    for (const char* name : {"reference", "cpu"}) {
+      const std::unique_ptr<Device> device = make_device(name, 2);
+      const DType dtype = device->parameter_dtype();
+      auto values = operand_values(test, dtype);
+      CaseRun run(test, *device, dtype);
+      run.set(values);
+      const auto before = run.forward_and_gradients();
+      for (size_t i = 0; i < values[0].size(); ++i) {
+        if (values[1][i / 19] == 0) values[0][i] = i % 2 == 0 ? -7 : 1e20;
+      }
+      run.set(values);
+      CHECK(run.forward_and_gradients() == before);
+
+      values = operand_values(test, dtype);
+      values[1].assign(values[1].size(), 1);
+      run.set(values);
+      CaseRun unmasked(plain, *device, dtype);
+      unmasked.set(values);
+      CHECK(run.forward_and_gradients() == unmasked.forward_and_gradients());
+    }
+  }
+}
+
+TEST_CASE("masked batch norm over ranks equals that over one rank", "[ops][ranks]") {
+  const ShardedModel model = masked_over_ranks();
+  const auto expected = sharded(model, {6});
+  for (const std::vector<int64_t>& rows :
+       std::vector<std::vector<int64_t>>{{1, 5}, {4, 2}, {2, 1, 3}, {2, 0, 4}}) {
+    const auto actual = sharded(model, rows);
+    for (size_t i = 0; i < expected.size(); ++i) {
+      INFO("on " << rows.size() << " ranks, result " << i);
+      CHECK(relative_error(actual[i], expected[i]) < 1e-12);
+    }
+  }
+  // Padding in the statistics is noticed, on any number of ranks.
+  const auto faulty = sharded(masked_over_ranks(true), {4, 2});
+  for (size_t i = 0; i < expected.size(); ++i) CHECK(relative_error(faulty[i], expected[i]) > 1e-3);
+}
+
+TEST_CASE("batch norm refuses a mask that did not make its operand", "[ops]") {
+  Leaves leaf;
+  const Tensor x = leaf(Shape{2, 2}, {1, 10, 3, 10});
+  const Tensor mask = leaf(Shape{2}, {1, 0});
+  CHECK_THAT(death_message([&] { batch_moments(x, nullptr, mask); }),
+             Catch::Contains("batch norm of [2, 2] with a mask [2] that it was not kept by"));
 }
 
 TEST_CASE("local statistics in place of global ones are noticed on two ranks", "[ops][ranks]") {

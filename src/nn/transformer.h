@@ -2,6 +2,7 @@
 #pragma once
 
 #include "nn/layers.h"
+#include "nn/token_cache.h"
 
 namespace lacuna {
 
@@ -23,13 +24,20 @@ class LayerNorm {
 Tensor stochastic_depth(const Tensor& x, double rate, Recording& recording);
 
 // Self-attention and a perceptron of four times the width, each normalised before and added to its
-// input (Dosovitskiy et al. 2021, eq. 2 and 3); either is left out by stochastic depth.
+// input (Dosovitskiy et al. 2021, eq. 2 and 3); either is left out by stochastic depth. In a causal
+// block a token attends to itself and those before it alone; then x may be the tokens behind those
+// that a cache keeps.
 class TransformerBlock {
  public:
-  TransformerBlock(Scope scope, int64_t features, int64_t heads, double drop_path);
-  Tensor operator()(const Tensor& x, Recording& recording) const;
+  TransformerBlock(Scope scope, int64_t features, int64_t heads, double drop_path,
+                   bool causal = false);
+  Tensor operator()(const Tensor& x, Recording& recording, TokenCache* cache = nullptr) const;
 
  private:
+  Tensor attended(const Tensor& qkv, Recording& recording, TokenCache* cache) const;
+
+  std::string name_;  // of the block, for its part of a cache
+  bool causal_;
   int64_t heads_;
   double drop_path_;
   LayerNorm norm1_;

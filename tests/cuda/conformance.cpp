@@ -14,6 +14,7 @@
 #include "kernels/elementwise.h"
 #include "ops/compare.h"
 #include "ops/list.h"
+#include "support/token_by_token.h"
 #include "support/views.h"
 
 namespace lacuna::test::ops {
@@ -120,6 +121,14 @@ TEST_CASE("cuda kernels make the views that the host makes", "[ops]") {
   CHECK(testing::views_against_host(device, DType::f32) < 2e-5);
   CHECK(testing::views_against_host(device, DType::bf16) < 0.01);
   CHECK(testing::views_against_host(device, DType::f32, 1) > 0.5);
+}
+
+TEST_CASE("cuda kernels run a causal transformer over a cache", "[ops]") {
+  CudaKernelsOnHost device;
+  const testing::TokenByToken how{.tokens = 12, .prompt = 5, .first_prompt = 3};
+  CHECK(testing::token_by_token(device, DType::f32, how).error < 1e-5);
+  CHECK(testing::token_by_token(device, DType::bf16, how).error < 0.03);
+  CHECK(testing::token_by_token(device, DType::f32, {.tokens = 12, .forget = true}).error > 0.01);
 }
 
 // More tensors than one launch takes, and some of several chunks, of which the last is not whole.

@@ -90,11 +90,11 @@ int64_t row_grain(const NtXentRows& n) { return grain_of(32 * n.g); }
 // Rows of both views one after the other, S, and a gradient, in the context's workspace.
 struct Similarities {
   using Operand = operands::NtXent;
-  // From operands z0, z1, all0, all1.
+  // From operands z0, z1, all0, all1, first.
   Similarities(const Call& call, std::span<const View> z)
       : b(z[Operand::z0].shape[0]), g(z[Operand::all0].shape[0]), d(z[Operand::z0].shape[1]) {
     const auto attributes = call.attributes.as<NtXent>();
-    rows = {b, g, attributes.first, static_cast<float>(1 / attributes.temperature)};
+    rows = {b, g, *z[Operand::first].as<int64_t>(), static_cast<float>(1 / attributes.temperature)};
     const size_t floats = static_cast<size_t>(2 * b * d + 4 * g * d + 4 * b * g);
     own = static_cast<float*>(
         static_cast<CpuContext&>(call.context).workspace(floats * sizeof(float)));
@@ -130,7 +130,7 @@ void nt_xent(const Call& call) {
 
 void nt_xent_gradient(const Call& call) {
   using Operand = operands::NtXentGradient;
-  const Similarities m(call, call.in.subspan(1, 4));
+  const Similarities m(call, call.in.subspan(Operand::z0));
   const double temperature = call.attributes.as<NtXent>().temperature;
   const float factor = static_cast<float>(double{*call.in[Operand::dloss].as<float>()} /
                                           (static_cast<double>(2 * m.g) * temperature));

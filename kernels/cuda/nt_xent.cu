@@ -37,8 +37,11 @@ struct Rows {
 
 // Which of all rows are special for own row i.
 struct Places {
-  int64_t b, g, first;
+  int64_t b, g;
+  const int64_t* begin;  // where the own rows begin among all: a value of the step
   float inverse_temperature;
+  int64_t first = 0;  // *begin, once a kernel has read it
+  __device__ void read() { first = *begin; }
   __device__ int64_t self(int64_t i) const { return i < b ? first + i : g + first + i - b; }
   __device__ int64_t pair(int64_t i) const { return i < b ? g + first + i : first + i - b; }
 };
@@ -107,6 +110,7 @@ struct RowPart {
 __global__ void __launch_bounds__(block_size)
     nt_xent_kernel(Rows own, Rows all, Places places, RowPart* parts) {
   __shared__ Panel panel_a, panel_b;
+  places.read();
   const int64_t begin = static_cast<int64_t>(blockIdx.x) * tile;
   LogSum found[side];
   float pair[side] = {};
@@ -166,6 +170,7 @@ __global__ void __launch_bounds__(block_size)
                             const float* dloss, double factor, float* gradient0, float* gradient1) {
   __shared__ Panel panel_a, panel_b;
   __shared__ float weights[tile][tile + 4];  // the loss's gradient by the similarities: [other][to]
+  places.read();
   const auto whole = static_cast<float>(factor * static_cast<double>(*dloss));
   const int64_t begin = static_cast<int64_t>(blockIdx.x) * tile;
   const int64_t feature = static_cast<int64_t>(blockIdx.y) * tile;
@@ -213,18 +218,19 @@ __global__ void __launch_bounds__(block_size)
 
 unsigned tiles_of(int64_t count) { return static_cast<unsigned>((count + tile - 1) / tile); }
 
-// Operands z0, z1, all0, all1, from input `first` on.
+// Operands z0, z1, all0, all1, first, from input `begin` on.
 struct Operands {
   Rows own, all;
   Places places;
   using Operand = operands::NtXent;
-  Operands(const Call& call, size_t first)
-      : own{input<float>(call, first + Operand::z0), input<float>(call, first + Operand::z1),
-            call.in[first].shape[0], call.in[first].shape[1]},
-        all{input<float>(call, first + Operand::all0), input<float>(call, first + Operand::all1),
-            call.in[first + Operand::all0].shape[0], own.features} {
+  Operands(const Call& call, size_t begin)
+      : own{input<float>(call, begin + Operand::z0), input<float>(call, begin + Operand::z1),
+            call.in[begin].shape[0], call.in[begin].shape[1]},
+        all{input<float>(call, begin + Operand::all0), input<float>(call, begin + Operand::all1),
+            call.in[begin + Operand::all0].shape[0], own.features} {
     const auto attributes = call.attributes.as<NtXent>();
-    places = {own.half, all.half, attributes.first, static_cast<float>(1 / attributes.temperature)};
+    places = {own.half, all.half, input<int64_t>(call, begin + Operand::first),
+              static_cast<float>(1 / attributes.temperature)};
   }
   double share() const { return 1 / static_cast<double>(all.count()); }
 };

@@ -26,8 +26,11 @@ struct Batch {
         rows(z[Operand::z0].shape[0]),
         all_rows(z[Operand::all0].shape[0]),
         features(z[Operand::z0].shape[1]),
-        first(p.first),
-        temperature(p.temperature) {}
+        first(*z[Operand::first].as<int64_t>()),
+        temperature(p.temperature) {
+    LACUNA_CHECK(first >= 0 && first + rows <= all_rows, "nt_xent of ", rows, " rows from row ",
+                 first, " of ", all_rows);
+  }
 
   double similarity(int view, int64_t i, int other_view, int64_t j) const {
     const double* zi = mine[view] + i * features;

@@ -55,13 +55,14 @@ Executor::Kept& Executor::plan_for(const std::vector<Tensor>& outputs,
   for (const NodePointer& node : order) {
     if (is_host_leaf(*node)) leaves_.push_back(node->host);
   }
+  row_counts_ = row_counts_of(order);
   if (!device_.reads_host_memory()) upload_leaves(order);
   std::string key = signature(order, outputs, updates);
   auto kept = plans_.find(key);
   if (kept == plans_.end()) {
     if (plans_.size() == plans_at_once) drop_oldest_plan();
     auto made = std::make_unique<Plan>(make_plan(order, outputs, updates, device_, options_));
-    kept = plans_.emplace(std::move(key), Kept{std::move(made), 0, 0, {}}).first;
+    kept = plans_.emplace(std::move(key), Kept{std::move(made), 0, {}}).first;
     ++plans_made_;
   }
   kept->second.used = ++runs_;
@@ -123,10 +124,11 @@ void Executor::start() {
   Kept& kept = *std::exchange(prepared_, nullptr);
   current_ = kept.plan.get();
   if (current_->arena_bytes > arena_.bytes()) {
-    for (auto& [other, each] : plans_) each.replays.clear();  // of the arena that goes
+    for (auto& [other, each] : plans_)
+      for (auto& [rows, recordings] : each.recordings)
+        recordings.replays.clear();  // of the arena that goes
     ensure(arena_, device_, current_->arena_bytes);
   }
-  ++kept.runs;
   if (!observer_ && run_again(kept)) return;
   run_steps(*current_);
   run_changes(*current_);
@@ -142,14 +144,60 @@ bool Executor::can_be_recorded(const Plan& plan) const {
          std::all_of(plan.changes.begin(), plan.changes.end(), stays_there);
 }
 
+RowCounts Executor::rows_of(const Plan::Step& step) const {
+  return step.rows == Plan::no_rows ? nullptr : row_counts_.at(step.rows);
+}
+
+// The row counts of the run, one behind the other; -1 for those that are as the ones before.
+std::vector<int64_t> Executor::division() const {
+  std::vector<int64_t> all;
+  for (size_t i = 0; i < row_counts_.size(); ++i) {
+    const std::vector<int64_t>& rows = *row_counts_[i];
+    if (i > 0 && rows == *row_counts_[i - 1])
+      all.push_back(-1);
+    else
+      all.insert(all.end(), rows.begin(), rows.end());
+  }
+  return all;
+}
+
+// The recordings used longest ago go; their rows must return as often as new ones until they are
+// recorded again, so that divisions that hardly return cost no more than a run without recording.
+void Executor::make_room_for_recordings() {
+  size_t count = 0;
+  Recordings* oldest = nullptr;
+  for (auto& [key, kept] : plans_) {
+    for (auto& [rows, recordings] : kept.recordings) {
+      if (recordings.replays.empty()) continue;
+      ++count;
+      if (oldest == nullptr || recordings.used < oldest->used) oldest = &recordings;
+    }
+  }
+  if (count < recordings_at_once) return;
+  oldest->replays.clear();
+  oldest->runs = 0;
+}
+
+void Executor::forget_divisions(Kept& kept) {
+  if (kept.recordings.size() <= divisions_counted) return;
+  std::erase_if(kept.recordings, [](const auto& each) { return each.second.replays.empty(); });
+}
+
 // As a recording, once the first runs have made all that is made once (the library's plans,
 // scratch). What differs from run to run, the leaves, has been sent before.
 bool Executor::run_again(Kept& kept) {
   constexpr uint64_t first_recorded = 3;
-  if (kept.runs < first_recorded || !can_be_recorded(*kept.plan)) return false;
+  if (!can_be_recorded(*kept.plan)) return false;
+  Recordings& of_rows = kept.recordings[division()];
+  of_rows.used = runs_;
+  if (++of_rows.runs < first_recorded) {
+    forget_divisions(kept);
+    return false;
+  }
   const double start = now();
   const void* leaves = leaves_.empty() ? nullptr : leaves_.front();
-  std::unique_ptr<Replay>& replay = kept.replays[{arena_.data(), leaves}];
+  if (of_rows.replays.empty()) make_room_for_recordings();
+  std::unique_ptr<Replay>& replay = of_rows.replays[{arena_.data(), leaves}];
   if (replay == nullptr || !replay->is_valid()) {
     replay = device_.record([&] {
       run_steps(*kept.plan);
@@ -165,7 +213,9 @@ bool Executor::run_again(Kept& kept) {
 // On the memory where the operands are, if there is something that reaches it, else by way of the
 // host's.
 Request Executor::start_collective(const Operation& operation, Communicator& communicator,
-                                   std::span<const int64_t> rows, const Call& call) {
+                                   const RowCounts& counts, const Call& call) {
+  std::span<const int64_t> rows;
+  if (counts != nullptr) rows = *counts;
   if (device_.reads_host_memory()) return operation.start(communicator, call, rows);
   if (Communicator* there = device_.communicator(communicator))
     return operation.start(*there, call, rows);
@@ -194,7 +244,7 @@ void Executor::run_steps(Plan& plan) {
     if (step.kernel != nullptr) {
       step.kernel(call);
     } else {
-      requests_[s] = start_collective(*step.operation, *step.communicator, step.rows, call);
+      requests_[s] = start_collective(*step.operation, *step.communicator, rows_of(step), call);
     }
     if (observer_) observer_(*step.operation, call);
     const double t = now();
@@ -231,7 +281,7 @@ void Executor::run_changes(const Plan& plan) {
       wait();
       change.kernel(call);
     } else {
-      requests.push_back(start_collective(*change.operation, *change.communicator, {}, call));
+      requests.push_back(start_collective(*change.operation, *change.communicator, nullptr, call));
     }
     if (observer_) observer_(*change.operation, call);
   }

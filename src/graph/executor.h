@@ -61,20 +61,29 @@ class Executor {
   const Plan& plan() const { return *current_; }
 
  private:
-  struct Kept {
-    std::unique_ptr<Plan> plan;
+  // Of a plan's runs with the same row counts, which a recording holds.
+  struct Recordings {
     uint64_t used = 0;  // the run that used it last
     uint64_t runs = 0;
     // By where arena and leaves lie: a recording holds their addresses.
     std::map<std::pair<const void*, const void*>, std::unique_ptr<Replay>> replays;
   };
+  struct Kept {
+    std::unique_ptr<Plan> plan;
+    uint64_t used = 0;                                      // the run that used it last
+    std::map<std::vector<int64_t>, Recordings> recordings;  // by division()
+  };
   void drop_oldest_plan();
+  RowCounts rows_of(const Plan::Step& step) const;
+  std::vector<int64_t> division() const;
+  void make_room_for_recordings();
+  static void forget_divisions(Kept& kept);
   Kept& plan_for(const std::vector<Tensor>& outputs, const std::vector<Update>& updates);
   void upload_leaves(const std::vector<NodePointer>& order);
   void* address(const Plan::Value& value) const;
   View view(size_t value) const;
   Request start_collective(const Operation& operation, Communicator& communicator,
-                           std::span<const int64_t> rows, const Call& call);
+                           const RowCounts& rows, const Call& call);
   bool can_be_recorded(const Plan& plan) const;
   bool run_again(Kept& kept);
   void run_steps(Plan& plan);
@@ -83,8 +92,11 @@ class Executor {
   Device& device_;
   PlanOptions options_;
   // The plans used last, at most plans_at_once: ranks with uneven numbers of rows have a few that
-  // return, and none of many more may fill the memory.
+  // return, and none of many more may fill the memory. So with recordings, of which there are as
+  // many as there are divisions of rows over all ranks that return.
   static constexpr size_t plans_at_once = 32;
+  static constexpr size_t recordings_at_once = 32;
+  static constexpr size_t divisions_counted = 1024;  // of a plan's rows, to see which return
   std::unordered_map<std::string, Kept> plans_;
   size_t plans_made_ = 0;
   uint64_t runs_ = 0;
@@ -96,6 +108,7 @@ class Executor {
   std::unique_ptr<Uploads>
       uploads_;  // of the leaves, where the device does not read the host's memory
   std::vector<const void*> leaves_;
+  std::vector<RowCounts> row_counts_;
   std::vector<Request> requests_;  // by step
   StepTimes times_;
 };

@@ -143,6 +143,7 @@ class Planner {
   Plan plan(const std::vector<NodePointer>& order, const std::vector<Tensor>& outputs,
             const std::vector<Update>& updates) {
     number_leaves(order);
+    row_counts_ = row_counts_of(order);
     std::vector<Tensor> wanted;
     for (const Tensor& output : outputs) wanted.push_back(lowering_.lower(output));
     for (const Update& update : updates) {
@@ -167,6 +168,13 @@ class Planner {
         leaf_number_.emplace(node.get(), leaf_number_.size());
       }
     }
+  }
+
+  // A composition takes over those of the node that it stands for.
+  size_t number_of_rows(const RowCounts& rows) const {
+    const auto found = std::find(row_counts_.begin(), row_counts_.end(), rows);
+    LACUNA_CHECK(found != row_counts_.end(), "rows that the recorded graph does not have");
+    return static_cast<size_t>(found - row_counts_.begin());
   }
 
   size_t value_of(const Tensor& tensor) const {
@@ -204,7 +212,7 @@ class Planner {
     step.operation = node->operation;
     step.attributes = node->attributes;
     step.communicator = node->communicator;
-    step.rows = node->rows;
+    if (node->rows != nullptr) step.rows = number_of_rows(node->rows);
     for (const Tensor& input : node->inputs) step.inputs.push_back(value_of(input));
     for (const Spec& output : node->outputs) step.outputs.push_back(new_value(output, never));
     if (node->operation->kind == Operation::Kind::kernel) {
@@ -343,6 +351,7 @@ class Planner {
   Lowering lowering_;
   Plan plan_;
   std::unordered_map<const Node*, size_t> leaf_number_;
+  std::vector<RowCounts> row_counts_;
   std::unordered_map<const Node*, size_t> first_value_;
   std::unordered_map<const Node*, size_t> step_of_;
   std::vector<size_t> roots_;    // value -> the value whose memory it is a view of (itself if none)
@@ -370,11 +379,22 @@ void append_spec(std::string& bytes, const Spec& spec) {
 
 }  // namespace
 
+std::vector<RowCounts> row_counts_of(const std::vector<NodePointer>& order) {
+  std::vector<RowCounts> all;
+  for (const NodePointer& node : order) {
+    if (node->rows == nullptr || std::find(all.begin(), all.end(), node->rows) != all.end())
+      continue;
+    all.push_back(node->rows);
+  }
+  return all;
+}
+
 std::string signature(const std::vector<NodePointer>& order, const std::vector<Tensor>& outputs,
                       const std::vector<Update>& updates) {
   std::string bytes;
   bytes.reserve(order.size() * 128);
   std::unordered_map<const Node*, size_t> number;
+  const std::vector<RowCounts> row_counts = row_counts_of(order);
   const auto append_tensor = [&](const Tensor& tensor) {
     append(bytes, number.at(tensor.node().get()));
     append(bytes, int64_t{tensor.output()});
@@ -385,8 +405,9 @@ std::string signature(const std::vector<NodePointer>& order, const std::vector<T
     append(bytes, node->state);
     append(bytes, node->communicator);
     append(bytes, node->view_offset);
-    append(bytes, node->rows.size());
-    for (const int64_t rows : node->rows) append(bytes, rows);
+    if (node->rows != nullptr)  // which, not how many
+      append(bytes,
+             std::find(row_counts.begin(), row_counts.end(), node->rows) - row_counts.begin());
     append(bytes, node->name.size());
     if (node->state == nullptr) bytes += node->name;
     append_attributes(bytes, node->attributes);

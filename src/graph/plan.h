@@ -27,6 +27,7 @@ struct Plan {
     size_t leaf = 0;    // index among the graph's host leaves
     const State* state = nullptr;
   };
+  static constexpr size_t no_rows = static_cast<size_t>(-1);
   struct Step {
     const Operation* operation = nullptr;
     Kernel kernel = nullptr;  // nullptr for collectives
@@ -34,7 +35,7 @@ struct Plan {
     std::vector<size_t> outputs;
     Attributes attributes;
     Communicator* communicator = nullptr;
-    std::vector<int64_t> rows;     // of collectives: Node::rows
+    size_t rows = no_rows;         // of collectives over rows: index into row_counts_of()
     std::vector<size_t> wait_for;  // steps whose collective must have arrived first
     bool forward = false;          // the first output depends on it
     double seconds = 0;            // spent here so far, for the accounting
@@ -55,6 +56,9 @@ struct Plan {
   size_t arena_bytes = 0;
   size_t unshared_bytes = 0;  // what the arena would need if no two values shared memory
 };
+
+// The row counts in a graph, each once, in the order of the nodes that have them first.
+std::vector<RowCounts> row_counts_of(const std::vector<NodePointer>& order);
 
 // Equal exactly for graphs that the same plan can run.
 std::string signature(const std::vector<NodePointer>& order, const std::vector<Tensor>& outputs,

@@ -41,9 +41,12 @@ struct Recording {
   bool synchronise_statistics = true;
 
   int64_t global_rows() const { return std::accumulate(rows.begin(), rows.end(), int64_t{0}); }
-  // Where this rank's rows begin in the global batch.
-  int64_t first_row() const {
-    return std::accumulate(rows.begin(), rows.begin() + communicator.rank(), int64_t{0});
+  // Where this rank's rows begin in the global batch: a leaf i64 [], so that the plan stays the
+  // same where other ranks hold other numbers of rows.
+  Tensor first_row() {
+    const int64_t& kept = places.emplace_back(
+        std::accumulate(rows.begin(), rows.begin() + communicator.rank(), int64_t{0}));
+    return host_leaf("first_row", DType::i64, Shape{}, &kept);
   }
 
   // Draws of layers: uniform in [0, 1), one per row of this rank, as `value` maps them, P [rows]. A
@@ -88,6 +91,7 @@ struct Recording {
   std::vector<std::pair<std::string, Tensor>> metrics = {};
   std::vector<Update> updates = {};
   std::deque<double> values = {};  // addresses stay valid
+  std::deque<int64_t> places = {};
   std::deque<HostTensor> drawn = {};
   std::map<int, uint64_t> calls = {};  // of per_row and per_element, by view
 };

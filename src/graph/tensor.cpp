@@ -18,7 +18,7 @@ std::vector<Tensor> no_gradient(const NodePointer& node, const std::vector<Tenso
 
 NodePointer record(const Operation& operation, std::vector<Tensor> inputs,
                    std::vector<Spec> outputs, Attributes attributes, Communicator* communicator,
-                   std::vector<int64_t> rows) {
+                   RowCounts rows) {
   for (const Tensor& input : inputs) {
     LACUNA_CHECK(input.defined(), "undefined operand of ", operation.name);
   }

@@ -17,6 +17,10 @@ namespace lacuna {
 struct Node;
 class State;
 using NodePointer = std::shared_ptr<const Node>;
+// How many rows each rank holds of a tensor that a collective gathers or deals out. They belong to
+// a run, as the contents of leaves do: with the same rows here, other ranks' may differ from step
+// to step, and the plan stays.
+using RowCounts = std::shared_ptr<const std::vector<int64_t>>;
 
 // What is known of a tensor while recording.
 struct Spec {
@@ -55,7 +59,7 @@ struct Operation {
   // The same outputs made of simpler operations; runs where a device has no kernel for this one.
   // Empty for a node that is as simple as they get (a batch norm without ReLU and residual).
   using Composition = std::vector<Tensor> (*)(const NodePointer&);
-  // `rows` is Node::rows.
+  // `rows` are Node::rows; none where there are none.
   using Start = Request (*)(Communicator&, const Call&, std::span<const int64_t> rows);
 
   std::string_view name;
@@ -76,7 +80,7 @@ struct Node {
   std::vector<Spec> outputs;
   Attributes attributes;
   Communicator* communicator = nullptr;  // of collectives
-  std::vector<int64_t> rows;             // of collectives over rows: how many each rank holds
+  RowCounts rows;                        // of collectives over rows, else null
   int64_t view_offset = 0;               // of views, in elements
 
   State* state = nullptr;      // leaf: a State tensor
@@ -87,7 +91,7 @@ struct Node {
 // Records an operation.
 NodePointer record(const Operation& operation, std::vector<Tensor> inputs,
                    std::vector<Spec> outputs, Attributes attributes = {},
-                   Communicator* communicator = nullptr, std::vector<int64_t> rows = {});
+                   Communicator* communicator = nullptr, RowCounts rows = nullptr);
 // Records a view: `input`'s memory from `offset` elements on, as `shape`.
 Tensor record_view(const Operation& operation, const Tensor& input, const Shape& shape,
                    int64_t offset = 0);

@@ -80,8 +80,29 @@ int64_t own_rows(const Communicator& communicator, const std::vector<int64_t>& r
 bool can_be_summed(DType dtype) { return dtype == DType::f64 || dtype == DType::f32; }
 
 Tensor record_collective(const Operation& operation, const Tensor& x, const Shape& shape,
-                         Communicator& communicator, const std::vector<int64_t>& rows = {}) {
-  return {record(operation, {x}, {{x.dtype(), shape}}, {}, &communicator, rows), 0};
+                         Communicator& communicator, RowCounts rows = nullptr) {
+  return {record(operation, {x}, {{x.dtype(), shape}}, {}, &communicator, std::move(rows)), 0};
+}
+
+Tensor gathered(const Tensor& x, Communicator& communicator, const RowCounts& rows) {
+  check_rows("all_gather", x, communicator, *rows, own_rows(communicator, *rows));
+  if (communicator.size() == 1) return x;
+  Shape shape = x.shape();
+  shape.set(0, total(*rows));
+  return record_collective(all_gather_operation, x, shape, communicator, rows);
+}
+
+Tensor reduced_and_scattered(const Tensor& x, Communicator& communicator, const RowCounts& rows) {
+  check_rows("reduce_scatter_sum", x, communicator, *rows, total(*rows));
+  LACUNA_CHECK(can_be_summed(x.dtype()), "reduce_scatter_sum of ", name_of(x.dtype()));
+  if (communicator.size() == 1) return x;
+  Shape shape = x.shape();
+  shape.set(0, own_rows(communicator, *rows));
+  return record_collective(reduce_scatter_sum_operation, x, shape, communicator, rows);
+}
+
+RowCounts shared(const std::vector<int64_t>& rows) {
+  return std::make_shared<const std::vector<int64_t>>(rows);
 }
 
 // A node with an output for each of x.
@@ -104,11 +125,11 @@ Tensors all_gather_gradient(const NodePointer& node, const Tensors& dy) {
   const DType dtype = node->inputs[0].dtype();
   if (!is_float(dtype)) return {Tensor()};
   const Tensor wide = cast(dy[0], parameter_type(dtype));
-  return {cast(reduce_scatter_sum(wide, *node->communicator, node->rows), dtype)};
+  return {cast(reduced_and_scattered(wide, *node->communicator, node->rows), dtype)};
 }
 
 Tensors reduce_scatter_sum_gradient(const NodePointer& node, const Tensors& dy) {
-  return {all_gather(dy[0], *node->communicator, node->rows)};
+  return {gathered(dy[0], *node->communicator, node->rows)};
 }
 
 Tensors all_reduce_sum_gradient(const NodePointer& node, const Tensors& dy) {
@@ -138,21 +159,12 @@ const Operation all_reduce_bucket_operation = {.name = "all_reduce_bucket",
                                                .start = start_all_reduce_sum};
 
 Tensor all_gather(const Tensor& x, Communicator& communicator, const std::vector<int64_t>& rows) {
-  check_rows("all_gather", x, communicator, rows, own_rows(communicator, rows));
-  if (communicator.size() == 1) return x;
-  Shape shape = x.shape();
-  shape.set(0, total(rows));
-  return record_collective(all_gather_operation, x, shape, communicator, rows);
+  return gathered(x, communicator, shared(rows));
 }
 
 Tensor reduce_scatter_sum(const Tensor& x, Communicator& communicator,
                           const std::vector<int64_t>& rows) {
-  check_rows("reduce_scatter_sum", x, communicator, rows, total(rows));
-  LACUNA_CHECK(can_be_summed(x.dtype()), "reduce_scatter_sum of ", name_of(x.dtype()));
-  if (communicator.size() == 1) return x;
-  Shape shape = x.shape();
-  shape.set(0, own_rows(communicator, rows));
-  return record_collective(reduce_scatter_sum_operation, x, shape, communicator, rows);
+  return reduced_and_scattered(x, communicator, shared(rows));
 }
 
 Tensor all_reduce_sum(const Tensor& x, Communicator& communicator) {

@@ -30,8 +30,10 @@ Results nt_xent_results(const Case& c, const Setting& setting) {
   const std::vector<int64_t> per_rank = {rows};
   const Tensor z0 = normalize(x[0]);
   const Tensor z1 = normalize(x[1]);
-  const Tensor loss = nt_xent(z0, z1, all_gather(z0, *self, per_rank),
-                              all_gather(z1, *self, per_rank), c.number("temperature"), 0);
+  const int64_t front = 0;
+  const Tensor loss =
+      nt_xent(z0, z1, all_gather(z0, *self, per_rank), all_gather(z1, *self, per_rank),
+              c.number("temperature"), host_leaf("first_row", DType::i64, Shape{}, &front));
   const HostTensor one = [&] {
     HostTensor host(dtype, Shape{});
     if (dtype == DType::f64) {

@@ -1,5 +1,6 @@
 #include "graph/plan.h"
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <cstring>
 
@@ -15,6 +16,7 @@
 #include "ops/shape.h"
 #include "ops/squared_error.h"
 #include "ops/updates.h"
+#include "support/thread_communicators.h"
 
 namespace lacuna::test {
 
@@ -357,6 +359,34 @@ TEST_CASE("updates are made after everything is computed and in recorded order",
   CHECK(executor.scalar(0) == 10);
   CHECK(w.values()[0] == 5);
   CHECK(teacher.values()[0] == 5);
+}
+
+TEST_CASE("a plan serves runs in which other ranks hold other rows", "[ranks]") {
+  std::array<size_t, 3> plans{};
+  std::array<bool, 3> right{};
+  on_ranks(3, [&](Communicator& communicator) {
+    const auto rank = static_cast<size_t>(communicator.rank());
+    right[rank] = true;
+    const std::unique_ptr<Device> device = make_device("reference", 1);
+    Executor executor(*device);
+    for (const std::vector<int64_t>& rows :
+         std::vector<std::vector<int64_t>>{{2, 1, 3}, {2, 3, 1}, {2, 4, 0}}) {
+      Leaves leaf;
+      const std::vector<double> own(static_cast<size_t>(rows[rank]), static_cast<double>(rank));
+      const Tensor all = all_gather(leaf(Shape{rows[rank]}, own), communicator, rows);
+      const Tensor back = reduce_scatter_sum(all, communicator, rows);
+      executor.run({all, back});
+      std::vector<double> expected;
+      for (size_t r = 0; r < rows.size(); ++r)
+        expected.insert(expected.end(), static_cast<size_t>(rows[r]), static_cast<double>(r));
+      const std::vector<double> sums(own.size(), 3.0 * static_cast<double>(rank));
+      right[rank] = right[rank] && ops::to_doubles(executor.output(0)) == expected &&
+                    ops::to_doubles(executor.output(1)) == sums;
+    }
+    plans[rank] = executor.plan_count();
+  });
+  CHECK(right == std::array<bool, 3>{true, true, true});
+  CHECK(plans == std::array<size_t, 3>{1, 3, 3});
 }
 
 }  // namespace lacuna::test

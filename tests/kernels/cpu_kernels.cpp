@@ -472,7 +472,7 @@ TEST_CASE("CPU squared error agrees with the reference weighted or not") {
 
 TEST_CASE("CPU NT-Xent agrees with the reference") {
   const int64_t b = 5, g = 13, d = 24;
-  const NtXent attributes{0.2, 3};
+  const NtXent attributes{0.2};
   const auto normalised = [&](int64_t rows, uint64_t seed) {
     Operand z = random_operand(Kind::P, {rows, d}, seed);
     for (size_t row = 0; row < static_cast<size_t>(rows); ++row) {
@@ -493,7 +493,7 @@ TEST_CASE("CPU NT-Xent agrees with the reference") {
     z.values.assign(all.values.begin() + 3 * d, all.values.begin() + (3 + b) * d);
     return z;
   };
-  std::vector<Operand> in{own(all0), own(all1), all0, all1};
+  std::vector<Operand> in{own(all0), own(all1), all0, all1, {Kind::i64, {}, {3}}};
   const Job forward{"nt_xent", in, {{Kind::P, {}, {}}, {Kind::P, {2 * b}, {}}}, attributes};
   compare(forward, 2e-6, false);
   in.insert(in.begin(), Operand{Kind::P, {}, {0.7}});

@@ -16,14 +16,20 @@ namespace lacuna::test::ops {
 
 namespace {
 
+Operand row(int64_t number) {
+  return constant(Operand{Operand::Kind::labels, Shape{}, [number](const Draws&, uint32_t) {
+                            return static_cast<double>(number);
+                          }});
+}
+
 Case nt_xent_case(const std::string& name, int64_t rows, int64_t all, int64_t features,
                   double temperature, int64_t first, bool large = false) {
   const Operand mine = activation(Shape{rows, features}, 0.5);
   const Operand others = activation(Shape{all, features}, 0.5);
   return {"nt_xent " + name,
-          {mine, mine, others, others},
+          {mine, mine, others, others, row(first)},
           [=](const std::vector<Tensor>& z) {
-            return nt_xent(z[0], z[1], z[2], z[3], temperature, first);
+            return nt_xent(z[0], z[1], z[2], z[3], temperature, z[4]);
           },
           true,
           large};
@@ -54,11 +60,11 @@ std::vector<Case> nt_xent_cases() {
       nt_xent_case("of unequal sizes", 5, 6, 9, 1, 0),
       nt_xent_case("of many", 33, 70, 65, 0.5, 20, true),
       {"nt_xent of one rank",
-       {activation(Shape{4, 5}), activation(Shape{4, 5})},
+       {activation(Shape{4, 5}), activation(Shape{4, 5}), row(0)},
        [](const auto& x) {
          const Tensor z0 = normalize(x[0]);
          const Tensor z1 = normalize(x[1]);
-         return nt_xent(z0, z1, z0, z1, 0.1, 0);
+         return nt_xent(z0, z1, z0, z1, 0.1, x[2]);
        }},
   };
 }
@@ -68,25 +74,31 @@ TEST_CASE("nt_xent has the values of the definition", "[ops]") {
   // One pair: the only other row is the right one.
   const Tensor a = leaf(Shape{1, 2}, {1, 0});
   const Tensor b = leaf(Shape{1, 2}, {0, 1});
-  CHECK_CLOSE(compute(nt_xent(a, b, a, b, 0.5, 0)), {0});
+  const Tensor front = leaf(Shape{}, {0}, DType::i64);
+  CHECK_CLOSE(compute(nt_xent(a, b, a, b, 0.5, front)), {0});
   // Two orthogonal pairs: every row sees its pair at 1 and two others at 0.
   const Tensor z = leaf(Shape{2, 2}, {1, 0, 0, 1});
-  CHECK_CLOSE(compute(nt_xent(z, z, z, z, 1, 0)), {std::log(std::exp(1) + 2) - 1});
-  CHECK_CLOSE(compute(nt_xent(z, z, z, z, 0.1, 0)), {std::log(std::exp(10) + 2) - 10});
+  CHECK_CLOSE(compute(nt_xent(z, z, z, z, 1, front)), {std::log(std::exp(1) + 2) - 1});
+  CHECK_CLOSE(compute(nt_xent(z, z, z, z, 0.1, front)), {std::log(std::exp(10) + 2) - 10});
   // All rows the same: 2G - 1 equal similarities.
   const Tensor same = leaf(Shape{4, 1}, {1, 1, 1, 1});
-  CHECK_CLOSE(compute(nt_xent(same, same, same, same, 0.3, 0)), {std::log(7)});
+  CHECK_CLOSE(compute(nt_xent(same, same, same, same, 0.3, front)), {std::log(7)});
 }
 
 TEST_CASE("nt_xent refuses shapes that do not fit", "[ops]") {
   Leaves leaf;
   const Tensor a = leaf(Shape{1, 2}, {1, 0});
   const Tensor b = leaf(Shape{2, 2}, {1, 0, 0, 1});
-  CHECK_THAT(death_message([&] { nt_xent(b, b, a, a, 1, 0); }),
-             Catch::Contains("nt_xent of [2, 2] and [2, 2] from row 0 of [1, 2] and [1, 2]"));
-  CHECK_THAT(death_message([&] { nt_xent(a, a, b, b, 1, 2); }),
-             Catch::Contains("from row 2 of [2, 2]"));
-  CHECK_THAT(death_message([&] { nt_xent(a, a, b, b, 0, 0); }), Catch::Contains("temperature 0"));
+  const Tensor front = leaf(Shape{}, {0}, DType::i64);
+  CHECK_THAT(death_message([&] { nt_xent(b, b, a, a, 1, front); }),
+             Catch::Contains("nt_xent of [2, 2] and [2, 2] of [1, 2] and [1, 2]"));
+  CHECK_THAT(death_message([&] { nt_xent(a, a, b, b, 1, leaf.scalar(0)); }),
+             Catch::Contains("nt_xent from float64 row []"));
+  CHECK_THAT(death_message([&] { nt_xent(a, a, b, b, 0, front); }),
+             Catch::Contains("temperature 0"));
+  const Tensor behind = leaf(Shape{}, {2}, DType::i64);
+  CHECK_THAT(death_message([&] { compute(nt_xent(a, a, b, b, 1, behind)); }),
+             Catch::Contains("nt_xent of 1 rows from row 2 of 2"));
 }
 
 TEST_CASE("nt_xent over ranks of unequal rows equals nt_xent over one rank", "[ops][ranks]") {

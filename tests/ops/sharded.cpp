@@ -29,14 +29,13 @@ RankResult run_rank(const ShardedModel& model, const std::vector<std::vector<dou
   const auto rank = static_cast<size_t>(communicator.rank());
   const std::unique_ptr<Device> device = make_device("reference", 1);
   Leaves leaf;
-  Shard shard{
-      communicator, rows, std::accumulate(rows.begin(), rows.begin() + rank, int64_t{0}), {}, {}};
+  const int64_t first = std::accumulate(rows.begin(), rows.begin() + rank, int64_t{0});
+  Shard shard{communicator, rows, leaf(Shape{}, {static_cast<double>(first)}, DType::i64), {}, {}};
   std::vector<Tensor> by;
   for (size_t i = 0; i < model.rows.size(); ++i) {
     Shape shape = model.rows[i].shape;
     shape.set(0, rows[rank]);
-    shard.rows.push_back(
-        leaf(shape, part_of(values[i], shape.from(1).count(), shard.first_row, rows[rank])));
+    shard.rows.push_back(leaf(shape, part_of(values[i], shape.from(1).count(), first, rows[rank])));
     if (model.rows[i].differentiable) by.push_back(shard.rows.back());
   }
   const size_t row_operands = by.size();

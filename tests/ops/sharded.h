@@ -11,7 +11,7 @@ namespace lacuna::test::ops {
 struct Shard {
   Communicator& communicator;
   std::vector<int64_t> rows_of_ranks;
-  int64_t first_row;
+  Tensor first_row;                // where this rank's begin: i64 []
   std::vector<Tensor> rows;        // this rank's rows of each row operand
   std::vector<Tensor> parameters;  // the same on every rank
 };

@@ -1,5 +1,5 @@
-// Results of PyTorch in pytorch.h5 (make.py) and in files of an objective's own (simsiam.h5, by
-// simsiam.py), and how ours are compared with them.
+// Results of PyTorch in pytorch.h5 (make.py) and in files of an objective's or an encoder's own
+// (simsiam.h5, by simsiam.py), and how ours are compared with them.
 #pragma once
 
 #include <functional>

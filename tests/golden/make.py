@@ -36,7 +36,7 @@ def deviation(module, name):
     if name.endswith(("cls_token", "pos_embed")):
         return 0.02
     fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(module.weight)
-    if isinstance(module, nn.Conv2d) and not name.endswith("patch_embed.proj.weight"):
+    if isinstance(module, (nn.Conv1d, nn.Conv2d)) and not name.endswith("patch_embed.proj.weight"):
         return nn.init.calculate_gain("relu") / math.sqrt(fan_out)
     return 1 / math.sqrt(fan_in)
 
@@ -69,17 +69,18 @@ def draw_weights(model):
 
 
 def draw_fields(case, seed):
-    """Rounded to float32, as batches are."""
-    b, h, w, c = (case[k] for k in ("batch", "height", "length", "channels"))
+    """Rounded to float32, as batches are: of images, or of signals, which have no height."""
+    b = case["batch"]
+    axes = [case[axis] for axis in ("height", "length") if axis in case]
     fields = {}
     for view in ("view0", "view1"):
-        image = test_normal(view, (b, h, w, c), seed).float().double()
-        fields[view] = image.permute(0, 3, 1, 2).contiguous()
+        sample = test_normal(view, (b, *axes, case["channels"]), seed).float().double()
+        fields[view] = sample.movedim(-1, 1).contiguous()
     fields["functional"] = test_normal("functional", (b, case["features"]), seed).float().double()
     rotation = Draws(seed, TEST, hash_name("rotation")).uniform(b) * 4
     fields["rotation"] = torch.from_numpy(rotation.astype(np.int64))
-    mask = Draws(seed, TEST, hash_name("mask")).uniform(b * h * w) < case["mask"]
-    fields["mask"] = torch.from_numpy(mask).double().reshape(b, 1, h, w)
+    mask = Draws(seed, TEST, hash_name("mask")).uniform(b * math.prod(axes)) < case["mask"]
+    fields["mask"] = torch.from_numpy(mask).double().reshape(b, 1, *axes)
     return fields
 
 
@@ -333,7 +334,7 @@ def optimizer_case(file, name, o):
 
 
 def write_networks(path, networks):
-    """A file of these networks alone; an objective's own script makes it."""
+    """A file of these networks alone; an objective's or an encoder's own script makes it."""
     torch.set_num_threads(1)
     part = path.with_suffix(".part")
     with h5py.File(part, "w", libver=("v108", "v110")) as file:

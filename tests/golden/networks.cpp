@@ -16,20 +16,27 @@ namespace lacuna::golden {
 
 namespace {
 
+// [H, W, C] of images, [L, C] of signals, which have no height.
+Shape sample_of(const Case& c) {
+  const Shape signal{c.integer("length"), c.integer("channels")};
+  return c.has("height") ? signal.behind(c.integer("height")) : signal;
+}
+
 // make.py's draw_fields(): a batch with every field that an objective may ask for.
 class Inputs {
  public:
   Inputs(const Case& c, DType compute) : compute_(compute) {
     const auto seed = static_cast<uint64_t>(c.integer("seed"));
     const int64_t batch = c.integer("batch");
-    const Shape pixels{batch, c.integer("height"), c.integer("length"), 1};
-    Shape image = pixels;
-    image.set(-1, c.integer("channels"));
-    for (const char* view : {"view0", "view1"}) add(view, image, normal(view, image, seed));
+    const Shape views = sample_of(c).behind(batch);
+    Shape positions = views;
+    positions.set(-1, 1);
+    for (const char* view : {"view0", "view1"}) add(view, views, normal(view, views, seed));
     const Shape features{batch, c.integer("features")};
     add("functional", features, normal("functional", features, seed));
     const Draws mask(seed, Purpose::test, hash_name("mask"));
-    add("mask", pixels, [&](uint32_t i) { return mask.uniform(i) < c.number("mask") ? 1.f : 0.f; });
+    add("mask", positions,
+        [&](uint32_t i) { return mask.uniform(i) < c.number("mask") ? 1.f : 0.f; });
     const Draws rotation(seed, Purpose::test, hash_name("rotation"));
     rotation_ = HostTensor(DType::i64, {batch});
     for (uint32_t i = 0; i < batch; ++i) {
@@ -59,22 +66,24 @@ class Inputs {
   Fields fields_;
 };
 
-bool is_vit(const Case& c) { return c.text("encoder").starts_with("vit"); }
+bool is_of(const Case& c, std::string_view family) { return c.text("encoder").starts_with(family); }
 
 std::string encoder_options(const Case& c) {
   const std::string name = concat("name = \"", c.text("encoder"), "\"\n");
-  if (is_vit(c)) {
+  if (is_of(c, "vit")) {
     return concat(name, "patch = ", c.integer("patch"), "\ndepth = ", c.integer("depth"),
                   "\npool = \"", c.text("pool"), "\"\npositions = \"", c.text("positions"), "\"\n");
   }
-  return concat(name, "width = ", c.integer("width"), "\nstem = \"", c.text("stem"),
-                "\"\nstem_stride = ", c.integer("stem_stride"), "\n");
+  const std::string width = concat(name, "width = ", c.integer("width"), "\n");
+  if (!is_of(c, "resnet")) return width;
+  return concat(width, "stem = \"", c.text("stem"), "\"\nstem_stride = ", c.integer("stem_stride"),
+                "\n");
 }
 
-// An encoder of any size, for cases without an objective.
+// An encoder for cases without an objective: of any size, or as its keys have it.
 std::unique_ptr<Encoder> make_encoder(const Case& c, Scope scope) {
-  const Shape sample{c.integer("height"), c.integer("length"), c.integer("channels")};
-  if (is_vit(c)) {
+  const Shape sample = sample_of(c);
+  if (is_of(c, "vit")) {
     return make_vit({.features = c.integer("features"),
                      .depth = c.integer("depth"),
                      .heads = c.integer("heads"),
@@ -83,11 +92,17 @@ std::unique_ptr<Encoder> make_encoder(const Case& c, Scope scope) {
                      .sine_positions = c.text("positions") == "sine"},
                     sample, scope);
   }
+  if (!is_of(c, "resnet")) {
+    Schema schema;
+    schema.add(encoder_keys());
+    const std::string text = concat("[encoder]\n", encoder_options(c));
+    return encoder_factory(Configuration::from_text(text, schema, "case.toml"), sample)(scope);
+  }
   ResNetOptions options = resnet_blocks(c.text("encoder"));
   options.width = c.integer("width");
   options.imagenet_stem = c.text("stem") == "imagenet";
   options.stem_stride = c.integer("stem_stride");
-  return make_resnet(options, 2, sample[2], scope);
+  return make_resnet(options, sample.rank() - 1, sample[-1], scope);
 }
 
 // The linear functional of the features whose gradient the cases without an objective have.

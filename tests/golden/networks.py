@@ -114,8 +114,11 @@ class Vit(nn.Module):
         return x[:, 0] if self.first else x.mean(1)
 
 
+ENCODERS = {"resnet": ResNetEncoder, "vit": Vit}  # by what their names begin with
+
+
 def Encoder(case):
-    return Vit(case) if case["encoder"].startswith("vit") else ResNetEncoder(case)
+    return next(make for name, make in ENCODERS.items() if case["encoder"].startswith(name))(case)
 
 
 class Stage(nn.Module):

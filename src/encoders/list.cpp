@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "encoders/fcn.h"
 #include "encoders/mlp.h"
 #include "encoders/resnet.h"
 #include "encoders/vit.h"
@@ -15,6 +16,7 @@ std::span<const EncoderEntry> encoders() {
       EncoderEntry{"resnet34", resnet_keys, make_resnet, 1, 2},
       EncoderEntry{"resnet50", resnet_keys, make_resnet, 1, 2},
       EncoderEntry{"mlp", mlp_keys, make_mlp, 0, 0},
+      EncoderEntry{"fcn", fcn_keys, make_fcn, 1, 1},
       EncoderEntry{"vit_tiny", vit_keys, make_vit},
       EncoderEntry{"vit_small", vit_keys, make_vit},
       EncoderEntry{"vit_base", vit_keys, make_vit},

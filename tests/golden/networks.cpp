@@ -244,6 +244,10 @@ TEST_CASE("vision transformers agree with PyTorch forward and backward", "[golde
   CHECK(check_networks("features", "vit") == 3);
 }
 
+TEST_CASE("FCN agrees with PyTorch forward and backward", "[golden]") {
+  CHECK(check_networks("features", "fcn") == 1);
+}
+
 TEST_CASE("SimCLR agrees with PyTorch", "[golden]") { CHECK(check_networks("simclr") == 3); }
 
 TEST_CASE("BYOL agrees with PyTorch and its teacher too", "[golden]") {

@@ -167,6 +167,7 @@ std::vector<Case> pretrain_cases() {
                  {"augment.corrupt", "[0.9]", table},
                  {"augment.mask", "0.5", with(table, "objective.name=inpaint")},
                  {"encoder.width", "2", table},
+                 {"encoder.width", "2", with(signal, "encoder.name=fcn")},
                  {"encoder.depth", "1", table},
                  {"objective.name", "rotation"},
                  {"objective.temperature", "0.5", {"objective.name=simclr"}},

@@ -14,6 +14,7 @@ PROJECT_INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 def layers(root):
     """The folders of the list in docs/architecture.md, top to bottom, as in 'src/nn', 'kernels'."""
     page = (root / "docs/architecture.md").read_text()
+    page = page[:page.find("\n## ", page.find("\n## The folders") + 1)]  # others list files too
     listed = re.findall(r"^    (src/[a-z/]+(?:\.cpp|\b)|kernels)/? ", page, re.MULTILINE)
     return [name.rstrip("/") for name in listed]
 

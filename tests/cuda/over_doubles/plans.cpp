@@ -1,7 +1,7 @@
-// The plans that the real library makes on each board for every training in inputs/images/, and for
-// ResNet-50 and ViT-B on images of 224x224: engines, knobs and workspaces stand in cuda/plans.tsv,
-// which is compared where the library's version is the table's. LACUNA_WRITE_PAGES=1 writes it
-// anew.
+// The plans that the real library makes on each board for a list of networks, those of some inputs
+// and ResNet-50 and ViT-B on images of 224x224: engines, knobs and workspaces stand in
+// cuda/plans-<board>.tsv, which is compared where the library's version is the table's.
+// LACUNA_WRITE_PAGES=1 writes it anew.
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>

@@ -103,8 +103,10 @@ VectorModality::VectorModality(ArrayValues values, std::vector<double> marginals
 }
 
 std::string VectorModality::description() const {
-  return concat(counted(sample()[0], "feature"), ", ", name_of(values_.interpretation().stored()),
-                values_.interpretation().as_they_are() ? ", values as they are" : ", scaled");
+  const Interpretation& read = values_.interpretation();
+  return concat(counted(sample()[0], "feature"), ", ", name_of(read.stored()), ", ",
+                read.as_they_are() ? std::string("values as they are")
+                                   : concat(read.low(), " to ", read.high(), " as 0 to 1"));
 }
 
 Facts VectorModality::facts() const {

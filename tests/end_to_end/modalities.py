@@ -59,15 +59,16 @@ threads = 1
 precision = "f32"
 """
 
+IMAGES = {"kind": "image", "dataset": "images", "encoder": "resnet18", "width": 4}
 SIGNALS = {"kind": "signal", "dataset": "signals", "encoder": "resnet18", "width": 4}
 TABLE = {"kind": "vector", "dataset": "table", "encoder": "mlp", "width": 16}
 
 
 class Modalities(support.EndToEndTest):
-    def write(self, of):
-        write_samples(self.path("data.h5"))
-        self.path("a.toml").write_text(PRETRAIN.format(**of))
-        self.path("classify.toml").write_text(CLASSIFY.format(**of))
+    def write(self, of, folder="."):
+        write_samples(self.path(folder) / "data.h5")
+        (self.path(folder) / "a.toml").write_text(PRETRAIN.format(**of))
+        (self.path(folder) / "classify.toml").write_text(CLASSIFY.format(**of))
 
     def embedded(self, ranks):
         run, out = self.path(f"run{ranks}"), self.path(f"z{ranks}.h5")
@@ -139,6 +140,40 @@ class Modalities(support.EndToEndTest):
     def test_vectors_on_one_rank_and_three(self):
         self.check_all(TABLE)
         self.assertGreater(self.accuracy("corrupt", "--set", "augment.corrupt=[0.9]"), 0)
+
+    def test_every_stage_says_in_its_first_lines_how_a_sample_is_read(self):
+        for of, said in (
+                (IMAGES, "96 samples of 8 x 8 pixels, 1 channel, uint8, 0 to 255 as 0 to 1"),
+                (SIGNALS, "96 samples of 64 positions, 2 channels (first), float32, values as they "
+                          "are"),
+                (TABLE, "96 samples of 12 features, float64, values as they are")):
+            kind, line = of["kind"], f"{said} ({of['dataset']})"
+            self.path(kind).mkdir()
+            self.write(of, kind)
+            data, run, tuned = (self.path(kind) / name for name in ("data.h5", "run", "tuned"))
+            for ranks, times, words in (
+                    (3, 1, ("pretrain", self.path(kind) / "a.toml", "--run", run)),
+                    (None, 1, ("embed", run, "--data", data, "--out", self.path(kind) / "z.h5")),
+                    (None, 2, ("finetune", self.path(kind) / "classify.toml", "--from", run,
+                               "--run", tuned)),
+                    (None, 1, ("predict", tuned, "--data", data, "--out",
+                               self.path(kind) / "p.h5"))):
+                lines = self.succeeds(*words, ranks=ranks).stdout.splitlines()
+                self.assertEqual(lines[:times + 1].count(line), times, lines)
+                self.assertEqual(lines.count(line), times)
+
+    def test_what_a_run_found_in_its_data_is_how_others_are_read(self):
+        self.write(IMAGES)
+        with h5py.File(self.path("data.h5"), "a") as file:
+            file["bright"] = file["images"][:].astype("f4") / 2 + 3
+        self.succeeds("pretrain", self.path("a.toml"), "--run", self.path("run1"), "--set",
+                      "data.dataset=bright", "--set", "data.percentiles=[0, 100]")
+        with h5py.File(self.path("data.h5"), "a") as file:
+            file["bright"][:4] = 1000
+        told = self.succeeds("embed", self.path("run1"), "--data", self.path("data.h5"), "--out",
+                             self.path("z.h5"))
+        self.assertIn("96 samples of 8 x 8 pixels, 1 channel, float32, 3 to 130.5 as 0 to 1 "
+                      "(bright)", told.stdout)
 
     def test_another_kind_than_the_runs_is_refused(self):
         self.write(TABLE)

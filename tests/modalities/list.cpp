@@ -116,7 +116,11 @@ TEST_CASE("modalities: what may be a signal or an image is asked for, and its ch
   CHECK(square.read(signal + "data.channels = \"last\"\n")->sample() == Shape{20, 30});
   Samples one({12, 50}, H5T_IEEE_F32LE);
   CHECK(one.read(signal)->sample() == Shape{50, 1});
-  CHECK(one.read(table)->sample() == Shape{50});
+  const auto row = one.read(table);
+  CHECK(row->sample() == Shape{50});
+  CHECK(row->description() == "50 features, float32, values as they are");
+  CHECK(one.read(table + "data.range = [-1, 9]\n")->description() ==
+        "50 features, float32, -1 to 9 as 0 to 1");
 }
 
 TEST_CASE("modalities: a plain signal is its values in standard deviations") {

@@ -109,6 +109,9 @@ Source::Source(const Configuration& configuration, Communicator& communicator, L
                  ? agreed(communicator, [&] { return stored_lanes(*instead.like); })
                  : planned_lanes(dataset_, options_, configuration.integer("train.batch"))) {
   for (const std::string& warning : dataset_.warnings()) log.warning(warning);
+  if (!instead.planned)
+    log.line(counted(dataset_.samples(), "sample"), " of ", modality_->description(), " (",
+             options_.dataset, ")");
   if (labelled() && is_float(label().dtype))
     log.line("the labels in ", label().path, " are ", name_of(label().dtype),
              ": they are read as classes, and refused where they are no whole numbers");

@@ -30,7 +30,8 @@ struct SourceOptions {
 
 class Source {
  public:
-  // Collective. Indexes the files; finds range and statistics, or takes them from the checkpoint.
+  // Collective. Indexes the files; finds range and statistics, or takes them from the checkpoint;
+  // says in one line how a sample is read.
   // Errors are the same on every rank.
   Source(const Configuration& configuration, Communicator& communicator, Log& log,
          const SourceOptions& options = {});

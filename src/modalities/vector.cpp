@@ -1,9 +1,8 @@
 #include "modalities/vector.h"
 
 #include <algorithm>
-#include <set>
 
-#include "base/random.h"
+#include "base/random_subset.h"
 #include "base/text.h"
 #include "comm/agree.h"
 #include "data/options.h"
@@ -29,14 +28,7 @@ std::set<int64_t> chosen_samples(const Dataset& dataset, int64_t features, uint6
       std::min(dataset.samples(),
                std::clamp<int64_t>(most_values / std::max<int64_t>(features, 1), 1, most_rows));
   const Draws draws(seed, Purpose::statistics_sample, hash_name("marginals"));
-  std::set<int64_t> chosen;
-  // Floyd's choice (Bentley and Floyd 1987).
-  for (int64_t j = dataset.samples() - count; j < dataset.samples(); ++j) {
-    const auto index = static_cast<uint32_t>(j - (dataset.samples() - count));
-    const auto sample = static_cast<int64_t>(draws.below(index, static_cast<uint64_t>(j + 1)));
-    if (!chosen.insert(sample).second) chosen.insert(j);
-  }
-  return chosen;
+  return random_subset(draws, dataset.samples(), count);
 }
 
 // Collective: rank 0 reads. Values are interpreted, so in the units of the statistics.

@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <set>
 #include <system_error>
 
 #include "base/log.h"
-#include "base/random.h"
+#include "base/random_subset.h"
 #include "comm/agree.h"
 #include "io/durable_file.h"
 #include "stages/embed/embedded_file.h"
@@ -48,16 +47,9 @@ std::optional<int64_t> EpochEnds::epoch_at(int64_t steps) const {
 
 std::vector<SampleRange> snapshot_samples(int64_t samples, int64_t count, uint64_t seed) {
   if (count >= samples) return {{0, samples}};
-  // Floyd's choice (Bentley and Floyd 1987): of [0, j], as j grows, a sample that is new, else j.
   const Draws draws(seed, Purpose::plot, hash_name("watch"));
-  std::set<int64_t> chosen;
-  for (int64_t j = samples - count; j < samples; ++j) {
-    const auto index = static_cast<uint32_t>(j - (samples - count));
-    const auto sample = static_cast<int64_t>(draws.below(index, static_cast<uint64_t>(j + 1)));
-    if (!chosen.insert(sample).second) chosen.insert(j);
-  }
   std::vector<SampleRange> ranges;
-  for (const int64_t sample : chosen) {
+  for (const int64_t sample : random_subset(draws, samples, count)) {
     if (!ranges.empty() && ranges.back().end == sample) {
       ++ranges.back().end;
     } else {

@@ -330,6 +330,14 @@ const std::vector<int64_t>& Configuration::integers(std::string_view name) const
 const std::vector<double>& Configuration::numbers(std::string_view name) const {
   return get<std::vector<double>>(name, {KeyType::numbers});
 }
+std::array<double, 2> Configuration::interval(std::string_view name) const {
+  const std::vector<double>& values = numbers(name);
+  LACUNA_CHECK(values.size() == 2, name, " is a list of ", values.size());
+  if (values[0] > values[1])
+    bad_input(place(name), ": ", name, " = [", values[0], ", ", values[1],
+              "] has its lowest value last; exchange the two");
+  return {values[0], values[1]};
+}
 const std::vector<std::string>& Configuration::texts(std::string_view name) const {
   return get<std::vector<std::string>>(name, {KeyType::texts});
 }

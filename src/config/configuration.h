@@ -9,6 +9,7 @@
 // are reported by one Error of status bad_input, one line each, with file and line or the --set.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -46,6 +47,8 @@ class Configuration {
   int64_t bytes(std::string_view name) const;
   const std::vector<int64_t>& integers(std::string_view name) const;
   const std::vector<double>& numbers(std::string_view name) const;
+  // Of a list of two numbers, {low, high}; bad_input where the first is the larger one.
+  std::array<double, 2> interval(std::string_view name) const;
   const std::vector<std::string>& texts(std::string_view name) const;
   const std::vector<std::string>& paths(std::string_view name) const;
 

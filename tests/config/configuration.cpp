@@ -95,6 +95,15 @@ TEST_CASE("configuration: a word may stand in place of a list") {
   CHECK(config.numbers("data.range") == std::vector<double>{0, 4095.5});
 }
 
+TEST_CASE("configuration: an interval is two numbers, the smaller one first") {
+  const auto of = [](const std::string& range) {
+    return read(minimal, {"data.range=" + range}).interval("data.range");
+  };
+  CHECK(of("[-2, 0.5]") == std::array{-2.0, 0.5});
+  CHECK(of("[3, 3]") == std::array{3.0, 3.0});
+  CHECK_THROWS_WITH(of("[4, 3]"), Catch::Contains("data.range = [4, 3] has its lowest value last"));
+}
+
 TEST_CASE("configuration: byte sizes have binary and decimal units") {
   CHECK(read(minimal, {"data.buffer=1.5 GiB"}).bytes("data.buffer") == 1610612736);
   CHECK(read(minimal, {"data.buffer=2 GB"}).bytes("data.buffer") == 2000000000);

@@ -5,17 +5,6 @@
 #include "config/configuration.h"
 
 namespace lacuna {
-namespace {
-
-Interval interval(const Configuration& configuration, std::string_view name) {
-  const std::vector<double>& values = configuration.numbers(name);
-  if (values[0] > values[1])
-    bad_input(configuration.place(name), ": ", name, " = [", values[0], ", ", values[1],
-              "] has its lowest value last; exchange the two");
-  return {values[0], values[1]};
-}
-
-}  // namespace
 
 std::vector<Key> augment_keys() {
   return {
@@ -95,8 +84,8 @@ AugmentOptions augment_options(const Configuration& configuration) {
   const auto number = [&](std::string_view name) { return configuration.number(name); };
   AugmentOptions options;
   options.size = configuration.integer("augment.size");
-  options.crop = interval(configuration, "augment.crop");
-  options.crop_ratio = interval(configuration, "augment.crop_ratio");
+  options.crop = configuration.interval("augment.crop");
+  options.crop_ratio = configuration.interval("augment.crop_ratio");
   options.flip = number("augment.flip");
   options.vertical_flip = number("augment.vertical_flip");
   options.turns = number("augment.turns");
@@ -115,14 +104,14 @@ AugmentOptions augment_options(const Configuration& configuration) {
     bad_input(configuration.place("augment.blur_kernel"),
               ": augment.blur_kernel = ", options.blur_kernel, " is even and has no middle; use ",
               options.blur_kernel + 1);
-  options.blur_sigma = interval(configuration, "augment.blur_sigma");
+  options.blur_sigma = configuration.interval("augment.blur_sigma");
   options.solarise = configuration.numbers("augment.solarise");
   options.solarise_threshold = number("augment.solarise_threshold");
   options.noise = number("augment.noise");
-  options.noise_sigma = interval(configuration, "augment.noise_sigma");
+  options.noise_sigma = configuration.interval("augment.noise_sigma");
   options.channel_drop = number("augment.channel_drop");
   options.mask = number("augment.mask");
-  options.mask_edge = interval(configuration, "augment.mask_edge");
+  options.mask_edge = configuration.interval("augment.mask_edge");
   return options;
 }
 

@@ -54,30 +54,18 @@ std::vector<Key> signal_augment_keys() {
   };
 }
 
-namespace {
-
-std::array<double, 2> interval(const Configuration& configuration, const char* name) {
-  const std::vector<double>& values = configuration.numbers(name);
-  if (values[0] > values[1])
-    bad_input(configuration.place(name), ": ", name, " is [", values[0], ", ", values[1],
-              "], and the smaller value comes first");
-  return {values[0], values[1]};
-}
-
-}  // namespace
-
 SignalOptions signal_augment_options(const Configuration& configuration) {
   SignalOptions options;
   options.size = configuration.integer("augment.size");
-  options.crop = interval(configuration, "augment.crop");
+  options.crop = configuration.interval("augment.crop");
   options.shift = configuration.number("augment.shift");
   options.scale = configuration.number("augment.scale");
   options.noise = configuration.number("augment.noise");
-  options.noise_sigma = interval(configuration, "augment.noise_sigma");
+  options.noise_sigma = configuration.interval("augment.noise_sigma");
   options.channel_drop = configuration.number("augment.channel_drop");
   options.time_mask = configuration.number("augment.time_mask");
   options.mask = configuration.number("augment.mask");
-  options.mask_span = interval(configuration, "augment.mask_span");
+  options.mask_span = configuration.interval("augment.mask_span");
   return options;
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "nn/recorded.h"
 #include "ops/elementwise.h"
 #include "ops/evaluate.h"
 #include "support/death.h"
@@ -13,40 +14,6 @@ using namespace lacuna::test;
 using namespace lacuna::test::ops;
 
 namespace {
-
-// One of several ranks, which never speaks.
-class Place final : public Communicator {
- public:
-  Place(int rank, int size) : rank_(rank), size_(size) {}
-  int rank() const override { return rank_; }
-  int size() const override { return size_; }
-  Request all_gather(const void*, void*, std::span<const size_t>) override { return {}; }
-  using Communicator::all_reduce_sum;
-  Request all_reduce_sum(void*, size_t, DType) override { return {}; }
-  Request reduce_scatter_sum(const void*, void*, std::span<const size_t>, DType) override {
-    return {};
-  }
-  Request broadcast(void*, size_t, int) override { return {}; }
-  void barrier() override {}
-
- private:
-  int rank_, size_;
-};
-
-Recording recording_of(Communicator& place, std::vector<int64_t> rows,
-                       std::span<const SampleKey> keys) {
-  return {.communicator = place,
-          .compute = DType::f64,
-          .parameters = DType::f64,
-          .rows = std::move(rows),
-          .keys = keys};
-}
-
-std::vector<SampleKey> keys_of(uint64_t count, SampleKey first = {.seed = 5}) {
-  std::vector<SampleKey> keys(count, first);
-  for (uint64_t i = 0; i < count; ++i) keys[i].sample += i;
-  return keys;
-}
 
 std::vector<double> drawn(Recording& recording, const Shape& shape,
                           Recording::Distribution distribution) {
@@ -66,7 +33,7 @@ constexpr auto normal = Recording::Distribution::normal;
 }  // namespace
 
 TEST_CASE("draws per element have the moments of their distribution") {
-  Place alone(0, 1);
+  SilentRank alone(0, 1);
   const auto keys = keys_of(400);
   Recording recording = recording_of(alone, {400}, keys);
   const Shape shape{10, 25};
@@ -89,7 +56,7 @@ TEST_CASE("draws per element have the moments of their distribution") {
 }
 
 TEST_CASE("draws per element differ by call, view, sample, epoch, seed and purpose") {
-  Place alone(0, 1);
+  SilentRank alone(0, 1);
   const auto of = [&](const SampleKey& key, int view = 0) {
     const auto keys = keys_of(3, key);
     Recording recording = recording_of(alone, {3}, keys);
@@ -112,7 +79,7 @@ TEST_CASE("draws per element differ by call, view, sample, epoch, seed and purpo
 }
 
 TEST_CASE("draws per element belong to the samples, whatever is padded behind them") {
-  Place alone(0, 1);
+  SilentRank alone(0, 1);
   const auto keys = keys_of(4);
   const auto of_length = [&](int64_t length) {
     Recording recording = recording_of(alone, {4}, keys);
@@ -127,7 +94,7 @@ TEST_CASE("draws per element belong to the samples, whatever is padded behind th
     std::vector<SampleKey> dealt;
     for (size_t i = static_cast<size_t>(rank) / 2; rank != 1 && i < 4; i += 2)
       dealt.push_back(keys[i]);
-    Place place(rank, 3);
+    SilentRank place(rank, 3);
     Recording share = recording_of(place, {2, 0, 2}, dealt);
     const auto found = drawn(share, Shape{5, 3}, normal);
     REQUIRE(found.size() == dealt.size() * 15);
@@ -137,7 +104,7 @@ TEST_CASE("draws per element belong to the samples, whatever is padded behind th
 }
 
 TEST_CASE("dropout drops at its rate, keeps the mean and sends gradients through what it keeps") {
-  Place alone(0, 1);
+  SilentRank alone(0, 1);
   Leaves leaf;
   const auto keys = keys_of(200);
   Recording recording = recording_of(alone, {200}, keys);
@@ -151,7 +118,7 @@ TEST_CASE("dropout drops at its rate, keeps the mean and sends gradients through
 }
 
 TEST_CASE("dropout leaves evaluation and teachers alone, and refuses a rate of 1") {
-  Place alone(0, 1);
+  SilentRank alone(0, 1);
   Leaves leaf;
   const auto keys = keys_of(3);
   const Tensor x = leaf(Shape{3, 1}, {1, 2, 3});

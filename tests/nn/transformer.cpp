@@ -3,48 +3,15 @@
 #include <catch2/catch.hpp>
 #include <numeric>
 
+#include "nn/recorded.h"
 #include "ops/elementwise.h"
 #include "ops/evaluate.h"
 
 using namespace lacuna;
+using namespace lacuna::test;
 using namespace lacuna::test::ops;
 
 namespace {
-
-// A communicator that says it is one of several and never speaks.
-class Place final : public Communicator {
- public:
-  Place(int rank, int size) : rank_(rank), size_(size) {}
-  int rank() const override { return rank_; }
-  int size() const override { return size_; }
-  Request all_gather(const void*, void*, std::span<const size_t>) override { return {}; }
-  using Communicator::all_reduce_sum;
-  Request all_reduce_sum(void*, size_t, DType) override { return {}; }
-  Request reduce_scatter_sum(const void*, void*, std::span<const size_t>, DType) override {
-    return {};
-  }
-  Request broadcast(void*, size_t, int) override { return {}; }
-  void barrier() override {}
-
- private:
-  int rank_, size_;
-};
-
-Recording recording_of(Communicator& place, const std::vector<int64_t>& rows,
-                       std::span<const SampleKey> keys = {}) {
-  return {.communicator = place,
-          .compute = DType::f64,
-          .parameters = DType::f64,
-          .rows = rows,
-          .keys = keys};
-}
-
-// Samples [first, first + count) in one epoch.
-std::vector<SampleKey> keys_of(uint64_t count, SampleKey first = {.seed = 5}) {
-  std::vector<SampleKey> keys(count, first);
-  for (uint64_t i = 0; i < count; ++i) keys[i].sample += i;
-  return keys;
-}
 
 // What stochastic depth makes of ones, one per row: 0 or 1 / (1 - rate).
 std::vector<double> factors(double rate, Recording& recording) {
@@ -57,7 +24,7 @@ std::vector<double> factors(double rate, Recording& recording) {
 }  // namespace
 
 TEST_CASE("stochastic depth drops at its rate and keeps the mean") {
-  Place alone(0, 1);
+  SilentRank alone(0, 1);
   const auto keys = keys_of(4000);
   Recording recording = recording_of(alone, {4000}, keys);
   const std::vector<double> kept = factors(0.25, recording);
@@ -67,7 +34,7 @@ TEST_CASE("stochastic depth drops at its rate and keeps the mean") {
 }
 
 TEST_CASE("stochastic depth draws anew for each call, view, sample, epoch and seed") {
-  Place alone(0, 1);
+  SilentRank alone(0, 1);
   const auto drawn = [&](const SampleKey& key, int view = 0) {
     const auto keys = keys_of(64, key);
     Recording recording = recording_of(alone, {64}, keys);
@@ -87,7 +54,7 @@ TEST_CASE("stochastic depth draws anew for each call, view, sample, epoch and se
 }
 
 TEST_CASE("what is drawn for a view does not depend on how often others were drawn for") {
-  Place alone(0, 1);
+  SilentRank alone(0, 1);
   const auto keys = keys_of(64);
   Recording one = recording_of(alone, {64}, keys);
   one.view = 1;
@@ -100,7 +67,7 @@ TEST_CASE("what is drawn for a view does not depend on how often others were dra
 }
 
 TEST_CASE("stochastic depth belongs to the samples, wherever their rows are") {
-  Place alone(0, 1);
+  SilentRank alone(0, 1);
   const auto all = keys_of(48);
   Recording whole = recording_of(alone, {48}, all);
   const std::vector<double> expected = factors(0.5, whole);
@@ -110,7 +77,7 @@ TEST_CASE("stochastic depth belongs to the samples, wherever their rows are") {
     std::vector<SampleKey> dealt;
     for (size_t i = static_cast<size_t>(rank) / 2; rank != 1 && i < all.size(); i += 2)
       dealt.push_back(all[i]);
-    Place place(rank, 3);
+    SilentRank place(rank, 3);
     Recording share = recording_of(place, rows, dealt);
     const std::vector<double> found = factors(0.5, share);
     REQUIRE(found.size() == dealt.size());
@@ -119,7 +86,7 @@ TEST_CASE("stochastic depth belongs to the samples, wherever their rows are") {
 }
 
 TEST_CASE("stochastic depth leaves evaluation and teachers alone") {
-  Place alone(0, 1);
+  SilentRank alone(0, 1);
   Leaves leaf;
   const Tensor x = leaf(Shape{3, 1}, {1, 2, 3});
   Recording evaluation = recording_of(alone, {3});

@@ -5,8 +5,8 @@
 #include "base/random_subset.h"
 #include "base/text.h"
 #include "comm/agree.h"
+#include "data/columns.h"
 #include "data/options.h"
-#include "io/hdf5.h"
 
 namespace lacuna {
 
@@ -37,10 +37,10 @@ std::vector<double> find_marginals(const ModalityParts& parts, const ArrayValues
   const Field& field = dataset.fields()[0];
   const int64_t features = values.shape()[0];
   const std::set<int64_t> chosen = chosen_samples(dataset, features, parts.scan.seed);
-  std::vector<double> all(chosen.size() * static_cast<size_t>(features));
-  if (parts.planned) return all;
-  agreed(parts.communicator, [&] {
-    if (parts.communicator.rank() != 0) return;
+  const size_t count = chosen.size() * static_cast<size_t>(features);
+  if (parts.planned) return std::vector<double>(count);
+  return read_on_rank_0<double>(parts.communicator, [&] {
+    std::vector<double> all(count);
     std::vector<std::byte> stored;
     std::vector<float> row(static_cast<size_t>(features));
     hdf5::File file;
@@ -62,9 +62,8 @@ std::vector<double> find_marginals(const ModalityParts& parts, const ArrayValues
                                      row.data());
       to = std::copy(row.begin(), row.end(), to);
     }
+    return all;
   });
-  parts.communicator.broadcast(all.data(), all.size() * sizeof(double), 0).wait();
-  return all;
 }
 
 }  // namespace

@@ -297,8 +297,7 @@ void Dataset::index_field(const hdf5::File& file, const FieldSpec& spec, size_t 
     bad_input(dataset.path(), " in ", entry.path,
               " is a single value; its first axis must count samples");
   }
-  const int counting = layout_.offsets.empty() ? std::max(1, layout_.leading) : 1;
-  const int row_axes = f == 0 ? layout_.row_axes() : std::min(rank, counting);
+  const int row_axes = f == 0 ? layout_.row_axes() : column_axes(dataset.shape());
   if (rank < row_axes) {
     bad_input(dataset.path(), " in ", entry.path, " has the shape ", dataset.shape(),
               ", too few axes for data.leading = ", layout_.leading,
@@ -512,6 +511,11 @@ RowRange Dataset::rows_of(const Block& block, int field) const {
   const RowRange first = rows_of(file, field, block.in_file);
   const RowRange last = rows_of(file, field, block.in_file + block.samples - 1);
   return {first.first, last.end() - first.first};
+}
+
+int Dataset::column_axes(const Shape& stored) const {
+  const int counting = layout_.offsets.empty() ? std::max(1, layout_.leading) : 1;
+  return std::min(stored.rank(), counting);
 }
 
 int64_t Dataset::rows_per_entry(const DataFile& file, int field) const {

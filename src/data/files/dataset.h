@@ -112,6 +112,8 @@ class Dataset {
   RowRange rows_of(const Block& block, int field) const;
   // How many rows each entry of the stored first axis has.
   int64_t rows_per_entry(const DataFile& file, int field) const;
+  // Of a column beside the samples, how many of its axes count samples or series.
+  int column_axes(const Shape& stored) const;
   // The field with the most bytes a sample, whose chunks are the blocks.
   int main_field() const { return main_field_; }
 

@@ -5,7 +5,7 @@
 #include <unordered_map>
 
 #include "base/random.h"
-#include "data/files/columns.h"
+#include "data/columns.h"
 #include "data/load/recipe.h"
 #include "data/options.h"
 #include "io/hdf5.h"
@@ -35,7 +35,9 @@ std::vector<double> labels_of(const Dataset& dataset, const DataFile& file, int6
         .read_rows(first - file.first, last - first, values.data(), DType::f64);
     return values;
   }
-  const std::vector<double> all = column_of<double>(dataset, file, dataset.field(label_field));
+  const hdf5::File opened = hdf5::File::open(file.path);
+  const hdf5::Dataset stored = opened.dataset(label.path);
+  const std::vector<double> all = Column(dataset, file, stored).numbers<double>();
   return {all.begin() + (first - file.first), all.begin() + (last - file.first)};
 }
 

@@ -6,72 +6,50 @@
 
 #include "base/text.h"
 #include "comm/agree.h"
+#include "data/columns.h"
 #include "io/durable_file.h"
-#include "io/hdf5.h"
 
 namespace lacuna {
 
 namespace {
 
-// The column in one of the source's files.
-hdf5::Dataset column_in(const hdf5::File& file, const std::string& path, const DataFile& of) {
-  hdf5::Dataset column = file.dataset(path);
-  if (column.shape().rank() == 0 || column.rows() != of.samples())
-    bad_input(of.path, ": ", path, " has the shape ", column.shape(), ", but there are ",
-              of.samples(), " samples: name a column with one row for each sample");
-  return column;
-}
-
-template <typename T>
-void broadcast(std::vector<T>& values, Communicator& communicator) {
-  auto count = static_cast<int64_t>(values.size());
-  communicator.broadcast(&count, sizeof count, 0).wait();
-  values.resize(static_cast<size_t>(count));
-  if (count > 0) communicator.broadcast(values.data(), values.size() * sizeof(T), 0).wait();
-}
-
-// Numbers [N, width] on rank 0, in data-set order; returns the width.
-int64_t read_numbers(const Source& source, const std::string& path, std::vector<double>& values) {
+// Finite numbers [N, width] on rank 0, in data-set order.
+std::vector<double> read_numbers(const Source& source, const std::string& path) {
+  std::vector<double> values;
   int64_t width = -1;
-  for (const DataFile& file : source.dataset().files()) {
-    const hdf5::File opened = hdf5::File::open(file.path);
-    const hdf5::Dataset column = column_in(opened, path, file);
-    const int64_t of_row = column.shape().count() / std::max<int64_t>(1, column.rows());
-    if (column.shape().rank() > 2 || of_row < 1 || (width >= 0 && of_row != width))
-      bad_input(file.path, ": ", path, " has the shape ", column.shape(),
+  for_each_column(source.dataset(), path, [&](const Column& column) {
+    const int64_t of_row = column.row().count();
+    if (column.row().rank() > 1 || of_row < 1 || (width >= 0 && of_row != width))
+      bad_input(column.file().path, ": ", path, " has the shape ", column.stored().shape(),
                 ", and numbers of samples have the shape [samples] or [samples, numbers], alike in "
                 "all files: name such a column");
     width = of_row;
-    const size_t before = values.size();
-    values.resize(before + static_cast<size_t>(file.samples() * width));
-    column.read_rows(0, file.samples(), values.data() + before, DType::f64);
-  }
+    for (const double value : column.numbers<double>()) values.push_back(value);
+  });
   for (size_t i = 0; i < values.size(); ++i) {
     if (!std::isfinite(values[i]))
       bad_input(path, " of sample ", static_cast<int64_t>(i) / width, " is ", values[i],
                 ": give every sample a number, or leave such samples out of the files");
   }
-  return width;
+  return values;
 }
 
-// Numbers of the groups on rank 0, each the place of its text or number among all, in order.
+// On rank 0 the group of each sample: the place of its text or number among all, in order.
 std::vector<int64_t> read_groups(const Source& source, const std::string& path) {
   std::vector<std::string> names;
-  for (const DataFile& file : source.dataset().files()) {
-    const hdf5::File opened = hdf5::File::open(file.path);
-    const hdf5::Dataset column = column_in(opened, path, file);
-    if (column.shape().rank() != 1 || (!column.is_text() && is_float(column.dtype())))
-      bad_input(file.path, ": ", path, " is ", column.type_text(), " of the shape ", column.shape(),
+  for_each_column(source.dataset(), path, [&](const Column& column) {
+    const hdf5::Dataset& stored = column.stored();
+    if (column.row().rank() != 0 || (!stored.is_text() && is_float(stored.dtype())))
+      bad_input(column.file().path, ": ", path, " is ", stored.type_text(), " of the shape ",
+                stored.shape(),
                 ", and groups are texts or whole numbers [samples]: name such a column in "
                 "task.group");
-    if (column.is_text()) {
+    if (stored.is_text()) {
       for (std::string& name : column.texts()) names.push_back(std::move(name));
-      continue;
+      return;
     }
-    std::vector<int64_t> numbers(static_cast<size_t>(file.samples()));
-    column.read_rows(0, file.samples(), numbers.data(), DType::i64);
-    for (const int64_t number : numbers) names.push_back(std::to_string(number));
-  }
+    for (const int64_t number : column.numbers<int64_t>()) names.push_back(std::to_string(number));
+  });
   std::map<std::string, int64_t> place;
   for (const std::string& name : names) place[name] = 0;
   int64_t next = 0;
@@ -98,35 +76,30 @@ Targets targets_of(const Source& source, TargetType type, const std::string& pat
                 source.dataset().samples(), " samples: number the classes from 0 on");
     return targets;
   }
-  agreed(communicator, [&] {
-    if (communicator.rank() == 0) targets.width = read_numbers(source, path, targets.values);
-  });
-  communicator.broadcast(&targets.width, sizeof targets.width, 0).wait();
-  broadcast(targets.values, communicator);
+  targets.values = read_on_rank_0<double>(communicator, [&] { return read_numbers(source, path); });
+  targets.width = static_cast<int64_t>(targets.values.size()) / source.dataset().samples();
   return targets;
 }
 
 HoldOut hold_out_of(const Configuration& configuration, const Source& train,
                     Communicator& communicator) {
   HoldOut how;
-  const bool leads = communicator.rank() == 0;
   if (configuration.is("task.held_out", "group")) {
     how.by = HoldOut::By::group;
-    agreed(communicator, [&] {
-      if (leads) how.group = read_groups(train, configuration.text("task.group"));
-    });
-    broadcast(how.group, communicator);
+    how.group = read_on_rank_0<int64_t>(
+        communicator, [&] { return read_groups(train, configuration.text("task.group")); });
   } else if (configuration.is("task.held_out", "time")) {
     how.by = HoldOut::By::time;
     const std::string& path = configuration.text("task.time");
     if (path.empty()) return how;
-    agreed(communicator, [&] {
-      if (leads && read_numbers(train, path, how.time) != 1)
+    how.time = read_on_rank_0<double>(communicator, [&] {
+      std::vector<double> time = read_numbers(train, path);
+      if (static_cast<int64_t>(time.size()) != train.dataset().samples())
         bad_input(path,
                   " has several numbers for a sample, and a time is one: name another column "
                   "in task.time");
+      return time;
     });
-    broadcast(how.time, communicator);
   }
   return how;
 }

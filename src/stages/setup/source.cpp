@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "comm/agree.h"
-#include "data/files/columns.h"
+#include "data/columns.h"
 #include "modalities/list.h"
 #include "stages/keys/schema.h"
 
@@ -122,25 +122,20 @@ const Field& Source::label() const {
 }
 
 std::vector<int64_t> Source::labels(Communicator& communicator) const {
-  std::vector<int64_t> all(static_cast<size_t>(dataset_.samples()));
-  agreed(communicator, [&] {
+  return read_on_rank_0<int64_t>(communicator, [&] {
     label_of(dataset_);  // one number for each sample
-    if (communicator.rank() != 0) return;
-    const int field = dataset_.field(label_field);
-    for (const DataFile& file : dataset_.files()) {
-      auto to = all.begin() + file.first;
+    std::vector<int64_t> all;
+    all.reserve(static_cast<size_t>(dataset_.samples()));
+    for_each_column(dataset_, label().path, [&](const Column& column) {
       if (!is_float(label().dtype)) {
-        const std::vector<int64_t> labels = column_of<int64_t>(dataset_, file, field);
-        std::copy(labels.begin(), labels.end(), to);
-        continue;
+        for (const int64_t value : column.numbers<int64_t>()) all.push_back(value);
+        return;
       }
-      int64_t sample = file.first;
-      for (const double value : column_of<double>(dataset_, file, field))
-        *to++ = class_of(value, sample++, label().path);
-    }
+      for (const double value : column.numbers<double>())
+        all.push_back(class_of(value, static_cast<int64_t>(all.size()), label().path));
+    });
+    return all;
   });
-  communicator.broadcast(all.data(), all.size() * sizeof(int64_t), 0).wait();
-  return all;
 }
 
 void Source::check_labels(Communicator& communicator) const {

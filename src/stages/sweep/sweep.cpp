@@ -18,6 +18,7 @@
 #include "stages/setup/stage.h"
 #include "stages/status/run_facts.h"
 #include "stages/sweep/stage.h"
+#include "tasks/list.h"
 
 namespace lacuna {
 namespace fs = std::filesystem;
@@ -190,15 +191,26 @@ std::string result_of(const Grid& grid, size_t run) {
   return fs::exists(result) ? read_text(result) : "";
 }
 
+// The main score of the task that the runs will be fine-tuned to.
+std::string main_score_of(const fs::path& finetune) {
+  const Configuration configuration = Configuration::from_text(
+      Configuration::read(finetune.string()), schema_of("finetune"), finetune.string());
+  const bool classes = task_of(configuration).targets == TargetType::classes;
+  return (classes ? class_scorer(1) : value_scorer(1))->scores()[0].name;
+}
+
 // The names of the scores that the runs' tasks have, the main one first: as the first run that has
 // finished tells them. One of an earlier version told an accuracy.
-std::vector<std::string> score_names(const std::vector<std::string>& results) {
+std::vector<std::string> score_names(const Grid& grid, const std::vector<std::string>& results) {
+  bool finished = false;
   for (const std::string& result : results) {
     std::vector<std::string> names;
     for (const ScoreFact& score : scores_in(result)) names.push_back(score.name);
     if (!names.empty()) return names;
+    finished = finished || !result.empty();
   }
-  return {"accuracy"};
+  if (finished || grid.finetune.empty()) return {"accuracy"};
+  return {main_score_of(grid.finetune)};
 }
 
 std::string cell(std::optional<double> value) {
@@ -228,7 +240,7 @@ void print_table(const Grid& grid) {
     is_there.push_back(configurations.is_there(run));
     if (!grid.finetune.empty()) results.push_back(is_there[run] ? result_of(grid, run) : "");
   }
-  const std::vector<std::string> names = score_names(results);
+  const std::vector<std::string> names = score_names(grid, results);
   if (!grid.finetune.empty()) {
     for (const std::string& name : names)
       std::cout << "\t" << name << (name == names.front() ? "\tbetter" : "");

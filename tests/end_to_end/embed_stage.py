@@ -128,6 +128,19 @@ class EmbedContinues(support.EndToEndTest):
             self.assertEqual(self.path(out).read_bytes(), whole.read_bytes())
         self.assertEqual(self.names(), ["data.h5", "whole.h5", "whole2.h5", "z.h5", "z2.h5"])
 
+    def test_with_other_times_of_saving_and_telling(self):
+        self.succeeds(*self.arguments("whole.h5"))
+        self.killed("z.h5")
+        times = [word for setting in ("train.checkpoint_minutes=30", "log.interval=7",
+                                      'train.stop_signals=["USR1"]')
+                 for word in ("--set", setting)]
+        result = self.succeeds(*self.arguments("z.h5"), *times)
+        self.assertIn("after 1024 of 2000 samples", result.stdout)
+        self.assertEqual(self.path("z.h5").read_bytes(), self.path("whole.h5").read_bytes())
+        self.assertIn("is finished", self.succeeds(*self.arguments("z.h5")).stdout)
+        result = self.lacuna(*self.arguments("z.h5"), "--set", "seed=7")
+        self.assertIn("z.h5 exists", result.complaint())
+
     def test_on_another_number_of_ranks(self):
         self.succeeds(*self.arguments("whole.h5"))
         for before, after in ((None, 2), (2, None)):

@@ -72,7 +72,9 @@ ExitStatus embed(const Arguments& arguments, StageContext& context) {
   const std::string& name = arguments.value("output");
   Embedder embedder(output_of(model.objective(), name), source.modality(), compute, communicator);
   const std::string out = arguments.value("out");
-  EmbeddedWhat what = embedded_what(checkpoint, configuration, name);
+  EmbeddedWhat what = embedded_what(
+      checkpoint,
+      pretraining_configuration(run, kept_settings(arguments.values("set")), communicator), name);
   what.copied = configuration.texts("embed.copy");
   const std::string size = concat(source.dataset().samples(), " x ", sizes_text(embedder.shape()),
                                   " representations of step ", checkpoint.info.step);

@@ -1,5 +1,7 @@
 #include "stages/embed/output_file.h"
 
+#include <algorithm>
+#include <array>
 #include <filesystem>
 
 #include "base/log.h"
@@ -30,6 +32,17 @@ void refuse_data(const std::filesystem::path& out, const Dataset& dataset) {
 }
 
 }  // namespace
+
+std::vector<std::string> kept_settings(const std::vector<std::string>& settings) {
+  constexpr std::array of_times = {"train.checkpoint_minutes", "train.stop_signals",
+                                   "log.interval"};
+  std::vector<std::string> kept;
+  for (const std::string& setting : settings) {
+    const std::string_view key = std::string_view(setting).substr(0, setting.find('='));
+    if (std::find(of_times.begin(), of_times.end(), key) == of_times.end()) kept.push_back(setting);
+  }
+  return kept;
+}
 
 ExitStatus write_output(Embedder& embedder, const Source& source, const EarlyStop& early_stop,
                         StageContext& context, const ResumableEmbedding::Options& options,

@@ -71,12 +71,15 @@ ExitStatus predict(const Arguments& arguments, StageContext& context) {
   Compute compute = make_compute(options, context, kept.info.environment.precision);
   const Predictor predictor(configuration, kept, source.modality(), compute, communicator);
   Embedder embedder = predictor.embedder(communicator);
-  const EmbeddedWhat what{.run = run.string(),
-                          .step = kept.info.step,
-                          .checkpoint = kept.checksums(),
-                          .task = configuration.text("task.name"),
-                          .columns = predictor.columns(),
-                          .configuration = configuration.resolved()};
+  const EmbeddedWhat what{
+      .run = run.string(),
+      .step = kept.info.step,
+      .checkpoint = kept.checksums(),
+      .task = configuration.text("task.name"),
+      .columns = predictor.columns(),
+      .configuration =
+          finetuned_configuration(run, kept_settings(arguments.values("set")), communicator)
+              .resolved()};
   return write_output(
       embedder, source, early_stop, context,
       {.out = arguments.value("out"),

@@ -21,9 +21,10 @@ size_t fifth_of(size_t count) {
   return std::max<size_t>(1, static_cast<size_t>(std::llround(0.2 * static_cast<double>(count))));
 }
 
-// Of each class the first `fraction` in an order drawn from the seed; at least one of each.
+// Of each class the first `fraction` in an order drawn from the seed; at least one of each, but
+// `left` of each stay unchosen.
 std::vector<int64_t> stratified(const std::vector<int64_t>& rows,
-                                const std::vector<int64_t>& labels, double fraction,
+                                const std::vector<int64_t>& labels, double fraction, size_t left,
                                 const Draws& draws) {
   std::vector<std::vector<std::pair<double, int64_t>>> by_class(
       static_cast<size_t>(class_count(labels)));
@@ -36,7 +37,8 @@ std::vector<int64_t> stratified(const std::vector<int64_t>& rows,
     std::sort(members.begin(), members.end());
     const auto wanted =
         static_cast<size_t>(std::llround(fraction * static_cast<double>(members.size())));
-    const size_t count = std::min(members.size(), std::max<size_t>(1, wanted));
+    const size_t most = members.size() - std::min(left, members.size());
+    const size_t count = std::min(most, std::max<size_t>(1, wanted));
     for (size_t i = 0; i < count; ++i) chosen.push_back(members[i].second);
   }
   std::sort(chosen.begin(), chosen.end());
@@ -94,7 +96,7 @@ std::vector<int64_t> held_out_of(const std::vector<int64_t>& rows,
     case HoldOut::By::time:
       return last_fifth(rows, how.time);
     default:
-      return stratified(rows, strata, 0.2, draws_of(seed));
+      return stratified(rows, strata, 0.2, 1, draws_of(seed));
   }
 }
 
@@ -112,7 +114,7 @@ std::vector<int64_t> label_subset(const std::vector<int64_t>& labels, double fra
     if (labels[i] >= 0) all.push_back(static_cast<int64_t>(i));
   }
   if (fraction >= 1) return all;
-  return stratified(all, labels, fraction, Draws(seed, Purpose::label_subset, draw));
+  return stratified(all, labels, fraction, 0, Draws(seed, Purpose::label_subset, draw));
 }
 
 HoldOut select_rows(const HoldOut& all, const std::vector<int64_t>& rows) {

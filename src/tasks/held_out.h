@@ -20,7 +20,7 @@ std::vector<int64_t> label_subset(const std::vector<int64_t>& labels, double fra
 // How samples are held out.
 struct HoldOut {
   enum class By {
-    strata,  // a fifth of each class, chosen by the seed
+    strata,  // a fifth of each class, chosen by the seed: at least one, and not all
     group,   // whole groups, chosen by the seed, with about a fifth of the samples
     time,    // the last fifth
   };
@@ -34,7 +34,8 @@ HoldOut select_rows(const HoldOut& all, const std::vector<int64_t>& rows);
 struct Split {
   std::vector<int64_t> train, held_out;  // sorted
 };
-// Of `rows` (ascending, of samples with these strata) the held-out ones, and the rest. bad_input
+// Of `rows` (ascending, of samples with these strata) the held-out ones, and the rest. Of a class
+// with one sample none is held out, so that there may be none at all; by group and time bad_input
 // where both cannot have a sample.
 Split hold_out_fifth(const std::vector<int64_t>& rows, const std::vector<int64_t>& strata,
                      const HoldOut& how, uint64_t seed);

@@ -53,6 +53,18 @@ TEST_CASE("held out: the fifth and the rest are the whole, and share nothing") {
   CHECK(hold_out_fifth(rows, labels, {}, 2).held_out != split.held_out);
 }
 
+TEST_CASE("held out: a class keeps a sample to be trained on, however few it has") {
+  const std::vector<int64_t> labels = {0, 1, 2, 1, 0, 0, 3, 0, 0, 0};
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    const Split split = hold_out_fifth({0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, labels, {}, seed);
+    CHECK(count_of_each(split.held_out, labels) == std::map<int64_t, int64_t>{{0, 1}, {1, 1}});
+    CHECK(count_of_each(split.train, labels).size() == 4);
+    const Split single = hold_out_fifth({0, 1, 2, 6}, labels, {}, seed);
+    CHECK(single.held_out.empty());
+    CHECK(single.train == std::vector<int64_t>{0, 1, 2, 6});
+  }
+}
+
 namespace {
 
 std::vector<int64_t> merged(const Split& split) {

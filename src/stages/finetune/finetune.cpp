@@ -51,6 +51,12 @@ void tell_of_draw(Log& log, int64_t draw, size_t labels, const TrialResult& resu
            main_score(result.held_out), " with ", result.chosen);
 }
 
+void tell_that_none_is_held_out(Log& log, int64_t draw, double chosen) {
+  log.warning(draw_name(draw),
+              " has one label of each class, so that none is held out to choose by: ", chosen,
+              ", the first value, is taken; raise task.labels, or give that one value");
+}
+
 TaskParts parts_of(const FinetuneJob& job, const std::vector<int64_t>* labelled) {
   return {.configuration = job.configuration,
           .targets = &job.data.train_targets,

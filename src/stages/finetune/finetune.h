@@ -43,6 +43,8 @@ TaskParts parts_of(const FinetuneJob& job, const std::vector<int64_t>* labelled 
 std::string draw_name(int64_t draw);
 // Of a draw: "draw 1: 40 labels, accuracy 0.5; held-out accuracy 0.6 with 0.003".
 void tell_of_draw(Log& log, int64_t draw, size_t labels, const TrialResult& result);
+// Warns that a draw has no held-out labels to choose a hyper-parameter by.
+void tell_that_none_is_held_out(Log& log, int64_t draw, double chosen);
 
 // The representations that probes are fitted to lie in the run's folder until it is finished, so
 // that they are not made again. How far they have come, for people (", train.h5: 1024 samples", or

@@ -184,7 +184,12 @@ class NetworkDraws {
     });
     const std::unique_ptr<NetworkTask> task = entry_.make_network(parts_of(job_, &labelled));
     TrialResult best;
-    for (const double rate : c.numbers("task.rates")) {
+    const std::vector<double>& rates = c.numbers("task.rates");
+    if (split.held_out.empty()) {
+      tell_that_none_is_held_out(job_.context.log, draw, rates[0]);
+      best = {.test = {}, .held_out = task->scorer()->scores(), .chosen = rates[0]};
+    }
+    for (const double rate : split.held_out.empty() ? std::vector<double>() : rates) {
       const TrialResult tried = try_rate(*task, draw, rate, split, seed);
       if (tried.held_out.empty()) continue;
       if (best.held_out.empty() || is_better(tried.held_out[0], best.held_out[0])) {

@@ -150,7 +150,7 @@ class ProbeDraws {
         label_subset(strata(job_.data.train_targets), job_.configuration.number("task.labels"),
                      seed, static_cast<uint64_t>(draw));
     const Features labelled = select_rows(features_->train, rows);
-    TrialResult result = chosen_on_held_out(labelled, rows, seed);
+    TrialResult result = chosen_on_held_out(draw, labelled, rows, seed);
     const std::unique_ptr<FittedProbe> fitted =
         task_.fit(labelled, counting(labelled.count()), {&result.chosen, 1}, *job_.compute.device,
                   job_.context.communicator);
@@ -164,13 +164,17 @@ class ProbeDraws {
   }
 
  private:
-  TrialResult chosen_on_held_out(const Features& labelled, const std::vector<int64_t>& rows,
-                                 uint64_t seed) const {
+  TrialResult chosen_on_held_out(int64_t draw, const Features& labelled,
+                                 const std::vector<int64_t>& rows, uint64_t seed) const {
     const std::vector<double> candidates = task_.candidates();
     const Split split = agreed(job_.context.communicator, [&] {
       return hold_out_fifth(counting(labelled.count()), strata(labelled.targets),
                             select_rows(job_.data.hold_out, rows), seed);
     });
+    if (split.held_out.empty()) {
+      tell_that_none_is_held_out(job_.context.log, draw, candidates[0]);
+      return {.test = {}, .held_out = task_.scorer()->scores(), .chosen = candidates[0]};
+    }
     const std::unique_ptr<FittedProbe> fitted = task_.fit(
         labelled, split.train, candidates, *job_.compute.device, job_.context.communicator);
     const Features held_out = select_rows(labelled, split.held_out);

@@ -34,7 +34,8 @@ class ClassScorer final : public Scorer {
     const auto width = static_cast<size_t>(predicted.width);
     const auto said = static_cast<size_t>(predicted.classes[row]);
     const int64_t label = targets.classes[sample];
-    const bool known = label >= 0 && static_cast<size_t>(label) < classes_;
+    if (label < 0) return;  // nobody knows whether it is right
+    const bool known = static_cast<size_t>(label) < classes_;
     const double right = known && static_cast<size_t>(label) == said ? 1 : 0;
     const double* logarithms = &predicted.numbers[row * width];
     terms.push_back({samples(), 1});

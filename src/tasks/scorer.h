@@ -56,8 +56,9 @@ class Scorer {
 // score), balanced accuracy (mean over classes of the recall), macro F1 (mean over classes), the
 // negative log-likelihood (mean, natural logarithm) and the expected calibration error (Guo et al.
 // 2017, "On calibration of modern neural networks"; 15 bins of equal width). Without `likelihood`
-// that is left out: of a method that calls a class impossible. A sample of an unknown class counts
-// as one that is classified wrongly.
+// that is left out: of a method that calls a class impossible. A sample of a class
+// beyond these counts as one that is classified wrongly; one without a label (negative) does not
+// count.
 std::unique_ptr<Scorer> class_scorer(int64_t classes, bool likelihood = true);
 
 // Scores of real values [width]: mean squared error (the main score) and mean absolute error, both

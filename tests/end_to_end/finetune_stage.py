@@ -170,6 +170,41 @@ interval = 0
                 self.assertFalse(self.path("tuned").exists())
             config.write_text(whole)
 
+    def test_samples_without_a_label_do_not_count(self):
+        labels = numpy.arange(80) % 4
+        with h5py.File(self.path("data.h5"), "a") as data:
+            chosen = numpy.arange(80) % 3 > 0
+            data["some"] = numpy.where(chosen, labels, -1)
+            data["few/images"] = data["images"][:][chosen]
+            data["few/labels"] = labels[chosen]
+            data["none"] = numpy.full(80, -1)
+        self.task("linear", 'l2 = [0.1]\nfeatures = "pixels"')
+        of_all = self.succeeds(*self.arguments("linear", "some"), "--set", "test.label=some")
+        self.assertIn("27 of 80 test samples have no label (some is negative there): they do not "
+                      "count in the scores", of_all.stdout)
+        few = self.succeeds(*self.arguments("linear", "few"), "--set", "test.label=few/labels",
+                            "--set", "test.dataset=few/images")
+        self.assertNotIn("have no label", few.stdout)
+        self.assertEqual({name: score["value"] for name, score in
+                          self.result("some")["scores"].items()},
+                         {name: score["value"] for name, score in
+                          self.result("few")["scores"].items()})
+        learned = self.succeeds(*self.arguments("linear", "learned"), "--set", "data.label=some")
+        self.assertIn("27 of 80 training samples have no label (some is negative there): they are "
+                      "not learned from", learned.stdout)
+        result = self.lacuna(*self.arguments("linear", "no"), "--set", "test.label=none", ranks=2)
+        self.assertEqual(result.status, 2, result)
+        self.assertIn("no test sample has a class in none", result.complaint())
+
+    def test_with_one_label_of_each_class_the_first_value_is_taken(self):
+        self.task("knn", "k = [3, 1]")
+        self.task("classify", "steps = 3\nrates = [3e-3, 1e-3]")
+        for name, first in (("knn", "3"), ("classify", "0.003")):
+            told = self.succeeds(*self.arguments(name, name), "--set", "task.labels=0.05", ranks=2)
+            self.assertRegex(told.stdout, r"warning: draw 1 has one label of each class, so that "
+                                          rf"none is held out to choose by: {first}, the first")
+            self.assertIn("draw 1: 4 labels, accuracy ", told.stdout)
+
     def add_column(self, name, values):
         with h5py.File(self.path("data.h5"), "a") as data:
             data[name] = values

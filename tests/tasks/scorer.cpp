@@ -122,12 +122,13 @@ TEST_CASE("tasks: scores of classes are what their definitions say, by hand") {
   // Bins of 1 / 15: {0.8, 0.8} both right, {0.6, 0.6} one of two, {0.7} wrong, {0.5} wrong.
   CHECK(value_of(scores, "ece") == Approx((0.4 + 0.2 + 0.7 + 0.5) / 6));
   CHECK(scores[3].better == Direction::lower);
-  // A class that was not among the training labels, or is not known, is a wrong answer.
+  // A class that was not among the training labels is a wrong answer; a sample without a label is
+  // none at all.
   const Targets unknown{
       .type = TargetType::classes, .classes = {0, 0, 0, 1, 7, -1}, .values = {}, .width = 3};
   const auto other = class_scorer(3);
   other->add(predicted, unknown, counting(6));
-  CHECK(other->scores()[0].value == 0.5);
+  CHECK(other->scores()[0].value == 0.6);
   CHECK(value_of(other->scores(), "nll") == HUGE_VAL);
   CHECK(class_scorer(3, false)->scores().size() == 4);
 }

@@ -104,6 +104,16 @@ HoldOut hold_out_of(const Configuration& configuration, const Source& train,
   return how;
 }
 
+// How many samples have no label, where some have none.
+void tell_of_unlabelled(const char* samples, const Targets& targets, const std::string& path,
+                        const char* consequence, Log& log) {
+  const auto without = std::count_if(targets.classes.begin(), targets.classes.end(),
+                                     [](int64_t label) { return label < 0; });
+  if (without > 0)
+    log.line(without, " of ", targets.count(), " ", samples, " have no label (", path,
+             " is negative there): ", consequence);
+}
+
 // Of a source and, where they are not of its samples' fields, its targets.
 std::string hash_of(const Source& source, const Targets& targets) {
   const std::string samples = source.identity().hash;
@@ -142,11 +152,18 @@ TaskData::TaskData(const Configuration& configuration, const TaskEntry& task,
     if (train_targets.width < 1)
       bad_input("no training sample has a class in ", configuration.text("data.label"),
                 ": name the path of the training labels in data.label");
+    if (test_targets.width < 1)
+      bad_input("no test sample has a class in ", configuration.text("test.label"),
+                ": name the path of the test labels in test.label");
     if (task.targets == TargetType::values && test_targets.width != train_targets.width)
       bad_input("a training sample has ", counted(train_targets.width, "value"), " in ",
                 configuration.text("data.label"), ", and a test sample ", test_targets.width,
                 " in ", configuration.text("test.label"), ": name columns of the same values");
   });
+  tell_of_unlabelled("training samples", train_targets, configuration.text("data.label"),
+                     "they are not learned from", context.log);
+  tell_of_unlabelled("test samples", test_targets, configuration.text("test.label"),
+                     "they do not count in the scores", context.log);
 }
 
 std::string TaskData::train_hash() const { return hash_of(train, train_targets); }

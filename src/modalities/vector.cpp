@@ -42,7 +42,7 @@ std::vector<double> find_marginals(const ModalityParts& parts, const ArrayValues
   return read_on_rank_0<double>(parts.communicator, [&] {
     std::vector<double> all(count);
     std::vector<std::byte> stored;
-    std::vector<float> row(static_cast<size_t>(features));
+    std::vector<double> row(static_cast<size_t>(features));
     hdf5::File file;
     const DataFile* open = nullptr;
     auto to = all.begin();
@@ -58,12 +58,28 @@ std::vector<double> find_marginals(const ModalityParts& parts, const ArrayValues
         rows.read(stored.data(), field.dtype);
       else
         rows.read_rows(in_file / per_entry, 1, stored.data(), field.dtype);
-      values.interpretation().floats(stored.data() + in_file % per_entry * field.row_bytes(),
+      values.interpretation().doubles(stored.data() + in_file % per_entry * field.row_bytes(),
                                      row.data());
       to = std::copy(row.begin(), row.end(), to);
     }
     return all;
   });
+}
+
+// Values as they are, less their mean: rows of a table may be far from zero (a time, a position).
+Interpretation centred(const ArrayValues& values) {
+  const Interpretation& read = values.interpretation();
+  return read.as_they_are() ? read.centred(values.mean()) : read;
+}
+
+// Of what centred() delivers.
+FeatureFacts features_of(const ArrayValues& values, std::vector<double> marginals) {
+  std::vector<double> mean = values.mean();
+  if (values.interpretation().as_they_are()) {
+    for (size_t i = 0; i < marginals.size(); ++i) marginals[i] -= mean[i % mean.size()];
+    std::fill(mean.begin(), mean.end(), 0.0);
+  }
+  return {{mean.begin(), mean.end()}, values.std_as_float(), {marginals.begin(), marginals.end()}};
 }
 
 }  // namespace
@@ -89,9 +105,8 @@ VectorModality::VectorModality(ArrayValues values, std::vector<double> marginals
     : values_(std::move(values)),
       marginals_(std::move(marginals)),
       augment_(augment),
-      features_{
-          values_.mean_as_float(), values_.std_as_float(), {marginals_.begin(), marginals_.end()}} {
-}
+      centred_(centred(values_)),
+      features_(features_of(values_, marginals_)) {}
 
 std::string VectorModality::description() const {
   const Interpretation& read = values_.interpretation();
@@ -107,7 +122,7 @@ Facts VectorModality::facts() const {
 }
 
 RecipePointer VectorModality::recipe(std::unique_ptr<Augmentation> augmentation) const {
-  return array_recipe(values_.interpretation(), std::move(augmentation));
+  return array_recipe(centred_, std::move(augmentation));
 }
 
 RecipePointer VectorModality::plain() const { return recipe(plain_vector(sample(), features_)); }

@@ -33,6 +33,7 @@ class VectorModality final : public Modality {
   ArrayValues values_;
   std::vector<double> marginals_;
   VectorOptions augment_;
+  Interpretation centred_;  // what views are made of, and features_ is of
   FeatureFacts features_;
 };
 

@@ -14,13 +14,16 @@ using Catch::Contains;
 
 namespace {
 
-// Samples of a shape in a file of its own: element i of all is i * 7 mod 480, times `unit`.
+// Samples of a shape in a file of its own: element i of all is i * 7 mod 480, times `unit`, more
+// than `offset`.
 class Samples {
  public:
-  Samples(const std::vector<hsize_t>& shape, hid_t type, double unit = 1) {
+  Samples(const std::vector<hsize_t>& shape, hid_t type, double unit = 1, double offset = 0)
+      : in_double_(H5Tequal(type, H5T_IEEE_F64LE) > 0) {
     size_t count = 1;
     for (const hsize_t size : shape) count *= size;
-    for (size_t i = 0; i < count; ++i) values_.push_back(static_cast<double>(i * 7 % 480) * unit);
+    for (size_t i = 0; i < count; ++i)
+      values_.push_back(offset + static_cast<double>(i * 7 % 480) * unit);
     written::DataFile(folder_ / "a.h5").add("x", type, H5T_NATIVE_DOUBLE, shape, values_.data());
   }
 
@@ -56,19 +59,21 @@ class Samples {
     const int64_t count = dataset_->fields()[0].shape.count();
     const std::vector<double> sample(values_.begin() + number * count,
                                      values_.begin() + (number + 1) * count);
-    std::vector<float> stored(sample.begin(), sample.end());  // the file's type is float
+    std::vector<float> stored(sample.begin(), sample.end());
     std::vector<HostTensor> fields;
     std::vector<void*> to;
     for (const OutputField& field : recipe.outputs())
       to.push_back(fields.emplace_back(field.dtype, field.shape).data());
     Scratch scratch;
-    const Extent extent{.data = stored.data()};
+    Extent extent{.data = stored.data()};  // the file's type is float32 or float64
+    if (in_double_) extent.data = sample.data();
     recipe.make({&extent, 1}, key, to, scratch);
     const auto floats = fields[0].as<float>();
     return {floats.begin(), floats.end()};
   }
 
  private:
+  bool in_double_;
   TemporaryFolder folder_;
   std::vector<double> values_;
   std::unique_ptr<Communicator> alone_ = self_communicator();
@@ -143,6 +148,38 @@ TEST_CASE("modalities: what is small beside nothing else keeps its spread") {
   const std::vector<float> scaled = small.view(*small.read(signal)->plain(), 3);
   for (size_t i = 0; i < as_is.size(); ++i) CHECK(scaled[i] == Approx(as_is[i]).margin(1e-4));
   CHECK(std::abs(as_is[0] - as_is[1]) > 0.01);
+}
+
+// float32 holds 1e9 in steps of 64: all values of a feature would be one or two.
+TEST_CASE("modalities: rows of a table far from zero keep the digits in which they differ") {
+  Samples near({60, 8}, H5T_IEEE_F64LE, 1e-3), far({60, 8}, H5T_IEEE_F64LE, 1e-3, 1e9);
+  const std::string corrupt = table + "augment.corrupt = [0.6]\n";
+  const auto at_zero = near.read(corrupt), away = far.read(corrupt);
+  for (size_t i = 0; i < 8; ++i) {
+    CHECK(fact(*away, "mean")[i] == Approx(1e9 + fact(*at_zero, "mean")[i]).epsilon(1e-15));
+    CHECK(fact(*away, "std")[i] == Approx(fact(*at_zero, "std")[i]).epsilon(1e-5));
+  }
+  // Views of the sample itself, and with features of others in their place.
+  for (const int64_t row : {0, 17, 59}) {
+    const SampleKey key{.seed = 3, .sample = static_cast<uint64_t>(row)};
+    for (const bool corrupted : {false, true}) {
+      const auto recipe_of = [&](const Modality& modality) {
+        return corrupted ? modality.views(1) : modality.plain();
+      };
+      const std::vector<float> expected = near.view(*recipe_of(*at_zero), row, key);
+      const std::vector<float> found = far.view(*recipe_of(*away), row, key);
+      for (size_t i = 0; i < 8; ++i) CHECK(found[i] == Approx(expected[i]).margin(1e-4));
+    }
+  }
+}
+
+TEST_CASE("modalities: values that float32 cannot hold are refused, unless they are scaled") {
+  Samples samples({12, 8}, H5T_IEEE_F64LE, 1e38);
+  CHECK_THROWS_WITH(samples.read(table), Contains("values of /x reach ") &&
+                                             Contains("the largest that training in float32") &&
+                                             Contains("data.range"));
+  const auto scaled = samples.read(table + "data.range = [0, 5e40]\n");
+  for (const float value : samples.view(*scaled->plain(), 3)) CHECK(std::isfinite(value));
 }
 
 TEST_CASE("modalities: values are scaled as in the run that found the facts") {

@@ -1,6 +1,7 @@
 #include "data/values/interpretation.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 #include "data/files/decode.h"
@@ -51,8 +52,8 @@ Interpretation::Interpretation(const Field& field, Channels channels, double low
   }
 }
 
-template <typename T, typename Value>
-void Interpretation::convert(const T* from, float* to, int64_t count, const Value& value) const {
+template <typename T, typename To, typename Value>
+void Interpretation::convert(const T* from, To* to, int64_t count, const Value& value) const {
   if (!first_) {
     for (int64_t i = 0; i < count; ++i) to[i] = value(from[i]);
     return;
@@ -64,16 +65,53 @@ void Interpretation::convert(const T* from, float* to, int64_t count, const Valu
   }
 }
 
+Interpretation Interpretation::centred(std::vector<double> centre) const {
+  LACUNA_CHECK(as_they_are_ && static_cast<int64_t>(centre.size()) == channels(), centre.size(),
+               " of ", channels());
+  Interpretation made = *this;
+  made.centre_ = std::move(centre);
+  return made;
+}
+
+void Interpretation::doubles(const void* stored, double* to) const {
+  doubles_of(stored, to, shape_.count());
+}
+
 void Interpretation::floats(const void* stored, float* to) const {
-  convert_all(stored, to, shape_.count());
+  floats_of(stored, to, shape_.count());
+}
+
+int64_t Interpretation::count_of(int64_t positions) const {
+  LACUNA_CHECK(!first_ && positions >= 0, positions, " of ", shape_);
+  return positions * shape_.from(1).count();
+}
+
+void Interpretation::doubles(const void* stored, double* to, int64_t positions) const {
+  doubles_of(stored, to, count_of(positions));
 }
 
 void Interpretation::floats(const void* stored, float* to, int64_t positions) const {
-  LACUNA_CHECK(!first_ && positions <= shape_[0], positions, " of ", shape_);
-  convert_all(stored, to, positions * shape_.from(1).count());
+  floats_of(stored, to, count_of(positions));
 }
 
-void Interpretation::convert_all(const void* stored, float* to, int64_t count) const {
+void Interpretation::doubles_of(const void* stored, double* to, int64_t count) const {
+  if (as_they_are_)
+    return convert_with(stored, to, count, [](auto x) { return static_cast<double>(x); });
+  thread_local std::vector<float> scaled;
+  scaled.resize(static_cast<size_t>(count));
+  floats_of(stored, scaled.data(), count);
+  std::copy(scaled.begin(), scaled.end(), to);
+}
+
+void Interpretation::floats_of(const void* stored, float* to, int64_t count) const {
+  if (!centre_.empty()) {
+    thread_local std::vector<double> exact;
+    exact.resize(static_cast<size_t>(count));
+    doubles_of(stored, exact.data(), count);
+    for (size_t i = 0; i < exact.size(); ++i)
+      to[i] = static_cast<float>(exact[i] - centre_[i % centre_.size()]);
+    return;
+  }
   if (as_they_are_)
     return convert_with(stored, to, count, [](auto x) { return static_cast<float>(x); });
   if (dtype_ == DType::u8) {
@@ -87,8 +125,8 @@ void Interpretation::convert_all(const void* stored, float* to, int64_t count) c
   });
 }
 
-template <typename Map>
-void Interpretation::convert_with(const void* stored, float* to, int64_t count,
+template <typename To, typename Map>
+void Interpretation::convert_with(const void* stored, To* to, int64_t count,
                                   const Map& map) const {
   switch (dtype_) {
     case DType::u8:

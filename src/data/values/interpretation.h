@@ -28,6 +28,11 @@ class Interpretation {
   double high() const { return high_; }
   bool as_they_are() const { return as_they_are_; }
 
+  // The same, but of values as they are each less the centre of its channel. The difference is
+  // taken in double, so that float64 and integers far from zero keep the digits in which they
+  // differ, which float32 would not hold.
+  Interpretation centred(std::vector<double> centre) const;
+
   // Whether a stored sample is shape() numbers in their order, so that they can go as they are to
   // who maps them.
   bool keeps_order() const { return !first_; }
@@ -36,23 +41,29 @@ class Interpretation {
   // `stored`: one sample of the field, in native byte order; `to`: shape().count() floats, in
   // [0, 1] unless values stay as they are.
   void floats(const void* stored, float* to) const;
-  // Of a sample of fewer positions along its first axis; channels must not be first.
+  // As floats() has them, but values as they are in double and without a centre.
+  void doubles(const void* stored, double* to) const;
+  // Both of a sample of other positions along its first axis; channels must not be first.
   void floats(const void* stored, float* to, int64_t positions) const;
+  void doubles(const void* stored, double* to, int64_t positions) const;
 
  private:
   Interpretation(const Field& field, Channels channels, double low, double high, bool as_they_are);
-  template <typename T, typename Value>
-  void convert(const T* from, float* to, int64_t count, const Value& value) const;
-  template <typename Map>
-  void convert_with(const void* stored, float* to, int64_t count, const Map& map) const;
-  void convert_all(const void* stored, float* to, int64_t count) const;
+  template <typename T, typename To, typename Value>
+  void convert(const T* from, To* to, int64_t count, const Value& value) const;
+  template <typename To, typename Map>
+  void convert_with(const void* stored, To* to, int64_t count, const Map& map) const;
+  int64_t count_of(int64_t positions) const;
+  void floats_of(const void* stored, float* to, int64_t count) const;
+  void doubles_of(const void* stored, double* to, int64_t count) const;
 
   DType dtype_;
   bool first_;
   Shape shape_;
   double low_, high_;
   bool as_they_are_;
-  std::vector<float> table_;  // of the 256 values of a uint8
+  std::vector<double> centre_;  // of each channel; empty: none
+  std::vector<float> table_;    // of the 256 values of a uint8
 };
 
 // The one that fits a sample of that shape when the configuration leaves it open: none for at most

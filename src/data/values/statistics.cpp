@@ -98,6 +98,23 @@ std::vector<double> scan_on_all_ranks(
   return all;
 }
 
+// Whether a float32 does not hold all values of the type.
+bool is_wide(DType dtype) {
+  return dtype == DType::f64 || dtype == DType::i64 || dtype == DType::i32;
+}
+
+// bad_input where training, in float32, would see infinity; NaN and infinity themselves are what
+// lacuna check tells of.
+void require_floats(const std::vector<double>& values, const std::string& path) {
+  constexpr double most = std::numeric_limits<float>::max();
+  for (const double value : values) {
+    if (std::isfinite(value) && std::abs(value) > most)
+      bad_input("values of ", path, " reach ", value, ", beyond ", most,
+                ", the largest that training in float32 can hold: give data.range, or write them "
+                "in another unit");
+  }
+}
+
 }  // namespace
 
 Range type_range(DType dtype) {
@@ -175,23 +192,22 @@ ChannelStatistics channel_statistics(const Dataset& dataset, int field,
         const RowRange used = rows.rows(number);
         const auto* stored =
             static_cast<const std::byte*>(rows.fields[number].data()) + used.first * row_bytes;
-        std::vector<float> floats(static_cast<size_t>(values));
+        std::vector<double> exact(static_cast<size_t>(values));
         std::vector<double> base(c), sum(c, 0), square(c, 0);
         for (int64_t s = 0; s < used.count; s += together) {
           const int64_t positions = std::min(together, used.count - s);
           if (extents) {
-            floats.resize(static_cast<size_t>(positions) * c);
-            interpretation.floats(stored + s * row_bytes, floats.data(), positions);
+            exact.resize(static_cast<size_t>(positions) * c);
+            interpretation.doubles(stored + s * row_bytes, exact.data(), positions);
           } else {
-            interpretation.floats(stored + s * row_bytes, floats.data());
+            interpretation.doubles(stored + s * row_bytes, exact.data());
           }
-          if (s == 0) {
-            for (size_t k = 0; k < c; ++k) base[k] = static_cast<double>(floats[k]);
-          }
+          if (s == 0) std::copy_n(exact.begin(), c, base.begin());
+          if (interpretation.as_they_are()) require_floats(exact, dataset.fields()[number].path);
           for (size_t k = 0; k < c; ++k) {
             double a = 0, b = 0;
-            for (size_t i = k; i < floats.size(); i += c) {
-              const double x = static_cast<double>(floats[i]) - base[k];
+            for (size_t i = k; i < exact.size(); i += c) {
+              const double x = exact[i] - base[k];
               a += x;
               b += x * x;
             }
@@ -225,8 +241,11 @@ ChannelStatistics channel_statistics(const Dataset& dataset, int field,
   }
   for (size_t k = 0; k < c; ++k) {
     const double spread = n > 0 ? std::sqrt(square[k] / n) : 0;
-    // What is left of a constant channel by rounding: of values in [0, 1], or relative to the mean.
-    const double rounding = interpretation.as_they_are() ? 1e-7 * std::abs(result.mean[k]) : 1e-6;
+    // What is left of a constant channel by rounding: of values in [0, 1], or relative to the mean,
+    // of floats that were perhaps computed in float32.
+    const double relative = is_wide(dataset.fields()[number].dtype) ? 1e-13 : 1e-7;
+    const double rounding =
+        interpretation.as_they_are() ? relative * std::abs(result.mean[k]) : 1e-6;
     result.std.push_back(spread > rounding ? spread : 1.0);
   }
   return result;

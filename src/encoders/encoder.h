@@ -9,6 +9,7 @@
 
 #include "config/configuration.h"
 #include "graph/recording.h"
+#include "nn/fields.h"
 #include "nn/scope.h"
 
 namespace lacuna {
@@ -16,10 +17,12 @@ namespace lacuna {
 class Encoder {
  public:
   virtual ~Encoder() = default;
-  // x [B, spatial…, C] -> [B, features()].
-  virtual Tensor operator()(const Tensor& x, Recording& recording) const = 0;
-  // The features before pooling, [B, spatial…', features()], for dense outputs.
-  virtual Tensor map(const Tensor& x, Recording& recording) const = 0;
+  // x [B, spatial…, C] -> [B, features()]. What does not count of x changes no bit of it. Only
+  // encoders whose entry says so take a mask (encoders/list.h).
+  virtual Tensor operator()(const Masked& x, Recording& recording) const = 0;
+  // The features before pooling, [B, spatial…', features()], for dense outputs, and which of these
+  // positions count; those that do not are 0.
+  virtual Masked map(const Masked& x, Recording& recording) const = 0;
   virtual int64_t features() const = 0;
   // Its layers in depth, for learning rates that follow it: the first (embedding, stem) is 0, and
   // each block is one.
@@ -34,6 +37,9 @@ class Encoder {
 // Makes an encoder of the configured architecture for samples of one shape ([H, W, C], [L, C], [D])
 // in a scope.
 using EncoderFactory = std::function<std::unique_ptr<Encoder>(Scope)>;
+
+// The mean over the positions that count, [B, positions…, C] -> [B, C].
+Tensor pooled(const Masked& x);
 
 // The number behind `prefix` in the name of a parameter: 3 of "blocks.3.norm1.weight" behind
 // "blocks."; none where the name does not begin so.

@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "nn/convolution.h"
 #include "nn/layers.h"
-#include "ops/pooling.h"
+#include "ops/masks.h"
 #include "ops/tokens.h"
 
 namespace lacuna {
@@ -26,17 +26,17 @@ class Fcn final : public Encoder {
     }
   }
 
-  Tensor map(const Tensor& x, Recording& recording) const override {
-    Tensor y = x;
+  Masked map(const Masked& x, Recording& recording) const override {
+    Tensor y = x.mask.defined() ? keep(x.values, x.mask) : x.values;
     for (size_t block = 0; block < kernels.size(); ++block) {
       // A kernel of 8 has 3 zeros before the signal and 4 behind it: one more than on both sides.
       if (kernels[block] % 2 == 0) y = place_tokens(y, 0, y.shape()[1] + 1);
-      y = norms_[block](convolutions_[block](y, recording), recording, true);
+      y = norms_[block](convolutions_[block](y, recording), recording, true, {}, x.mask);
     }
-    return y;
+    return {y, x.mask};
   }
-  Tensor operator()(const Tensor& x, Recording& recording) const override {
-    return average_pool(map(x, recording));
+  Tensor operator()(const Masked& x, Recording& recording) const override {
+    return pooled(map(x, recording));
   }
   int64_t features() const override { return width_; }
   int64_t stride() const override { return 1; }

@@ -12,11 +12,11 @@ namespace lacuna {
 
 std::span<const EncoderEntry> encoders() {
   static const std::array entries = {
-      EncoderEntry{"resnet18", resnet_keys, make_resnet, 1, 2},
-      EncoderEntry{"resnet34", resnet_keys, make_resnet, 1, 2},
-      EncoderEntry{"resnet50", resnet_keys, make_resnet, 1, 2},
+      EncoderEntry{"resnet18", resnet_keys, make_resnet, 1, 2, true},
+      EncoderEntry{"resnet34", resnet_keys, make_resnet, 1, 2, true},
+      EncoderEntry{"resnet50", resnet_keys, make_resnet, 1, 2, true},
       EncoderEntry{"mlp", mlp_keys, make_mlp, 0, 0},
-      EncoderEntry{"fcn", fcn_keys, make_fcn, 1, 1},
+      EncoderEntry{"fcn", fcn_keys, make_fcn, 1, 1, true},
       EncoderEntry{"vit_tiny", vit_keys, make_vit},
       EncoderEntry{"vit_small", vit_keys, make_vit},
       EncoderEntry{"vit_base", vit_keys, make_vit},
@@ -57,12 +57,27 @@ void require_axes(const EncoderEntry& entry, const Shape& sample) {
             ": choose another encoder.name or data.dataset");
 }
 
+void require_masks(const EncoderEntry& entry) {
+  if (entry.masks) return;
+  std::vector<std::string> taken;
+  for (const EncoderEntry& other : encoders())
+    if (other.masks) taken.emplace_back(other.name);
+  bad_input("encoder ", entry.name, " takes samples of one length, and these have several: set ",
+            "data.hop, so that samples are windows, or encoder.name to one of ", join(taken));
+}
+
 }  // namespace
 
-EncoderFactory encoder_factory(const Configuration& configuration, const Shape& sample) {
+EncoderFactory encoder_factory(const Configuration& configuration, const Modality& modality) {
+  return encoder_factory(configuration, modality.view(), modality.padded());
+}
+
+EncoderFactory encoder_factory(const Configuration& configuration, const Shape& sample,
+                               bool padded) {
   for (const EncoderEntry& entry : encoders()) {
     if (configuration.is("encoder.name", entry.name)) {
       require_axes(entry, sample);
+      if (padded) require_masks(entry);
       return [&entry, configuration, sample](Scope scope) {
         return entry.make(configuration, sample, scope);
       };

@@ -4,11 +4,17 @@
 
 #include "nn/convolution.h"
 #include "nn/layers.h"
+#include "ops/masks.h"
 #include "ops/pooling.h"
 
 namespace lacuna {
 
 namespace {
+
+// What an undefined mask is, too.
+Tensor strided(const Tensor& mask, int64_t stride) {
+  return mask.defined() && stride > 1 ? strided_mask(mask, stride) : mask;
+}
 
 struct ConvolutionSize {
   int64_t out, kernel, stride;
@@ -26,6 +32,7 @@ class Residual {
       convolutions_.emplace_back(scope / ("conv" + number),
                                  even_convolution(axes, channels, c.out, c.kernel, c.stride));
       norms_.emplace_back(scope / ("bn" + number), c.out);
+      strides_.push_back(c.stride);
       channels = c.out;
       stride *= c.stride;
     }
@@ -35,20 +42,27 @@ class Residual {
     }
   }
 
-  Tensor operator()(const Tensor& x, Recording& recording) const {
+  Masked operator()(const Masked& x, Recording& recording) const {
     const size_t last = convolutions_.size() - 1;
-    Tensor hidden = x;
+    Masked hidden = x;
     for (size_t i = 0; i < last; ++i) {
-      hidden = norms_[i](convolutions_[i](hidden, recording), recording, true);
+      const Tensor mask = strided(hidden.mask, strides_[i]);
+      hidden = {norms_[i](convolutions_[i](hidden.values, recording), recording, true, {}, mask),
+                mask};
     }
+    const Tensor mask = strided(hidden.mask, strides_[last]);
     const Tensor residual =
-        shortcut_ ? (*shortcut_norm_)((*shortcut_)(x, recording), recording) : x;
-    return norms_[last](convolutions_[last](hidden, recording), recording, true, residual);
+        shortcut_ ? (*shortcut_norm_)((*shortcut_)(x.values, recording), recording, false, {}, mask)
+                  : x.values;
+    return {norms_[last](convolutions_[last](hidden.values, recording), recording, true, residual,
+                         mask),
+            mask};
   }
 
  private:
   std::vector<ConvolutionLayer> convolutions_;
   std::vector<BatchNorm> norms_;
+  std::vector<int64_t> strides_;
   std::optional<ConvolutionLayer> shortcut_;
   std::optional<BatchNorm> shortcut_norm_;
 };
@@ -75,14 +89,20 @@ class ResNet final : public Encoder {
     }
   }
 
-  Tensor map(const Tensor& x, Recording& recording) const override {
-    Tensor y = bn1_(conv1_(x, recording), recording, true);
-    if (options_.imagenet_stem) y = max_pool(y, 3, 2, 1);
+  Masked map(const Masked& x, Recording& recording) const override {
+    const Tensor seen = x.mask.defined() ? keep(x.values, x.mask) : x.values;
+    const Tensor mask = strided(x.mask, options_.imagenet_stem ? 2 : options_.stem_stride);
+    Masked y{bn1_(conv1_(seen, recording), recording, true, {}, mask), mask};
+    if (options_.imagenet_stem) {
+      // Behind a sample's end there are zeros, below none of the values that ReLU leaves.
+      y = {max_pool(y.values, 3, 2, 1), strided(mask, 2)};
+      if (mask.defined()) y.values = keep(y.values, y.mask);
+    }
     for (const Residual& block : blocks_) y = block(y, recording);
     return y;
   }
-  Tensor operator()(const Tensor& x, Recording& recording) const override {
-    return average_pool(map(x, recording));
+  Tensor operator()(const Masked& x, Recording& recording) const override {
+    return pooled(map(x, recording));
   }
   int64_t features() const override { return features_; }
   int64_t stride() const override {

@@ -59,12 +59,12 @@ class Vit final : public Encoder {
     }
   }
 
-  Tensor map(const Tensor& x, Recording& recording) const override {
-    const Tensor patches = take_tokens(tokens(x, recording), first(), length());
-    return reshape(patches, {x.shape()[0], rows_, columns_, options_.features});
+  Masked map(const Masked& x, Recording& recording) const override {
+    const Tensor patches = take_tokens(tokens(x.values, recording), first(), length());
+    return reshape(patches, {x.values.shape()[0], rows_, columns_, options_.features});
   }
-  Tensor operator()(const Tensor& x, Recording& recording) const override {
-    const Tensor y = tokens(x, recording);
+  Tensor operator()(const Masked& x, Recording& recording) const override {
+    const Tensor y = tokens(x.values, recording);
     return options_.class_token ? flatten(take_tokens(y, 0, 1)) : average_pool(y);
   }
   int64_t features() const override { return options_.features; }

@@ -52,6 +52,10 @@ class Modality {
   // One sample's view: what an encoder is made for.
   virtual const Shape& view() const = 0;
 
+  // Whether samples have several lengths: each view is padded to view(), and a field "view0.mask",
+  // float32 [view()[0]], is 1 where it is not.
+  virtual bool padded() const { return false; }
+
   // "view0" without anything random, for embedding and evaluation.
   virtual RecipePointer plain() const = 0;
   // "view0", "view1", …: independent random views.

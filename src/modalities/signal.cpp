@@ -24,6 +24,26 @@ Channels signal_channels(const Shape& stored) {
   return first < last ? Channels::first : Channels::last;
 }
 
+// Samples of several lengths, whole as they are stored, then the augmentation.
+class PaddedRecipe final : public Recipe {
+ public:
+  PaddedRecipe(const Interpretation& interpretation,
+               std::shared_ptr<const SignalAugmentation> augmentation)
+      : interpretation_(interpretation), augmentation_(std::move(augmentation)) {}
+  const std::vector<OutputField>& outputs() const override { return augmentation_->outputs(); }
+  void make(std::span<const Extent> stored, const SampleKey& key, std::span<void* const> to,
+            Scratch& scratch) const override {
+    const int64_t length = stored[0].length;
+    float* floats = scratch.floats(static_cast<size_t>(length * interpretation_.channels()));
+    interpretation_.floats(stored[0].data, floats, length);
+    augmentation_->apply(floats, length, key, to);
+  }
+
+ private:
+  Interpretation interpretation_;
+  std::shared_ptr<const SignalAugmentation> augmentation_;
+};
+
 constexpr ArrayKind signal_kind = {.plural = "signals",
                                    .axes = "a length and perhaps channels",
                                    .rank = 2,
@@ -39,46 +59,45 @@ std::vector<Key> signal_keys() {
 }
 
 std::unique_ptr<Modality> make_signal(const ModalityParts& parts) {
-  agreed(parts.communicator, [&] {
-    const SampleLayout& layout = parts.dataset.layout();
-    if (layout.has_extents() && !layout.has_windows())
-      bad_input(
-          "signals of different lengths are not trained on: set data.hop, so that windows of "
-          "data.length positions are samples");
-  });
   ArrayValues values(parts, signal_kind);
   return agreed(parts.communicator, [&] {
+    const SampleLayout& layout = parts.dataset.layout();
     return std::make_unique<SignalModality>(std::move(values),
-                                            signal_augment_options(parts.configuration));
+                                            signal_augment_options(parts.configuration),
+                                            layout.has_extents() && !layout.has_windows());
   });
 }
 
-SignalModality::SignalModality(ArrayValues values, const SignalOptions& augment)
+SignalModality::SignalModality(ArrayValues values, const SignalOptions& augment, bool padded)
     : values_(std::move(values)),
       augment_(augment),
       normalisation_{values_.mean_as_float(), values_.std_as_float()},
-      view_(values_.shape()) {
+      view_(values_.shape()),
+      padded_(padded) {
   if (augment.size > 0) view_.set(0, augment.size);
 }
 
 std::string SignalModality::description() const {
-  return concat(counted(sample()[0], "position"), ", ", values_.description());
+  return concat(padded_ ? "up to " : "", counted(sample()[0], "position"), ", ",
+                values_.description());
 }
 
-RecipePointer SignalModality::recipe(std::unique_ptr<Augmentation> augmentation) const {
+RecipePointer SignalModality::recipe(std::unique_ptr<SignalAugmentation> augmentation) const {
+  if (padded_)
+    return std::make_shared<PaddedRecipe>(values_.interpretation(), std::move(augmentation));
   return array_recipe(values_.interpretation(), std::move(augmentation));
 }
 
 RecipePointer SignalModality::plain() const {
-  return recipe(plain_signal(sample(), augment_.size, normalisation_));
+  return recipe(plain_signal(shape(), augment_.size, normalisation_));
 }
 
 RecipePointer SignalModality::views(int count) const {
-  return recipe(signal_views(sample(), count, augment_, normalisation_));
+  return recipe(signal_views(shape(), count, augment_, normalisation_));
 }
 
 RecipePointer SignalModality::masked() const {
-  return recipe(masked_signal(sample(), augment_, normalisation_));
+  return recipe(masked_signal(shape(), augment_, normalisation_));
 }
 
 double SignalModality::masked_share() const { return exact_share(augment_.mask, view_[0]); }

@@ -1,5 +1,6 @@
 // Signals: samples [L], [C, L] or [L, C], read as [L, C] floats, values as they are unless
-// data.range says otherwise.
+// data.range says otherwise. Of samples of several lengths L is data.length, to which they are cut
+// or padded, and each view has its mask.
 #pragma once
 
 #include "augment/signal/signal.h"
@@ -12,13 +13,14 @@ std::unique_ptr<Modality> make_signal(const ModalityParts& parts);
 
 class SignalModality final : public Modality {
  public:
-  SignalModality(ArrayValues values, const SignalOptions& augment);
+  SignalModality(ArrayValues values, const SignalOptions& augment, bool padded = false);
 
   std::string_view name() const override { return "signal"; }
   std::string description() const override;
   Facts facts() const override { return values_.facts(); }
   const Shape& sample() const override { return values_.shape(); }
   const Shape& view() const override { return view_; }
+  bool padded() const override { return padded_; }
 
   RecipePointer plain() const override;
   RecipePointer views(int count) const override;
@@ -27,12 +29,14 @@ class SignalModality final : public Modality {
   Survey survey(SurveyOptions options) const override { return values_.survey(options); }
 
  private:
-  RecipePointer recipe(std::unique_ptr<Augmentation> augmentation) const;
+  RecipePointer recipe(std::unique_ptr<SignalAugmentation> augmentation) const;
+  SignalShape shape() const { return {sample(), padded_}; }
 
   ArrayValues values_;
   SignalOptions augment_;
   ChannelNormalisation normalisation_;
   Shape view_;
+  bool padded_;
 };
 
 }  // namespace lacuna

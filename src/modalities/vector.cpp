@@ -59,7 +59,7 @@ std::vector<double> find_marginals(const ModalityParts& parts, const ArrayValues
       else
         rows.read_rows(in_file / per_entry, 1, stored.data(), field.dtype);
       values.interpretation().doubles(stored.data() + in_file % per_entry * field.row_bytes(),
-                                     row.data());
+                                      row.data());
       to = std::copy(row.begin(), row.end(), to);
     }
     return all;

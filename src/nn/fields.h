@@ -5,11 +5,20 @@
 #include <map>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "base/random.h"
 #include "graph/tensor.h"
 
 namespace lacuna {
+
+// Values F [B, positions…, C], and which positions count, F [B, positions…] of 1 and 0; undefined:
+// all of them.
+struct Masked {
+  Masked(Tensor all, Tensor which = {})  // NOLINT: where all count it is the tensor
+      : values(std::move(all)), mask(std::move(which)) {}
+  Tensor values, mask;
+};
 
 class Fields {
  public:
@@ -21,6 +30,11 @@ class Fields {
     return found->second;
   }
   const Tensor& view(int i) const { return (*this)["view" + std::to_string(i)]; }
+  // The view with its mask, where samples are padded.
+  Masked masked_view(int i) const {
+    const std::string mask = "view" + std::to_string(i) + ".mask";
+    return {view(i), contains(mask) ? (*this)[mask] : Tensor()};
+  }
 
   // One per row, in memory that outlives the step's recording; none where nothing is drawn.
   void set_keys(std::span<const SampleKey> keys) { keys_ = keys; }

@@ -25,7 +25,7 @@ struct Branch {
                   {encoder->features(), parts.configuration.integer("objective.hidden"),
                    parts.configuration.integer("objective.projection")},
                   false) {}
-  Tensor operator()(const Tensor& x, Recording& recording) const {
+  Tensor operator()(const Masked& x, Recording& recording) const {
     return projector((*encoder)(x, recording), recording);
   }
 };
@@ -53,8 +53,8 @@ class Byol final : public Objective {
   Tensor loss(const Fields& batch, Recording& recording) const override {
     const Tensor p0 = predict(batch, 0, recording);
     const Tensor p1 = predict(batch, 1, recording);
-    const Tensor t0 = target(batch.view(0), recording);
-    const Tensor t1 = target(batch.view(1), recording);
+    const Tensor t0 = target(batch.masked_view(0), recording);
+    const Tensor t1 = target(batch.masked_view(1), recording);
     // Eq. 6: momentum rises from its start to 1 along a cosine.
     const double momentum =
         1 - (1 - momentum_) * (std::cos(std::numbers::pi * recording.progress) + 1) / 2;
@@ -78,10 +78,10 @@ class Byol final : public Objective {
  private:
   Tensor predict(const Fields& batch, int view, Recording& recording) const {
     recording.view = view;
-    const Tensor projected = student_(batch.view(view), recording);
+    const Tensor projected = student_(batch.masked_view(view), recording);
     return normalize(exact(predictor_(projected, recording), recording));
   }
-  Tensor target(const Tensor& view, Recording& recording) const {
+  Tensor target(const Masked& view, Recording& recording) const {
     const bool before = std::exchange(recording.without_draws, true);
     const Tensor seen = stop_gradient(normalize(exact(teacher_(view, recording), recording)));
     recording.without_draws = before;

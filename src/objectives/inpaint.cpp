@@ -6,7 +6,9 @@
 #include <optional>
 
 #include "nn/convolution.h"
+#include "nn/loss.h"
 #include "ops/elementwise.h"
+#include "ops/masks.h"
 #include "ops/pooling.h"
 #include "ops/shape.h"
 #include "ops/squared_error.h"
@@ -47,8 +49,10 @@ class Decoder {
     }
   }
 
-  // x: the encoder's map, or its pooled features. `shape` [B, spatial…, C]: of what is to be made.
-  Tensor operator()(Tensor x, const Shape& shape, Recording& recording) const {
+  // x: the encoder's map, or its pooled features. `like` [B, spatial…, C]: of the shape, and with
+  // the mask, of what is to be made.
+  Tensor operator()(Tensor x, const Masked& like, Recording& recording) const {
+    const Shape& shape = like.values.shape();
     if (values_) return (*values_)(x, recording);
     if (expand_) {
       const int64_t features = x.shape()[-1];
@@ -58,7 +62,10 @@ class Decoder {
       const int left = stages_ - 1 - stage;
       x = upsampled(x, halved(shape.slice(1, axes_ + 1), left));
       const auto i = static_cast<size_t>(stage);
-      x = norm_[i](convolution_[i](x, recording), recording, true);
+      const Tensor mask =
+          like.mask.defined() ? strided_mask(like.mask, int64_t{1} << left) : Tensor();
+      if (mask.defined()) x = keep(x, mask);
+      x = norm_[i](convolution_[i](x, recording), recording, true, {}, mask);
     }
     return (*output_)(x, recording);
   }
@@ -112,19 +119,29 @@ class Inpaint final : public Objective {
   RecipePointer recipe() const override { return modality_.masked(); }
 
   Tensor loss(const Fields& batch, Recording& recording) const override {
-    const Tensor& view = batch.view(0);
+    const Masked seen_whole = batch.masked_view(0);
+    const Tensor& view = seen_whole.values;
     const Tensor mask = positions(batch["mask"]);  // 1 where hidden
     const Tensor shown = reshape(hide(positions(view), mask), view.shape());
-    const Tensor seen = pooled_ ? (*encoder_)(shown, recording) : encoder_->map(shown, recording);
+    const Masked input{shown, seen_whole.mask};
+    const Tensor seen =
+        pooled_ ? (*encoder_)(input, recording) : encoder_->map(input, recording).values;
     // What the view is made from (the view before colour, blur and noise: denoising, Vincent et al.
     // 2008), where it differs.
     const Tensor& target = batch.contains("target") ? batch["target"] : view;
-    const Tensor filled = exact(decoder_(seen, view.shape(), recording), recording);
+    const Tensor filled = positions(exact(decoder_(seen, seen_whole, recording), recording));
+    const Tensor wanted = positions(exact(target, recording));
+    const Tensor hidden = exact(mask, recording);
+    if (seen_whole.mask.defined()) {  // samples have several lengths, and so have hidden parts
+      const auto channels = static_cast<double>(filled.shape()[-1]);
+      return share_of_means({{.numerator = squared_error(filled, wanted, 1 / channels, hidden),
+                              .denominator = squared_norm({hidden})}},
+                            recording);
+    }
     // Mean square over the hidden part of the global batch: the same fraction of every sample.
     const double values =
         static_cast<double>(view.shape().from(1).count() * recording.global_rows());
-    return squared_error(positions(filled), exact(positions(target), recording),
-                         1 / (fraction_ * values), exact(mask, recording));
+    return squared_error(filled, wanted, 1 / (fraction_ * values), hidden);
   }
 
   bool spans_batch() const override { return false; }

@@ -10,17 +10,19 @@ std::vector<Output> outputs_of(const std::string& prefix, const Encoder& encoder
                                const Mlp* projector) {
   std::vector<Output> all = {
       {prefix + "encoder", [&encoder](const Fields& fields, Recording& recording) {
-         return encoder(fields.view(0), recording);
+         return encoder(fields.masked_view(0), recording);
        }}};
   if (projector != nullptr) {
     all.push_back(
         {prefix + "projector", [&encoder, projector](const Fields& fields, Recording& recording) {
-           return (*projector)(encoder(fields.view(0), recording), recording);
+           return (*projector)(encoder(fields.masked_view(0), recording), recording);
          }});
   }
-  all.push_back({prefix + "encoder.map", [&encoder](const Fields& fields, Recording& recording) {
-                   return encoder.map(fields.view(0), recording);
-                 }});
+  all.push_back({prefix + "encoder.map",
+                 [&encoder](const Fields& fields, Recording& recording) {
+                   return encoder.map(fields.masked_view(0), recording).values;
+                 },
+                 encoder.stride()});
   return all;
 }
 

@@ -31,6 +31,9 @@ struct Output {
   std::string name;  // "encoder", "projector", "teacher.encoder"; dense: "encoder.map"
   // [B, D], or dense, [B, positions…, D].
   std::function<Tensor(const Fields& fields, Recording& recording)> of;
+  // Of a dense output: positions of the view from one of its own to the next, which lie at 0,
+  // stride, 2 stride, …
+  int64_t stride = 0;
 };
 
 class Objective {

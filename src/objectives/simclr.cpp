@@ -39,7 +39,7 @@ class SimClr final : public Objective {
  private:
   Tensor project(const Fields& batch, int view, Recording& recording) const {
     recording.view = view;
-    const Tensor features = (*encoder_)(batch.view(view), recording);
+    const Tensor features = (*encoder_)(batch.masked_view(view), recording);
     return normalize(exact(projector_(features, recording), recording));
   }
 

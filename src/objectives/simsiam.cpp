@@ -49,7 +49,7 @@ class SimSiam final : public Objective {
 
   Pair see(const Fields& batch, int view, Recording& recording) const {
     recording.view = view;
-    const Tensor z = projector_((*encoder_)(batch.view(view), recording), recording);
+    const Tensor z = projector_((*encoder_)(batch.masked_view(view), recording), recording);
     return {normalize(exact(predictor_(z, recording), recording)),
             stop_gradient(normalize(exact(z, recording)))};
   }

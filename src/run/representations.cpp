@@ -53,13 +53,16 @@ RepresentationsOrigin read_origin(const hdf5::Group& root) {
           .configuration = root.dataset("/configuration").only_text()};
 }
 
-void describe(hdf5::Dataset& dataset, const RepresentationsLayout::Column& column) {
+void describe(hdf5::Dataset& dataset, const RepresentationsLayout::Column& column, bool ragged) {
   const std::string& name = column.name;
   const auto with = [&](const std::string& axes, const std::string& what) {
     dataset.set("axes", axes);
     dataset.set("description", what);
   };
-  if (name == "z") {
+  if (name == "z" && ragged) {
+    with("position, feature", "representation of each position of each sample: /offsets");
+    dataset.set("units", "1");
+  } else if (name == "z") {
     constexpr std::array axes = {"sample, feature", "sample, position, feature",
                                  "sample, row, column, feature",
                                  "sample, plane, row, column, feature"};
@@ -123,7 +126,17 @@ RepresentationsWriter::Leftover find_leftover(const fs::path& path, const std::s
 struct Target {
   uint64_t offset = 0;
   uint64_t row_bytes = 0;
-  int64_t missing = 0;  // rows not yet written
+  int64_t missing = 0;           // samples not yet written
+  std::vector<int64_t> offsets;  // [samples + 1], where a sample is not one row
+
+  // Where sample i begins, and the bytes of so many from it on.
+  uint64_t place_of(int64_t i) const {
+    const int64_t row = offsets.empty() ? i : offsets[static_cast<size_t>(i)];
+    return offset + static_cast<uint64_t>(row) * row_bytes;
+  }
+  uint64_t bytes_of(int64_t first, int64_t count) const {
+    return place_of(first + count) - place_of(first);
+  }
 };
 using Targets = std::map<std::string, Target>;
 
@@ -136,7 +149,7 @@ bool is_laid_out(const fs::path& path, const hdf5::NewImage::Content& content,
   std::vector<std::byte> expected = content.bytes, front(content.bytes.size());
   file.read(0, front.data(), front.size());
   for (const auto& [name, column] : columns) {
-    const uint64_t bytes = column.row_bytes * static_cast<uint64_t>(rows);
+    const uint64_t bytes = column.bytes_of(0, rows);
     const uint64_t first = std::min<uint64_t>(column.offset, front.size());
     const uint64_t last = std::min<uint64_t>(column.offset + bytes, front.size());
     for (std::vector<std::byte>* each : {&expected, &front})
@@ -165,23 +178,36 @@ RepresentationsWriter::RepresentationsWriter(fs::path path, const Representation
   if (exists && !identity) refuse_existing(path);
   hdf5::NewImage image =
       hdf5::NewImage::create(path.string(), (size_t{64} << 10) + origin.configuration.size());
-  write_origin(image, origin, layout.z.rank() > 1);
+  const bool ragged = !layout.offsets.empty();
+  LACUNA_CHECK(!ragged || (layout.z.rank() == 1 &&
+                           static_cast<int64_t>(layout.offsets.size()) == layout.samples + 1));
+  write_origin(image, origin, layout.z.rank() > 1 || ragged);
   if (identity) image.set("identity", *identity);
   // Before the large columns: what HDF5 stores itself lies in memory up to its end in the file.
   image.create_texts("/files", layout.files);
   if (layout.add_texts) layout.add_texts(image);
+  if (ragged) {
+    const auto count = static_cast<int64_t>(layout.offsets.size());
+    hdf5::Dataset offsets = image.create_dataset("/offsets", DType::i64, {count});
+    offsets.set("axes", "sample and the end");
+    offsets.set("description", "rows of /z before each sample");
+    offsets.write(layout.offsets.data(), DType::i64);
+  }
   Targets targets;
   for (const auto& column : all_columns(layout)) {
-    hdf5::Dataset dataset =
-        image.create_dataset("/" + column.name, column.dtype, column.row.behind(layout.samples),
-                             {.allocate_early = true});
-    describe(dataset, column);
-    const bool is_new = targets
-                            .emplace(column.name, Target{dataset.offset().value_or(0),
-                                                         static_cast<uint64_t>(column.row.count()) *
-                                                             size_of(column.dtype),
-                                                         layout.samples})
-                            .second;
+    const bool by_position = ragged && column.name == "z";
+    hdf5::Dataset dataset = image.create_dataset(
+        "/" + column.name, column.dtype,
+        column.row.behind(by_position ? layout.offsets.back() : layout.samples),
+        {.allocate_early = true});
+    describe(dataset, column, ragged);
+    const bool is_new =
+        targets
+            .emplace(column.name,
+                     Target{dataset.offset().value_or(0),
+                            static_cast<uint64_t>(column.row.count()) * size_of(column.dtype),
+                            layout.samples, by_position ? layout.offsets : std::vector<int64_t>()})
+            .second;
     LACUNA_CHECK(is_new, "two columns ", column.name);
   }
   const hdf5::NewImage::Content content = image.close();
@@ -234,8 +260,8 @@ void RepresentationsWriter::write(const std::string& column, int64_t first, int6
   Target& target = found->second;
   LACUNA_CHECK(first >= 0 && count >= 0 && first + count <= construction_->samples, "rows ", first,
                " + ", count, " of ", construction_->samples);
-  construction_->file->write(target.offset + static_cast<uint64_t>(first) * target.row_bytes,
-                             values, static_cast<size_t>(count) * target.row_bytes);
+  construction_->file->write(target.place_of(first), values,
+                             static_cast<size_t>(target.bytes_of(first, count)));
   target.missing -= count;
 }
 
@@ -268,6 +294,11 @@ Representations read_representations(const fs::path& path) {
   if (z.shape().rank() < 2)
     bad_input("/z in ", path.string(), " has the shape ", z.shape(),
               ": representations have two axes or more, sample first and feature last");
+  if (file.has("/offsets"))
+    bad_input("/z in ", path.string(),
+              " has a row for each position of each sample: give "
+              "representations of whole samples, as embed writes them without --output or with "
+              "--output encoder");
   z.check_size();
   Representations all;
   all.z = HostTensor(DType::f32, z.shape());

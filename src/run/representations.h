@@ -1,6 +1,8 @@
 // Representations: what `embed` leaves for later stages, one HDF5 file (layout: docs/formats.md).
 //
-//   /z      float32 [N, D]   one row per sample, in data-set order
+//   /z      float32 [N, D]   one row per sample, in data-set order; dense: [N, positions…, D], or,
+//                            where samples have several lengths, [positions of all, D]
+//   /offsets int64 [N + 1]   of those: sample i is the rows offsets[i] up to offsets[i + 1] of /z
 //   /files  text [F]         the data files
 //   /file   int32 [N]        index into /files of each sample,
 //   /row    int64 [N]        and its row there: so that results join back to the user's rows
@@ -58,6 +60,9 @@ struct RepresentationsLayout {
   int64_t samples = 0;  // N
   // Of one sample: [D], or of a dense output [positions…, D]; no axes: there is no z.
   Shape z = {};
+  // [N + 1], of a dense output of samples of several lengths: z [D] is of one position, and sample i
+  // is the rows offsets[i] up to offsets[i + 1] of /z.
+  std::vector<int64_t> offsets = {};
   std::vector<std::string> files;
   std::vector<Column> columns;  // beside z, file and row
   // Adds what is not written by rows (columns of embed.copy, of any type) when the file is laid
@@ -92,8 +97,9 @@ class RepresentationsWriter {
   // Makes what was written up to now survive a kill, with one line that says how to go on.
   void save_progress(const std::string& progress);
 
-  // Rows [first, first + count) of z (float32), "file" (int32), "row" (int64) or a column, as they
-  // are in memory: count x row elements.
+  // Samples [first, first + count) of z (float32), "file" (int32), "row" (int64) or a column, as
+  // they are in memory: count x row elements; with offsets, of z the positions of these samples one
+  // behind the other.
   void write(const std::string& column, int64_t first, int64_t count, const void* values);
 
   // Makes the file appear under its name. Every row of every column was written by then.

@@ -16,11 +16,11 @@ FineTunedNetwork::FineTunedNetwork(const EncoderFactory& make_encoder, int64_t o
       encoder_prefix_((scope / "encoder").prefix() + "."),
       frozen_(frozen) {}
 
-Tensor FineTunedNetwork::operator()(const Tensor& x, Recording& recording) const {
+Tensor FineTunedNetwork::operator()(const Masked& x, Recording& recording) const {
   return cast(head_(features(x, recording), recording), recording.parameters);
 }
 
-Tensor FineTunedNetwork::features(const Tensor& x, Recording& recording) const {
+Tensor FineTunedNetwork::features(const Masked& x, Recording& recording) const {
   if (!frozen_) return (*encoder_)(x, recording);
   const bool training = std::exchange(recording.training, false);
   const Tensor features = stop_gradient((*encoder_)(x, recording));

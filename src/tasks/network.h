@@ -17,15 +17,15 @@ class FineTunedNetwork {
   FineTunedNetwork(const EncoderFactory& make_encoder, int64_t outputs, Scope scope,
                    bool frozen = false);
 
-  // [B, H, W, C] -> [B, outputs], in the parameters' dtype.
-  Tensor operator()(const Tensor& x, Recording& recording) const;
+  // [B, positions…, C] -> [B, outputs], in the parameters' dtype.
+  Tensor operator()(const Masked& x, Recording& recording) const;
 
   // The factor on the learning rate of a parameter: `decay` to the power of its layer's distance
   // from the head (Bao et al. 2022, "BEiT: BERT pre-training of image transformers").
   double rate_factor(const State& parameter, double decay) const;
 
  private:
-  Tensor features(const Tensor& x, Recording& recording) const;
+  Tensor features(const Masked& x, Recording& recording) const;
 
   std::unique_ptr<Encoder> encoder_;
   Linear head_;

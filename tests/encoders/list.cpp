@@ -4,12 +4,16 @@
 #include <catch2/catch.hpp>
 
 #include <array>
+#include <cstring>
+#include <limits>
 #include <set>
 
 #include "backend/list.h"
 #include "base/error.h"
 #include "encoders/vit.h"
+#include "graph/differentiate.h"
 #include "graph/executor.h"
+#include "ops/elementwise.h"
 
 using namespace lacuna;
 
@@ -55,7 +59,7 @@ TEST_CASE("every encoder has the shapes that it promises and takes no samples") 
       const HostTensor none(DType::f32, sample.behind(0));
       const Tensor x = host_leaf("x", none);
       const Tensor features = (*encoder)(x, recording);
-      const Tensor map = encoder->map(x, recording);
+      const Tensor map = encoder->map(x, recording).values;
       CHECK(features.shape() == Shape{0, encoder->features()});
       Shape expected = sample.behind(0);
       for (int axis = 1; axis <= axes; ++axis)
@@ -133,4 +137,77 @@ TEST_CASE("embeddings of tokens are not decayed") {
   CHECK_FALSE(store.find("norm.weight")->decays());
   CHECK(store.find("blocks.0.attn.qkv.weight")->decays());
   CHECK(store.find("patch_embed.proj.weight")->decays());
+}
+
+TEST_CASE(
+    "encoders: what stands in the padding of a sample changes no bit, and its length nothing") {
+  const auto self = self_communicator();
+  const std::vector<int64_t> lengths = {9, 40, 1, 23, 17};
+  const auto rows = static_cast<int64_t>(lengths.size());
+  constexpr int64_t channels = 2;
+  struct Result {
+    HostTensor features, map, weight;
+  };
+  // Of the samples in views of this size, with this value in the padding.
+  const auto result = [&](const EncoderEntry& entry, std::string_view device_name, int64_t size,
+                          float padding) {
+    const std::unique_ptr<Device> device = make_device(device_name, 2);
+    StateStore store(*device);
+    const std::string width = entry.name == "resnet50" ? "width = 2\n" : "width = 4\n";
+    const auto encoder = encoder_factory(configuration_of(entry.name, width), {size, channels},
+                                         true)(Scope(store, 1));
+    HostTensor values(DType::f32, {rows, size, channels}), mask(DType::f32, {rows, size});
+    for (int64_t b = 0; b < rows; ++b) {
+      const Draws draws(3, Purpose::test, static_cast<uint64_t>(b));
+      for (int64_t i = 0; i < size; ++i) {
+        const bool counts = i < lengths[static_cast<size_t>(b)];
+        mask.as<float>()[static_cast<size_t>(b * size + i)] = counts ? 1.f : 0.f;
+        for (int64_t c = 0; c < channels; ++c)
+          values.as<float>()[static_cast<size_t>((b * size + i) * channels + c)] =
+              counts ? static_cast<float>(draws.uniform(static_cast<uint32_t>(i * channels + c)))
+                     : padding;
+      }
+    }
+    const DType compute = device->parameter_dtype();
+    Recording recording{
+        .communicator = *self, .compute = compute, .parameters = compute, .rows = {rows}};
+    const Masked x{cast(host_leaf("x", values), compute), cast(host_leaf("mask", mask), compute)};
+    const Tensor features = (*encoder)(x, recording);
+    const Masked map = encoder->map(x, recording);
+    CHECK(map.mask.shape() == map.values.shape().slice(0, 2));
+    const State* first = store.select("", Role::parameter).front();
+    const Tensor loss = squared_norm({features});
+    const Tensor gradient = differentiate(loss, {first->tensor()})[0];
+    Executor executor(*device);
+    executor.run({features, map.values, gradient});
+    return Result{executor.output(0), executor.output(1), executor.output(2)};
+  };
+  const auto same_bits = [](const HostTensor& a, const HostTensor& b) {
+    return a.shape() == b.shape() && std::memcmp(a.data(), b.data(), a.bytes()) == 0;
+  };
+  for (const EncoderEntry& entry : encoders()) {
+    if (!entry.masks) {
+      if (entry.most_axes == 2)
+        CHECK_THROWS_WITH(
+            encoder_factory(configuration_of(entry.name), {32, 32, 2}, true),
+            Catch::Contains("takes samples of one length") && Catch::Contains("resnet18"));
+      continue;
+    }
+    CAPTURE(entry.name);
+    for (const char* device : {"reference", "cpu"}) {
+      CAPTURE(device);
+      const Result zeros = result(entry, device, 48, 0);
+      const Result others = result(entry, device, 48, std::numeric_limits<float>::quiet_NaN());
+      CHECK(same_bits(zeros.features, others.features));
+      CHECK(same_bits(zeros.map, others.map));
+      CHECK(same_bits(zeros.weight, others.weight));
+    }
+    // Statistics of the batch, too, are of what counts.
+    const Result near = result(entry, "reference", 48, 0), far = result(entry, "reference", 77, 0);
+    for (size_t i = 0; i < near.features.as<double>().size(); ++i)
+      CHECK(near.features.as<double>()[i] == Approx(far.features.as<double>()[i]).epsilon(1e-9));
+    for (size_t i = 0; i < near.weight.as<double>().size(); ++i)
+      CHECK(near.weight.as<double>()[i] ==
+            Approx(far.weight.as<double>()[i]).epsilon(1e-7).margin(1e-12));
+  }
 }

@@ -137,6 +137,79 @@ class Modalities(support.EndToEndTest):
         for other in found.values():
             self.assertLess(numpy.abs(first - other).max(), 1e-4 * numpy.abs(first).max())
 
+    def write_padded(self, samples, outside=0.0):
+        """Samples of 5 to 80 positions, one behind the other, and rows that are of none."""
+        random = numpy.random.default_rng(5)
+        lengths = random.integers(5, 81, samples)
+        starts = 3 + numpy.concatenate([[0], numpy.cumsum(lengths)])
+        rows = random.normal(size=(starts[-1] + 9, 2)).astype("f4")
+        rows[:3], rows[starts[-1]:] = outside, outside
+        label = numpy.arange(samples) % 4
+        for i in range(samples):
+            time = numpy.arange(lengths[i])[:, None] / 64
+            rows[starts[i]:starts[i + 1]] *= 0.2
+            rows[starts[i]:starts[i + 1]] += numpy.sin(2 * numpy.pi * (1 + 3 * label[i]) * time)
+        with h5py.File(self.path("data.h5"), "w") as data:
+            data.create_dataset("signals", data=rows, chunks=(100, 2), compression=1)
+            data["starts"] = starts
+            data["labels"] = label
+        return numpy.minimum(lengths, 64)
+
+    PADDED = ["--set", "data.offsets=starts", "--set", "data.length=64"]
+
+    def test_signals_of_several_lengths_on_one_rank_and_three(self):
+        self.write(SIGNALS)
+        found = {}
+        for ranks, outside in ((1, 0), (3, 0), (2, 1e30)):
+            lengths = self.write_padded(96, outside)
+            run, out = self.path(f"run{ranks}"), self.path(f"z{ranks}.h5")
+            self.succeeds("pretrain", self.path("a.toml"), *self.PADDED, "--run", run, ranks=ranks)
+            self.succeeds("embed", run, "--data", self.path("data.h5"), "--out", out, ranks=ranks)
+            with h5py.File(out) as file:
+                found[ranks] = file["z"][:]
+                self.assertTrue((numpy.minimum(file["at"][:, 1], 64) == lengths).all())
+        for other in (found[2], found[3]):
+            self.assertLess(numpy.abs(found[1] - other).max(), 1e-4 * numpy.abs(found[1]).max())
+        self.write_padded(96)
+        self.succeeds("finetune", self.path("classify.toml"), "--from", self.path("run1"), "--run",
+                      self.path("whole"), *self.PADDED)
+        result = json.loads((self.path("whole") / "result.json").read_text())
+        self.assertGreater(result["accuracy"], 0.5)
+        refused = self.lacuna("pretrain", self.path("a.toml"), "--run", self.path("r"),
+                              *self.PADDED, "--set", "augment.size=32")
+        self.assertIn("augment.size = 32 stretches views to one size", refused.complaint())
+
+    def test_a_dense_output_of_several_lengths_killed_and_continued(self):
+        """The mean over a sample's positions is its pooled representation."""
+        self.write(SIGNALS)
+        samples = 1200
+        lengths = self.write_padded(samples)
+        run = self.path("run")
+        self.succeeds("pretrain", self.path("a.toml"), *self.PADDED, "--run", run)
+        embed = ["embed", run, "--data", self.path("data.h5"), "--out"]
+        dense = ["--output", "encoder.map", "--set", "log.interval=0", "--set",
+                 "train.checkpoint_minutes=1e-9"]
+        self.succeeds(*embed, "pooled.h5")
+        self.succeeds(*embed, "dense.h5", *dense)
+        with h5py.File(self.path("pooled.h5")) as file:
+            pooled = file["z"][:]
+        with h5py.File(self.path("dense.h5")) as file:
+            offsets, z = file["offsets"][:], file["z"][:]
+            self.assertEqual(file.attrs["format_version"], 2)
+        positions = -(-lengths // 8)
+        self.assertEqual(offsets.tolist(), [0, *numpy.cumsum(positions)])
+        means = numpy.add.reduceat(z, offsets[:-1], axis=0) / positions[:, None]
+        self.assertLess(numpy.abs(means - pooled).max(), 1e-5 * numpy.abs(pooled).max())
+        halted = "embedded 1024 of 1200"
+        program = self.halted(halted, *embed, "again.h5", *dense, ranks=2)
+        program.wait_for(halted)
+        program.kill()
+        self.assertTrue(self.path("again.h5.partial").exists())
+        self.assertIn("after 1024 of 1200", self.succeeds(*embed, "again.h5", *dense).stdout)
+        with h5py.File(self.path("again.h5")) as file:
+            self.assertEqual(file["offsets"][:].tolist(), offsets.tolist())
+            self.assertLess(numpy.abs(file["z"][:] - z).max(), 1e-5 * numpy.abs(z).max())
+
     def test_vectors_on_one_rank_and_three(self):
         self.check_all(TABLE)
         self.assertGreater(self.accuracy("corrupt", "--set", "augment.corrupt=[0.9]"), 0)

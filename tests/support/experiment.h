@@ -34,7 +34,8 @@ struct Cell {
   std::string objective, kind;
 };
 
-// Every objective of the list on every modality that it works on.
+// Every objective of the list on every modality that it works on, and on signals of several lengths
+// ("padded").
 inline std::vector<std::string> every_cell() {
   std::vector<std::string> all;
   for (const ModalityEntry& modality : modalities()) {
@@ -44,6 +45,8 @@ inline std::vector<std::string> every_cell() {
                                              : concat(objective.name, " on ", modality.name));
     }
   }
+  for (const ObjectiveEntry& objective : objectives())
+    if (objective.works_on("signal")) all.push_back(concat(objective.name, " on padded"));
   return all;
 }
 
@@ -68,12 +71,14 @@ inline Configuration small_configuration(std::string_view text_of_cell, const Sm
 }
 
 // Rows [first, last) of a batch: the fields that a recipe makes of samples, floats of this shape,
-// drawn from their index.
+// drawn from their index; where they are padded, of lengths from 2 to half as long again.
 // Owns the memory of the tensors. `layers`: seed of what layers draw.
 class SmallBatch {
  public:
-  SmallBatch(const Recipe& recipe, const Shape& shape, int64_t first, int64_t last, uint64_t seed,
-             DType compute, uint64_t layers) {
+  SmallBatch(const Recipe& recipe, Shape shape, int64_t first, int64_t last, uint64_t seed,
+             DType compute, uint64_t layers, bool padded = false) {
+    const int64_t most = padded ? shape[0] + shape[0] / 2 : shape[0];
+    shape.set(0, most);
     const int64_t count = last - first;
     for (int64_t i = first; i < last; ++i) keys_.push_back({layers, 0, static_cast<uint64_t>(i)});
     for (const OutputField& field : recipe.outputs()) {
@@ -92,7 +97,8 @@ class SmallBatch {
         to.push_back(static_cast<char*>(memory_[field.name].data()) +
                      static_cast<size_t>(row) * bytes);
       }
-      const Extent stored{.data = sample.data()};
+      const int64_t length = padded ? 2 + (first + row) * 7 % (most - 1) : 1;
+      const Extent stored{.data = sample.data(), .length = length};
       recipe.make({&stored, 1}, {seed, 0, static_cast<uint64_t>(first + row)}, to, scratch);
     }
     for (const auto& [name, value] : memory_) {
@@ -113,11 +119,11 @@ class SmallBatch {
 inline std::unique_ptr<Modality> small_modality(std::string_view cell, const SmallImages& images) {
   const std::string kind = Cell(cell).kind;
   if (kind == "vector") return std::make_unique<VectorModality>(vectors(images.size));
-  if (kind == "signal") {
+  if (kind == "signal" || kind == "padded") {
     SignalOptions augment;
-    augment.size = images.view;
+    augment.size = kind == "padded" ? 0 : images.view;
     return std::make_unique<SignalModality>(
-        testing::signals({images.size, images.channels}, augment));
+        testing::signals({images.size, images.channels}, augment, kind == "padded"));
   }
   LACUNA_CHECK(kind == "image", kind);
   AugmentOptions augment;
@@ -144,7 +150,7 @@ class SmallExperiment {
         store_(*device_) {
     modality_ = small_modality(objective, images);
     objective_ = make_objective({configuration_, Scope(store_, 1),
-                                 encoder_factory(configuration_, modality_->view()), *modality_});
+                                 encoder_factory(configuration_, *modality_), *modality_});
     if (options.compute == DType::f32) options.compute = device_->parameter_dtype();
     compute_ = options.compute;
     trainer_ = std::make_unique<Trainer>(
@@ -157,7 +163,8 @@ class SmallExperiment {
   }
 
   SmallBatch batch(int64_t first, int64_t last, uint64_t seed = 1, uint64_t layers = 1) const {
-    return {*recipe_, modality_->sample(), first, last, seed, compute_, layers};
+    return {*recipe_, modality_->sample(), first, last, seed, compute_,
+            layers,   modality_->padded()};
   }
   Trainer& trainer() { return *trainer_; }
   StateStore& store() { return store_; }

@@ -24,9 +24,10 @@ inline ImageModality images(const Shape& sample, const AugmentOptions& augment =
   return {values_of(sample), augment};
 }
 
-// [L, C]
-inline SignalModality signals(const Shape& sample, const SignalOptions& augment = {}) {
-  return {values_of(sample), augment};
+// [L, C]; `padded`: of several lengths, L is what they are cut or padded to.
+inline SignalModality signals(const Shape& sample, const SignalOptions& augment = {},
+                              bool padded = false) {
+  return {values_of(sample), augment, padded};
 }
 
 // [D]; seven samples of marginals.

@@ -126,8 +126,7 @@ void Interpretation::floats_of(const void* stored, float* to, int64_t count) con
 }
 
 template <typename To, typename Map>
-void Interpretation::convert_with(const void* stored, To* to, int64_t count,
-                                  const Map& map) const {
+void Interpretation::convert_with(const void* stored, To* to, int64_t count, const Map& map) const {
   switch (dtype_) {
     case DType::u8:
       return convert(static_cast<const uint8_t*>(stored), to, count, map);

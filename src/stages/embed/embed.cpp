@@ -76,6 +76,7 @@ ExitStatus embed(const Arguments& arguments, StageContext& context) {
       checkpoint,
       pretraining_configuration(run, kept_settings(arguments.values("set")), communicator), name);
   what.copied = configuration.texts("embed.copy");
+  what.stride = embedder.output().stride;
   const std::string size = concat(source.dataset().samples(), " x ", sizes_text(embedder.shape()),
                                   " representations of step ", checkpoint.info.step);
   return write_output(embedder, source, early_stop, context,

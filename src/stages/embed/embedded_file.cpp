@@ -19,6 +19,12 @@ EmbeddedFile::EmbeddedFile(const std::filesystem::path& path, const Source& sour
   RepresentationsLayout layout;
   layout.samples = samples_;
   if (columns_.empty()) layout.z = z;
+  if (columns_.empty() && what.stride > 0 && source.modality().padded()) {
+    LACUNA_CHECK(what.ranges.empty() && z.rank() == 2, z);
+    position_ = z[1];
+    layout.z = {position_};
+    layout.offsets = offsets_ = offsets_of(what.stride);
+  }
   for (const OutputColumn& column : columns_) layout.columns.push_back(column.layout);
   for (const DataFile& file : source.dataset().files()) layout.files.push_back(file.path);
   if (source.labelled())
@@ -46,6 +52,26 @@ EmbeddedFile::EmbeddedFile(const std::filesystem::path& path, const Source& sour
                             .code_version = concat(build.version, " ", build.commit),
                             .configuration = what.configuration},
       replace, std::move(identity));
+}
+
+// From the lengths of the samples alone.
+std::vector<int64_t> EmbeddedFile::offsets_of(int64_t stride) const {
+  const Dataset& dataset = source_.dataset();
+  std::vector<int64_t> offsets = {0};
+  offsets.reserve(static_cast<size_t>(dataset.samples()) + 1);
+  for (const DataFile& file : dataset.files()) {
+    std::vector<int64_t> begins;
+    if (!file.places.known())
+      begins = hdf5::File::open(file.path).dataset(dataset.layout().offsets).values<int64_t>();
+    for (int64_t i = 0; i < file.samples(); ++i) {
+      const auto at = static_cast<size_t>(i);
+      const int64_t length =
+          begins.empty() ? file.places.rows_of(i).count : begins[at + 1] - begins[at];
+      const int64_t seen = std::min(length, dataset.layout().length);
+      offsets.push_back(offsets.back() + (seen + stride - 1) / stride);
+    }
+  }
+  return offsets;
 }
 
 int64_t EmbeddedFile::place_of(int64_t sample) const {
@@ -83,6 +109,16 @@ void EmbeddedFile::write(const EmbeddedBatch& batch) {
 }
 
 void EmbeddedFile::write_output(int64_t place, int64_t rows, const float* z) {
+  if (!offsets_.empty()) {
+    std::vector<float> positions;
+    for (int64_t i = 0; i < rows; ++i) {
+      const auto at = static_cast<size_t>(place + i);
+      const float* from = z + i * features_;
+      positions.insert(positions.end(), from, from + (offsets_[at + 1] - offsets_[at]) * position_);
+    }
+    writer_->write("z", place, rows, positions.data());
+    return;
+  }
   if (columns_.empty()) {
     writer_->write("z", place, rows, z);
     return;

@@ -32,12 +32,14 @@ struct EmbeddedWhat {
   std::string configuration;               // of the run, as TOML
   std::vector<SampleRange> ranges = {};    // of the source, as Sequential takes them
   std::vector<std::string> copied = {};    // columns of the user's own
+  int64_t stride = 0;                      // Output::stride
 };
 
 // Kept by one rank. Errors as RepresentationsWriter's.
 class EmbeddedFile {
  public:
-  // `z`: of one sample, [D] or dense [positions…, D]. The source must outlive the file.
+  // `z`: of one sample, [D] or dense [positions…, D]. The source must outlive the file. Of samples
+  // of several lengths, what is dense is written up to each one's end.
   // With an `identity` another process can go on with it; see RepresentationsWriter.
   EmbeddedFile(const std::filesystem::path& path, const Source& source, const Shape& z,
                const EmbeddedWhat& what, bool replace = false,
@@ -49,6 +51,7 @@ class EmbeddedFile {
  private:
   int64_t place_of(int64_t sample) const;
   void write_output(int64_t place, int64_t rows, const float* z);
+  std::vector<int64_t> offsets_of(int64_t stride) const;
   void copy_column(hdf5::Group& root, const std::string& column) const;
 
   const Source& source_;
@@ -56,7 +59,9 @@ class EmbeddedFile {
   std::vector<OutputColumn> columns_;
   std::vector<int64_t> range_first_;  // place of each range's first sample
   int64_t samples_ = 0;
-  int64_t features_ = 0;  // numbers of a sample
+  int64_t features_ = 0;          // numbers of a sample
+  std::vector<int64_t> offsets_;  // RepresentationsLayout::offsets
+  int64_t position_ = 0;          // numbers of a position, of these
   std::unique_ptr<RepresentationsWriter> writer_;
 };
 

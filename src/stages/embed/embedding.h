@@ -49,6 +49,7 @@ class Embedder {
   // Of one sample's representation: [D], or of a dense one [positions…, D].
   const Shape& shape() const { return shape_; }
   int64_t features() const { return shape_.count(); }
+  const Output& output() const { return output_; }
 
   // Collective: every rank computes its share of each batch and receives all its rows.
   using Sink = std::function<void(const EmbeddedBatch&)>;

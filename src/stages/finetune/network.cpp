@@ -27,7 +27,7 @@ class Trial {
       : job_(job),
         task_(task),
         store_(*job.compute.device),
-        network_(encoder_factory(job.pretraining, job.data.train.modality().view()), task.outputs(),
+        network_(encoder_factory(job.pretraining, job.data.train.modality()), task.outputs(),
                  Scope(store_, static_cast<uint64_t>(job.configuration.integer("seed"))),
                  job.configuration.is("task.encoder", "frozen")) {
     if (job.configuration.is("task.start", "scratch")) return;
@@ -59,7 +59,7 @@ class Trial {
                   .last_checkpoint = false};
     const Halves halves = source.loaded(source.modality().views(1), *job_.compute.device);
     const auto loss = [this](const Fields& fields, Recording& recording) {
-      return task_.loss(network_(fields.view(0), recording), fields, recording);
+      return task_.loss(network_(fields.masked_view(0), recording), fields, recording);
     };
     Trainer trainer = make_trainer(c, job_.compute.dtype, false, {loss, store_, halves.device},
                                    *job_.compute.device, communicator);
@@ -142,7 +142,7 @@ class Trial {
                           .parameters = job_.compute.device->parameter_dtype(),
                           .rows = {batch->local_count()}};
       const Fields fields = fields_of(*batch, job_.compute.dtype);
-      executor.run({network_(fields.view(0), recording)});
+      executor.run({network_(fields.masked_view(0), recording)});
       scorer->add(task_.predicted(executor.output(0)), targets, batch->samples);
     }
     scorer->reduce(communicator);

@@ -49,11 +49,11 @@ Predictor::Predictor(const Configuration& configuration, const Checkpoint& model
 void Predictor::make_network(const TaskParts& parts, const Configuration& pretraining) {
   task_ = task_of(parts.configuration).make_network(parts);
   const auto seed = static_cast<uint64_t>(parts.configuration.integer("seed"));
-  network_ = std::make_unique<FineTunedNetwork>(encoder_factory(pretraining, modality_.view()),
+  network_ = std::make_unique<FineTunedNetwork>(encoder_factory(pretraining, modality_),
                                                 parts.outputs, Scope(store_, seed));
   load_tensors(model_, tensor_targets(store_), Match::subset);
   output_ = {"task", [this](const Fields& fields, Recording& recording) {
-               return (*network_)(fields.view(0), recording);
+               return (*network_)(fields.masked_view(0), recording);
              }};
 }
 

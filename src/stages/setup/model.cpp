@@ -11,8 +11,8 @@ namespace lacuna {
 Model::Model(const Configuration& configuration, const Modality& modality, Device& device)
     : store_(device) {
   const auto seed = static_cast<uint64_t>(configuration.integer("seed"));
-  objective_ = make_objective({configuration, Scope(store_, seed),
-                               encoder_factory(configuration, modality.view()), modality});
+  objective_ = make_objective(
+      {configuration, Scope(store_, seed), encoder_factory(configuration, modality), modality});
 }
 
 std::optional<Checkpoint> find_on_all_ranks(const std::filesystem::path& run,

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <numeric>
+#include <set>
 
 #include "augment/augmented.h"
 #include "base/random.h"
@@ -130,7 +131,8 @@ TEST_CASE("signals: scale, noise, dropped channels and masked time do what they 
   }
   CHECK(std::sqrt(squares / 12800) == Approx(0.5).epsilon(0.03));
   CHECK(longest >= 29);
-  CHECK_THROWS_WITH(signal_views({64, 1}, 1, dropped, none(1)), Catch::Contains("two channels"));
+  CHECK_THROWS_WITH(signal_views(Shape{64, 1}, 1, dropped, none(1)),
+                    Catch::Contains("two channels"));
 }
 
 TEST_CASE("signals: a mask hides the exact number of positions, and the target is the clean view") {
@@ -146,4 +148,82 @@ TEST_CASE("signals: a mask hides the exact number of positions, and the target i
   }
   SignalOptions clean = still();
   CHECK(masked_signal(shape, clean, none(2))->outputs().size() == 2);
+}
+
+TEST_CASE("signals: of several lengths, a view is a piece in its own scale of time, and zeros") {
+  const int64_t size = 50, channels = 2;
+  const SignalShape shape({size, channels}, true);
+  const ChannelNormalisation about{{1, 10}, {2, 4}};
+  SignalOptions options = still();
+  options.crop = {0.5, 1};
+  options.shift = 0.1;
+  const auto views = signal_views(shape, 2, options, about);
+  const auto plain = plain_signal(shape, 0, about);
+  std::set<int64_t> counts;
+  for (const int64_t length : {0, 1, 2, 30, 50, 51, 200}) {
+    const std::vector<float> sample = lines({length, channels});
+    for (uint64_t key = 0; key < 40; ++key) {
+      for (const bool random : {false, true}) {
+        std::vector<std::vector<float>> rows;
+        std::vector<void*> to;
+        const SignalAugmentation& made = random ? *views : *plain;
+        for (const OutputField& field : made.outputs())
+          rows.emplace_back(static_cast<size_t>(field.shape.count()), 99.f);
+        for (auto& row : rows) to.push_back(row.data());
+        made.apply(sample.data(), length, {.seed = 3, .sample = key}, to);
+        const auto count =
+            static_cast<int64_t>(std::accumulate(rows[1].begin(), rows[1].end(), 0.f));
+        if (random) {
+          if (length == 30) counts.insert(count);
+          CHECK(count <= std::min(length, size));
+          CHECK(count >= std::min<int64_t>(size, length / 2));
+        } else {
+          CHECK(count == std::min(length, size));
+        }
+        for (int64_t i = 0; i < size; ++i) {
+          const auto at = static_cast<size_t>(i);
+          CHECK(rows[1][at] == (i < count ? 1.f : 0.f));
+          if (i >= count) {
+            CHECK(rows[0][2 * at] == 0.f);
+            CHECK(rows[0][2 * at + 1] == 0.f);
+            continue;
+          }
+          // A step of one position is one of the line, but beyond the ends.
+          const float first = rows[0][2 * at] * 2 + 1;
+          if (!random) CHECK(first == Approx(line(i, 0)));
+          CHECK(rows[0][2 * at + 1] * 4 + 10 == Approx(first + 10));
+          if (i > 0 && first > 0.f && first < line(length - 1, 0)) {
+            const float step = first - (rows[0][2 * at - 2] * 2 + 1);
+            CHECK((step == Approx(0.5f) || first == 0.5f));
+          }
+        }
+      }
+    }
+  }
+  CHECK(counts.size() > 8);
+  options.size = 20;
+  CHECK_THROWS_WITH(signal_views(shape, 1, options, about), Catch::Contains("augment.size = 20"));
+}
+
+TEST_CASE("signals: of several lengths, the share that is hidden is one of each length") {
+  const SignalShape shape({40, 1}, true);
+  SignalOptions options;
+  options.mask = 0.3;
+  const ChannelNormalisation about{{0}, {1}};
+  const auto recipe = masked_signal(shape, options, about);
+  for (const int64_t length : {1, 2, 10, 40, 90}) {
+    std::vector<std::vector<float>> rows;
+    std::vector<void*> to;
+    for (const OutputField& field : recipe->outputs())
+      rows.emplace_back(static_cast<size_t>(field.shape.count()), 99.f);
+    for (auto& row : rows) to.push_back(row.data());
+    recipe->apply(lines({length, 1}).data(), length, {.seed = 3, .sample = 5}, to);
+    const float count = std::accumulate(rows[1].begin(), rows[1].end(), 0.f);
+    const float hidden = std::accumulate(rows.back().begin(), rows.back().end(), 0.f);
+    if (count < 2)
+      CHECK(hidden == 0);
+    else
+      CHECK(hidden == std::clamp(std::round(0.3f * count), 1.f, count - 1));
+    for (size_t i = 0; i < 40; ++i) CHECK((rows[1][i] == 1 || rows.back()[i] == 0));
+  }
 }

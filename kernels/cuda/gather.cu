@@ -1,12 +1,11 @@
 // Tokens at places; bound by memory: what is taken is read once, the result written once. A sum of
 // tokens that share a place is made by the threads of the first of them, which follow a chain from
-// each to the next: no atomics, one order. Making the chains compares places with places, K^2
-// comparisons a sample, by one thread a place that reads what its neighbours read.
+// each to the next (support/chains.h): K^2 comparisons a sample.
 #include "kernels/gather.h"
 
 #include <array>
 
-#include "kernels/cuda/support/launch.h"
+#include "kernels/cuda/support/chains.h"
 #include "kernels/kernel.h"
 
 namespace lacuna::cuda {
@@ -24,23 +23,6 @@ __global__ void __launch_bounds__(block_size)
   }
 }
 
-// A place's next one of the same value in its sample, 0: none; negated and less 1 where one before
-// it has the same value, so that it is not the first, or where it stands for no token.
-template <typename Place>
-__global__ void __launch_bounds__(block_size)
-    chain_kernel(const Place* places, int64_t* chain, int64_t count, int64_t taken) {
-  for (int64_t i = first_of_grid(); i < count; i += threads_of_grid()) {
-    const int64_t begin = i / taken * taken;
-    const Place own = places[i];
-    bool first = own >= 0;
-    for (int64_t k = begin; k < i && first; ++k) first = places[k] != own;
-    int64_t next = i + 1;
-    while (next < begin + taken && places[next] != own) ++next;
-    if (next == begin + taken) next = 0;
-    chain[i] = first ? next : -next - 1;
-  }
-}
-
 template <typename T>
 __global__ void __launch_bounds__(block_size) clear_kernel(T* y, int64_t count) {
   for (int64_t e = first_of_grid(); e < count; e += threads_of_grid()) y[e] = from_float<T>(0);
@@ -51,14 +33,9 @@ __global__ void __launch_bounds__(block_size)
     scatter_kernel(const T* x, const Place* places, const int64_t* chain, T* y, int64_t count,
                    int64_t length, int64_t taken, int64_t features) {
   for (GridCursor at(features); at.element < count; at.next()) {
-    int64_t next = chain[at.row];
+    const int64_t next = chain[at.row];
     if (next < 0) continue;
-    float sum = to_float(x[at.element]);
-    while (next > 0) {
-      sum += to_float(x[next * features + at.column]);
-      next = chain[next];
-      if (next < 0) next = -next - 1;
-    }
+    const float sum = chain_sum(x, chain, at.row, next, at.column, features);
     const int64_t token = at.row / taken * length + places[at.row];
     y[token * features + at.column] = from_float<T>(sum);
   }
@@ -91,8 +68,7 @@ void scatter_tokens(const Call& call) {
   const Shape& x = call.in[0].shape;
   const View& y = call.out[0];
   const int64_t places = call.in[1].count();
-  auto* chain = static_cast<int64_t*>(
-      call.context.scratch(static_cast<size_t>(std::max<int64_t>(places, 1)) * sizeof(int64_t)));
+  int64_t* chain = scratch_chain(call, places);
   with_places(call, [&](auto type, auto place) {
     using T = decltype(type);
     using Place = decltype(place);

@@ -48,9 +48,15 @@ void scale_rows(const Call& call) {
   for (int64_t i = 0; i < call.out[0].count(); ++i) y[i] = x[i] * factors[i / size];
 }
 
+template <typename T>
+void concatenate_all(const Call& call) {
+  T* y = call.out[0].as<T>();
+  for (const View& x : call.in) y = std::copy_n(x.as<T>(), x.count(), y);
+}
+
 void concatenate(const Call& call) {
-  double* y = call.out[0].as<double>();
-  for (const View& x : call.in) y = std::copy_n(x.as<double>(), x.count(), y);
+  if (call.out[0].dtype == DType::i64) return concatenate_all<int64_t>(call);
+  concatenate_all<double>(call);
 }
 
 void place_rows(const Call& call) {
@@ -67,7 +73,7 @@ constexpr std::array table = {
     KernelEntry{"normalize_rows", {f64}, normalize_rows},
     KernelEntry{"normalize_rows_gradient", {f64}, normalize_rows_gradient},
     KernelEntry{"scale_rows", {f64}, scale_rows},
-    KernelEntry{"concatenate", {f64}, concatenate},
+    KernelEntry{"concatenate", {f64, i64}, concatenate},
     KernelEntry{"place_rows", {f64}, place_rows},
 };
 

@@ -197,6 +197,10 @@ Update gather_slices(const std::vector<State*>& states, Communicator& communicat
   return update;
 }
 
+Update sum_over_ranks(State& state, Communicator& communicator) {
+  return {&all_reduce_sum_operation, {state.tensor()}, {&state}, {}, &communicator};
+}
+
 std::span<const Operation* const> collectives_operations() {
   static constexpr std::array all = {
       &all_gather_operation,        &reduce_scatter_sum_operation, &all_reduce_sum_operation,

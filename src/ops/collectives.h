@@ -42,6 +42,9 @@ std::vector<Tensor> scatter_sums(const std::vector<Tensor>& x, Communicator& com
 // message.
 Update gather_slices(const std::vector<State*>& states, Communicator& communicator);
 
+// The change of State that makes a tensor the sum over ranks of theirs.
+Update sum_over_ranks(State& state, Communicator& communicator);
+
 extern const Operation all_gather_operation;
 extern const Operation reduce_scatter_sum_operation;
 extern const Operation all_reduce_sum_operation;

@@ -25,10 +25,11 @@ Tensors scatter_tokens_gradient(const NodePointer& node, const Tensors& dy) {
 
 const Operation gather_tokens_operation = {.name = "gather_tokens",
                                            .gradient = gather_tokens_gradient};
-const Operation scatter_tokens_operation = {.name = "scatter_tokens",
-                                            .gradient = scatter_tokens_gradient};
 
 }  // namespace
+
+const Operation scatter_tokens_operation = {.name = "scatter_tokens",
+                                            .gradient = scatter_tokens_gradient};
 
 Tensor gather_tokens(const Tensor& x, const Tensor& places) {
   const Shape& shape = x.shape();

@@ -17,7 +17,10 @@ Tensor gather_tokens(const Tensor& x, const Tensor& places);
 // place, in f32 or better. The gradient is gather_tokens. Keeps the places.
 Tensor scatter_tokens(const Tensor& x, const Tensor& places, int64_t length);
 // table P or F [V, D], ids [..], below V -> [.., D]: the row of each id (an embedding lookup),
-// zeros for a negative one. The gradient of the table is dense.
+// zeros for a negative one. The gradient of the table is dense; sparse_embedding()
+// (ops/sparse_rows.h) has another.
 Tensor embedding(const Tensor& table, const Tensor& ids);
+
+extern const Operation scatter_tokens_operation;
 
 }  // namespace lacuna

@@ -33,6 +33,25 @@ struct Operands {
   Recording& recording;
 };
 
+// A table with sparse gradients, and copies of the rows that a step touches.
+struct Table {
+  State& whole;
+  double rate_factor = 1;
+  std::vector<State*> parts = {};  // this rank's of the table and of each optimizer's tensor
+  // By number of rows, of which a run has one.
+  std::map<int64_t, std::deque<State>> copies = {};
+
+  std::deque<State>& copies_of(const Shape& rows) {
+    std::deque<State>& made = copies[rows[0]];
+    if (made.empty()) {
+      for (const State* part : parts)
+        made.emplace_back(part->device(), "rows of " + part->name(), part->dtype(), rows,
+                          Role::buffer);
+    }
+    return made;
+  }
+};
+
 class Grouped : public Optimizer {
  public:
   void set_rate_factor(RateFactor factor) final { rate_factor_ = std::move(factor); }
@@ -53,11 +72,44 @@ class Grouped : public Optimizer {
   void record(const std::vector<Tensor>& gradients, const Tensor& rate, const Tensor& clip,
               int64_t step, Recording& recording) final {
     for (const auto& [key, group] : groups_) {
-      const Tensor own_rate = group.rate_factor == 1 ? rate : scale(rate, group.rate_factor);
-      Operands operands{group, {}, own_rate, clip, step, recording};
+      Operands operands{group, {}, rate_of(group, rate), clip, step, recording};
       for (const size_t i : group.index) operands.gradients.push_back(gradients[i]);
       recording.updates.push_back(update(operands));
     }
+  }
+
+  void attach_table(StateStore& store, State& table, Communicator* shared_by) final {
+    LACUNA_CHECK(!table.decays() && table.shape().rank() == 2, "sparse gradients of \"",
+                 table.name(), "\", which decays");
+    shared_by_ = shared_by;
+    Table& made = tables_.emplace_back(Table{.whole = table});
+    made.rate_factor = rate_factor_ ? rate_factor_(table) : 1;
+    made.parts = {&own_part(table), &make(store, first_name(), table)};
+    if (second_name() != nullptr) made.parts.push_back(&make(store, second_name(), table));
+  }
+
+  // On copies of the touched rows, which go back behind it.
+  void record_table(size_t number, const SparseGradient& gradient, const Tensor& rate,
+                    const Tensor& clip, int64_t step, Recording& recording) final {
+    Table& table = tables_.at(number);
+    std::deque<State>& copies = table.copies_of(gradient.values.shape());
+    Group group;
+    group.rate_factor = table.rate_factor;
+    group.parameters = {&copies[0]};
+    group.first = {&copies[1]};
+    if (copies.size() > 2) group.second = {&copies[2]};
+    std::vector<Update>& updates = recording.updates;
+    for (size_t i = 0; i < copies.size(); ++i)
+      updates.push_back(gather_rows(*table.parts[i], gradient.rows, copies[i]));
+    updates.push_back(
+        update({group, {gradient.values}, rate_of(group, rate), clip, step, recording}));
+    for (size_t i = 0; i < copies.size(); ++i)
+      updates.push_back(write_rows(copies[i], gradient.rows, *table.parts[i]));
+    if (shared_by_ == nullptr) return;
+    // Every rank's elements of the rows; those of the others are zeros.
+    updates.push_back(gather_rows(*table.parts[0], gradient.rows, copies[0]));
+    updates.push_back(sum_over_ranks(copies[0], *shared_by_));
+    updates.push_back(write_rows(copies[0], gradient.rows, table.whole));
   }
 
  protected:
@@ -70,6 +122,9 @@ class Grouped : public Optimizer {
   }
 
  private:
+  static Tensor rate_of(const Group& group, const Tensor& rate) {
+    return group.rate_factor == 1 ? rate : scale(rate, group.rate_factor);
+  }
   Group& group_of(const State& parameter) {
     const double factor = rate_factor_ ? rate_factor_(parameter) : 1;
     Group& group = groups_[{!parameter.decays(), factor}];
@@ -94,6 +149,7 @@ class Grouped : public Optimizer {
   std::deque<State> slices_;  // of the parameters, where ranks share
   RateFactor rate_factor_;
   std::map<std::pair<bool, double>, Group> groups_;  // by "not decayed" and factor
+  std::deque<Table> tables_;
 };
 
 class SgdOptimizer final : public Grouped {

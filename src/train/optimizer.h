@@ -8,6 +8,7 @@
 
 #include "config/configuration.h"
 #include "graph/recording.h"
+#include "ops/sparse_rows.h"
 
 namespace lacuna {
 
@@ -28,6 +29,16 @@ class Optimizer {
   // 0.
   virtual void record(const std::vector<Tensor>& gradients, const Tensor& rate, const Tensor& clip,
                       int64_t step, Recording& recording) = 0;
+
+  // The same of a table [V, D] whose gradients are sparse (ops/sparse_rows.h): only the rows that a
+  // step touches are changed, with their part of the optimizer's State, by the update that dense
+  // parameters have; others keep their momenta until they are touched again (as PyTorch's
+  // SparseAdam has it: an exact step would change every row, and so cost what the table is long).
+  // Changed rows reach all ranks. The table must be exempt from weight decay.
+  virtual void attach_table(StateStore& store, State& table, Communicator* shared_by) = 0;
+  // `number`: in the order of attach_table(); `gradient` is summed().
+  virtual void record_table(size_t number, const SparseGradient& gradient, const Tensor& rate,
+                            const Tensor& clip, int64_t step, Recording& recording) = 0;
 };
 
 // The optimizer.* keys: the name, those that all have, each one's own.

@@ -9,6 +9,7 @@
 #include "kernels/elementwise.h"
 #include "ops/collectives.h"
 #include "ops/elementwise.h"
+#include "ops/sparse_rows.h"
 #include "ops/updates.h"
 
 namespace lacuna {
@@ -68,9 +69,19 @@ void Trainer::prepare(const Fields& example, const std::vector<int64_t>& rows) {
   const std::vector<State*> all = store_.select("", Role::parameter);
   const std::vector<Tensor> gradients = differentiate_all(loss, all);
   for (size_t i = 0; i < all.size(); ++i) {
-    if (gradients[i].defined()) parameters_.push_back(all[i]);
+    if (!gradients[i].defined()) continue;
+    parameters_.push_back(all[i]);
+    (sparse_parts(gradients[i]).empty() ? dense_ : tables_).push_back(all[i]);
   }
-  optimizer_->attach(store_, parameters_, sharded() ? &communicator_ : nullptr);
+  if (!tables_.empty() && options_.parts > 1) {
+    bad_input(
+        "the gradients of \"", tables_[0]->name(),
+        "\" are those of a few of its rows, which are not added up over parts of a batch: set "
+        "train.accumulate to 1 and lower train.batch, or use more ranks");
+  }
+  Communicator* const shared_by = sharded() ? &communicator_ : nullptr;
+  optimizer_->attach(store_, dense_, shared_by);
+  for (State* table : tables_) optimizer_->attach_table(store_, *table, shared_by);
   if (options_.compute == DType::f16) loss_scale_.emplace(store_);
   if (options_.parts == 1) return;
   for (const State* parameter : parameters_) {
@@ -135,7 +146,13 @@ std::vector<Tensor> Trainer::record_sums(const Tensor& loss) {
 // The gradients, from the last parameter to the first, and their squared norm where it is wanted.
 std::vector<Tensor> Trainer::record_updates(const Tensor& loss, double rate, int64_t step) {
   Recording& recording = *recording_;
-  std::vector<Tensor> gradients = differentiate_all(loss, parameters_);
+  std::vector<State*> by = dense_;
+  by.insert(by.end(), tables_.begin(), tables_.end());
+  std::vector<Tensor> gradients = differentiate_all(loss, by);
+  std::vector<SparseGradient> of_tables;
+  for (size_t i = dense_.size(); i < gradients.size(); ++i)
+    of_tables.push_back(summed(sparse_parts(gradients[i]), communicator_, recording.rows));
+  gradients.resize(dense_.size());
   if (parts_recorded_ > 0) {
     for (size_t i = 0; i < gradients.size(); ++i) {
       gradients[i] = lacuna::accumulate({sum_of_[i]->tensor(), gradients[i]});
@@ -143,10 +160,10 @@ std::vector<Tensor> Trainer::record_updates(const Tensor& loss, double rate, int
   }
   gradients = reduced(std::move(gradients), sharded() ? scatter_sums : all_reduce_bucket);
   std::vector<Tensor> outputs(gradients.rbegin(), gradients.rend());
+  for (const SparseGradient& gradient : of_tables) outputs.push_back(gradient.values);
   Tensor clip = recording.value("unscale", 1 / scale_);
   if (options_.clip > 0 || loss_scale_) {
-    const Tensor squares = squared_norm(gradients);
-    outputs.push_back(sharded() ? all_reduce_sum(squares, communicator_) : squares);
+    outputs.push_back(record_norm(gradients, of_tables));
     recorded_.norm = outputs.size();
     const double none = std::numeric_limits<double>::infinity();
     clip = clip_factor(outputs.back(), clip, options_.clip > 0 ? options_.clip : none);
@@ -155,20 +172,35 @@ std::vector<Tensor> Trainer::record_updates(const Tensor& loss, double rate, int
   // What the objective changes (a teacher, running statistics) follows the optimizer's update.
   const std::vector<Update> after = std::move(recording.updates);
   recording.updates.clear();
-  optimizer_->record(gradients, recording.value("learning_rate", rate), clip, step, recording);
+  const Tensor at_rate = recording.value("learning_rate", rate);
+  optimizer_->record(gradients, at_rate, clip, step, recording);
+  for (size_t i = 0; i < of_tables.size(); ++i)
+    optimizer_->record_table(i, of_tables[i], at_rate, clip, step, recording);
   if (sharded()) record_gather(recording);
   recording.updates.insert(recording.updates.end(), after.begin(), after.end());
   return outputs;
+}
+
+// The square of the norm of the whole gradient. Where ranks have slices of the dense ones, each has
+// the tables' whole, which counts once.
+Tensor Trainer::record_norm(const std::vector<Tensor>& gradients,
+                            const std::vector<SparseGradient>& of_tables) const {
+  std::vector<Tensor> all = gradients;
+  if (!sharded() || communicator_.rank() == 0 || gradients.empty()) {
+    for (const SparseGradient& gradient : of_tables) all.push_back(gradient.values);
+  }
+  const Tensor squares = squared_norm(all);
+  return sharded() && !gradients.empty() ? all_reduce_sum(squares, communicator_) : squares;
 }
 
 // Every rank's slices of the parameters to all ranks, in messages of the buckets' size.
 void Trainer::record_gather(Recording& recording) const {
   std::vector<State*> bucket;
   size_t bytes = 0;
-  for (State* parameter : parameters_) {
+  for (State* parameter : dense_) {
     bucket.push_back(parameter);
     bytes += parameter->bytes();
-    if (bytes < options_.bucket_bytes && parameter != parameters_.back()) continue;
+    if (bytes < options_.bucket_bytes && parameter != dense_.back()) continue;
     recording.updates.push_back(gather_slices(bucket, communicator_));
     bucket.clear();
     bytes = 0;

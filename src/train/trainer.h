@@ -101,6 +101,8 @@ class Trainer {
   std::vector<Tensor> record_sums(const Tensor& loss);
   std::vector<Tensor> record_updates(const Tensor& loss, double rate, int64_t step);
   std::vector<Tensor> differentiate_all(const Tensor& loss, const std::vector<State*>& by);
+  Tensor record_norm(const std::vector<Tensor>& gradients,
+                     const std::vector<SparseGradient>& of_tables) const;
   bool sharded() const { return options_.shard_optimizer && communicator_.size() > 1; }
   using Sum = std::vector<Tensor> (*)(const std::vector<Tensor>&, Communicator&);
   std::vector<Tensor> reduced(std::vector<Tensor> gradients, Sum sum) const;
@@ -119,9 +121,10 @@ class Trainer {
   double scale_ = 1;  // of the loss of this step
   bool layers_draw_ = false;
   std::vector<State*> parameters_;
-  StateStore sums_;             // gradients of the parts so far; not part of a checkpoint
-  std::vector<State*> sum_of_;  // by parameter
-  int64_t parts_recorded_ = 0;  // of the step
+  std::vector<State*> dense_, tables_;  // of them, those with dense and with sparse gradients
+  StateStore sums_;                     // gradients of the parts so far; not part of a checkpoint
+  std::vector<State*> sum_of_;          // by parameter
+  int64_t parts_recorded_ = 0;          // of the step
   std::optional<Recording> recording_;
   Part recorded_, started_;
   StepResult result_;  // of the parts so far

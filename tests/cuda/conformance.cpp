@@ -14,6 +14,7 @@
 #include "kernels/elementwise.h"
 #include "ops/compare.h"
 #include "ops/list.h"
+#include "support/table_training.h"
 #include "support/token_by_token.h"
 #include "support/views.h"
 
@@ -129,6 +130,22 @@ TEST_CASE("cuda kernels run a causal transformer over a cache", "[ops]") {
   CHECK(testing::token_by_token(device, DType::f32, how).error < 1e-5);
   CHECK(testing::token_by_token(device, DType::bf16, how).error < 0.03);
   CHECK(testing::token_by_token(device, DType::f32, {.tokens = 12, .forget = true}).error > 0.01);
+}
+
+TEST_CASE("cuda kernels train a table by its sparse gradients", "[ops]") {
+  const std::unique_ptr<Device> reference = make_device("reference", 1);
+  const std::unique_ptr<Communicator> alone = self_communicator();
+  CudaKernelsOnHost device;
+  testing::TableSetup setup{.optimizer = "adamw"};
+  setup.twice = true;
+  setup.clip = 0.3;
+  std::vector<std::vector<double>> tables;
+  for (Device* each : {reference.get(), static_cast<Device*>(&device)}) {
+    testing::TableTraining training(setup, *each, *alone, {testing::TableTraining::batch});
+    for (int64_t step = 0; step < 3; ++step) training.step(step);
+    tables.push_back(training.state().at(testing::table_name));
+  }
+  CHECK(relative_error(tables[1], tables[0]) < 1e-5);
 }
 
 // More tensors than one launch takes, and some of several chunks, of which the last is not whole.

@@ -40,6 +40,8 @@ const std::set<std::string> tested_elsewhere = {"all_gather",
                                                 "gather_slices",
                                                 "batch_norm_running_update",
                                                 "make_views",
+                                                "gather_rows",
+                                                "write_rows",
                                                 "write_tokens"};
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "backend/list.h"
 #include "graph/differentiate.h"
+#include "graph/executor.h"
 #include "ops/case.h"
 #include "ops/elementwise.h"
 #include "ops/evaluate.h"
@@ -310,6 +311,28 @@ TEST_CASE("masked batch norm over ranks equals that over one rank", "[ops][ranks
   // Padding in the statistics is noticed, on any number of ranks.
   const auto faulty = sharded(masked_over_ranks(true), {4, 2});
   for (size_t i = 0; i < expected.size(); ++i) CHECK(relative_error(faulty[i], expected[i]) > 1e-3);
+}
+
+// Positions are cleared in place: what a mask costs is hardly more than what it clears.
+TEST_CASE("a mask takes no memory of a batch norm's size, forward or backward", "[ops][cpu]") {
+  const std::unique_ptr<Device> device = make_device("cpu", 1);
+  const Shape shape{16, 64, 32};
+  const HostTensor numbers(DType::f32, shape), ones(DType::f32, shape.slice(0, 2));
+  const HostTensor channels(DType::f32, Shape{32}), one(DType::f32, Shape{});
+  const Tensor x = host_leaf("x", numbers), parameter = host_leaf("parameter", channels);
+  const auto bytes = [&](bool residual, const Tensor& shown) {
+    const Tensor before = add(x, x);  // as of a convolution, which does not keep it
+    const Tensor added = residual ? add(before, x) : Tensor();
+    const Tensor kept = shown.defined() ? keep(before, shown) : before;
+    const Tensor y = batch_norm(kept, batch_moments(kept, nullptr, shown), parameter, parameter,
+                                {.relu = true, .residual = added, .mask = shown});
+    const Tensor loss = squared_error(add(y, y), x, 1);
+    Executor executor(*device);
+    executor.run({loss, differentiate(loss, host_leaf("one", one), {x})[0]});
+    return static_cast<double>(executor.plan().arena_bytes);
+  };
+  CHECK(bytes(false, host_leaf("mask", ones)) < 1.05 * bytes(false, {}));
+  CHECK(bytes(true, host_leaf("mask", ones)) < 1.05 * bytes(true, {}));
 }
 
 TEST_CASE("batch norm refuses a mask that did not make its operand", "[ops]") {

@@ -106,11 +106,17 @@ class Draws {
   uint32_t detail_;
 };
 
+// The seed of a stream's draws (its order, its views, what layers draw for it): two streams of the
+// same data draw independently. The first stream has no name, and the seed of the run.
+constexpr uint64_t stream_seed(uint64_t seed, std::string_view stream) {
+  return stream.empty() ? seed : seed + hash_name(stream);
+}
+
 // What all draws for one sample are a function of, in its views as in the layers that see it.
 // `sample` is the index in the whole data set, counted over all files in their stored order: never
 // a position within a rank or a batch.
 struct SampleKey {
-  uint64_t seed = 0;
+  uint64_t seed = 0;   // of its stream
   uint64_t epoch = 0;  // below 2^20
   uint64_t sample = 0;
 };

@@ -19,7 +19,7 @@ Draws draws_of(const SampleKey& key, Purpose purpose, int view, uint64_t call) {
 template <typename T, typename Value>
 void fill_rows(const Recording& recording, Purpose purpose, uint64_t call, uint32_t size, T* to,
                const Value& value) {
-  for (const SampleKey& key : recording.keys) {
+  for (const SampleKey& key : recording.keys_of(recording.stream)) {
     const Draws draws = draws_of(key, purpose, recording.view, call);
     for (uint32_t i = 0; i < size; ++i) *to++ = static_cast<T>(value(draws, i));
   }
@@ -29,12 +29,14 @@ void fill_rows(const Recording& recording, Purpose purpose, uint64_t call, uint3
 template <typename Value>
 Tensor drawn_leaf(Recording& recording, const std::string& name, Purpose purpose,
                   const Shape& shape, const Value& value) {
-  const int64_t count = recording.rows[static_cast<size_t>(recording.communicator.rank())];
-  LACUNA_CHECK(static_cast<int64_t>(recording.keys.size()) == count, name, " is drawn for ", count,
-               " rows, and the batch has keys for ", recording.keys.size());
+  const std::span<const SampleKey> keys = recording.keys_of(recording.stream);
+  const int64_t count =
+      recording.rows_of(recording.stream)[static_cast<size_t>(recording.communicator.rank())];
+  LACUNA_CHECK(static_cast<int64_t>(keys.size()) == count, name, " is drawn for ", count,
+               " rows, and the batch has keys for ", keys.size());
   LACUNA_CHECK(shape.count() >> 32 == 0, name, " of ", shape, " elements a row");
   const auto size = static_cast<uint32_t>(shape.count());
-  const uint64_t call = recording.calls[recording.view]++;
+  const uint64_t call = recording.calls[{recording.stream, recording.view}]++;
   HostTensor& host = recording.drawn.emplace_back(recording.parameters, shape.behind(count));
   if (recording.parameters == DType::f64) {
     fill_rows(recording, purpose, call, size, host.as<double>().data(), value);

@@ -28,6 +28,12 @@ struct Update {
   Communicator* communicator = nullptr;  // of collectives
 };
 
+// The rows of one stream in a step.
+struct StreamRows {
+  std::vector<int64_t> counts;           // that each rank holds; entries may differ
+  std::span<const SampleKey> keys = {};  // which samples this rank's are; memory of the batch
+};
+
 struct Recording {
   Communicator& communicator;
   bool training = true;
@@ -35,18 +41,30 @@ struct Recording {
   DType compute = DType::f32;
   // Type of parameters and losses: f64 on the reference device, else f32.
   DType parameters = DType::f32;
-  // Rows of the global batch that each rank holds; one entry per rank, entries may differ.
+  // Rows of the global batch that each rank holds, of the first stream; one entry per rank, entries
+  // may differ.
   std::vector<int64_t> rows;
   // Statistics over the global batch (default) or over this rank's rows only.
   bool synchronise_statistics = true;
 
-  int64_t global_rows() const { return std::accumulate(rows.begin(), rows.end(), int64_t{0}); }
+  // Of a stream by its name; "" is the first. A name that the step does not have is a defect.
+  const std::vector<int64_t>& rows_of(const std::string& name) const {
+    return name.empty() ? rows : further(name).counts;
+  }
+  std::span<const SampleKey> keys_of(const std::string& name) const {
+    return name.empty() ? keys : further(name).keys;
+  }
+  int64_t global_rows(const std::string& name = "") const {
+    const std::vector<int64_t>& all = rows_of(name);
+    return std::accumulate(all.begin(), all.end(), int64_t{0});
+  }
   // Where this rank's rows begin in the global batch: a leaf i64 [], so that the plan stays the
   // same where other ranks hold other numbers of rows.
-  Tensor first_row() {
+  Tensor first_row(const std::string& name = "") {
+    const std::vector<int64_t>& all = rows_of(name);
     const int64_t& kept = places.emplace_back(
-        std::accumulate(rows.begin(), rows.begin() + communicator.rank(), int64_t{0}));
-    return host_leaf("first_row", DType::i64, Shape{}, &kept);
+        std::accumulate(all.begin(), all.begin() + communicator.rank(), int64_t{0}));
+    return host_leaf(concat("first_row", name), DType::i64, Shape{}, &kept);
   }
 
   // Draws of layers: uniform in [0, 1), one per row of this rank, as `value` maps them, P [rows]. A
@@ -66,8 +84,9 @@ struct Recording {
   // Which samples this rank's rows are, in which epoch; memory of the batch. Needed where layers
   // draw.
   std::span<const SampleKey> keys = {};
-  // Of its samples, the one that the layers see: an objective sets it before it calls them, so that
-  // what is drawn for a view does not depend on the views before it.
+  // Which rows the layers see, and which view of their samples: an objective sets both before it
+  // calls them, so that what is drawn for a view does not depend on the views before it.
+  std::string stream = {};  // a further stream's name; "" is the first
   int view = 0;
   bool without_draws = false;
 
@@ -84,6 +103,9 @@ struct Recording {
   // Whether a loss or a figure was divided by counts that each part of a batch has others of
   // (nn/loss.h): then gradients of parts do not add up to those of the batch.
   bool divided_by_counts = false;
+  // Further streams of the step, by their names.
+  std::map<std::string, StreamRows> streams = {};
+
   // Share of the training that is done, in [0, 1]: schedules of an objective's own follow it.
   double progress = 0;
 
@@ -93,7 +115,15 @@ struct Recording {
   std::deque<double> values = {};  // addresses stay valid
   std::deque<int64_t> places = {};
   std::deque<HostTensor> drawn = {};
-  std::map<int, uint64_t> calls = {};  // of per_row and per_element, by view
+  // Of per_row and per_element, by stream and view.
+  std::map<std::pair<std::string, int>, uint64_t> calls = {};
+
+ private:
+  const StreamRows& further(const std::string& name) const {
+    const auto found = streams.find(name);
+    LACUNA_CHECK(found != streams.end(), "the step has no stream ", name);
+    return found->second;
+  }
 };
 
 }  // namespace lacuna

@@ -1,5 +1,6 @@
 // Fields: the named tensors of a batch that a model is called with, [B, …] each; floats are in the
-// compute dtype. And which samples its rows are, for what layers draw.
+// compute dtype. And which samples its rows are, for what layers draw. Fields of a further stream
+// are "<stream>.<field>", of as many rows as it has.
 #pragma once
 
 #include <map>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include "base/random.h"
+#include "graph/recording.h"
 #include "graph/tensor.h"
 
 namespace lacuna {
@@ -40,9 +42,25 @@ class Fields {
   void set_keys(std::span<const SampleKey> keys) { keys_ = keys; }
   std::span<const SampleKey> keys() const { return keys_; }
 
+  // Further streams, by their names.
+  void add_stream(const std::string& name, StreamRows rows) { streams_[name] = std::move(rows); }
+  const std::map<std::string, StreamRows>& streams() const { return streams_; }
+  // The fields of a further stream under their own names.
+  Fields of(const std::string& stream) const {
+    const auto found = streams_.find(stream);
+    LACUNA_CHECK(found != streams_.end(), "the batch has no stream ", stream);
+    Fields fields;
+    for (const auto& [name, tensor] : tensors_) {
+      if (name.starts_with(stream + ".")) fields.add(name.substr(stream.size() + 1), tensor);
+    }
+    fields.set_keys(found->second.keys);
+    return fields;
+  }
+
  private:
   std::map<std::string, Tensor> tensors_;
   std::span<const SampleKey> keys_;
+  std::map<std::string, StreamRows> streams_;
 };
 
 }  // namespace lacuna

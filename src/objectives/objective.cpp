@@ -37,8 +37,8 @@ Output output_of(const Objective& objective, std::string_view name) {
 
 Tensor exact(const Tensor& x, const Recording& recording) { return cast(x, recording.parameters); }
 
-Tensor gather(const Tensor& x, const Recording& recording) {
-  return all_gather(x, recording.communicator, recording.rows);
+Tensor gather(const Tensor& x, const Recording& recording, const std::string& stream) {
+  return all_gather(x, recording.communicator, recording.rows_of(stream));
 }
 
 }  // namespace lacuna

@@ -65,7 +65,7 @@ Output output_of(const Objective& objective, std::string_view name);
 // `x` in the parameters' dtype, in which losses are computed.
 Tensor exact(const Tensor& x, const Recording& recording);
 
-// The rows of all ranks, in rank order.
-Tensor gather(const Tensor& x, const Recording& recording);
+// The rows of all ranks, in rank order; of a further stream by its name.
+Tensor gather(const Tensor& x, const Recording& recording, const std::string& stream = "");
 
 }  // namespace lacuna

@@ -27,6 +27,7 @@
 #include "backend/device.h"
 #include "base/dtype.h"
 #include "base/shape.h"
+#include "data/order/batch_table.h"
 #include "run/metrics.h"
 
 namespace lacuna {
@@ -94,7 +95,11 @@ std::string environment_differences(const Environment& then, const Environment& 
 struct CheckpointInfo {
   int64_t step = 0;      // steps done
   int64_t epoch = 0;     // epochs done
-  int64_t position = 0;  // samples consumed since the start of the run
+  int64_t position = 0;  // samples of the first stream consumed since the start of the run
+  // How many rows of each stream the steps take and took, from which the positions of all follow.
+  // Empty in a checkpoint of an earlier version in which no step was done.
+  BatchTable batches;
+  std::vector<std::string> streams;  // names of those behind the first
   int64_t seed = 0;
   bool finished = false;  // the run had reached its end
   // Whether what layers draw is a function of the sample. Before, it was one of the row's place in

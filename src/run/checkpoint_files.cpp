@@ -172,6 +172,7 @@ void write_manifest(const fs::path& folder, const CheckpointInfo& info,
   write_info(image, info, "lacuna checkpoint");
   image.create_group("/data");
   for (const DataIdentity& data : info.data) write_data_identity(image, data);
+  write_batches(image, info);
   write_metrics(image, info.metrics);
   write_parts_table(image, parts);
   std::vector<StoredTensor> tensors;
@@ -197,6 +198,7 @@ Checkpoint read_checkpoint(const fs::path& folder) {
     Checkpoint checkpoint{folder, read_info(root), read_tables(root)};
     for (const auto& entry : root.group("/data").entries())
       checkpoint.info.data.push_back(read_data_identity(root, entry.name));
+    read_batches(root, checkpoint.info);
     checkpoint.info.metrics = read_metrics(root);
     const std::vector<int64_t>& steps = checkpoint.info.metrics.step;
     if (!steps.empty() && (steps.front() < 0 || steps.back() > checkpoint.info.step))

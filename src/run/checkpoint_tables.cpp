@@ -119,6 +119,47 @@ DataIdentity read_data_identity(const hdf5::Group& root, const std::string& name
   return data;
 }
 
+void write_batches(hdf5::Group& root, const CheckpointInfo& info) {
+  if (info.batches.empty()) return;
+  std::vector<int64_t> first_step, rows;
+  for (const BatchTable::Entry& entry : info.batches.entries()) {
+    first_step.push_back(entry.first_step);
+    rows.insert(rows.end(), entry.rows.begin(), entry.rows.end());
+  }
+  std::vector<std::string> streams = {"data"};
+  streams.insert(streams.end(), info.streams.begin(), info.streams.end());
+  root.create_texts("/batches/stream", streams);
+  write_column(root, "/batches/first_step", first_step);
+  root.create_dataset(
+          "/batches/rows", DType::i64,
+          {static_cast<int64_t>(first_step.size()), static_cast<int64_t>(streams.size())})
+      .write(rows.data(), DType::i64);
+}
+
+void read_batches(const hdf5::Group& root, CheckpointInfo& info) {
+  if (!root.has("/batches")) {
+    if (info.step > 0) info.batches = BatchTable::constant({info.position / info.step});
+    if (info.step > 0 && info.position % info.step != 0) throw std::out_of_range("position");
+    return;
+  }
+  info.streams = read_text_column(root, "/batches/stream");
+  const size_t streams = info.streams.size();
+  if (streams == 0) throw std::out_of_range("streams");
+  info.streams.erase(info.streams.begin());
+  const auto first_step = read_column<int64_t>(root, "/batches/first_step");
+  const auto rows = read_column<int64_t>(root, "/batches/rows");
+  std::vector<BatchTable::Entry> entries;
+  for (size_t i = 0; i < first_step.size(); ++i) {
+    BatchTable::Entry& entry = entries.emplace_back();
+    entry.first_step = first_step[i];
+    for (size_t s = 0; s < streams; ++s) entry.rows.push_back(rows.at(i * streams + s));
+  }
+  info.batches = BatchTable(std::move(entries));
+  if (info.batches.empty() || info.batches.entries().back().first_step > info.step ||
+      info.batches.position(info.step) != info.position)
+    throw std::out_of_range("position");
+}
+
 void write_metrics(hdf5::Group& root, const MetricsTable& metrics) {
   hdf5::Group group = root.create_group("/metrics");
   write_column(root, "/metrics/step", metrics.step, "step");

@@ -23,6 +23,12 @@ CheckpointInfo read_info(const hdf5::Group& root);
 void write_data_identity(hdf5::Group& root, const DataIdentity& data);
 DataIdentity read_data_identity(const hdf5::Group& root, const std::string& name);
 
+// What each step takes of each stream; nothing where the table is empty.
+void write_batches(hdf5::Group& root, const CheckpointInfo& info);
+// Completes `info`. In a checkpoint of an earlier version there is no table, and all batches were
+// of one size.
+void read_batches(const hdf5::Group& root, CheckpointInfo& info);
+
 void write_metrics(hdf5::Group& root, const MetricsTable& metrics);
 MetricsTable read_metrics(const hdf5::Group& root);
 

@@ -33,6 +33,19 @@ Fields fields_of(const Batch& batch, DType compute) {
   return fields;
 }
 
+Fields fields_of(Streams& streams, const std::vector<Batch>& batches, DType compute) {
+  Fields fields = fields_of(batches[0], compute);
+  for (size_t i = 1; i < batches.size(); ++i) {
+    const Batch& batch = batches[i];
+    for (const std::string& field : batch.names()) {
+      const std::string name = concat(streams.name(i), ".", field);
+      add_field(fields, name, host_leaf(name, batch.field(field)), compute);
+    }
+    fields.add_stream(streams.name(i), {streams.counts(i, batch), batch.keys});
+  }
+  return fields;
+}
+
 Fields empty_fields(const std::vector<OutputField>& outputs, int64_t count, DType compute) {
   Fields fields;
   for (const OutputField& field : outputs) {
@@ -85,11 +98,11 @@ std::vector<std::string> accounting_lines(const Accounting& a) {
   return lines;
 }
 
-TrainingLoop::TrainingLoop(LoopPlan plan, Loader& loader, Trainer& trainer, StateStore& store,
+TrainingLoop::TrainingLoop(LoopPlan plan, Streams& streams, Trainer& trainer, StateStore& store,
                            const EarlyStop& early_stop, Communicator& communicator, Log& log,
                            DType compute)
-    : plan_(plan),
-      loader_(loader),
+    : plan_(std::move(plan)),
+      streams_(streams),
       trainer_(trainer),
       store_(store),
       early_stop_(early_stop),
@@ -98,8 +111,9 @@ TrainingLoop::TrainingLoop(LoopPlan plan, Loader& loader, Trainer& trainer, Stat
       compute_(compute) {}
 
 double TrainingLoop::samples_per_second() const {
-  return accounting_.total > 0 ? static_cast<double>(steps_here_ * plan_.batch) / accounting_.total
-                               : 0;
+  const int64_t samples = plan_.batches.position(plan_.first_step + steps_here_) -
+                          plan_.batches.position(plan_.first_step);
+  return accounting_.total > 0 ? static_cast<double>(samples) / accounting_.total : 0;
 }
 
 bool TrainingLoop::checkpoint_due(int64_t steps) const {
@@ -115,7 +129,9 @@ void TrainingLoop::save(Output& output, int64_t steps, bool finished) {
   if (output.checkpoints == nullptr) return;
   CheckpointInfo info = output.info;
   info.step = steps;
-  info.position = steps * plan_.batch;
+  info.batches = plan_.batches;
+  for (size_t i = 1; i < streams_.size(); ++i) info.streams.push_back(streams_.name(i));
+  info.position = plan_.batches.position(steps);
   info.epoch = info.position / plan_.samples;
   info.finished = finished;
   if (loss_count_ > 0) info.score = loss_sum_ / static_cast<double>(loss_count_);
@@ -164,7 +180,7 @@ void TrainingLoop::record(const Output& output, int64_t step, const StepResult& 
                           double rate) {
   if (output.metrics == nullptr) return;
   const double epoch =
-      static_cast<double>((step + 1) * plan_.batch) / static_cast<double>(plan_.samples);
+      static_cast<double>(plan_.batches.position(step + 1)) / static_cast<double>(plan_.samples);
   std::vector<Scalar> scalars = {{"loss", result.loss}, {"lr", rate}, {"epoch", epoch}};
   if (result.gradient_norm > 0) scalars.push_back({"gradient_norm", result.gradient_norm});
   for (const auto& [name, value] : result.metrics) scalars.push_back({name, value});
@@ -177,9 +193,10 @@ void TrainingLoop::show_progress(int64_t steps, double loss) {
   if (!last && !log_.progress_due()) return;
   const double rate = samples_per_second();
   const double left =
-      static_cast<double>((plan_.steps - steps) * plan_.batch) / std::max(rate, 1e-9);
+      static_cast<double>(plan_.batches.position(plan_.steps) - plan_.batches.position(steps)) /
+      std::max(rate, 1e-9);
   const double epoch =
-      static_cast<double>(steps * plan_.batch) / static_cast<double>(plan_.samples);
+      static_cast<double>(plan_.batches.position(steps)) / static_cast<double>(plan_.samples);
   std::ostringstream text;
   if (log_.terminal()) {
     constexpr int64_t width = 24;
@@ -199,7 +216,7 @@ void TrainingLoop::show_progress(int64_t steps, double loss) {
 void TrainingLoop::account(double seconds) {
   accounting_.total = seconds;
   const StepTimes& steps = trainer_.executor().times();
-  const LoaderTimes loader = loader_.times();
+  const LoaderTimes loader = streams_.times();
   accounting_.forward = steps.forward;
   accounting_.backward = steps.backward;
   accounting_.communicate = steps.communicate;
@@ -213,23 +230,30 @@ void TrainingLoop::account(double seconds) {
 }
 
 // A part is recorded while the one before is computed, where the device computes beside the host.
-void TrainingLoop::compute(int64_t step, double rate, const Counts& counts,
-                           const std::function<void()>& finish) {
-  const double progress = static_cast<double>(step) / static_cast<double>(plan_.steps);
+void TrainingLoop::compute(int64_t step, const std::function<void()>& finish) {
+  const BatchTable& batches = plan_.batches;
+  const double progress = static_cast<double>(batches.position(step)) /
+                          static_cast<double>(batches.position(plan_.steps));
   for (int64_t part = 0; part < plan_.parts; ++part) {
-    const std::optional<Batch> batch = loader_.next();
-    LACUNA_CHECK(batch.has_value() &&
-                 batch->position == step * plan_.batch + part * (plan_.batch / plan_.parts));
-    const std::vector<int64_t> rows = counts(batch->position, batch->global_count);
+    const std::vector<Batch> batch = streams_.next();
+    const std::vector<int64_t> rows = streams_.counts(0, batch[0]);
     if (!trainer_.records_ahead()) finish();
-    trainer_.record(fields_of(*batch, compute_), rows, step, rate, progress);
+    trainer_.record(fields_of(streams_, batch, compute_), rows, step, rate(step), progress);
     finish();
     trainer_.start();
     running_ = true;
   }
 }
 
-void TrainingLoop::run(const Counts& counts, Output output, const AfterStep& after_step) {
+// The schedule follows samples: where batches were of another size before, their steps count as as
+// many of today's as hold their samples.
+double TrainingLoop::rate(int64_t step) const {
+  const BatchTable& batches = plan_.batches;
+  return plan_.schedule.rate(static_cast<double>(batches.position(step)) /
+                             static_cast<double>(batches.rows(plan_.steps)[0]));
+}
+
+void TrainingLoop::run(Output output, const AfterStep& after_step) {
   started_ = last_checkpoint_ = now();
   int64_t done = plan_.first_step;
   // Of the part that runs, if one does, and with its step's last all that comes after a step.
@@ -249,7 +273,7 @@ void TrainingLoop::run(const Counts& counts, Output output, const AfterStep& aft
     accounting_.total = now() - started_;
     if (steps_here_ > 1) slowest_step_ = std::max(slowest_step_, now() - last_step_);
     last_step_ = now();
-    record(output, step, *result, plan_.schedule.rate(step));
+    record(output, step, *result, rate(step));
     const std::optional<EarlyStop::Why> why =
         step + 1 < plan_.steps ? early_stop_.decision(result->votes) : std::nullopt;
     if (!why && due) save(output, step + 1, false);
@@ -257,8 +281,7 @@ void TrainingLoop::run(const Counts& counts, Output output, const AfterStep& aft
     show_progress(step + 1, result->loss);
     if (why) stop(*why, output, step + 1);
   };
-  for (int64_t step = plan_.first_step; step < plan_.steps; ++step)
-    compute(step, plan_.schedule.rate(step), counts, finish);
+  for (int64_t step = plan_.first_step; step < plan_.steps; ++step) compute(step, finish);
   finish();
   if (plan_.last_checkpoint) save(output, plan_.steps, true);
   account(now() - started_);

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "comm/agree.h"
 #include "comm/communicator.h"
-#include "data/load/loader.h"
+#include "data/load/streams.h"
 #include "graph/state.h"
 #include "run/checkpoint.h"
 #include "run/metrics.h"
@@ -25,6 +25,10 @@ namespace lacuna {
 // batch must outlive the step.
 Fields fields_of(const Batch& batch, DType compute);
 
+// Of a step's streams: the first's as above, those of others as "<stream>.<field>", and which rows
+// of each every rank holds.
+Fields fields_of(Streams& streams, const std::vector<Batch>& batches, DType compute);
+
 // Adds one: a leaf of the host, cast to `compute` if it is of floats.
 void add_field(Fields& fields, const std::string& name, const Tensor& leaf, DType compute);
 
@@ -32,12 +36,12 @@ void add_field(Fields& fields, const std::string& name, const Tensor& leaf, DTyp
 Fields empty_fields(const std::vector<OutputField>& fields, int64_t count, DType compute);
 
 struct LoopPlan {
-  int64_t first_step = 0;  // steps done before
-  int64_t steps = 0;       // to stand at the end
-  int64_t batch = 1;       // global
-  int64_t parts = 1;       // that a batch is loaded and computed in
-  int64_t samples = 1;     // of an epoch
-  Schedule schedule{0, 0, 1};
+  int64_t first_step = 0;      // steps done before
+  int64_t steps = 0;           // to stand at the end
+  BatchTable batches;          // global
+  int64_t parts = 1;           // that a batch is loaded and computed in
+  int64_t samples = 1;         // of an epoch
+  Schedule schedule{0, 0, 1};  // in steps of the batch that the plan ends with
   double checkpoint_minutes = 10;
   int64_t checkpoint_steps = 0;  // 0: by time alone
   bool last_checkpoint = true;   // at the end
@@ -72,11 +76,9 @@ std::vector<std::string> accounting_lines(const Accounting& accounting);
 class TrainingLoop {
  public:
   // What it is given must outlive it.
-  TrainingLoop(LoopPlan plan, Loader& loader, Trainer& trainer, StateStore& store,
+  TrainingLoop(LoopPlan plan, Streams& streams, Trainer& trainer, StateStore& store,
                const EarlyStop& early_stop, Communicator& communicator, Log& log, DType compute);
 
-  // How rows of a step are spread over the ranks: samples of each rank at (position, count).
-  using Counts = std::function<std::vector<int64_t>(int64_t position, int64_t count)>;
   // On rank 0: where metrics and checkpoints go, either or both. `info` is completed with step,
   // position, metrics.
   struct Output {
@@ -90,14 +92,14 @@ class TrainingLoop {
   // Trains until plan.steps, writes the last checkpoint if the plan has one, and returns. Errors:
   // requeue, the same on every rank, when it was asked to stop before, with a checkpoint of the
   // last step; BadLoss; those of loader, writer and communicator.
-  void run(const Counts& counts, Output output, const AfterStep& after_step = {});
+  void run(Output output, const AfterStep& after_step = {});
 
   const Accounting& accounting() const { return accounting_; }
   double samples_per_second() const;
 
  private:
-  void compute(int64_t step, double rate, const Counts& counts,
-               const std::function<void()>& finish);
+  void compute(int64_t step, const std::function<void()>& finish);
+  double rate(int64_t step) const;
   void record(const Output& output, int64_t step, const StepResult& result, double rate);
   void save(Output& output, int64_t steps, bool finished);
   [[noreturn]] void stop(const EarlyStop::Why& why, Output& output, int64_t steps);
@@ -107,7 +109,7 @@ class TrainingLoop {
   void account(double seconds);
 
   LoopPlan plan_;
-  Loader& loader_;
+  Streams& streams_;
   Trainer& trainer_;
   StateStore& store_;
   const EarlyStop& early_stop_;

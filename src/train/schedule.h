@@ -14,11 +14,12 @@ struct Schedule {
   int64_t warmup;  // steps
   int64_t total;   // steps
 
-  // Step 0 is the first.
-  double rate(int64_t step) const {
-    if (step < warmup) return peak * static_cast<double>(step + 1) / static_cast<double>(warmup);
+  // Step 0 is the first. A part of a step where steps were of other batches before.
+  double rate(double step) const {
+    const auto begin = static_cast<double>(warmup);
+    if (step < begin) return peak * (step + 1) / begin;
     const auto length = static_cast<double>(std::max<int64_t>(1, total - warmup));
-    const double done = std::min(1.0, static_cast<double>(step - warmup) / length);
+    const double done = std::min(1.0, (step - begin) / length);
     return peak * (1 + std::cos(std::numbers::pi * done)) / 2;
   }
 };

@@ -27,7 +27,7 @@ Trainer::Trainer(Device& device, Communicator& communicator, StateStore& store, 
       executor_(device, options.plan) {}
 
 Recording Trainer::recording(std::span<const SampleKey> keys, const std::vector<int64_t>& rows,
-                             double progress) {
+                             double progress, const std::map<std::string, StreamRows>& streams) {
   if (loss_scale_ && parts_recorded_ == 0) scale_ = loss_scale_->value();
   return {.communicator = communicator_,
           .training = true,
@@ -37,6 +37,7 @@ Recording Trainer::recording(std::span<const SampleKey> keys, const std::vector<
           .synchronise_statistics = options_.synchronise_statistics,
           .keys = keys,
           .last_part = parts_recorded_ + 1 == options_.parts,
+          .streams = streams,
           .progress = progress};
 }
 
@@ -56,7 +57,13 @@ void Trainer::prepare(const Fields& example, const std::vector<int64_t>& rows) {
   LACUNA_CHECK(parameters_.empty());
   const std::vector<SampleKey> any(
       static_cast<size_t>(rows[static_cast<size_t>(communicator_.rank())]));
-  Recording recording = this->recording(any, rows, 0);
+  std::map<std::string, StreamRows> streams = example.streams();
+  std::map<std::string, std::vector<SampleKey>> any_of;
+  for (auto& [name, of_stream] : streams) {
+    const int64_t count = of_stream.counts[static_cast<size_t>(communicator_.rank())];
+    of_stream.keys = any_of[name] = std::vector<SampleKey>(static_cast<size_t>(count));
+  }
+  Recording recording = this->recording(any, rows, 0, streams);
   const Tensor loss = loss_(example, recording);
   layers_draw_ = !recording.drawn.empty();
   if (recording.divided_by_counts && options_.parts > 1) {
@@ -112,7 +119,7 @@ std::vector<Tensor> Trainer::reduced(std::vector<Tensor> gradients, Sum sum) con
 
 void Trainer::record(const Fields& fields, const std::vector<int64_t>& rows, int64_t step,
                      double rate, double progress) {
-  recording_.emplace(recording(fields.keys(), rows, progress));
+  recording_.emplace(recording(fields.keys(), rows, progress, fields.streams()));
   recorded_ = {};
   recorded_.last = recording_->last_part;
   const Tensor loss = loss_(fields, *recording_);
@@ -272,7 +279,7 @@ void Trainer::follow(double norm) {
 
 std::map<std::string, HostTensor> Trainer::gradients(const Fields& fields,
                                                      const std::vector<int64_t>& rows) {
-  Recording recording = this->recording(fields.keys(), rows, 0);
+  Recording recording = this->recording(fields.keys(), rows, 0, fields.streams());
   const Tensor loss = loss_(fields, recording);
   const std::vector<Tensor> sums = reduced(differentiate_all(loss, parameters_), all_reduce_bucket);
   std::vector<Tensor> outputs = {loss};

@@ -97,7 +97,7 @@ class Trainer {
     bool last = true;
   };
   Recording recording(std::span<const SampleKey> keys, const std::vector<int64_t>& rows,
-                      double progress);
+                      double progress, const std::map<std::string, StreamRows>& streams = {});
   std::vector<Tensor> record_sums(const Tensor& loss);
   std::vector<Tensor> record_updates(const Tensor& loss, double rate, int64_t step);
   std::vector<Tensor> differentiate_all(const Tensor& loss, const std::vector<State*>& by);

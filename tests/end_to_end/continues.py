@@ -131,6 +131,7 @@ class Continues(ContinuesTest):
         def one_step_further(folder):
             with h5py.File(folder / "checkpoint.h5", "r+") as file:
                 file.attrs["step"] += 1
+                file.attrs["position"] += BATCH
             seal(folder)
 
         faults = {"nothing": lambda folder: change_tensors(folder, lambda name, values: values),

@@ -86,8 +86,8 @@ Results trajectory(const Case& c, const Setting& setting) {
     const Tensor clip = c.has("clip") ? clip_factor(squared_norm(gradients),
                                                     recording.value("unscale", 1), c.number("clip"))
                                       : recording.value("no_clip", 1);
-    optimizer->record(gradients, recording.value("rate", schedule.rate(step)), clip, step,
-                      recording);
+    optimizer->record(gradients, recording.value("rate", schedule.rate(static_cast<double>(step))),
+                      clip, step, recording);
     executor.run({}, recording.updates);
     for (const State* state : weights) {
       results[concat(step, "/", state->name())] = state->values();
@@ -114,7 +114,8 @@ TEST_CASE("the schedule is PyTorch's linear warm-up and cosine") {
   for_each_case("schedule", [&](const std::string& name, const Case& c) {
     const Schedule schedule = schedule_of(c, "total");
     std::vector<double> rates;
-    for (int64_t step = 0; step < schedule.total; ++step) rates.push_back(schedule.rate(step));
+    for (int64_t step = 0; step < schedule.total; ++step)
+      rates.push_back(schedule.rate(static_cast<double>(step)));
     check(c, {{"rate", rates}}, settings().front().limits, name);
     ++cases;
   });

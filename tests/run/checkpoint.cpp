@@ -156,6 +156,8 @@ TEST_CASE("checkpoint: everything comes back bit for bit") {
   CHECK(found->info.position == 3072000);
   CHECK(found->info.seed == 7);
   CHECK(found->info.draws_by_sample);
+  CHECK(found->info.batches == BatchTable::constant({256}));  // not stored: of an earlier version
+  CHECK(found->info.streams.empty());
   CHECK_FALSE(found->info.finished);
   CHECK(found->info.score == 0.25);
   CHECK(found->info.configuration == expected.configuration);
@@ -559,6 +561,13 @@ TEST_CASE("checkpoint: numbers that cannot be are refused under a right checksum
   CHECK(read([](Info&, StoredPart&) {}));
   CHECK_FALSE(read([](Info& info, StoredPart&) { info.step = -1; }));
   CHECK_FALSE(read([](Info& info, StoredPart&) { info.position = -1; }));
+  CHECK_FALSE(read([](Info& info, StoredPart&) { info.position += 1; }));
+  CHECK(read([](Info& info, StoredPart&) { info.batches = BatchTable::constant({256}); }));
+  CHECK_FALSE(read([](Info& info, StoredPart&) { info.batches = BatchTable::constant({255}); }));
+  CHECK_FALSE(read([](Info& info, StoredPart&) {  // from a step on that is not done
+    info.batches = BatchTable::constant({256});
+    info.batches.change(11, {4});
+  }));
   CHECK_FALSE(read([](Info& info, StoredPart&) { info.metrics.step.back() = far; }));
   CHECK_FALSE(read([](Info& info, StoredPart&) { info.metrics.step.front() = 10; }));
   CHECK_FALSE(read([](Info& info, StoredPart&) { info.metrics.columns[0].value.pop_back(); }));

@@ -49,6 +49,8 @@ void write_files(const fs::path& folder) {
     metrics.record(step, {{"loss", 5.0 / static_cast<double>(step)}, {"lr", 0.1}});
   CheckpointInfo info;
   info.step = 12000;
+  info.batches = BatchTable::constant({256});
+  info.position = info.batches.position(info.step);
   info.score = 1.5;
   info.configuration = "[train]\nepochs = 100\n";
   info.data = {{"train", "/images", {{"/data/a.h5", 10, 6}}, 6, "3f2a"}};

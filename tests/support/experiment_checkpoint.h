@@ -13,6 +13,8 @@ inline void save(SmallExperiment& from, const std::filesystem::path& run, int64_
   CheckpointWriter writer(run, {}, 0);
   CheckpointInfo info;
   info.step = step;
+  info.batches = BatchTable::constant({1});
+  info.position = step;
   const auto self = self_communicator();
   writer.start(info, StoredState(from.store(), *self, true).tensors());
   writer.wait();

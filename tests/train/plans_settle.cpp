@@ -6,7 +6,7 @@
 
 #include "data/order/order.h"
 #include "support/experiment.h"
-#include "support/thread_communicators.h"
+#include "support/two_streams.h"
 
 using namespace lacuna;
 using namespace lacuna::testing;
@@ -50,12 +50,17 @@ class OneOf final : public Communicator {
   int rank_, ranks_;
 };
 
-// Records the steps of each rank.
-Settled settled(const char* objective, int64_t lanes, int64_t batch, int ranks) {
-  Order order(uneven_blocks(lanes));
+std::vector<std::vector<int64_t>> rows_of_steps(const OrderSpec& spec, int64_t batch, int ranks) {
+  Order order(spec);
   std::vector<std::vector<int64_t>> rows;
   for (int64_t step = 0; step < steps; ++step)
     rows.push_back(order.counts(step * batch, batch, ranks));
+  return rows;
+}
+
+// Records the steps of each rank.
+Settled settled(const char* objective, int64_t lanes, int64_t batch, int ranks) {
+  const auto rows = rows_of_steps(uneven_blocks(lanes), batch, ranks);
   Settled found;
   found.divisions = std::set(rows.begin(), rows.end()).size();
   for (int rank = 0; rank < ranks; ++rank) {
@@ -78,6 +83,37 @@ Settled settled(const char* objective, int64_t lanes, int64_t batch, int ranks) 
   return found;
 }
 
+// The plans of a rank, up to one too many, of a training that two streams feed, the second of
+// blocks of 31 rows.
+size_t plans_of_two_streams(int64_t batch, int rank, int ranks, bool constant_shares) {
+  OrderSpec second;
+  second.block_samples.assign(300, 31);
+  second.lanes = 60;
+  second.seed = 1;
+  second.constant_shares = constant_shares;
+  const auto rows = rows_of_steps(uneven_blocks(60), batch, ranks);
+  const auto of_second = rows_of_steps(second, batch, ranks);
+  OneOf communicator(rank, ranks);
+  TwoStreamTraining training(communicator);
+  const Executor& executor = training.trainer().executor();
+  const auto self = self_communicator();
+  const SmallExperiment maker("simclr", "reference", 1, *self, {.size = 8});
+  std::map<int64_t, SmallBatch> made;  // by their rows
+  const auto batch_of = [&](const std::vector<int64_t>& of_step) -> const Fields& {
+    const int64_t count = of_step[static_cast<size_t>(rank)];
+    return made.try_emplace(count, maker.batch(0, count)).first->second.fields();
+  };
+  for (size_t step = 0; step < steps && executor.plan_count() <= most_plans; ++step) {
+    Fields fields = batch_of(rows[step]);
+    const Fields& others = batch_of(of_second[step]);
+    for (const char* name : {"view0", "view1"}) fields.add(concat("target.", name), others[name]);
+    fields.add_stream("target", {of_second[step], others.keys()});
+    if (step == 0) training.trainer().prepare(fields, rows[0]);
+    training.trainer().record(fields, rows[step], static_cast<int64_t>(step), 0.05, 0);
+  }
+  return executor.plan_count();
+}
+
 }  // namespace
 
 TEST_CASE("a run settles on few plans where ranks hold uneven rows") {
@@ -94,4 +130,15 @@ TEST_CASE("a run settles on few plans where ranks hold uneven rows") {
     CHECK(found.divisions >= found.plans);
     if (each.ranks == 8) CHECK(found.divisions > 10 * most_plans);
   }
+}
+
+TEST_CASE("a run that two streams feed settles on few plans") {
+  for (const int ranks : {3, 4, 8}) {
+    CAPTURE(ranks);
+    CHECK(plans_of_two_streams(256, ranks / 2, ranks, true) <= most_plans);
+  }
+}
+
+TEST_CASE("planted fault: a second stream that is dealt by lanes makes many plans") {
+  CHECK(plans_of_two_streams(256, 4, 8, false) > most_plans);
 }

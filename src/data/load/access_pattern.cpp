@@ -191,7 +191,7 @@ AccessPattern access_pattern(const Dataset& dataset, const OrderSpec& order, int
   }
   if (used > 0) pattern.storage = read / used;
   // What fits stays; what lanes need at once is held in any case.
-  const int64_t lanes = (order.lanes + ranks - 1) / ranks;
+  const int64_t lanes = order.constant_shares ? order.lanes : (order.lanes + ranks - 1) / ranks;
   const int64_t all = dataset.bytes();
   const int64_t needed = lanes * order.window * dataset.largest_block_bytes();
   pattern.held_bytes = std::min(all, std::max(blocks_of(buffer), needed));
@@ -210,16 +210,18 @@ std::string h5repack_line(const Dataset& dataset, const AccessPattern& pattern) 
 }
 
 std::vector<std::string> reading_lines(const Dataset& dataset, const OrderSpec& order,
-                                       const AccessPattern& pattern, int ranks) {
+                                       const AccessPattern& pattern, int ranks,
+                                       const std::string& stream) {
   std::vector<std::string> lines;
   const auto files = static_cast<int64_t>(dataset.files().size());
-  lines.push_back(
-      concat("reading: ", counted(dataset.samples(), "sample"), " in ", counted(files, "file"),
-             ", ", counted(dataset.blocks(), "block"), " of up to ",
-             bytes_text(static_cast<double>(dataset.largest_block_bytes())), ", ",
-             counted(order.lanes, "lane"), ", windows of ", counted(order.window, "block"), "; on ",
-             counted(ranks, "rank"), ": bytes read x ", rounded(pattern.amplification(), 100),
-             ", imbalance ", rounded(100 * pattern.imbalance, 10), " %"));
+  lines.push_back(concat(stream.empty() ? "reading: " : concat("reading of ", stream, ": "),
+                         counted(dataset.samples(), "sample"), " in ", counted(files, "file"), ", ",
+                         counted(dataset.blocks(), "block"), " of up to ",
+                         bytes_text(static_cast<double>(dataset.largest_block_bytes())), ", ",
+                         counted(order.lanes, "lane"), ", windows of ",
+                         counted(order.window, "block"), "; on ", counted(ranks, "rank"),
+                         ": bytes read x ", rounded(pattern.amplification(), 100), ", imbalance ",
+                         rounded(100 * pattern.imbalance, 10), " %"));
   if (pattern.unfit.empty()) return lines;
   std::vector<std::string> reasons;
   for (const UnfitChunks& unfit : pattern.unfit) reasons.push_back(unfit.why);

@@ -37,8 +37,10 @@ AccessPattern access_pattern(const Dataset& dataset, const OrderSpec& order, int
 std::string h5repack_line(const Dataset& dataset, const AccessPattern& pattern);
 
 // What to know about reading before the first step: lanes, window, read amplification and
-// imbalance, and the h5repack line where chunks are unfit. Lines without newline.
+// imbalance, and the h5repack line where chunks are unfit. Lines without newline. `stream`: a
+// further stream's name.
 std::vector<std::string> reading_lines(const Dataset& dataset, const OrderSpec& order,
-                                       const AccessPattern& pattern, int ranks);
+                                       const AccessPattern& pattern, int ranks,
+                                       const std::string& stream = "");
 
 }  // namespace lacuna

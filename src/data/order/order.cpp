@@ -37,6 +37,12 @@ int64_t count_before(uint64_t time, uint64_t phase, int64_t samples) {
   return std::min(static_cast<int64_t>(index), samples);
 }
 
+// The first row of a rank's constant share of a batch.
+int64_t share_begin(int64_t batch, int rank, int ranks) {
+  return static_cast<int64_t>(static_cast<Wide>(batch) * static_cast<unsigned>(rank) /
+                              static_cast<unsigned>(ranks));
+}
+
 // A permutation of 0 .. n-1 (Fisher and Yates).
 template <typename T>
 std::vector<T> permutation(size_t n, const Draws& draws) {
@@ -215,6 +221,13 @@ Item Order::look_up(Epoch& epoch, const Slot& slot) const {
 
 std::vector<Item> Order::items(int64_t position, int64_t count, int rank, int ranks) {
   LACUNA_CHECK(position >= 0 && count >= 0 && rank >= 0 && rank < ranks);
+  if (spec_.constant_shares && ranks > 1) {
+    const int64_t begin = share_begin(count, rank, ranks);
+    std::vector<Item> share =
+        items(position + begin, share_begin(count, rank + 1, ranks) - begin, 0, 1);
+    for (Item& item : share) item.row += static_cast<int32_t>(begin);
+    return share;
+  }
   std::vector<Item> mine;
   int64_t row = 0;
   while (row < count) {
@@ -236,6 +249,12 @@ std::vector<Item> Order::items(int64_t position, int64_t count, int rank, int ra
 
 std::vector<int64_t> Order::counts(int64_t position, int64_t count, int ranks) {
   std::vector<int64_t> counts(static_cast<size_t>(ranks), 0);
+  if (spec_.constant_shares) {
+    for (int rank = 0; rank < ranks; ++rank)
+      counts[static_cast<size_t>(rank)] =
+          share_begin(count, rank + 1, ranks) - share_begin(count, rank, ranks);
+    return counts;
+  }
   int64_t row = 0;
   while (row < count) {
     const int64_t first = (position + row) % samples_;
@@ -339,9 +358,44 @@ LanePlan plan_lanes(int64_t batch, int64_t blocks, int64_t block_bytes, int64_t 
   return plan;
 }
 
+namespace {
+
+// How often a block is read where constant shares are dealt, by the first blocks of an epoch whose
+// rows are all there within some batches; by all ranks where blocks are too large for that.
+double readers_of_shares(Order& order, const OrderSpec& spec, int64_t batch, int ranks) {
+  constexpr int64_t looked_at = 1 << 18;
+  struct Readers {
+    int64_t rows = 0;
+    std::set<int64_t> ranks;
+  };
+  std::map<int64_t, Readers> blocks;
+  const int64_t end = std::min(order.samples(), looked_at);
+  for (int64_t position = 0; position < end; position += batch) {
+    for (const Item& item : order.items(position, batch, 0, 1)) {
+      if (item.epoch > 0) break;
+      Readers& readers = blocks[item.block];
+      ++readers.rows;
+      readers.ranks.insert(((item.row + 1) * int64_t{ranks} - 1) / batch);
+    }
+  }
+  double used = 0, read = 0;
+  for (const auto& [block, readers] : blocks) {
+    const int64_t rows = spec.block_samples[static_cast<size_t>(block)];
+    if (readers.rows < rows) continue;
+    used += static_cast<double>(rows);
+    read += static_cast<double>(rows) * static_cast<double>(readers.ranks.size());
+  }
+  return used > 0 ? read / used : ranks;
+}
+
+}  // namespace
+
 OrderCost order_cost(const OrderSpec& spec, int64_t batch, int ranks) {
   OrderCost cost;
-  if (spec.lanes % ranks != 0) {
+  Order order(spec);
+  if (spec.constant_shares) {
+    cost.read_amplification = readers_of_shares(order, spec, batch, ranks);
+  } else if (spec.lanes % ranks != 0) {
     int64_t readers = 0;  // ranks over all lanes
     for (int64_t v = 0; v < spec.lanes; ++v) {
       const int64_t first = v * ranks / spec.lanes;
@@ -350,7 +404,6 @@ OrderCost order_cost(const OrderSpec& spec, int64_t batch, int ranks) {
     }
     cost.read_amplification = static_cast<double>(readers) / static_cast<double>(spec.lanes);
   }
-  Order order(spec);
   const int64_t batches = std::max<int64_t>(order.samples() / batch, 1);
   const int64_t stride = (batches + 99) / 100;
   double excess = 0;

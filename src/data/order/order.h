@@ -13,6 +13,10 @@
 // line, such that lanes which take turns stand far apart (place g v mod V, g / V near the golden
 // section), and rank r serves those from rV/R to (r+1)V/R, fractions of a lane by position in it;
 // such a lane's blocks are read by each rank that shares it.
+//
+// With `constant_shares` rank r serves the rows from rB/R to (r+1)B/R of each batch of B, so that
+// it always holds as many, and reads what it has a row of: for small blocks all ranks read little
+// twice, for large ones each reads nearly all.
 #pragma once
 
 #include <array>
@@ -31,6 +35,7 @@ struct OrderSpec {
   int64_t lanes = 1;
   int64_t window = 1;  // blocks
   uint64_t seed = 0;
+  bool constant_shares = false;
 };
 
 class Order : public Sampler {

@@ -50,7 +50,7 @@ class Trial {
     const auto count = static_cast<int64_t>(samples.size());
     const int64_t steps = c.integer("task.steps");
     LoopPlan plan{.steps = steps,
-                  .batch = batch_of(options, count),
+                  .batches = BatchTable::constant({batch_of(options, count)}),
                   .parts = options.accumulate,
                   .samples = count,
                   .schedule = {.peak = rate, .warmup = steps / 10, .total = steps},
@@ -67,7 +67,7 @@ class Trial {
       trainer.set_rate_factor(
           [this, decay](const State& parameter) { return network_.rate_factor(parameter, decay); });
     }
-    const int64_t rows = std::max<int64_t>(1, plan.batch / communicator.size());
+    const int64_t rows = std::max<int64_t>(1, plan.batches.rows(0)[0] / communicator.size());
     trainer.prepare(empty_fields(halves.host->outputs(), rows, job_.compute.dtype),
                     std::vector<int64_t>(static_cast<size_t>(communicator.size()), rows));
     if (const auto checkpoint = find_on_all_ranks(folder, "last", context)) {
@@ -87,20 +87,14 @@ class Trial {
       output.info.environment = job_.compute.environment;
       output.info.data = {source.identity()};
     }
-    const OrderSpec order = source.order(seed, samples);
-    Order counting(order);
     LoaderOptions loading = source.loading(communicator, job_.compute.threads);
-    loading.batch = plan.batch / plan.parts;
-    loading.position = plan.first_step * plan.batch;
-    loading.end = steps * plan.batch;
     loading.seed = seed;
-    Loader loader(source.dataset(), std::make_unique<Order>(order), halves.host, loading);
-    TrainingLoop loop(plan, loader, trainer, store_, job_.early_stop, communicator, context.log,
+    Streams streams({{"", &source.dataset(), source.order(seed, samples), halves.host, loading}},
+                    plan.batches, {plan.first_step, steps, plan.parts});
+    TrainingLoop loop(plan, streams, trainer, store_, job_.early_stop, communicator, context.log,
                       job_.compute.dtype);
     try {
-      loop.run([&](int64_t position,
-                   int64_t n) { return counting.counts(position, n, communicator.size()); },
-               std::move(output));
+      loop.run(std::move(output));
     } catch (const AgreedError& error) {
       if (error.status() != ExitStatus::bad_values) throw;
       return false;

@@ -2,10 +2,10 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "base/text.h"
 #include "comm/agree.h"
 #include "data/load/access_pattern.h"
-#include "data/load/loader.h"
-#include "data/order/order.h"
+#include "data/load/streams.h"
 #include "run/run.h"
 #include "run/stored_state.h"
 #include "stages/keys/schema.h"
@@ -86,10 +86,11 @@ std::unique_ptr<LocalCopies> local_copies(const Configuration& configuration,
       LocalCopies::Share{.rank = compute.local_rank, .ranks = compute.local_ranks}, warn);
 }
 
+// `batches`: of all steps.
 LoopPlan loop_plan(const Configuration& configuration, const TrainOptions& options, int64_t samples,
-                   int64_t steps) {
+                   int64_t steps, const BatchTable& batches) {
   LoopPlan plan{.steps = steps,
-                .batch = options.batch,
+                .batches = batches,
                 .parts = options.accumulate,
                 .samples = samples,
                 .checkpoint_minutes = options.checkpoint_minutes,
@@ -97,9 +98,18 @@ LoopPlan loop_plan(const Configuration& configuration, const TrainOptions& optio
   plan.schedule = {.peak = configuration.number("optimizer.lr"),
                    .warmup = static_cast<int64_t>(configuration.number("optimizer.warmup") *
                                                   static_cast<double>(plan.samples) /
-                                                  static_cast<double>(plan.batch)),
-                   .total = steps};
+                                                  static_cast<double>(options.batch)),
+                   .total = batches.position(steps) / options.batch};
   return plan;
+}
+
+// A step of this program has one stream as long as no objective names another.
+void require_one_stream(const Checkpoint& checkpoint) {
+  if (checkpoint.info.streams.empty()) return;
+  bad_input(checkpoint.folder.string(), " is of a run that was also fed by the streams ",
+            join(checkpoint.info.streams),
+            ": continue it with the version of Lacuna that wrote it, ",
+            checkpoint.info.environment.code_version);
 }
 
 // Takes over a checkpoint's state, and returns its metrics.
@@ -157,10 +167,8 @@ class Training {
   Communicator& communicator_;
   Log& log_;
   LoopPlan plan_;
-  OrderSpec order_;
-  Order counting_;
   std::unique_ptr<LocalCopies> copies_;
-  LoaderOptions loading_;
+  std::vector<Stream> streams_;
   // On rank 0.
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<CheckpointWriter> writer_;
@@ -171,26 +179,26 @@ Training::Training(Setup setup, LoopPlan plan, MetricsTable metrics)
     : setup_(std::move(setup)),
       communicator_(setup_.context.communicator),
       log_(setup_.context.log),
-      plan_(std::move(plan)),
-      order_(setup_.source.order(setup_.options.seed)),
-      counting_(order_) {
+      plan_(std::move(plan)) {
+  const Dataset& dataset = setup_.source.dataset();
+  copies_ = local_copies(setup_.configuration, setup_.folder, dataset, setup_.compute, log_);
+  LoaderOptions loading = setup_.source.loading(communicator_, setup_.compute.threads);
+  loading.copies = copies_.get();
+  loading.seed = setup_.options.seed;
+  streams_ = {{"", &dataset, setup_.source.order(loading.seed), setup_.recipe, loading}};
   tell_reading();
-  copies_ = local_copies(setup_.configuration, setup_.folder, setup_.source.dataset(),
-                         setup_.compute, log_);
-  loading_ = setup_.source.loading(communicator_, setup_.compute.threads);
-  loading_.copies = copies_.get();
-  loading_.batch = plan_.batch / plan_.parts;
-  loading_.end = plan_.steps * plan_.batch;
-  loading_.seed = setup_.options.seed;
   open_output(std::move(metrics));
 }
 
 void Training::tell_reading() {
-  const Dataset& dataset = setup_.source.dataset();
   const int ranks = communicator_.size();
-  const AccessPattern pattern =
-      access_pattern(dataset, order_, plan_.batch, ranks, setup_.source.buffer());
-  for (const std::string& line : reading_lines(dataset, order_, pattern, ranks)) log_.line(line);
+  for (const Stream& stream : streams_) {
+    const AccessPattern pattern = access_pattern(
+        *stream.dataset, stream.order, setup_.options.batch, ranks, stream.loading.buffer);
+    for (const std::string& line :
+         reading_lines(*stream.dataset, stream.order, pattern, ranks, stream.name))
+      log_.line(line);
+  }
 }
 
 void Training::open_output(MetricsTable metrics) {
@@ -216,7 +224,6 @@ void Training::open_checkpoints(int64_t continued_from) {
 }
 
 void Training::run(int64_t checkpoint) {
-  setup_.snapshots.begin(setup_.folder, checkpoint);
   RollBack(setup_.folder, setup_.configuration.is("train.on_bad_loss", "roll_back"),
            setup_.model.store(), setup_.trainer, setup_.context)
       .run(checkpoint, [&](int64_t from, int64_t first_step) { train_from(from, first_step); });
@@ -225,9 +232,10 @@ void Training::run(int64_t checkpoint) {
 void Training::train_from(int64_t checkpoint, int64_t first_step) {
   open_checkpoints(checkpoint);
   plan_.first_step = first_step;
-  loading_.position = first_step * plan_.batch;
-  Loader loader(setup_.source.dataset(), std::make_unique<Order>(order_), setup_.recipe, loading_);
-  TrainingLoop loop(plan_, loader, setup_.trainer, setup_.model.store(), setup_.early_stop,
+  plan_.batches.change(first_step, {setup_.options.batch});
+  setup_.snapshots.begin(setup_.folder, first_step, plan_.batches);
+  Streams streams(streams_, plan_.batches, {first_step, plan_.steps, plan_.parts});
+  TrainingLoop loop(plan_, streams, setup_.trainer, setup_.model.store(), setup_.early_stop,
                     communicator_, log_, setup_.compute.dtype);
   run_loop(loop);
   require_folder();
@@ -237,11 +245,8 @@ void Training::train_from(int64_t checkpoint, int64_t first_step) {
 }
 
 void Training::run_loop(TrainingLoop& loop) {
-  const auto counts = [&](int64_t position, int64_t count) {
-    return counting_.counts(position, count, communicator_.size());
-  };
   try {
-    loop.run(counts, output_, [&](int64_t steps_done) { after_step(steps_done); });
+    loop.run(output_, [&](int64_t steps_done) { after_step(steps_done); });
   } catch (const BadLoss&) {
     agreed(communicator_, [&] {
       if (writer_) writer_->wait();
@@ -310,11 +315,17 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   agreed(communicator, [&] {
     if (checkpoint) source.require_same_data(*checkpoint);
   });
-  const int64_t steps = steps_to_do(options, source.dataset().samples());
+  const int64_t done = checkpoint ? checkpoint->info.step : 0;
+  BatchTable batches = checkpoint ? checkpoint->info.batches : BatchTable();
+  agreed(communicator, [&] {
+    if (checkpoint) require_one_stream(*checkpoint);
+  });
+  const int64_t steps = steps_to_do(options, source.dataset().samples(), done, batches);
+  batches.change(done, {options.batch});
   agreed(communicator,
          [&] { check_sizes(options, steps, source.dataset().samples(), communicator.size()); });
-  if (checkpoint && checkpoint->info.step >= steps) {
-    log.line(folder.string(), " is finished: ", checkpoint->info.step, " steps are done");
+  if (checkpoint && done >= steps) {
+    log.line(folder.string(), " is finished: ", done, " steps are done");
     return ExitStatus::finished;
   }
 
@@ -334,8 +345,8 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   trainer.prepare(empty_fields(halves.host->outputs(), rows, compute.dtype),
                   std::vector<int64_t>(static_cast<size_t>(communicator.size()), rows));
 
-  const LoopPlan plan = loop_plan(configuration, options, source.dataset().samples(), steps);
-  const int64_t done = checkpoint ? checkpoint->info.step : 0;
+  const LoopPlan plan =
+      loop_plan(configuration, options, source.dataset().samples(), steps, batches);
   MetricsTable metrics;
   if (checkpoint)
     metrics = take_over(*checkpoint, model, compute, context);

@@ -40,7 +40,8 @@ void remove_behind(const fs::path& folder, const EpochEnds& ends, int64_t steps)
 
 }  // namespace
 std::optional<int64_t> EpochEnds::epoch_at(int64_t steps) const {
-  const int64_t last = ((steps + 1) * batch - 1) / samples;  // of those with step_of() <= steps
+  const int64_t last =
+      (batches.position(steps + 1) - 1) / samples;  // of those with step_of() <= steps
   const int64_t epoch = last / every * every;
   return step_of(epoch) == steps ? std::optional(epoch) : std::nullopt;
 }
@@ -68,7 +69,7 @@ Snapshots::Snapshots(const Configuration& configuration, const Source& training,
       batch_(configuration.integer("train.batch")) {
   const int64_t every = configuration.integer("watch.every");
   if (every == 0) return;
-  ends_ = {.samples = training.dataset().samples(), .batch = batch_, .every = every};
+  ends_ = {.samples = training.dataset().samples(), .batches = {}, .every = every};
   source_ = &training;
   const SourceOptions instead{.files = configuration.paths("watch.files"),
                               .dataset = configuration.text("watch.dataset"),
@@ -96,7 +97,8 @@ fs::path Snapshots::file_of(int64_t epoch) const {
   return run_ / "representations" / name.data();
 }
 
-void Snapshots::begin(const fs::path& run, int64_t steps) {
+void Snapshots::begin(const fs::path& run, int64_t steps, const BatchTable& batches) {
+  ends_.batches = batches;
   if (source_ == nullptr) return;
   run_ = run;
   agreed(context_.communicator, [&] {

@@ -19,13 +19,13 @@
 
 namespace lacuna {
 
-// When an epoch ends: after the last step that does not reach beyond it, floor(epoch * samples /
-// batch) steps. The epoch, a multiple of `every`, that ends after so many steps, if one does.
+// When an epoch ends: after the last step that does not reach beyond it. The epoch, a multiple of
+// `every`, that ends after so many steps, if one does.
 struct EpochEnds {
   int64_t samples = 1;
-  int64_t batch = 1;
+  BatchTable batches;
   int64_t every = 1;
-  int64_t step_of(int64_t epoch) const { return epoch * samples / batch; }
+  int64_t step_of(int64_t epoch) const { return batches.steps_within(epoch * samples); }
   std::optional<int64_t> epoch_at(int64_t steps) const;
 };
 
@@ -39,9 +39,10 @@ class Snapshots {
   Snapshots(const Configuration& configuration, const Source& training, const Objective& objective,
             Compute& compute, StageContext& context);
 
-  // Collective; before the first step of a new or continued run. Files of epochs that end behind
+  // Collective; before the first step of a new or continued run, or where it goes on from after a
+  // bad loss. Files of epochs that end behind
   // `steps` are removed: the run comes to them again.
-  void begin(const std::filesystem::path& run, int64_t steps);
+  void begin(const std::filesystem::path& run, int64_t steps, const BatchTable& batches);
   // Collective. Writes the file of an epoch that ends after so many steps.
   void after_step(int64_t steps);
 

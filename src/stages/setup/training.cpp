@@ -5,8 +5,10 @@
 #include "base/log.h"
 
 namespace lacuna {
-int64_t steps_to_do(const TrainOptions& options, int64_t samples) {
-  const int64_t steps = options.epochs * samples / options.batch;
+int64_t steps_to_do(const TrainOptions& options, int64_t samples, int64_t done,
+                    const BatchTable& batches) {
+  const int64_t left = options.epochs * samples - batches.position(done);
+  const int64_t steps = done + std::max<int64_t>(0, left) / options.batch;
   return options.max_steps > 0 ? std::min(options.max_steps, steps) : steps;
 }
 

@@ -8,8 +8,10 @@
 
 namespace lacuna {
 
-// Steps of the whole run over a data set of `samples`.
-int64_t steps_to_do(const TrainOptions& options, int64_t samples);
+// Steps of the whole run over a data set of `samples`, of which `done` have been done in batches of
+// these sizes.
+int64_t steps_to_do(const TrainOptions& options, int64_t samples, int64_t done = 0,
+                    const BatchTable& batches = {});
 
 // bad_input unless every rank has a sample of each batch, and there is a whole batch.
 void check_sizes(const TrainOptions& options, int64_t steps, int64_t samples, int ranks);

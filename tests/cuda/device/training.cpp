@@ -80,6 +80,7 @@ TEST_CASE("cuda: a checkpoint that is written while training goes on holds its o
     for (const State& each : cuda.store().all()) state.push_back(each.values());
     CheckpointInfo info;
     info.step = step;
+    info.position = step * rows;
     writer.start(info, StoredState(cuda.store(), *self, true).tensors());
     train_step(cuda, 0, 1, step + 10);
   }

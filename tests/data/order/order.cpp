@@ -152,6 +152,48 @@ TEST_CASE("order reads shared blocks no more often than it says") {
   CHECK(order_cost(spec, 48, 4).imbalance == 0);
 }
 
+TEST_CASE("constant shares are of the same batches, and as many in each") {
+  OrderSpec spec = spec_of(uneven_blocks(30, 40, 9), 6, 2);
+  Order whole(spec);
+  spec.constant_shares = true;
+  for (const int ranks : {1, 2, 3, 8}) {
+    Order order(spec);
+    for (int64_t position = 0; position < 3 * whole.samples(); position += 50) {
+      std::vector<int64_t> samples(50);
+      const std::vector<int64_t> counts = order.counts(position, 50, ranks);
+      for (int rank = 0; rank < ranks; ++rank) {
+        const std::vector<Item> items = order.items(position, 50, rank, ranks);
+        REQUIRE(static_cast<int64_t>(items.size()) == counts[static_cast<size_t>(rank)]);
+        REQUIRE(items.size() == static_cast<size_t>(50 * (rank + 1) / ranks - 50 * rank / ranks));
+        REQUIRE((items.front().row == 50 * rank / ranks));
+        for (const Item& item : items) samples[static_cast<size_t>(item.row)] = item.sample;
+      }
+      REQUIRE(samples == served(whole, position, 50, 1));
+    }
+  }
+}
+
+TEST_CASE("constant shares read as much as the order says") {
+  OrderSpec spec = spec_of(uneven_blocks(200, 12, 4), 20, 2);
+  spec.constant_shares = true;
+  for (const int ranks : {2, 5, 8}) {
+    Order order(spec);
+    double read = 0;
+    for (int rank = 0; rank < ranks; ++rank) {
+      std::set<int64_t> blocks;
+      for (int64_t position = 0; position < order.samples(); position += 40)
+        for (const Item& item : order.items(position, 40, rank, ranks))
+          if (item.epoch == 0) blocks.insert(item.block);
+      for (const int64_t block : blocks)
+        read += static_cast<double>(spec.block_samples[static_cast<size_t>(block)]);
+    }
+    const double amplification = read / static_cast<double>(order.samples());
+    CHECK(amplification == Approx(order_cost(spec, 40, ranks).read_amplification));
+    CHECK(amplification > 1.5);
+    CHECK(order_cost(spec, 40, ranks).imbalance < 0.01);
+  }
+}
+
 TEST_CASE("order draws from all lanes in proportion to what is left") {
   Order order(spec_of(uneven_blocks(400, 50, 4), 24, 3));
   const int64_t n = order.samples();

@@ -22,6 +22,7 @@ void keep(SmallExperiment& from, const std::filesystem::path& run, int64_t step)
   CheckpointWriter writer(run, {.last = 9, .best = false}, step - 1);
   CheckpointInfo info;
   info.step = step;
+  info.position = step * rows;
   writer.start(info, StoredState(from.store(), *self, true).tensors());
   writer.wait();
 }

@@ -9,7 +9,7 @@ using namespace lacuna;
 
 TEST_CASE("snapshots: an epoch ends after the last step that does not reach beyond it") {
   // 44 samples in batches of 8: epochs end at 5.5, 11 and 16.5 steps.
-  const EpochEnds ends{.samples = 44, .batch = 8, .every = 1};
+  const EpochEnds ends{.samples = 44, .batches = BatchTable::constant({8}), .every = 1};
   std::vector<std::pair<int64_t, int64_t>> found;
   for (int64_t steps = 0; steps <= 16; ++steps) {
     if (const auto epoch = ends.epoch_at(steps)) found.emplace_back(steps, *epoch);
@@ -18,12 +18,12 @@ TEST_CASE("snapshots: an epoch ends after the last step that does not reach beyo
 }
 
 TEST_CASE("snapshots: only every so many epochs and the last one where a step holds several") {
-  const EpochEnds third{.samples = 44, .batch = 8, .every = 3};
+  const EpochEnds third{.samples = 44, .batches = BatchTable::constant({8}), .every = 3};
   for (int64_t steps = 1; steps <= 33; ++steps) {
     INFO(steps);
     CHECK(third.epoch_at(steps).value_or(0) == (steps == 16 ? 3 : steps == 33 ? 6 : 0));
   }
-  const EpochEnds large{.samples = 3, .batch = 8, .every = 1};
+  const EpochEnds large{.samples = 3, .batches = BatchTable::constant({8}), .every = 1};
   CHECK(large.epoch_at(1) == 5);  // 15 of 16 samples
   CHECK(large.epoch_at(2) == 7);  // 21 of 24
 }

@@ -41,8 +41,12 @@ bool create(const fs::path& folder, const Configuration& configuration) {
   }
 }
 
+bool has(const std::vector<std::string>& keys, const std::string& key) {
+  return std::find(keys.begin(), keys.end(), key) != keys.end();
+}
+
 bool grows(const Difference& difference, const std::vector<std::string>& may_grow) {
-  if (std::find(may_grow.begin(), may_grow.end(), difference.key) == may_grow.end()) return false;
+  if (!has(may_grow, difference.key)) return false;
   const auto before = as_number<int64_t>(difference.a), now = as_number<int64_t>(difference.b);
   return before && now && *now > *before;
 }
@@ -50,17 +54,17 @@ bool grows(const Difference& difference, const std::vector<std::string>& may_gro
 std::string value_or_none(const std::string& value) { return value.empty() ? "absent" : value; }
 
 OpenedRun compare(const fs::path& folder, const Configuration& configuration, const Schema& schema,
-                  const std::vector<std::string>& may_grow) {
+                  const Changeable& keys) {
   const std::string text = stored_configuration(folder);
   const Configuration before =
       Configuration::from_text(text, schema, (folder / configuration_name).string());
   OpenedRun run{folder, false, false, {}};
   std::vector<std::string> refused;
   for (const Difference& each : differences(before, configuration)) {
-    if (grows(each, may_grow)) {
+    if (grows(each, keys.may_grow)) {
       run.grown = true;
       run.notes.push_back(concat(each.key, " grows from ", each.a, " to ", each.b));
-    } else if (each.execution) {
+    } else if (each.execution || has(keys.may_change, each.key)) {
       run.notes.push_back(
           concat(each.key, " is now ", value_or_none(each.b), ", was ", value_or_none(each.a)));
     } else {
@@ -76,8 +80,8 @@ OpenedRun compare(const fs::path& folder, const Configuration& configuration, co
 }
 
 OpenedRun open_existing(const fs::path& folder, const Configuration& configuration,
-                        const Schema& schema, const std::vector<std::string>& may_grow) {
-  const OpenedRun run = compare(folder, configuration, schema, may_grow);
+                        const Schema& schema, const Changeable& keys) {
+  const OpenedRun run = compare(folder, configuration, schema, keys);
   if (configuration.resolved() != stored_configuration(folder))
     write_durably(folder / configuration_name, configuration.resolved());
   return run;
@@ -88,14 +92,14 @@ OpenedRun open_existing(const fs::path& folder, const Configuration& configurati
 fs::path default_run_folder(const fs::path& toml) { return fs::path("runs") / toml.stem(); }
 
 OpenedRun open_run(const fs::path& folder_as_given, const Configuration& configuration,
-                   const Schema& schema, bool force, const std::vector<std::string>& may_grow) {
+                   const Schema& schema, bool force, const Changeable& keys) {
   const fs::path folder = without_trailing_slash(folder_as_given);
   OpenedRun run{folder, true, false, {}};
   if (force && fs::exists(fs::symlink_status(folder)))
     run.notes.push_back(concat("moved the run that was there to ", move_aside(folder).string(),
                                "; leave --force out to go on with the new one"));
   if (!run_exists(folder) && create(folder, configuration)) return run;
-  return open_existing(folder, configuration, schema, may_grow);
+  return open_existing(folder, configuration, schema, keys);
 }
 
 bool run_exists(const fs::path& folder) {
@@ -105,8 +109,8 @@ bool run_exists(const fs::path& folder) {
 }
 
 void check_run(const fs::path& folder, const Configuration& configuration, const Schema& schema,
-               const std::vector<std::string>& may_grow) {
-  compare(without_trailing_slash(folder), configuration, schema, may_grow);
+               const Changeable& keys) {
+  compare(without_trailing_slash(folder), configuration, schema, keys);
 }
 
 std::string stored_configuration(const fs::path& folder) {

@@ -10,7 +10,10 @@ std::vector<Key> train_keys() {
       key::integer("train.epochs", "100", "How often each sample is seen.")
           .unit("epochs")
           .between(1, 1 << 20),
-      key::integer("train.batch", "256", "Samples of a step, over all ranks.")
+      key::integer(
+          "train.batch", "256",
+          "Samples of a step, over all ranks. A run that is continued with another number takes "
+          "it from then on.")
           .unit("samples")
           .between(2, 1 << 24),
       key::integer(

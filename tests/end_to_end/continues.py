@@ -109,6 +109,40 @@ class Continues(ContinuesTest):
         self.assertEqual(len(told), 1, result)
         self.assertIn("threads", told[0])
 
+    def test_another_batch_takes_over_from_the_step_that_is_done(self):
+        killed = self.killed("byol", "killed", LAST_BATCH, None)
+        done = LAST_BATCH // CHECKPOINT_STEPS * CHECKPOINT_STEPS
+        steps = done + (EPOCHS * SAMPLES - done * BATCH) // 4
+        run = self.path("run")
+        shutil.copytree(killed, run)
+        smaller = "--set", "train.batch=4"
+        result = self.succeeds(*self.arguments("byol", run), *smaller)
+        self.assertIn("train.batch is now 4, was 8", result.stdout)
+        self.assertIn(f"from step {done} on, a step takes 4 samples; it took 8", result.stdout)
+        with h5py.File(support.checkpoint_folder(run, steps) / "checkpoint.h5") as file:
+            self.assertEqual(file.attrs["position"], EPOCHS * SAMPLES)
+            self.assertEqual(file["batches/first_step"][()].tolist(), [0, done])
+            self.assertEqual(file["batches/rows"][()].tolist(), [[8], [4]])
+            self.assertEqual(file["batches/stream"].asstr()[()].tolist(), ["data"])
+        rows = support.curve(run)
+        self.assertEqual([row["step"] for row in rows], list(range(steps)))
+        self.assertEqual([round(row["epoch"] * SAMPLES) for row in rows[done - 1:done + 2]],
+                         [done * BATCH, done * BATCH + 4, done * BATCH + 8])
+        # Killed once more, it goes on exactly.
+        shutil.copytree(killed, self.path("again"))
+        again = *self.arguments("byol", self.path("again")), *smaller
+        halted = f"step {done + 7} of {steps} "
+        program = self.halted(halted, *again)
+        program.wait_for(
+            halted, also=lambda: done + 4 in support.checkpoints(self.path("again")))
+        program.kill()
+        result = self.succeeds(*again)
+        self.assertNotIn("is now 4", result.stdout)
+        self.assertEqual(support.differences(self.path("again"), run, steps), [])
+        # Not without a word: the size that it had is another one now.
+        status = self.succeeds("status", run).stdout
+        self.assertIn(f"step {steps} of {steps} ", status)
+
     def test_planted_faults_are_found(self):
         self.succeeds(*self.arguments("byol", "whole"))
         whole = self.path("whole")

@@ -30,8 +30,8 @@ Configuration configuration_of(const std::vector<std::string>& overrides) {
 }
 
 OpenedRun open(const std::filesystem::path& folder, const std::vector<std::string>& overrides,
-               bool force = false) {
-  return open_run(folder, configuration_of(overrides), small_schema(), force);
+               bool force = false, const Changeable& keys = {}) {
+  return open_run(folder, configuration_of(overrides), small_schema(), force, keys);
 }
 
 std::vector<std::string> names_in(const std::filesystem::path& folder) {
@@ -76,6 +76,16 @@ TEST_CASE("run: execution keys may differ and epochs may grow which it says") {
                                                 "train.threads is now 4, was 1"});
   // What was stored is what it was continued with.
   CHECK_THROWS_WITH(open(folder / "x", {}), Catch::Contains("train.epochs (20 there, 10 here)"));
+}
+
+TEST_CASE("run: a key that may change changes either way, and it says so") {
+  const TemporaryFolder folder;
+  open(folder / "x", {});
+  const Changeable keys = {.may_change = {"optimizer.lr"}};
+  const auto again = open(folder / "x", {"optimizer.lr=0.1"}, false, keys);
+  CHECK(again.notes == std::vector<std::string>{"optimizer.lr is now 0.1, was 0.3"});
+  CHECK_FALSE(again.grown);
+  CHECK_THROWS_WITH(open(folder / "x", {}), Catch::Contains("optimizer.lr (0.1 there, 0.3 here)"));
 }
 
 TEST_CASE("run: any other difference is refused with all keys both values and the remedy") {

@@ -33,12 +33,15 @@ std::filesystem::path run_folder(const Arguments& arguments) {
                                 : default_run_folder(arguments.argument());
 }
 
+// Keys that a continued run may change: the checkpoint tells since when batches are as they are.
+Changeable changeable() { return {.may_change = {"train.batch"}}; }
+
 // Whether there is a run that this one continues; rank 0 looks, and refuses what does not fit.
 bool continues(const std::filesystem::path& folder, const Configuration& configuration,
                Communicator& communicator) {
   return asked_of_rank_0(communicator, [&] {
     if (!run_exists(folder)) return false;
-    check_run(folder, configuration, schema_of("pretrain"));
+    check_run(folder, configuration, schema_of("pretrain"), changeable());
     return true;
   });
 }
@@ -48,7 +51,8 @@ void open_on_all_ranks(const std::filesystem::path& folder, const Configuration&
                        bool anew, StageContext& context) {
   agreed(context.communicator, [&] {
     if (context.communicator.rank() != 0) return;
-    const OpenedRun run = open_run(folder, configuration, schema_of("pretrain"), anew);
+    const OpenedRun run =
+        open_run(folder, configuration, schema_of("pretrain"), anew, changeable());
     for (const std::string& note : run.notes) context.log.line(note);
   });
 }
@@ -99,7 +103,7 @@ LoopPlan loop_plan(const Configuration& configuration, const TrainOptions& optio
                    .warmup = static_cast<int64_t>(configuration.number("optimizer.warmup") *
                                                   static_cast<double>(plan.samples) /
                                                   static_cast<double>(options.batch)),
-                   .total = batches.position(steps) / options.batch};
+                   .total = steps};
   return plan;
 }
 
@@ -159,6 +163,7 @@ class Training {
   void open_output(MetricsTable metrics);
   void open_checkpoints(int64_t continued_from);
   void train_from(int64_t checkpoint, int64_t first_step);
+  void follow_batches(int64_t first_step);
   void run_loop(TrainingLoop& loop);
   void after_step(int64_t steps_done);
   void require_folder();
@@ -232,7 +237,7 @@ void Training::run(int64_t checkpoint) {
 void Training::train_from(int64_t checkpoint, int64_t first_step) {
   open_checkpoints(checkpoint);
   plan_.first_step = first_step;
-  plan_.batches.change(first_step, {setup_.options.batch});
+  follow_batches(first_step);
   setup_.snapshots.begin(setup_.folder, first_step, plan_.batches);
   Streams streams(streams_, plan_.batches, {first_step, plan_.steps, plan_.parts});
   TrainingLoop loop(plan_, streams, setup_.trainer, setup_.model.store(), setup_.early_stop,
@@ -242,6 +247,15 @@ void Training::train_from(int64_t checkpoint, int64_t first_step) {
   for (const std::string& line : accounting_lines(loop.accounting())) log_.line(line);
   log_.line("finished: ", plan_.steps, " steps, ", static_cast<int64_t>(loop.samples_per_second()),
             " samples/s; the run is ", setup_.folder.string());
+}
+
+// From this step on the batch is the configuration's. After a bad loss that may be from an earlier
+// one on than when the run was continued, and so to another last step.
+void Training::follow_batches(int64_t first_step) {
+  const int64_t batch = setup_.options.batch;
+  plan_.steps = steps_to_do(setup_.options, plan_.samples, first_step, plan_.batches);
+  plan_.batches.change(first_step, {batch});
+  plan_.schedule.total = plan_.batches.position(plan_.steps) / batch;
 }
 
 void Training::run_loop(TrainingLoop& loop) {
@@ -321,6 +335,9 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
     if (checkpoint) require_one_stream(*checkpoint);
   });
   const int64_t steps = steps_to_do(options, source.dataset().samples(), done, batches);
+  if (done > 0 && batches.rows(done)[0] != options.batch)
+    log.line("from step ", done, " on, a step takes ", options.batch, " samples; it took ",
+             batches.rows(done)[0]);
   batches.change(done, {options.batch});
   agreed(communicator,
          [&] { check_sizes(options, steps, source.dataset().samples(), communicator.size()); });

@@ -41,6 +41,26 @@ struct Progress {
   double step = 0, steps = 0, epoch = 0, loss = 0, rate = 0;
 };
 
+// The steps in all of a run whose batch has changed, from its newest checkpoint; nothing where it
+// has not, or there is none that is good.
+std::optional<double> steps_of_changed_batches(const fs::path& run,
+                                               const Configuration& configuration) {
+  const std::vector<int64_t> checkpoints = complete_checkpoints(run);
+  if (checkpoints.empty()) return std::nullopt;
+  try {
+    const CheckpointInfo info = read_checkpoint(checkpoint_folder(run, checkpoints.back())).info;
+    BatchTable batches = info.batches;
+    const int64_t batch = configuration.integer("train.batch");
+    if (!batches.empty()) batches.change(info.step, {batch});
+    if (batches.entries().size() < 2 || info.data.empty()) return std::nullopt;
+    const int64_t left =
+        configuration.integer("train.epochs") * info.data[0].samples - batches.position(info.step);
+    return static_cast<double>(info.step + std::max<int64_t>(0, left) / batch);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 // Steps of an epoch follow from the last line: epoch = step x batch / samples.
 std::optional<Progress> progress_of(const fs::path& run, const Configuration& configuration) {
   const std::string line = last_metrics(run);
@@ -51,7 +71,8 @@ std::optional<Progress> progress_of(const fs::path& run, const Configuration& co
                     .loss = number_in(line, "loss").value_or(std::nan("")),
                     .rate = number_in(line, "samples_per_s").value_or(0)};
   const auto epochs = static_cast<double>(configuration.integer("train.epochs"));
-  progress.steps = std::floor(progress.step / *epoch * epochs + 1e-6);
+  progress.steps = steps_of_changed_batches(run, configuration)
+                       .value_or(std::floor(progress.step / *epoch * epochs + 1e-6));
   if (const int64_t most = configuration.integer("train.max_steps"); most > 0)
     progress.steps = std::min(progress.steps, static_cast<double>(most));
   return progress;

@@ -42,8 +42,9 @@ std::vector<double> with_rows_that_wander(const Make& make, size_t& plans) {
   std::vector<double> losses;
   on_ranks(3, [&](Communicator& communicator) {
     const int rank = communicator.rank();
-    SmallExperiment experiment("simclr", make(rank), communicator, small_images);
-    for (int64_t step = 0; step < 18; ++step) {
+    SmallExperiment experiment("simclr on vector", make(rank), communicator,
+                               {.size = 8, .width = 1});
+    for (int64_t step = 0; step < 12; ++step) {
       const std::vector<int64_t>& held = divisions[static_cast<size_t>(step) % divisions.size()];
       const int64_t first =
           10 * step + std::accumulate(held.begin(), held.begin() + rank, int64_t{0});

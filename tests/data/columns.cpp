@@ -63,7 +63,7 @@ TEST_CASE("columns: every rank has those of all files, in data-set order") {
       const auto at = static_cast<size_t>(rank);
       CHECK(found[at] == std::vector<double>{0, 1, 2, 3, 4, 5, 10, 11, 12, 13});
       CHECK_THAT(refused[at],
-                 Catch::Contains("b.h5: short has the shape [1], but there are 2 samples") &&
+                 Catch::Contains("b.h5: /short has the shape [1], but there are 2 samples") &&
                      Catch::Contains("absent"));
     }
   }

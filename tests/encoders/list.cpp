@@ -14,6 +14,7 @@
 #include "graph/differentiate.h"
 #include "graph/executor.h"
 #include "ops/elementwise.h"
+#include "ops/squared_error.h"
 
 using namespace lacuna;
 
@@ -176,8 +177,15 @@ TEST_CASE(
     const Masked map = encoder->map(x, recording);
     CHECK(map.mask.shape() == map.values.shape().slice(0, 2));
     const State* first = store.select("", Role::parameter).front();
-    const Tensor loss = squared_norm({features});
-    const Tensor gradient = differentiate(loss, {first->tensor()})[0];
+    HostTensor zero(compute, features.shape());
+    std::memset(zero.data(), 0, zero.bytes());
+    const Tensor loss = squared_error(features, host_leaf("zero", zero), 1);
+    HostTensor one(loss.dtype(), Shape{});
+    if (loss.dtype() == DType::f64)
+      one.as<double>()[0] = 1;
+    else
+      one.as<float>()[0] = 1;
+    const Tensor gradient = differentiate(loss, host_leaf("one", one), {first->tensor()})[0];
     Executor executor(*device);
     executor.run({features, map.values, gradient});
     return Result{executor.output(0), executor.output(1), executor.output(2)};

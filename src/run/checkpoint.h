@@ -97,7 +97,7 @@ struct CheckpointInfo {
   int64_t epoch = 0;     // epochs done
   int64_t position = 0;  // samples of the first stream consumed since the start of the run
   // How many rows of each stream the steps take and took, from which the positions of all follow.
-  // Empty in a checkpoint of an earlier version in which no step was done.
+  // Empty where that is not known: in a fine-tuned model, and where no step was done.
   BatchTable batches;
   std::vector<std::string> streams;  // names of those behind the first
   int64_t seed = 0;

@@ -137,9 +137,10 @@ void write_batches(hdf5::Group& root, const CheckpointInfo& info) {
 }
 
 void read_batches(const hdf5::Group& root, CheckpointInfo& info) {
+  if (info.step > int64_t{1} << 31) throw std::out_of_range("step");  // products stay in range
   if (!root.has("/batches")) {
-    if (info.step > 0) info.batches = BatchTable::constant({info.position / info.step});
-    if (info.step > 0 && info.position % info.step != 0) throw std::out_of_range("position");
+    if (info.step > 0 && info.position > 0 && info.position % info.step == 0)
+      info.batches = BatchTable::constant({info.position / info.step});
     return;
   }
   info.streams = read_text_column(root, "/batches/stream");

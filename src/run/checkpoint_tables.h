@@ -26,7 +26,7 @@ DataIdentity read_data_identity(const hdf5::Group& root, const std::string& name
 // What each step takes of each stream; nothing where the table is empty.
 void write_batches(hdf5::Group& root, const CheckpointInfo& info);
 // Completes `info`. In a checkpoint of an earlier version there is no table, and all batches were
-// of one size.
+// of one size; in a fine-tuned model none is known.
 void read_batches(const hdf5::Group& root, CheckpointInfo& info);
 
 void write_metrics(hdf5::Group& root, const MetricsTable& metrics);

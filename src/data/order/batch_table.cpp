@@ -13,9 +13,10 @@ BatchTable::BatchTable(std::vector<Entry> entries) : entries_(std::move(entries)
   for (const Entry& entry : entries_) {
     const bool grows = last < 0 ? entry.first_step == 0 : entry.first_step > last;
     const bool fits = entry.rows.size() == entries_.front().rows.size() && !entry.rows.empty();
-    const bool has_rows =
-        std::all_of(entry.rows.begin(), entry.rows.end(), [](int64_t rows) { return rows > 0; });
-    if (!grows || !fits || !has_rows) throw std::out_of_range("batches");
+    const bool can_be = std::all_of(entry.rows.begin(), entry.rows.end(), [](int64_t rows) {
+      return rows > 0 && rows <= int64_t{1} << 31;
+    });
+    if (!grows || !fits || !can_be) throw std::out_of_range("batches");
     last = entry.first_step;
   }
 }

@@ -24,8 +24,8 @@ class BatchTable {
   static BatchTable constant(std::vector<int64_t> rows) {
     return BatchTable(std::vector<Entry>{{0, std::move(rows)}});
   }
-  // std::out_of_range unless the steps grow from 0 on, and every entry has as many streams and at
-  // least one row of each.
+  // std::out_of_range unless the steps grow from 0 on, and every entry has as many streams and of
+  // each 1 to 2^31 rows.
   explicit BatchTable(std::vector<Entry> entries);
 
   // These rows from this step on; what was to come is forgotten.

@@ -2,7 +2,8 @@
 // this interface alone.
 //
 // A position is the number of samples that all ranks together have consumed since the start of a
-// run: the one number that a checkpoint stores. Batch k of size B is the positions [kB, (k+1)B).
+// run; it follows from the step and the sizes of batches (data/order/batch_table.h). Of batches of
+// size B batch k is the positions [kB, (k+1)B).
 #pragma once
 
 #include <cstdint>

@@ -107,8 +107,12 @@ LoopPlan loop_plan(const Configuration& configuration, const TrainOptions& optio
   return plan;
 }
 
-// A step of this program has one stream as long as no objective names another.
-void require_one_stream(const Checkpoint& checkpoint) {
+// The position follows from the table of batches; and a step of this program has one stream as long
+// as no objective names another.
+void require_position(const Checkpoint& checkpoint) {
+  if (checkpoint.info.step > 0 && checkpoint.info.batches.empty())
+    bad_input(checkpoint.folder.string(),
+              " does not tell how many samples its steps took: use another checkpoint");
   if (checkpoint.info.streams.empty()) return;
   bad_input(checkpoint.folder.string(), " is of a run that was also fed by the streams ",
             join(checkpoint.info.streams),
@@ -197,9 +201,11 @@ Training::Training(Setup setup, LoopPlan plan, MetricsTable metrics)
 
 void Training::tell_reading() {
   const int ranks = communicator_.size();
-  for (const Stream& stream : streams_) {
-    const AccessPattern pattern = access_pattern(
-        *stream.dataset, stream.order, setup_.options.batch, ranks, stream.loading.buffer);
+  const std::vector<int64_t>& rows = plan_.batches.rows(plan_.steps);
+  for (size_t i = 0; i < streams_.size(); ++i) {
+    const Stream& stream = streams_[i];
+    const AccessPattern pattern =
+        access_pattern(*stream.dataset, stream.order, rows[i], ranks, stream.loading.buffer);
     for (const std::string& line :
          reading_lines(*stream.dataset, stream.order, pattern, ranks, stream.name))
       log_.line(line);
@@ -332,7 +338,7 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   const int64_t done = checkpoint ? checkpoint->info.step : 0;
   BatchTable batches = checkpoint ? checkpoint->info.batches : BatchTable();
   agreed(communicator, [&] {
-    if (checkpoint) require_one_stream(*checkpoint);
+    if (checkpoint) require_position(*checkpoint);
   });
   const int64_t steps = steps_to_do(options, source.dataset().samples(), done, batches);
   if (done > 0 && batches.rows(done)[0] != options.batch)

@@ -50,5 +50,7 @@ TEST_CASE("tables of batches that cannot be are refused") {
   CHECK_THROWS_AS(BatchTable(Entries{{0, {4}}, {3, {5, 6}}}), std::out_of_range);
   CHECK_THROWS_AS(BatchTable(Entries{{0, {4, 0}}}), std::out_of_range);
   CHECK_THROWS_AS(BatchTable(Entries{{0, {}}}), std::out_of_range);
-  CHECK(test::dies([] { BatchTable().change(3, {4}); }));
+  CHECK_THROWS_AS(BatchTable(Entries{{0, {int64_t{1} << 62}}}), std::out_of_range);
+  CHECK_THAT(test::death_message([] { BatchTable().change(3, {4}); }),
+             Catch::Contains("no batch before step 3"));
 }

@@ -100,12 +100,17 @@ struct Recording {
   // Whether this is the last part of a step whose gradients are accumulated over parts: what
   // happens once a step (a teacher's update) is recorded with it.
   bool last_part = true;
-  // Whether a loss or a figure was divided by counts that each part of a batch has others of
-  // (nn/loss.h): then gradients of parts do not add up to those of the batch.
-  bool divided_by_counts = false;
   // Further streams of the step, by their names.
   std::map<std::string, StreamRows> streams = {};
 
+  // Of how many parts it is one.
+  int64_t parts = 1;
+  // What was divided by counts that each part has others of (nn/loss.h): gradients of a loss that
+  // is made of it do not add up to those of the batch.
+  std::vector<Tensor> divided = {};
+  // The loss and the count over all ranks, f64 [], that the sum of the parts' losses is still to be
+  // divided by; undefined: none.
+  Tensor undivided = {}, undivided_count = {};
   // Share of the training that is done, in [0, 1]: schedules of an objective's own follow it.
   double progress = 0;
 

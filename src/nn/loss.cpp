@@ -1,5 +1,7 @@
 #include "nn/loss.h"
 
+#include <algorithm>
+
 #include "graph/differentiate.h"
 #include "ops/collectives.h"
 #include "ops/elementwise.h"
@@ -8,26 +10,60 @@
 
 namespace lacuna {
 
-Tensor share_of_means(const std::vector<LossTerm>& terms, Recording& recording) {
+namespace {
+
+void check(const LossTerm& term, DType dtype) {
+  const Tensor& numerator = term.numerator;
+  const Tensor& denominator = term.denominator;
+  LACUNA_CHECK(numerator.shape() == Shape{} && numerator.dtype() == dtype &&
+                   denominator.shape() == Shape{} && is_float(denominator.dtype()),
+               "a mean of ", name_of(numerator.dtype()), " ", numerator.shape(), " over ",
+               name_of(denominator.dtype()), " ", denominator.shape());
+}
+
+// Of all ranks, in one message.
+std::vector<Tensor> counts_of(const std::vector<LossTerm>& terms, const Recording& recording) {
   LACUNA_CHECK(!terms.empty(), "a loss without terms");
-  recording.divided_by_counts = true;
   const DType dtype = terms[0].numerator.dtype();
   LACUNA_CHECK(dtype == recording.parameters || dtype == DType::f64, "a mean of ", name_of(dtype));
   std::vector<Tensor> counts;
   for (const LossTerm& term : terms) {
-    LACUNA_CHECK(term.numerator.shape() == Shape{} && term.numerator.dtype() == dtype &&
-                     term.denominator.shape() == Shape{} && is_float(term.denominator.dtype()),
-                 "a mean of ", name_of(term.numerator.dtype()), " ", term.numerator.shape(),
-                 " over ", name_of(term.denominator.dtype()), " ", term.denominator.shape());
+    check(term, dtype);
     counts.push_back(stop_gradient(cast(term.denominator, DType::f64)));
   }
-  counts = all_reduce_bucket(counts, recording.communicator);
+  return all_reduce_bucket(counts, recording.communicator);
+}
+
+Tensor weighted(const Tensor& x, const LossTerm& term) {
+  return term.weight.defined() ? scale_by(x, term.weight) : x;
+}
+
+bool have_one_denominator(const std::vector<LossTerm>& terms) {
+  return std::all_of(terms.begin(), terms.end(), [&](const LossTerm& term) {
+    return term.denominator == terms[0].denominator;
+  });
+}
+
+}  // namespace
+
+Tensor share_of_means(const std::vector<LossTerm>& terms, Recording& recording) {
+  const std::vector<Tensor> counts = counts_of(terms, recording);
   std::vector<Tensor> shares;
-  for (size_t i = 0; i < terms.size(); ++i) {
-    const Tensor mean = scale_by(terms[i].numerator, inverse_count(counts[i]));
-    shares.push_back(terms[i].weight.defined() ? scale_by(mean, terms[i].weight) : mean);
-  }
+  for (size_t i = 0; i < terms.size(); ++i)
+    shares.push_back(weighted(scale_by(terms[i].numerator, inverse_count(counts[i])), terms[i]));
+  recording.divided.insert(recording.divided.end(), shares.begin(), shares.end());
   return accumulate(shares);
+}
+
+Tensor loss_of_means(const std::vector<LossTerm>& terms, Recording& recording) {
+  if (recording.parts == 1 || !have_one_denominator(terms)) return share_of_means(terms, recording);
+  recording.undivided_count = counts_of({terms[0]}, recording)[0];
+  std::vector<Tensor> numerators;
+  for (const LossTerm& term : terms) {
+    check(term, recording.parameters);
+    numerators.push_back(weighted(term.numerator, term));
+  }
+  return recording.undivided = accumulate(numerators);
 }
 
 }  // namespace lacuna

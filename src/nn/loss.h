@@ -23,10 +23,15 @@ struct LossTerm {
 // rank's share divides by the counts of all, so gradients are those of the mean over the global
 // batch: not of the mean of the ranks' means, which weighs elements of ranks with few more.
 //
-// Sets Recording::divided_by_counts: a trainer that is to accumulate gradients over parts of the
-// batch refuses such a loss, since the counts of the parts to come are not known at the first.
+// For figures to watch: where a batch is taken in parts, the mean over the parts of theirs.
 // A loss over rows needs none of this: Recording::global_rows() is known. What does not fit is a
 // broken rule of the caller.
 Tensor share_of_means(const std::vector<LossTerm>& terms, Recording& recording);
+
+// The same for a loss. Where gradients are accumulated over parts of the batch, whose counts are
+// not known at the first, and all terms have one denominator, the sum of numerators is returned,
+// for the trainer to divide the gradients of all parts by the count of all; this must be the whole
+// loss. Of more denominators, or as a part of a loss, the trainer refuses it in parts.
+Tensor loss_of_means(const std::vector<LossTerm>& terms, Recording& recording);
 
 }  // namespace lacuna

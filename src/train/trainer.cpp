@@ -1,5 +1,6 @@
 #include "train/trainer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -9,6 +10,8 @@
 #include "kernels/elementwise.h"
 #include "ops/collectives.h"
 #include "ops/elementwise.h"
+#include "ops/scalars.h"
+#include "ops/shape.h"
 #include "ops/sparse_rows.h"
 #include "ops/updates.h"
 
@@ -38,11 +41,13 @@ Recording Trainer::recording(std::span<const SampleKey> keys, const std::vector<
           .keys = keys,
           .last_part = parts_recorded_ + 1 == options_.parts,
           .streams = streams,
+          .parts = options_.parts,
           .progress = progress};
 }
 
 std::vector<Tensor> Trainer::differentiate_all(const Tensor& loss, const std::vector<State*>& by) {
-  const double share = scale_ / static_cast<double>(options_.parts);
+  // Of a loss that is still to be divided the sum over the parts, else the mean.
+  const double share = counts_.empty() ? scale_ / static_cast<double>(options_.parts) : scale_;
   if (one_.dtype() == DType::f64) {
     one_.as<double>()[0] = share;
   } else {
@@ -66,13 +71,7 @@ void Trainer::prepare(const Fields& example, const std::vector<int64_t>& rows) {
   Recording recording = this->recording(any, rows, 0, streams);
   const Tensor loss = loss_(example, recording);
   layers_draw_ = !recording.drawn.empty();
-  if (recording.divided_by_counts && options_.parts > 1) {
-    bad_input(
-        "the loss is divided by counts over the whole batch (of masked positions, for example), "
-        "which are not known before the last of its train.accumulate = ",
-        options_.parts,
-        " parts: set train.accumulate to 1 and lower train.batch, or use more ranks");
-  }
+  if (options_.parts > 1) prepare_counts(loss, recording);
   const std::vector<State*> all = store_.select("", Role::parameter);
   const std::vector<Tensor> gradients = differentiate_all(loss, all);
   for (size_t i = 0; i < all.size(); ++i) {
@@ -95,6 +94,38 @@ void Trainer::prepare(const Fields& example, const std::vector<int64_t>& rows) {
     sum_of_.push_back(
         &sums_.create(parameter->name(), parameter->dtype(), parameter->shape(), Role::buffer));
   }
+}
+
+// Of a loss over counts of which each part has others.
+void Trainer::prepare_counts(const Tensor& loss, const Recording& recording) {
+  const std::vector<NodePointer> order = in_order({loss});
+  const auto is_part_of_loss = [&](const Tensor& share) {
+    return std::find(order.begin(), order.end(), share.node()) != order.end();
+  };
+  const bool is_divided =
+      std::any_of(recording.divided.begin(), recording.divided.end(), is_part_of_loss);
+  if (is_divided || (recording.undivided.defined() && recording.undivided != loss)) {
+    bad_input(
+        "the loss is divided by several counts over the whole batch (of masked positions, for "
+        "example), which are not known before the last of its train.accumulate = ",
+        options_.parts,
+        " parts: set train.accumulate to 1 and lower train.batch, or use more ranks");
+  }
+  if (!recording.undivided.defined()) return;
+  for (int64_t part = 1; part < options_.parts; ++part)
+    counts_.push_back(
+        &sums_.create(concat("counts of part ", part), DType::f64, Shape{1}, Role::buffer));
+}
+
+// Of all parts, f64 [].
+Tensor Trainer::record_total_count(Recording& recording) const {
+  std::vector<Tensor> all;
+  std::vector<Tensor> ones;
+  for (const State* counts : counts_) all.push_back(counts->tensor());
+  all.push_back(reshape(recording.undivided_count, {1}));
+  for (size_t i = 0; i < all.size(); ++i)
+    ones.push_back(reshape(recording.value("one_part", 1), {1}));
+  return dot(concatenate(all), concatenate(ones), DType::f64);
 }
 
 // Gradients are ready from the last parameter to the first: buckets are filled in that order, so
@@ -133,6 +164,10 @@ void Trainer::record(const Fields& fields, const std::vector<int64_t>& rows, int
       recorded_.last ? record_updates(loss, rate, step) : record_sums(loss);
   outputs.insert(outputs.end(), others.begin(), others.end());
   if (recorded_.norm > 0) recorded_.norm = outputs.size() - 1;
+  if (!counts_.empty()) {
+    recorded_.count = outputs.size();
+    outputs.push_back(recording_->undivided_count);
+  }
   executor_.prepare(outputs, recording_->updates);
   parts_recorded_ = recorded_.last ? 0 : parts_recorded_ + 1;
 }
@@ -146,6 +181,12 @@ std::vector<Tensor> Trainer::record_sums(const Tensor& loss) {
         parts_recorded_ == 0
             ? Update{&scale_operation, {gradients[i]}, {&sum}, Scale{1}}
             : Update{&accumulate_operation, {sum.tensor(), gradients[i]}, {&sum}, {}});
+  }
+  if (!counts_.empty()) {
+    recording_->updates.push_back(Update{&scale_operation,
+                                         {reshape(recording_->undivided_count, {1})},
+                                         {counts_[static_cast<size_t>(parts_recorded_)]},
+                                         Scale{1}});
   }
   return {};
 }
@@ -169,6 +210,7 @@ std::vector<Tensor> Trainer::record_updates(const Tensor& loss, double rate, int
   std::vector<Tensor> outputs(gradients.rbegin(), gradients.rend());
   for (const SparseGradient& gradient : of_tables) outputs.push_back(gradient.values);
   Tensor clip = recording.value("unscale", 1 / scale_);
+  if (!counts_.empty()) clip = scale_by(inverse_count(record_total_count(recording)), clip);
   if (options_.clip > 0 || loss_scale_) {
     outputs.push_back(record_norm(gradients, of_tables));
     recorded_.norm = outputs.size();
@@ -223,6 +265,7 @@ std::optional<StepResult> Trainer::finish(std::vector<double> votes) {
   add_results(started_, std::move(votes));
   if (started_.norm > 0) follow(std::sqrt(executor_.scalar(started_.norm)));
   if (!started_.last) return std::nullopt;
+  if (!counts_.empty()) divide_results();
   return std::exchange(result_, {});
 }
 
@@ -230,6 +273,7 @@ void Trainer::abandon() {
   recorded_ = started_ = {};
   parts_recorded_ = 0;
   result_ = {};
+  result_count_ = 0;
 }
 
 // Loss and metrics of a part, over all ranks, as their mean over the parts.
@@ -240,11 +284,23 @@ void Trainer::add_results(const Part& part, std::vector<double> votes) {
   shares.insert(shares.end(), votes.begin(), votes.end());
   communicator_.all_reduce_sum(shares.data(), shares.size(), DType::f64).wait();
   const auto parts = static_cast<double>(options_.parts);
-  result_.loss += shares[0] / parts;
+  if (part.count > 0) {  // the sum over the parts: divide_results()
+    result_.loss += shares[0];
+    result_count_ += executor_.scalar(part.count);
+  } else {
+    result_.loss += shares[0] / parts;
+  }
   for (size_t i = 1; i < own; ++i) {
     result_.metrics[part.metrics[i - 1]] += shares[i] / parts;
   }
   result_.votes.assign(shares.begin() + static_cast<std::ptrdiff_t>(own), shares.end());
+}
+
+void Trainer::divide_results() {
+  const double count = std::exchange(result_count_, 0);
+  const double share = count == 0 ? 0 : 1 / count;
+  result_.loss *= share;
+  result_.gradient_norm *= share;
 }
 
 void Trainer::accumulate(const Fields& fields, const std::vector<int64_t>& rows, int64_t step,
@@ -280,6 +336,7 @@ void Trainer::follow(double norm) {
 std::map<std::string, HostTensor> Trainer::gradients(const Fields& fields,
                                                      const std::vector<int64_t>& rows) {
   Recording recording = this->recording(fields.keys(), rows, 0, fields.streams());
+  recording.parts = 1;
   const Tensor loss = loss_(fields, recording);
   const std::vector<Tensor> sums = reduced(differentiate_all(loss, parameters_), all_reduce_bucket);
   std::vector<Tensor> outputs = {loss};

@@ -49,8 +49,8 @@ class Trainer {
   }
   // Finds which parameters the loss depends on, by recording it once for fields of these shapes,
   // and makes the optimizer's State and, for float16, the loss scale. Call once, before a
-  // checkpoint is loaded. The fields need no keys, since nothing is computed. A loss that is
-  // divided by counts of its part (nn/loss.h) is bad_input where there are several parts.
+  // checkpoint is loaded. The fields need no keys, since nothing is computed. Where there are
+  // several parts, a loss over several counts (nn/loss.h: loss_of_means) is bad_input.
   void prepare(const Fields& example, const std::vector<int64_t>& rows);
 
   // A step is one part or, accumulating, several; each is recorded, started and finished. `rows`:
@@ -94,10 +94,13 @@ class Trainer {
   struct Part {
     std::vector<std::string> metrics;  // behind the loss
     size_t norm = 0;                   // 0: none
+    size_t count = 0;                  // likewise
     bool last = true;
   };
   Recording recording(std::span<const SampleKey> keys, const std::vector<int64_t>& rows,
                       double progress, const std::map<std::string, StreamRows>& streams = {});
+  void prepare_counts(const Tensor& loss, const Recording& recording);
+  Tensor record_total_count(Recording& recording) const;
   std::vector<Tensor> record_sums(const Tensor& loss);
   std::vector<Tensor> record_updates(const Tensor& loss, double rate, int64_t step);
   std::vector<Tensor> differentiate_all(const Tensor& loss, const std::vector<State*>& by);
@@ -108,6 +111,7 @@ class Trainer {
   std::vector<Tensor> reduced(std::vector<Tensor> gradients, Sum sum) const;
   void record_gather(Recording& recording) const;
   void add_results(const Part& part, std::vector<double> votes);
+  void divide_results();
   void follow(double norm);
 
   Device& device_;
@@ -124,10 +128,12 @@ class Trainer {
   std::vector<State*> dense_, tables_;  // of them, those with dense and with sparse gradients
   StateStore sums_;                     // gradients of the parts so far; not part of a checkpoint
   std::vector<State*> sum_of_;          // by parameter
-  int64_t parts_recorded_ = 0;          // of the step
+  std::vector<State*> counts_;  // of each part but the last, f64 [1], where they divide the loss
+  int64_t parts_recorded_ = 0;  // of the step
   std::optional<Recording> recording_;
   Part recorded_, started_;
   StepResult result_;  // of the parts so far
+  double result_count_ = 0;
   Executor executor_;
 };
 

@@ -122,10 +122,11 @@ Channels channels_of(const Dataset& dataset, const ArrayOptions& options, const 
 }
 
 void check_given(const std::vector<double>& values, const char* name, int64_t channels,
-                 const Field& field) {
+                 const char* channel, const Field& field) {
   if (static_cast<int64_t>(values.size()) == channels) return;
-  bad_input(name, " has ", values.size(), " values, but samples of ", field.path, " have ",
-            channels, " channels");
+  bad_input(name, " has ", counted(static_cast<int64_t>(values.size()), "value"),
+            ", but samples of ", field.path, " have ", counted(channels, channel),
+            ": give a value for each");
 }
 
 const char* name_of(Channels channels) {
@@ -138,6 +139,7 @@ ArrayValues::ArrayValues(const ModalityParts& parts, const ArrayKind& kind)
     : options_(
           settled(array_options(parts.configuration), kind, parts.dataset.sample_field().dtype)),
       dataset_(&parts.dataset),
+      channel_(kind.channel),
       channels_(
           agreed(parts.communicator, [&] { return channels_of(parts.dataset, options_, kind); })),
       range_(options_.range),
@@ -184,8 +186,8 @@ void ArrayValues::find(const ModalityParts& parts) {
   const int64_t channels = interpretation_.channels();
   if (options_.statistics_from == ArrayOptions::StatisticsFrom::given) {
     agreed(communicator, [&] {
-      check_given(options_.mean, "data.mean", channels, field);
-      check_given(options_.std, "data.std", channels, field);
+      check_given(options_.mean, "data.mean", channels, channel_, field);
+      check_given(options_.std, "data.std", channels, channel_, field);
     });
     mean_ = options_.mean;
     std_ = options_.std;
@@ -204,9 +206,10 @@ void ArrayValues::find(const ModalityParts& parts) {
 
 void ArrayValues::check_channels() const {
   if (static_cast<int64_t>(mean_.size()) == interpretation_.channels()) return;
-  bad_input("samples of ", dataset_->sample_field().path, " have ", interpretation_.channels(),
-            " channels, but the statistics are of ", mean_.size(),
-            ": use data like that of the run, or give data.mean and data.std for each channel");
+  bad_input("samples of ", dataset_->sample_field().path, " have ",
+            counted(interpretation_.channels(), channel_), ", but the statistics are of ",
+            mean_.size(),
+            ": use data like that of the run, or give data.mean and data.std for each ", channel_);
 }
 
 Facts ArrayValues::facts() const {
@@ -217,7 +220,7 @@ Facts ArrayValues::facts() const {
 std::string ArrayValues::description() const {
   const std::string where =
       channels_ == Channels::none ? "" : concat(" (", name_of(channels_), ")");
-  return concat(counted(interpretation_.channels(), "channel"), where, ", ",
+  return concat(counted(interpretation_.channels(), channel_), where, ", ",
                 lacuna::name_of(interpretation_.stored()),
                 interpretation_.as_they_are()
                     ? std::string(", values as they are")

@@ -36,6 +36,7 @@ struct ArrayKind {
   // Where channels are, and where the range is from, when the configuration leaves it open.
   Channels (*usual_channels)(const Shape& stored);
   ArrayOptions::RangeFrom usual_range;
+  const char* channel = "channel";  // what its users call one
 };
 
 // How the samples are read, and the facts that this rests on.
@@ -67,6 +68,7 @@ class ArrayValues {
 
   ArrayOptions options_;
   const Dataset* dataset_ = nullptr;  // of the data that it was made for
+  const char* channel_ = "channel";   // ArrayKind::channel
   Channels channels_ = Channels::last;
   Range range_;
   Interpretation interpretation_;

@@ -18,7 +18,8 @@ constexpr ArrayKind vector_kind = {.plural = "vectors",
                                    .axes = "one axis of features",
                                    .rank = 1,
                                    .usual_channels = every_feature,
-                                   .usual_range = ArrayOptions::RangeFrom::none};
+                                   .usual_range = ArrayOptions::RangeFrom::none,
+                                   .channel = "feature"};
 
 constexpr int64_t most_rows = 256, most_values = 1 << 20;  // of the marginals
 

@@ -102,7 +102,7 @@ TEST_CASE("modalities: images take the type's range, and say how they read a sam
   CHECK_THROWS_WITH(samples.read("data.range = [4, 4]\n"), Contains("data.range is [4, 4]"));
   CHECK_THROWS_WITH(samples.read("data.range = [0, 200]\ndata.statistics = \"given\"\n"
                                  "data.mean = [0.5]\ndata.std = [0.25]\n"),
-                    Contains("data.mean has 1 values") && Contains("2 channels"));
+                    Contains("data.mean has 1 value, but") && Contains("2 channels"));
   CHECK_THROWS_WITH(samples.read(signal),
                     Contains("/x have the shape [3, 4, 2]") && Contains("data.channels"));
 }
@@ -121,6 +121,9 @@ TEST_CASE("modalities: what may be a signal or an image is asked for, and its ch
   CHECK(square.read(signal + "data.channels = \"last\"\n")->sample() == Shape{20, 30});
   Samples one({12, 50}, H5T_IEEE_F32LE);
   CHECK(one.read(signal)->sample() == Shape{50, 1});
+  CHECK_THROWS_WITH(one.read(table + "data.statistics = \"given\"\ndata.mean = [1, 2]\n"
+                                     "data.std = [1, 2]\n"),
+                    Contains("data.mean has 2 values") && Contains("have 50 features"));
   const auto row = one.read(table);
   CHECK(row->sample() == Shape{50});
   CHECK(row->description() == "50 features, float32, values as they are");

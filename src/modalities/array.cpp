@@ -204,6 +204,23 @@ void ArrayValues::find(const ModalityParts& parts) {
   }
 }
 
+std::vector<double> ArrayValues::centre() const {
+  const bool away = interpretation_.as_they_are() && is_wide(interpretation_.stored());
+  return away ? mean_ : std::vector<double>(mean_.size(), 0.0);
+}
+
+Interpretation ArrayValues::centred() const {
+  const bool away = interpretation_.as_they_are() && is_wide(interpretation_.stored());
+  return away ? interpretation_.centred(mean_) : interpretation_;
+}
+
+std::vector<float> ArrayValues::mean_of_centred() const {
+  const std::vector<double> taken = centre();
+  std::vector<float> left;
+  for (size_t i = 0; i < mean_.size(); ++i) left.push_back(static_cast<float>(mean_[i] - taken[i]));
+  return left;
+}
+
 void ArrayValues::check_channels() const {
   if (static_cast<int64_t>(mean_.size()) == interpretation_.channels()) return;
   bad_input("samples of ", dataset_->sample_field().path, " have ",

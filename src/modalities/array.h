@@ -56,6 +56,13 @@ class ArrayValues {
   std::vector<float> mean_as_float() const { return {mean_.begin(), mean_.end()}; }
   std::vector<float> std_as_float() const { return {std_.begin(), std_.end()}; }
 
+  // interpretation(), less what centre() has of each channel: the mean of values that stay as they
+  // are and that float32 does not hold, else 0.
+  Interpretation centred() const;
+  std::vector<double> centre() const;
+  // What is left of the mean then.
+  std::vector<float> mean_of_centred() const;
+
   // "range", "mean" and "std".
   Facts facts() const;
   // "3 channels (last), uint8, 0 to 255 as 0 to 1".

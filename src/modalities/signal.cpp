@@ -71,7 +71,8 @@ std::unique_ptr<Modality> make_signal(const ModalityParts& parts) {
 SignalModality::SignalModality(ArrayValues values, const SignalOptions& augment, bool padded)
     : values_(std::move(values)),
       augment_(augment),
-      normalisation_{values_.mean_as_float(), values_.std_as_float()},
+      centred_(values_.centred()),
+      normalisation_{values_.mean_of_centred(), values_.std_as_float()},
       view_(values_.shape()),
       padded_(padded) {
   if (augment.size > 0) view_.set(0, augment.size);
@@ -83,9 +84,8 @@ std::string SignalModality::description() const {
 }
 
 RecipePointer SignalModality::recipe(std::unique_ptr<SignalAugmentation> augmentation) const {
-  if (padded_)
-    return std::make_shared<PaddedRecipe>(values_.interpretation(), std::move(augmentation));
-  return array_recipe(values_.interpretation(), std::move(augmentation));
+  if (padded_) return std::make_shared<PaddedRecipe>(centred_, std::move(augmentation));
+  return array_recipe(centred_, std::move(augmentation));
 }
 
 RecipePointer SignalModality::plain() const {

@@ -34,6 +34,7 @@ class SignalModality final : public Modality {
 
   ArrayValues values_;
   SignalOptions augment_;
+  Interpretation centred_;  // what views are made of, and normalisation_ is of
   ChannelNormalisation normalisation_;
   Shape view_;
   bool padded_;

@@ -67,20 +67,11 @@ std::vector<double> find_marginals(const ModalityParts& parts, const ArrayValues
   });
 }
 
-// Values as they are, less their mean: rows of a table may be far from zero (a time, a position).
-Interpretation centred(const ArrayValues& values) {
-  const Interpretation& read = values.interpretation();
-  return read.as_they_are() ? read.centred(values.mean()) : read;
-}
-
-// Of what centred() delivers.
+// Of the features as ArrayValues::centred() delivers them.
 FeatureFacts features_of(const ArrayValues& values, std::vector<double> marginals) {
-  std::vector<double> mean = values.mean();
-  if (values.interpretation().as_they_are()) {
-    for (size_t i = 0; i < marginals.size(); ++i) marginals[i] -= mean[i % mean.size()];
-    std::fill(mean.begin(), mean.end(), 0.0);
-  }
-  return {{mean.begin(), mean.end()}, values.std_as_float(), {marginals.begin(), marginals.end()}};
+  const std::vector<double> centre = values.centre();
+  for (size_t i = 0; i < marginals.size(); ++i) marginals[i] -= centre[i % centre.size()];
+  return {values.mean_of_centred(), values.std_as_float(), {marginals.begin(), marginals.end()}};
 }
 
 }  // namespace
@@ -106,7 +97,7 @@ VectorModality::VectorModality(ArrayValues values, std::vector<double> marginals
     : values_(std::move(values)),
       marginals_(std::move(marginals)),
       augment_(augment),
-      centred_(centred(values_)),
+      centred_(values_.centred()),
       features_(features_of(values_, marginals_)) {}
 
 std::string VectorModality::description() const {

@@ -134,7 +134,7 @@ class Inpaint final : public Objective {
     const Tensor hidden = exact(mask, recording);
     if (seen_whole.mask.defined()) {  // samples have several lengths, and so have hidden parts
       const auto channels = static_cast<double>(filled.shape()[-1]);
-      return share_of_means({{.numerator = squared_error(filled, wanted, 1 / channels, hidden),
+      return loss_of_means({{.numerator = squared_error(filled, wanted, 1 / channels, hidden),
                               .denominator = squared_norm({hidden})}},
                             recording);
     }

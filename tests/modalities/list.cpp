@@ -176,6 +176,24 @@ TEST_CASE("modalities: rows of a table far from zero keep the digits in which th
   }
 }
 
+TEST_CASE("modalities: signals far from zero keep the digits in which they differ") {
+  for (const char* channels : {"first", "last"}) {
+    Samples near({60, 2, 50}, H5T_IEEE_F64LE, 1e-3), far({60, 2, 50}, H5T_IEEE_F64LE, 1e-3, 1e9);
+    const std::string lines = concat(signal, "data.channels = \"", channels, "\"\n");
+    const auto at_zero = near.read(lines), away = far.read(lines);
+    CHECK(fact(*away, "std")[0] == Approx(fact(*at_zero, "std")[0]).epsilon(1e-5));
+    for (const bool random : {false, true}) {
+      const SampleKey key{.seed = 3, .sample = 17};
+      const auto view_of = [&](const Samples& samples, const Modality& modality) {
+        return samples.view(random ? *modality.views(1) : *modality.plain(), 17, key);
+      };
+      const std::vector<float> expected = view_of(near, *at_zero), found = view_of(far, *away);
+      for (size_t i = 0; i < expected.size(); ++i)
+        CHECK(found[i] == Approx(expected[i]).margin(1e-4));
+    }
+  }
+}
+
 TEST_CASE("modalities: values that float32 cannot hold are refused, unless they are scaled") {
   Samples samples({12, 8}, H5T_IEEE_F64LE, 1e38);
   CHECK_THROWS_WITH(samples.read(table), Contains("values of /x reach ") &&

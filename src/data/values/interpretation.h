@@ -14,6 +14,11 @@ namespace lacuna {
 // Where the channels of a stored sample are; `none` adds an axis of one channel.
 enum class Channels { last, first, none };
 
+// Whether float32 does not hold all values of the type.
+constexpr bool is_wide(DType dtype) {
+  return dtype == DType::f64 || dtype == DType::i64 || dtype == DType::i32;
+}
+
 class Interpretation {
  public:
   // low -> 0 and high -> 1; values beyond are clamped. high > low.

@@ -98,11 +98,6 @@ std::vector<double> scan_on_all_ranks(
   return all;
 }
 
-// Whether a float32 does not hold all values of the type.
-bool is_wide(DType dtype) {
-  return dtype == DType::f64 || dtype == DType::i64 || dtype == DType::i32;
-}
-
 // bad_input where training, in float32, would see infinity; NaN and infinity themselves are what
 // lacuna check tells of.
 void require_floats(const std::vector<double>& values, const std::string& path) {

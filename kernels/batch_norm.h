@@ -3,7 +3,7 @@
 //
 // Moments of C channels are one f64 vector [1 + 2C]: count, mean[C], M2[C] (sum of squared
 // deviations). Between ranks travel sums, f64 [1 + 4C]: count, sum x [C], sum x^2 [C], and what is
-// to be added to either for twice double's precision (kernels/double_double.h). A rank without rows
+// to be added to either for double-double arithmetic (kernels/double_double.h). A rank without rows
 // has zeros. So moments, and all that the forward pass makes of them, are the same bit for bit
 // however the rows are divided over ranks and threads: a difference in a last bit would turn a ReLU
 // now and then, and one ReLU that turns changes gradients by 1e-3.

@@ -1,4 +1,4 @@
-// Sums in twice double's precision, so that terms may come in any order: the exact sum, rounded to
+// Sums in double-double arithmetic, so that terms may come in any order: the exact sum, rounded to
 // double, unless it lies within some 2^-40 of a unit in the last place of where rounding turns.
 #pragma once
 

@@ -24,7 +24,7 @@
 //   clip_factor (not an update)                                          (ClipFactor)
 //     in   squared_norm, unscale f64 []        out  f64 []
 //     norm = unscale sqrt(squared_norm);
-//     unscale min(1, limit / (norm + 1e-6)), or 0 where norm is no number
+//     unscale min(1, limit / (norm + 1e-6)), or 0 where norm is not finite
 #pragma once
 
 #include <cstdint>

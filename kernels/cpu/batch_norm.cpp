@@ -11,7 +11,7 @@
 // f32 input itself has lost |mean| / deviation of its 24, which is always the greater loss.
 //
 // The statistics moreover must not depend on how threads and ranks divide the batch: each sample's
-// rows are summed in double in their order, and the samples' sums in twice double's precision,
+// rows are summed in double in their order, and the samples' sums in double-double arithmetic,
 // which costs little because they are few. (Gradients change no decision, so their sums are in
 // double.)
 //

@@ -168,7 +168,7 @@ struct WriteGradients {
   }
 };
 
-// Twice double's precision, each product with what rounding left off it.
+// Double-double arithmetic, each product with what rounding left off it.
 __device__ inline void add_product(DoubleDouble& sum, double a, double b) {
   const double product = __dmul_rn(a, b);
   sum.add(product);

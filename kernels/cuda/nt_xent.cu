@@ -94,7 +94,7 @@ struct LogSum {
   float largest = -INFINITY, sum = 0;
   __device__ void add(float x) { add(LogSum{x, 1}); }
   __device__ void add(const LogSum& other) {
-    if (other.sum == 0) return;  // of nothing; a sum that is no number goes on
+    if (other.sum == 0) return;  // of nothing; a sum that is not finite goes on
     const float before = largest;
     largest = fmaxf(before, other.largest);
     sum = sum * expf(before - largest) + other.sum * expf(other.largest - largest);

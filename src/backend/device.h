@@ -98,7 +98,7 @@ class Device {
   virtual std::unique_ptr<Stopwatch> make_stopwatch();
   // Records what `work` starts on this device, instead of starting it. nullptr, and `work` is not
   // called, where devices cannot.
-  virtual std::unique_ptr<Replay> record(const std::function<void()>& work [[maybe_unused]]) {
+  virtual std::unique_ptr<Replay> capture(const std::function<void()>& work [[maybe_unused]]) {
     return nullptr;
   }
   // Collectives on this device's memory over the ranks of `host`, in the order of its kernels;
@@ -154,7 +154,7 @@ struct GpuOptions {
   int local_rank = 0;         // among the ranks of this node
   bool deterministic = true;  // only what gives the same bits in every run
   bool tf32 = false;          // f32 products with 10 bits of mantissa, summed in f32
-  bool recording = true;      // steps as CUDA graphs
+  bool capture = true;        // steps as CUDA graphs
   // Engines by problem, as library_plans() has them: what is not among them is left to the
   // library's heuristics. An engine that the library does not offer here is bad_input.
   std::map<std::string, std::string> engines = {};

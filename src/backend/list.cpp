@@ -103,18 +103,17 @@ std::unique_ptr<Device> make_device(std::string_view name, int threads, Isa most
   return std::unique_ptr<Device>(reinterpret_cast<MakeCudaDevice>(cuda().function)(gpu));
 }
 
-std::unique_ptr<PlannedDevice> make_planned_device(const Board& board, const GpuOptions& options) {
+std::unique_ptr<DryRunDevice> make_dry_run_device(const Board& board, const GpuOptions& options) {
   // Before cuDNN, which finds it by its name.
   const bool driver = dlopen(planning_driver_file, RTLD_NOW | RTLD_LOCAL) != nullptr;
-  const Entry entry = driver ? entry_of_module(planned_device_entry) : Entry{nullptr, dlerror()};
+  const Entry entry = driver ? entry_of_module(dry_run_device_entry) : Entry{nullptr, dlerror()};
   if (!entry.missing.empty()) {
     bad_input("nothing can be planned for ", board.what, ": ", entry.missing,
               ": install Lacuna's CUDA module and cuDNN here, or build it with them");
   }
   GpuOptions planned = options;
   planned.board = board.properties;
-  return std::unique_ptr<PlannedDevice>(
-      reinterpret_cast<MakePlannedDevice>(entry.function)(planned));
+  return std::unique_ptr<DryRunDevice>(reinterpret_cast<MakeDryRunDevice>(entry.function)(planned));
 }
 
 }  // namespace lacuna

@@ -7,7 +7,7 @@
 
 #include "backend/boards.h"
 #include "backend/device.h"
-#include "backend/planned_device.h"
+#include "backend/dry_run_device.h"
 
 namespace lacuna {
 
@@ -24,6 +24,6 @@ std::string fastest_device();
 
 // Needs neither driver nor GPU; from then on this process has no CUDA device. bad_input where the
 // program was built without one.
-std::unique_ptr<PlannedDevice> make_planned_device(const Board& board, const GpuOptions& options);
+std::unique_ptr<DryRunDevice> make_dry_run_device(const Board& board, const GpuOptions& options);
 
 }  // namespace lacuna

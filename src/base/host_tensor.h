@@ -31,7 +31,7 @@ class HostTensor {
   void* data() { return data_.get(); }
   const void* data() const { return data_.get(); }
 
-  // The elements, as the type they are; a wrong type is a defect of the caller.
+  // The elements, as the type they are; a wrong type is a broken precondition.
   template <typename T>
   std::span<T> as() {
     LACUNA_CHECK(dtype_of<T> == dtype_, "tensor of ", name_of(dtype_));

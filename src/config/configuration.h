@@ -38,7 +38,7 @@ class Configuration {
                                  const std::vector<std::string>& overrides = {});
 
   // Values. A key that does not exist (or not for the chosen name) or has another type or holds one
-  // of its words is a defect of the caller.
+  // of its words is a broken precondition.
   int64_t integer(std::string_view name) const;
   double number(std::string_view name) const;
   bool boolean(std::string_view name) const;

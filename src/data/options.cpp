@@ -113,12 +113,12 @@ Dataset open_dataset(const DataOptions& options, Communicator& communicator,
   return Dataset(options.files, std::move(fields), communicator, options.layout);
 }
 
-LanePlan planned_lanes(const Dataset& dataset, const DataOptions& options, int64_t batch) {
-  return plan_lanes(batch, dataset.blocks(), dataset.largest_block_bytes(), options.buffer,
-                    options.lanes, options.window);
+LaneLayout chosen_lanes(const Dataset& dataset, const DataOptions& options, int64_t batch) {
+  return choose_lanes(batch, dataset.blocks(), dataset.largest_block_bytes(), options.buffer,
+                      options.lanes, options.window);
 }
 
-OrderSpec order_spec(const Dataset& dataset, const LanePlan& lanes, uint64_t seed,
+OrderSpec order_spec(const Dataset& dataset, const LaneLayout& lanes, uint64_t seed,
                      std::vector<int64_t> subset) {
   OrderSpec spec;
   spec.block_samples = dataset.block_samples();

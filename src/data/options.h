@@ -44,10 +44,10 @@ Dataset open_dataset(const DataOptions& options, Communicator& communicator,
 
 // Lanes and window, which a run stores and keeps: otherwise its order would change. `batch` is the
 // global batch.
-LanePlan planned_lanes(const Dataset& dataset, const DataOptions& options, int64_t batch);
+LaneLayout chosen_lanes(const Dataset& dataset, const DataOptions& options, int64_t batch);
 
 // The order of training: all samples, or the ascending indices of `subset`.
-OrderSpec order_spec(const Dataset& dataset, const LanePlan& lanes, uint64_t seed,
+OrderSpec order_spec(const Dataset& dataset, const LaneLayout& lanes, uint64_t seed,
                      std::vector<int64_t> subset = {});
 
 }  // namespace lacuna

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "config/configuration.h"
-#include "graph/recording.h"
+#include "graph/forward_context.h"
 #include "nn/fields.h"
 #include "nn/scope.h"
 
@@ -19,10 +19,10 @@ class Encoder {
   virtual ~Encoder() = default;
   // x [B, spatial…, C] -> [B, features()]. What does not count of x changes no bit of it. Only
   // encoders whose entry says so take a mask (encoders/list.h).
-  virtual Tensor operator()(const Masked& x, Recording& recording) const = 0;
+  virtual Tensor operator()(const Masked& x, ForwardContext& forward) const = 0;
   // The features before pooling, [B, spatial…', features()], for dense outputs, and which of these
   // positions count; those that do not are 0.
-  virtual Masked map(const Masked& x, Recording& recording) const = 0;
+  virtual Masked map(const Masked& x, ForwardContext& forward) const = 0;
   virtual int64_t features() const = 0;
   // Its layers in depth, for learning rates that follow it: the first (embedding, stem) is 0, and
   // each block is one.

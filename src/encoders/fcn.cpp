@@ -26,17 +26,17 @@ class Fcn final : public Encoder {
     }
   }
 
-  Masked map(const Masked& x, Recording& recording) const override {
+  Masked map(const Masked& x, ForwardContext& forward) const override {
     Tensor y = x.mask.defined() ? keep(x.values, x.mask) : x.values;
     for (size_t block = 0; block < kernels.size(); ++block) {
       // A kernel of 8 has 3 zeros before the signal and 4 behind it: one more than on both sides.
       if (kernels[block] % 2 == 0) y = place_tokens(y, 0, y.shape()[1] + 1);
-      y = norms_[block](convolutions_[block](y, recording), recording, true, {}, x.mask);
+      y = norms_[block](convolutions_[block](y, forward), forward, true, {}, x.mask);
     }
     return {y, x.mask};
   }
-  Tensor operator()(const Masked& x, Recording& recording) const override {
-    return pooled(map(x, recording));
+  Tensor operator()(const Masked& x, ForwardContext& forward) const override {
+    return pooled(map(x, forward));
   }
   int64_t features() const override { return width_; }
   int64_t stride() const override { return 1; }

@@ -17,13 +17,15 @@ class MlpEncoder final : public Encoder {
     }
   }
 
-  Tensor operator()(const Masked& x, Recording& recording) const override {
+  Tensor operator()(const Masked& x, ForwardContext& forward) const override {
     Tensor y = x.values;
     for (size_t layer = 0; layer < linear_.size(); ++layer)
-      y = norm_[layer](linear_[layer](y, recording), recording, true);
+      y = norm_[layer](linear_[layer](y, forward), forward, true);
     return y;
   }
-  Masked map(const Masked& x, Recording& recording) const override { return (*this)(x, recording); }
+  Masked map(const Masked& x, ForwardContext& forward) const override {
+    return (*this)(x, forward);
+  }
   int64_t features() const override { return width_; }
   int64_t layers() const override { return static_cast<int64_t>(linear_.size()); }
   int64_t layer_of(std::string_view parameter) const override {

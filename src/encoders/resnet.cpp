@@ -42,21 +42,20 @@ class Residual {
     }
   }
 
-  Masked operator()(const Masked& x, Recording& recording) const {
+  Masked operator()(const Masked& x, ForwardContext& forward) const {
     const size_t last = convolutions_.size() - 1;
     Masked hidden = x;
     for (size_t i = 0; i < last; ++i) {
       const Tensor mask = strided(hidden.mask, strides_[i]);
-      hidden = {norms_[i](convolutions_[i](hidden.values, recording), recording, true, {}, mask),
-                mask};
+      hidden = {norms_[i](convolutions_[i](hidden.values, forward), forward, true, {}, mask), mask};
     }
     const Tensor mask = strided(hidden.mask, strides_[last]);
     const Tensor residual =
-        shortcut_ ? (*shortcut_norm_)((*shortcut_)(x.values, recording), recording, false, {}, mask)
+        shortcut_ ? (*shortcut_norm_)((*shortcut_)(x.values, forward), forward, false, {}, mask)
                   : x.values;
-    return {norms_[last](convolutions_[last](hidden.values, recording), recording, true, residual,
-                         mask),
-            mask};
+    return {
+        norms_[last](convolutions_[last](hidden.values, forward), forward, true, residual, mask),
+        mask};
   }
 
  private:
@@ -89,20 +88,20 @@ class ResNet final : public Encoder {
     }
   }
 
-  Masked map(const Masked& x, Recording& recording) const override {
+  Masked map(const Masked& x, ForwardContext& forward) const override {
     const Tensor seen = x.mask.defined() ? keep(x.values, x.mask) : x.values;
     const Tensor mask = strided(x.mask, options_.imagenet_stem ? 2 : options_.stem_stride);
-    Masked y{bn1_(conv1_(seen, recording), recording, true, {}, mask), mask};
+    Masked y{bn1_(conv1_(seen, forward), forward, true, {}, mask), mask};
     if (options_.imagenet_stem) {
       // Behind a sample's end there are zeros, below none of the values that ReLU leaves.
       y = {max_pool(y.values, 3, 2, 1), strided(mask, 2)};
       if (mask.defined()) y.values = keep(y.values, y.mask);
     }
-    for (const Residual& block : blocks_) y = block(y, recording);
+    for (const Residual& block : blocks_) y = block(y, forward);
     return y;
   }
-  Tensor operator()(const Masked& x, Recording& recording) const override {
-    return pooled(map(x, recording));
+  Tensor operator()(const Masked& x, ForwardContext& forward) const override {
+    return pooled(map(x, forward));
   }
   int64_t features() const override { return features_; }
   int64_t stride() const override {

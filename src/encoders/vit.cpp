@@ -59,12 +59,12 @@ class Vit final : public Encoder {
     }
   }
 
-  Masked map(const Masked& x, Recording& recording) const override {
-    const Tensor patches = take_tokens(tokens(x.values, recording), first(), length());
+  Masked map(const Masked& x, ForwardContext& forward) const override {
+    const Tensor patches = take_tokens(tokens(x.values, forward), first(), length());
     return reshape(patches, {x.values.shape()[0], rows_, columns_, options_.features});
   }
-  Tensor operator()(const Masked& x, Recording& recording) const override {
-    const Tensor y = tokens(x.values, recording);
+  Tensor operator()(const Masked& x, ForwardContext& forward) const override {
+    const Tensor y = tokens(x.values, forward);
     return options_.class_token ? flatten(take_tokens(y, 0, 1)) : average_pool(y);
   }
   int64_t features() const override { return options_.features; }
@@ -80,12 +80,12 @@ class Vit final : public Encoder {
   int64_t first() const { return options_.class_token ? 1 : 0; }  // patch
 
   // All tokens after the last norm, [B, first + length, D].
-  Tensor tokens(const Tensor& image, Recording& recording) const {
+  Tensor tokens(const Tensor& image, ForwardContext& forward) const {
     const int64_t d = options_.features;
     Tensor x = reshape(patches_(image), {image.shape()[0], length(), d});
     if (class_token_) x = prepend_token(x, reshape(class_token_->tensor(), {d}));
     x = add_to_each(x, reshape(positions_.tensor(), {first() + length(), d}));
-    for (const TransformerBlock& block : blocks_) x = block(x, recording);
+    for (const TransformerBlock& block : blocks_) x = block(x, forward);
     return norm_(x);
   }
 

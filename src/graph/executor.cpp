@@ -135,7 +135,7 @@ void Executor::start() {
 }
 
 // All that a run does happens on the device's memory.
-bool Executor::can_be_recorded(const Plan& plan) const {
+bool Executor::can_be_captured(const Plan& plan) const {
   const auto stays_there = [&](const auto& step) {
     return step.kernel != nullptr || device_.communicator(*step.communicator) != nullptr;
   };
@@ -183,14 +183,14 @@ void Executor::forget_divisions(Kept& kept) {
   std::erase_if(kept.recordings, [](const auto& each) { return each.second.replays.empty(); });
 }
 
-// As a recording, once the first runs have made all that is made once (the library's plans,
+// As a capture, once the first runs have made all that is made once (the library's plans,
 // scratch). What differs from run to run, the leaves, has been sent before.
 bool Executor::run_again(Kept& kept) {
-  constexpr uint64_t first_recorded = 3;
-  if (!can_be_recorded(*kept.plan)) return false;
+  constexpr uint64_t first_captured = 3;
+  if (!can_be_captured(*kept.plan)) return false;
   Recordings& of_rows = kept.recordings[division()];
   of_rows.used = runs_;
-  if (++of_rows.runs < first_recorded) {
+  if (++of_rows.runs < first_captured) {
     forget_divisions(kept);
     return false;
   }
@@ -199,7 +199,7 @@ bool Executor::run_again(Kept& kept) {
   if (of_rows.replays.empty()) make_room_for_recordings();
   std::unique_ptr<Replay>& replay = of_rows.replays[{arena_.data(), leaves}];
   if (replay == nullptr || !replay->is_valid()) {
-    replay = device_.record([&] {
+    replay = device_.capture([&] {
       run_steps(*kept.plan);
       run_changes(*kept.plan);
     });

@@ -8,8 +8,8 @@
 #include <string>
 #include <unordered_map>
 
+#include "graph/forward_context.h"
 #include "graph/plan.h"
-#include "graph/recording.h"
 
 namespace lacuna {
 
@@ -61,11 +61,11 @@ class Executor {
   const Plan& plan() const { return *current_; }
 
  private:
-  // Of a plan's runs with the same row counts, which a recording holds.
+  // Of a plan's runs with the same row counts, which a capture holds.
   struct Recordings {
     uint64_t used = 0;  // the run that used it last
     uint64_t runs = 0;
-    // By where arena and leaves lie: a recording holds their addresses.
+    // By where arena and leaves lie: a capture holds their addresses.
     std::map<std::pair<const void*, const void*>, std::unique_ptr<Replay>> replays;
   };
   struct Kept {
@@ -84,7 +84,7 @@ class Executor {
   View view(size_t value) const;
   Request start_collective(const Operation& operation, Communicator& communicator,
                            const RowCounts& rows, const Call& call);
-  bool can_be_recorded(const Plan& plan) const;
+  bool can_be_captured(const Plan& plan) const;
   bool run_again(Kept& kept);
   void run_steps(Plan& plan);
   void run_changes(const Plan& plan);

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "backend/device.h"
-#include "graph/recording.h"
+#include "graph/forward_context.h"
 #include "graph/tensor.h"
 
 namespace lacuna {

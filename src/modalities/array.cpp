@@ -180,7 +180,7 @@ void ArrayValues::find(const ModalityParts& parts) {
   const Field field = dataset_->sample_field();
   const int number = dataset_->field(sample_field);
   Communicator& communicator = parts.communicator;
-  if (options_.range_from == ArrayOptions::RangeFrom::percentiles && !parts.planned)
+  if (options_.range_from == ArrayOptions::RangeFrom::percentiles && !parts.index_only)
     range_ = percentile_range(*dataset_, number, options_.percentiles, parts.scan, communicator);
   interpretation_ = interpretation_of(field, channels_, options_, range_);
   const int64_t channels = interpretation_.channels();
@@ -191,7 +191,7 @@ void ArrayValues::find(const ModalityParts& parts) {
     });
     mean_ = options_.mean;
     std_ = options_.std;
-  } else if (parts.planned) {
+  } else if (parts.index_only) {
     mean_.assign(static_cast<size_t>(channels), 0);
     std_.assign(static_cast<size_t>(channels), 1);
   } else {

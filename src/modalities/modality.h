@@ -86,7 +86,7 @@ struct ModalityParts {
   // facts are to be found.
   std::function<std::vector<double>(const std::string& name)> known = {};
   const Configuration* run = nullptr;  // that the known facts are of, where it is another one
-  bool planned = false;  // only the index may be read; facts that need more mean nothing
+  bool index_only = false;  // only the index may be read; facts that need more mean nothing
   ScanOptions scan = {};
   Communicator& communicator;
 };

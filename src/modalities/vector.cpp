@@ -39,7 +39,7 @@ std::vector<double> find_marginals(const ModalityParts& parts, const ArrayValues
   const int64_t features = values.shape()[0];
   const std::set<int64_t> chosen = chosen_samples(dataset, features, parts.scan.seed);
   const size_t count = chosen.size() * static_cast<size_t>(features);
-  if (parts.planned) return std::vector<double>(count);
+  if (parts.index_only) return std::vector<double>(count);
   return read_on_rank_0<double>(parts.communicator, [&] {
     std::vector<double> all(count);
     std::vector<std::byte> stored;

@@ -59,7 +59,7 @@ ConvolutionLayer::ConvolutionLayer(Scope scope, const ConvolutionShape& shape)
                .dilation = shape.dilation,
                .groups = shape.groups} {}
 
-Tensor ConvolutionLayer::operator()(const Tensor& x, Recording&) const {
+Tensor ConvolutionLayer::operator()(const Tensor& x, ForwardContext&) const {
   return convolution(x, weight_.tensor(), bias_ ? bias_->tensor() : Tensor(), options_);
 }
 

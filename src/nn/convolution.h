@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "graph/recording.h"
+#include "graph/forward_context.h"
 #include "nn/scope.h"
 #include "ops/convolution.h"
 
@@ -29,7 +29,7 @@ ConvolutionShape even_convolution(int axes, int64_t in, int64_t out, int64_t ker
 class ConvolutionLayer {
  public:
   ConvolutionLayer(Scope scope, const ConvolutionShape& shape);
-  Tensor operator()(const Tensor& x, Recording& recording) const;
+  Tensor operator()(const Tensor& x, ForwardContext& forward) const;
 
  private:
   State& weight_;

@@ -12,9 +12,9 @@ Embedding::Embedding(Scope scope, int64_t count, int64_t features, double deviat
   if (sparse) weight_.exempt_from_decay();
 }
 
-Tensor Embedding::operator()(const Tensor& ids, Recording& recording) const {
+Tensor Embedding::operator()(const Tensor& ids, ForwardContext& forward) const {
   const Tensor& table = weight_.tensor();
-  return cast(sparse_ ? sparse_embedding(table, ids) : embedding(table, ids), recording.compute);
+  return cast(sparse_ ? sparse_embedding(table, ids) : embedding(table, ids), forward.compute);
 }
 
 }  // namespace lacuna

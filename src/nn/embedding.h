@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "graph/recording.h"
+#include "graph/forward_context.h"
 #include "nn/scope.h"
 
 namespace lacuna {
@@ -18,7 +18,7 @@ class Embedding {
  public:
   Embedding(Scope scope, int64_t count, int64_t features, double deviation = 1,
             bool sparse = false);
-  Tensor operator()(const Tensor& ids, Recording& recording) const;
+  Tensor operator()(const Tensor& ids, ForwardContext& forward) const;
 
  private:
   State& weight_;

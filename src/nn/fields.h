@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "base/random.h"
-#include "graph/recording.h"
+#include "graph/forward_context.h"
 #include "graph/tensor.h"
 
 namespace lacuna {

@@ -16,17 +16,16 @@ BatchNorm::BatchNorm(Scope scope, int64_t channels)
       running_variance_(
           scope.constant("running_var", {channels}, 1, Role::buffer).name_axes("channel")) {}
 
-Tensor BatchNorm::operator()(const Tensor& x, Recording& recording, bool relu,
+Tensor BatchNorm::operator()(const Tensor& x, ForwardContext& forward, bool relu,
                              const Tensor& residual, const Tensor& mask) const {
   constexpr double epsilon = 1e-5;
   constexpr double momentum = 0.1;
-  Communicator* over = recording.synchronise_statistics ? &recording.communicator : nullptr;
+  Communicator* over = forward.synchronise_statistics ? &forward.communicator : nullptr;
   const Tensor counted = mask.defined() ? keep(x, mask) : x;
   Tensor moments;
-  if (recording.training) {
+  if (forward.training) {
     moments = batch_moments(counted, over, mask);
-    recording.updates.push_back(
-        running_update(moments, running_mean_, running_variance_, momentum));
+    forward.updates.push_back(running_update(moments, running_mean_, running_variance_, momentum));
   } else {
     moments = fixed_moments(running_mean_.tensor(), running_variance_.tensor());
   }
@@ -51,7 +50,7 @@ Tensor Linear::shaped(const Tensor& y, const Tensor& like) const {
   return reshape(y, out);
 }
 
-Tensor Linear::operator()(const Tensor& x, Recording&) const {
+Tensor Linear::operator()(const Tensor& x, ForwardContext&) const {
   return shaped(linear(rows_of(x), weight_.tensor(), bias()), x);
 }
 
@@ -73,11 +72,11 @@ Mlp::Mlp(Scope scope, const std::vector<int64_t>& sizes, bool last_norm) : out_(
   }
 }
 
-Tensor Mlp::operator()(Tensor x, Recording& recording) const {
+Tensor Mlp::operator()(Tensor x, ForwardContext& forward) const {
   for (size_t i = 0; i < linear_.size(); ++i) {
-    x = linear_[i](x, recording);
+    x = linear_[i](x, forward);
     const bool last = i + 1 == linear_.size();
-    if (i < norm_.size()) x = norm_[i](x, recording, !last);
+    if (i < norm_.size()) x = norm_[i](x, forward, !last);
   }
   return x;
 }
@@ -105,15 +104,15 @@ void copy_state(StateStore& store, const std::string& from, const std::string& t
 
 void record_momentum_update(StateStore& store, const std::string& student,
                             const std::string& teacher, const Tensor& momentum,
-                            Recording& recording) {
-  if (!recording.last_part) return;
+                            ForwardContext& forward) {
+  if (!forward.last_micro_batch) return;
   std::vector<Tensor> sources;
   std::vector<State*> targets;
   for (const State* source : store.select(student + ".", Role::parameter)) {
     sources.push_back(source->tensor());
     targets.push_back(&counterpart(store, *source, student, teacher));
   }
-  recording.updates.push_back(ema_update(sources, targets, momentum));
+  forward.updates.push_back(ema_update(sources, targets, momentum));
 }
 
 }  // namespace lacuna

@@ -1,10 +1,10 @@
 // Layers: parameters, and a forward made of operations. A layer is called with what it is recorded
-// with (graph/recording.h). Names of parameters are PyTorch's.
+// with (graph/forward_context.h). Names of parameters are PyTorch's.
 #pragma once
 
 #include <optional>
 
-#include "graph/recording.h"
+#include "graph/forward_context.h"
 #include "nn/scope.h"
 #include "ops/batch_norm.h"
 
@@ -16,7 +16,7 @@ namespace lacuna {
 class BatchNorm {
  public:
   BatchNorm(Scope scope, int64_t channels);
-  Tensor operator()(const Tensor& x, Recording& recording, bool relu = false,
+  Tensor operator()(const Tensor& x, ForwardContext& forward, bool relu = false,
                     const Tensor& residual = {}, const Tensor& mask = {}) const;
 
  private:
@@ -30,7 +30,7 @@ class BatchNorm {
 class Linear {
  public:
   Linear(Scope scope, int64_t in, int64_t out, bool bias = true);
-  Tensor operator()(const Tensor& x, Recording& recording) const;
+  Tensor operator()(const Tensor& x, ForwardContext& forward) const;
   // residual + the layer's y; and gelu(y).
   Tensor added(const Tensor& x, const Tensor& residual) const;
   Tensor gelu(const Tensor& x) const;
@@ -48,7 +48,7 @@ class Mlp {
  public:
   // `sizes`: in, hidden…, out.
   Mlp(Scope scope, const std::vector<int64_t>& sizes, bool last_norm);
-  Tensor operator()(Tensor x, Recording& recording) const;
+  Tensor operator()(Tensor x, ForwardContext& forward) const;
   int64_t out() const { return out_; }
 
  private:
@@ -65,6 +65,6 @@ void copy_state(StateStore& store, const std::string& from, const std::string& t
 // teacher's own.
 void record_momentum_update(StateStore& store, const std::string& student,
                             const std::string& teacher, const Tensor& momentum,
-                            Recording& recording);
+                            ForwardContext& forward);
 
 }  // namespace lacuna

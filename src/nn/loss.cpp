@@ -22,16 +22,16 @@ void check(const LossTerm& term, DType dtype) {
 }
 
 // Of all ranks, in one message.
-std::vector<Tensor> counts_of(const std::vector<LossTerm>& terms, const Recording& recording) {
+std::vector<Tensor> counts_of(const std::vector<LossTerm>& terms, const ForwardContext& forward) {
   LACUNA_CHECK(!terms.empty(), "a loss without terms");
   const DType dtype = terms[0].numerator.dtype();
-  LACUNA_CHECK(dtype == recording.parameters || dtype == DType::f64, "a mean of ", name_of(dtype));
+  LACUNA_CHECK(dtype == forward.parameters || dtype == DType::f64, "a mean of ", name_of(dtype));
   std::vector<Tensor> counts;
   for (const LossTerm& term : terms) {
     check(term, dtype);
     counts.push_back(stop_gradient(cast(term.denominator, DType::f64)));
   }
-  return all_reduce_bucket(counts, recording.communicator);
+  return all_reduce_bucket(counts, forward.communicator);
 }
 
 Tensor weighted(const Tensor& x, const LossTerm& term) {
@@ -46,24 +46,25 @@ bool have_one_denominator(const std::vector<LossTerm>& terms) {
 
 }  // namespace
 
-Tensor share_of_means(const std::vector<LossTerm>& terms, Recording& recording) {
-  const std::vector<Tensor> counts = counts_of(terms, recording);
+Tensor share_of_means(const std::vector<LossTerm>& terms, ForwardContext& forward) {
+  const std::vector<Tensor> counts = counts_of(terms, forward);
   std::vector<Tensor> shares;
   for (size_t i = 0; i < terms.size(); ++i)
     shares.push_back(weighted(scale_by(terms[i].numerator, inverse_count(counts[i])), terms[i]));
-  recording.divided.insert(recording.divided.end(), shares.begin(), shares.end());
+  forward.divided.insert(forward.divided.end(), shares.begin(), shares.end());
   return accumulate(shares);
 }
 
-Tensor loss_of_means(const std::vector<LossTerm>& terms, Recording& recording) {
-  if (recording.parts == 1 || !have_one_denominator(terms)) return share_of_means(terms, recording);
-  recording.undivided_count = counts_of({terms[0]}, recording)[0];
+Tensor loss_of_means(const std::vector<LossTerm>& terms, ForwardContext& forward) {
+  if (forward.micro_batches == 1 || !have_one_denominator(terms))
+    return share_of_means(terms, forward);
+  forward.undivided_count = counts_of({terms[0]}, forward)[0];
   std::vector<Tensor> numerators;
   for (const LossTerm& term : terms) {
-    check(term, recording.parameters);
+    check(term, forward.parameters);
     numerators.push_back(weighted(term.numerator, term));
   }
-  return recording.undivided = accumulate(numerators);
+  return forward.undivided = accumulate(numerators);
 }
 
 }  // namespace lacuna

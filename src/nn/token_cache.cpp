@@ -30,12 +30,12 @@ void TokenCache::begin(int64_t count) {
 }
 
 Tensor TokenCache::attend(const std::string& layer, const Tensor& q, const Tensor& k,
-                          const Tensor& v, int64_t heads, Recording& recording) {
+                          const Tensor& v, int64_t heads, ForwardContext& forward) {
   State& keys = state_of(concat("cache.", layer, ".keys"), k);
   State& values = state_of(concat("cache.", layer, ".values"), v);
   const Tensor lengths = host_leaf("cache_lengths", lengths_);
-  recording.updates.push_back(write_tokens(k, lengths, keys));
-  recording.updates.push_back(write_tokens(v, lengths, values));
+  forward.updates.push_back(write_tokens(k, lengths, keys));
+  forward.updates.push_back(write_tokens(v, lengths, values));
   return cached_attention(q, k, v, {keys.tensor(), values.tensor(), lengths, heads});
 }
 

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "base/host_tensor.h"
-#include "graph/recording.h"
+#include "graph/forward_context.h"
 #include "graph/state.h"
 
 namespace lacuna {
@@ -16,8 +16,8 @@ namespace lacuna {
 // pass goes:
 //
 //   cache.begin(1);                                     // its tokens have places now
-//   Tensor y = model(ids, cache.places(), recording, &cache);
-//   executor.run({y}, recording.updates);               // writes what is to be kept
+//   Tensor y = model(ids, cache.places(), forward, &cache);
+//   executor.run({y}, forward.updates);               // writes what is to be kept
 //   cache.end();
 //
 // Passes of as many tokens share a plan, however many are kept.
@@ -35,7 +35,7 @@ class TokenCache {
   // y F [sequences, count, H D] of a layer whose queries, keys and values of the pass these are
   // (cached_attention); recorded is that keys and values are kept. Each layer once a pass.
   Tensor attend(const std::string& layer, const Tensor& q, const Tensor& k, const Tensor& v,
-                int64_t heads, Recording& recording);
+                int64_t heads, ForwardContext& forward);
   // Once the pass has run. Of sequence s all its tokens count, or the first counts[s]: those behind
   // (padding of a shorter prompt, a guess that was wrong) are overwritten by the next pass.
   void end();

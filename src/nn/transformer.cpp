@@ -28,11 +28,11 @@ Tensor LayerNorm::operator()(const Tensor& x) const {
   return layer_norm(x, weight_.tensor(), bias_.tensor(), 1e-6);
 }
 
-Tensor stochastic_depth(const Tensor& x, double rate, Recording& recording) {
-  if (rate == 0 || !recording.draws()) return x;
+Tensor stochastic_depth(const Tensor& x, double rate, ForwardContext& forward) {
+  if (rate == 0 || !forward.draws()) return x;
   const double kept = 1 / (1 - rate);
-  return scale_rows(x, recording.per_row("stochastic_depth", Purpose::stochastic_depth,
-                                         [=](double u) { return u < rate ? 0 : kept; }));
+  return scale_rows(x, forward.per_row("stochastic_depth", Purpose::stochastic_depth,
+                                       [=](double u) { return u < rate ? 0 : kept; }));
 }
 
 TransformerBlock::TransformerBlock(Scope scope, int64_t features, int64_t heads, double drop_path,
@@ -48,24 +48,24 @@ TransformerBlock::TransformerBlock(Scope scope, int64_t features, int64_t heads,
       fc1_(scope / "mlp.fc1", features, 4 * features),
       fc2_(scope / "mlp.fc2", 4 * features, features) {}
 
-Tensor TransformerBlock::attended(const Tensor& qkv, Recording& recording,
+Tensor TransformerBlock::attended(const Tensor& qkv, ForwardContext& forward,
                                   TokenCache* cache) const {
   if (!causal_) {
     LACUNA_CHECK(cache == nullptr, name_, " attends to tokens to come, and a cache has none");
     return self_attention(qkv, heads_);
   }
   const Tensor q = third(qkv, 0), k = third(qkv, 1), v = third(qkv, 2);
-  if (cache != nullptr) return cache->attend(name_, q, k, v, heads_, recording);
+  if (cache != nullptr) return cache->attend(name_, q, k, v, heads_, forward);
   return attention(q, k, v, {.heads = heads_, .causal = true});
 }
 
-Tensor TransformerBlock::operator()(const Tensor& x, Recording& recording,
+Tensor TransformerBlock::operator()(const Tensor& x, ForwardContext& forward,
                                     TokenCache* cache) const {
   const auto add_branch = [&](const Tensor& to, const Linear& last, const Tensor& branch) {
-    if (drop_path_ == 0 || !recording.draws()) return last.added(branch, to);
-    return add(to, stochastic_depth(last(branch, recording), drop_path_, recording));
+    if (drop_path_ == 0 || !forward.draws()) return last.added(branch, to);
+    return add(to, stochastic_depth(last(branch, forward), drop_path_, forward));
   };
-  const Tensor seen = attended(qkv_(norm1_(x), recording), recording, cache);
+  const Tensor seen = attended(qkv_(norm1_(x), forward), forward, cache);
   const Tensor y = add_branch(x, projection_, seen);
   return add_branch(y, fc2_, fc1_.gelu(norm2_(y)));
 }

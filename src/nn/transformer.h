@@ -21,7 +21,7 @@ class LayerNorm {
 // ..] becomes zeros with probability `rate`, else x / (1 - rate); x itself when evaluating. Draws
 // belong to (seed, epoch, sample, view, call), so they are the same on any number of ranks and
 // after a restart.
-Tensor stochastic_depth(const Tensor& x, double rate, Recording& recording);
+Tensor stochastic_depth(const Tensor& x, double rate, ForwardContext& forward);
 
 // Self-attention and a perceptron of four times the width, each normalised before and added to its
 // input (Dosovitskiy et al. 2021, eq. 2 and 3); either is left out by stochastic depth. In a causal
@@ -31,10 +31,10 @@ class TransformerBlock {
  public:
   TransformerBlock(Scope scope, int64_t features, int64_t heads, double drop_path,
                    bool causal = false);
-  Tensor operator()(const Tensor& x, Recording& recording, TokenCache* cache = nullptr) const;
+  Tensor operator()(const Tensor& x, ForwardContext& forward, TokenCache* cache = nullptr) const;
 
  private:
-  Tensor attended(const Tensor& qkv, Recording& recording, TokenCache* cache) const;
+  Tensor attended(const Tensor& qkv, ForwardContext& forward, TokenCache* cache) const;
 
   std::string name_;  // of the block, for its part of a cache
   bool causal_;

@@ -25,8 +25,8 @@ struct Branch {
                   {encoder->features(), parts.configuration.integer("objective.hidden"),
                    parts.configuration.integer("objective.projection")},
                   false) {}
-  Tensor operator()(const Masked& x, Recording& recording) const {
-    return projector((*encoder)(x, recording), recording);
+  Tensor operator()(const Masked& x, ForwardContext& forward) const {
+    return projector((*encoder)(x, forward), forward);
   }
 };
 
@@ -50,19 +50,19 @@ class Byol final : public Objective {
 
   RecipePointer recipe() const override { return modality_.views(2); }
 
-  Tensor loss(const Fields& batch, Recording& recording) const override {
-    const Tensor p0 = predict(batch, 0, recording);
-    const Tensor p1 = predict(batch, 1, recording);
-    const Tensor t0 = target(batch.masked_view(0), recording);
-    const Tensor t1 = target(batch.masked_view(1), recording);
+  Tensor loss(const Fields& batch, ForwardContext& forward) const override {
+    const Tensor p0 = predict(batch, 0, forward);
+    const Tensor p1 = predict(batch, 1, forward);
+    const Tensor t0 = target(batch.masked_view(0), forward);
+    const Tensor t1 = target(batch.masked_view(1), forward);
     // Eq. 6: momentum rises from its start to 1 along a cosine.
     const double momentum =
-        1 - (1 - momentum_) * (std::cos(std::numbers::pi * recording.progress) + 1) / 2;
-    const Tensor m = recording.value("teacher_momentum", momentum);
-    record_momentum_update(store_, "encoder", "teacher.encoder", m, recording);
-    record_momentum_update(store_, "projector", "teacher.projector", m, recording);
+        1 - (1 - momentum_) * (std::cos(std::numbers::pi * forward.progress) + 1) / 2;
+    const Tensor m = forward.value("teacher_momentum", momentum);
+    record_momentum_update(store_, "encoder", "teacher.encoder", m, forward);
+    record_momentum_update(store_, "projector", "teacher.projector", m, forward);
     // Eq. 2, made symmetric, as the mean over the global batch.
-    const double share = 1.0 / static_cast<double>(recording.global_rows());
+    const double share = 1.0 / static_cast<double>(forward.global_rows());
     return add(squared_error(p0, t1, share), squared_error(p1, t0, share));
   }
 
@@ -76,15 +76,15 @@ class Byol final : public Objective {
   }
 
  private:
-  Tensor predict(const Fields& batch, int view, Recording& recording) const {
-    recording.view = view;
-    const Tensor projected = student_(batch.masked_view(view), recording);
-    return normalize(exact(predictor_(projected, recording), recording));
+  Tensor predict(const Fields& batch, int view, ForwardContext& forward) const {
+    forward.view = view;
+    const Tensor projected = student_(batch.masked_view(view), forward);
+    return normalize(exact(predictor_(projected, forward), forward));
   }
-  Tensor target(const Masked& view, Recording& recording) const {
-    const bool before = std::exchange(recording.without_draws, true);
-    const Tensor seen = stop_gradient(normalize(exact(teacher_(view, recording), recording)));
-    recording.without_draws = before;
+  Tensor target(const Masked& view, ForwardContext& forward) const {
+    const bool before = std::exchange(forward.without_draws, true);
+    const Tensor seen = stop_gradient(normalize(exact(teacher_(view, forward), forward)));
+    forward.without_draws = before;
     return seen;
   }
 

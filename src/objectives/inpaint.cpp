@@ -51,12 +51,12 @@ class Decoder {
 
   // x: the encoder's map, or its pooled features. `like` [B, spatial…, C]: of the shape, and with
   // the mask, of what is to be made.
-  Tensor operator()(Tensor x, const Masked& like, Recording& recording) const {
+  Tensor operator()(Tensor x, const Masked& like, ForwardContext& forward) const {
     const Shape& shape = like.values.shape();
-    if (values_) return (*values_)(x, recording);
+    if (values_) return (*values_)(x, forward);
     if (expand_) {
       const int64_t features = x.shape()[-1];
-      x = reshape((*expand_)(x, recording), with_channels(map_, features).behind(shape[0]));
+      x = reshape((*expand_)(x, forward), with_channels(map_, features).behind(shape[0]));
     }
     for (int stage = 0; stage < stages_; ++stage) {
       const int left = stages_ - 1 - stage;
@@ -65,9 +65,9 @@ class Decoder {
       const Tensor mask =
           like.mask.defined() ? strided_mask(like.mask, int64_t{1} << left) : Tensor();
       if (mask.defined()) x = keep(x, mask);
-      x = norm_[i](convolution_[i](x, recording), recording, true, {}, mask);
+      x = norm_[i](convolution_[i](x, forward), forward, true, {}, mask);
     }
-    return (*output_)(x, recording);
+    return (*output_)(x, forward);
   }
 
  private:
@@ -118,29 +118,28 @@ class Inpaint final : public Objective {
 
   RecipePointer recipe() const override { return modality_.masked(); }
 
-  Tensor loss(const Fields& batch, Recording& recording) const override {
+  Tensor loss(const Fields& batch, ForwardContext& forward) const override {
     const Masked seen_whole = batch.masked_view(0);
     const Tensor& view = seen_whole.values;
     const Tensor mask = positions(batch["mask"]);  // 1 where hidden
     const Tensor shown = reshape(hide(positions(view), mask), view.shape());
     const Masked input{shown, seen_whole.mask};
     const Tensor seen =
-        pooled_ ? (*encoder_)(input, recording) : encoder_->map(input, recording).values;
+        pooled_ ? (*encoder_)(input, forward) : encoder_->map(input, forward).values;
     // What the view is made from (the view before colour, blur and noise: denoising, Vincent et al.
     // 2008), where it differs.
     const Tensor& target = batch.contains("target") ? batch["target"] : view;
-    const Tensor filled = positions(exact(decoder_(seen, seen_whole, recording), recording));
-    const Tensor wanted = positions(exact(target, recording));
-    const Tensor hidden = exact(mask, recording);
+    const Tensor filled = positions(exact(decoder_(seen, seen_whole, forward), forward));
+    const Tensor wanted = positions(exact(target, forward));
+    const Tensor hidden = exact(mask, forward);
     if (seen_whole.mask.defined()) {  // samples have several lengths, and so have hidden parts
       const auto channels = static_cast<double>(filled.shape()[-1]);
       return loss_of_means({{.numerator = squared_error(filled, wanted, 1 / channels, hidden),
-                              .denominator = squared_norm({hidden})}},
-                            recording);
+                             .denominator = squared_norm({hidden})}},
+                           forward);
     }
     // Mean square over the hidden part of the global batch: the same fraction of every sample.
-    const double values =
-        static_cast<double>(view.shape().from(1).count() * recording.global_rows());
+    const double values = static_cast<double>(view.shape().from(1).count() * forward.global_rows());
     return squared_error(filled, wanted, 1 / (fraction_ * values), hidden);
   }
 

@@ -11,7 +11,7 @@
 
 #include "config/configuration.h"
 #include "encoders/encoder.h"
-#include "graph/recording.h"
+#include "graph/forward_context.h"
 #include "modalities/modality.h"
 #include "nn/fields.h"
 #include "nn/layers.h"
@@ -30,7 +30,7 @@ struct ObjectiveParts {
 struct Output {
   std::string name;  // "encoder", "projector", "teacher.encoder"; dense: "encoder.map"
   // [B, D], or dense, [B, positions…, D].
-  std::function<Tensor(const Fields& fields, Recording& recording)> of;
+  std::function<Tensor(const Fields& fields, ForwardContext& forward)> of;
   // Of a dense output: positions of the view from one of its own to the next, which lie at 0,
   // stride, 2 stride, …
   int64_t stride = 0;
@@ -44,8 +44,8 @@ class Objective {
   virtual RecipePointer recipe() const = 0;
 
   // This rank's share of the loss of the global batch: the loss is the sum of the shares. Records
-  // in `recording` what changes State after the optimizer's update, and figures to watch.
-  virtual Tensor loss(const Fields& batch, Recording& recording) const = 0;
+  // in `forward` what changes State after the optimizer's update, and figures to watch.
+  virtual Tensor loss(const Fields& batch, ForwardContext& forward) const = 0;
 
   // Whether the loss of a batch is more than the sum over its parts, so that accumulating gradients
   // over parts would change it.
@@ -63,9 +63,9 @@ std::vector<Output> outputs_of(const std::string& prefix, const Encoder& encoder
 Output output_of(const Objective& objective, std::string_view name);
 
 // `x` in the parameters' dtype, in which losses are computed.
-Tensor exact(const Tensor& x, const Recording& recording);
+Tensor exact(const Tensor& x, const ForwardContext& forward);
 
 // The rows of all ranks, in rank order; of a further stream by its name.
-Tensor gather(const Tensor& x, const Recording& recording, const std::string& stream = "");
+Tensor gather(const Tensor& x, const ForwardContext& forward, const std::string& stream = "");
 
 }  // namespace lacuna

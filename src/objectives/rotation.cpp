@@ -18,12 +18,12 @@ class Rotation final : public Objective {
 
   RecipePointer recipe() const override { return modality_.rotated(); }
 
-  Tensor loss(const Fields& batch, Recording& recording) const override {
+  Tensor loss(const Fields& batch, ForwardContext& forward) const override {
     const Tensor logits =
-        exact(head_((*encoder_)(batch.masked_view(0), recording), recording), recording);
-    const double share = 1.0 / static_cast<double>(recording.global_rows());
+        exact(head_((*encoder_)(batch.masked_view(0), forward), forward), forward);
+    const double share = 1.0 / static_cast<double>(forward.global_rows());
     const Tensor correct = count_correct(logits, batch["rotation"]);
-    recording.metrics.emplace_back("rotation_accuracy", scale(correct, share));
+    forward.metrics.emplace_back("rotation_accuracy", scale(correct, share));
     return softmax_cross_entropy(logits, batch["rotation"], share);
   }
 

@@ -25,11 +25,11 @@ class SimClr final : public Objective {
 
   RecipePointer recipe() const override { return modality_.views(2); }
 
-  Tensor loss(const Fields& batch, Recording& recording) const override {
-    const Tensor z0 = project(batch, 0, recording);
-    const Tensor z1 = project(batch, 1, recording);
-    return nt_xent(z0, z1, gather(z0, recording), gather(z1, recording), temperature_,
-                   recording.first_row());
+  Tensor loss(const Fields& batch, ForwardContext& forward) const override {
+    const Tensor z0 = project(batch, 0, forward);
+    const Tensor z1 = project(batch, 1, forward);
+    return nt_xent(z0, z1, gather(z0, forward), gather(z1, forward), temperature_,
+                   forward.first_row());
   }
 
   bool spans_batch() const override { return true; }
@@ -37,10 +37,10 @@ class SimClr final : public Objective {
   std::vector<Output> outputs() const override { return outputs_of("", *encoder_, &projector_); }
 
  private:
-  Tensor project(const Fields& batch, int view, Recording& recording) const {
-    recording.view = view;
-    const Tensor features = (*encoder_)(batch.masked_view(view), recording);
-    return normalize(exact(projector_(features, recording), recording));
+  Tensor project(const Fields& batch, int view, ForwardContext& forward) const {
+    forward.view = view;
+    const Tensor features = (*encoder_)(batch.masked_view(view), forward);
+    return normalize(exact(projector_(features, forward), forward));
   }
 
   const Modality& modality_;

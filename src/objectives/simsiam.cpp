@@ -28,12 +28,12 @@ class SimSiam final : public Objective {
 
   RecipePointer recipe() const override { return modality_.views(2); }
 
-  Tensor loss(const Fields& batch, Recording& recording) const override {
-    const Pair first = see(batch, 0, recording);
-    const Pair second = see(batch, 1, recording);
+  Tensor loss(const Fields& batch, ForwardContext& forward) const override {
+    const Pair first = see(batch, 0, forward);
+    const Pair second = see(batch, 1, forward);
     // Eq. 4: -p . z of unit vectors is |p - z|^2 / 2 - 1, so half of it for either view; the mean
     // over the global batch, from 0 (all agree) to 2.
-    const double share = 0.25 / static_cast<double>(recording.global_rows());
+    const double share = 0.25 / static_cast<double>(forward.global_rows());
     return add(squared_error(first.prediction, second.target, share),
                squared_error(second.prediction, first.target, share));
   }
@@ -47,11 +47,11 @@ class SimSiam final : public Objective {
     Tensor prediction, target;
   };
 
-  Pair see(const Fields& batch, int view, Recording& recording) const {
-    recording.view = view;
-    const Tensor z = projector_((*encoder_)(batch.masked_view(view), recording), recording);
-    return {normalize(exact(predictor_(z, recording), recording)),
-            stop_gradient(normalize(exact(z, recording)))};
+  Pair see(const Fields& batch, int view, ForwardContext& forward) const {
+    forward.view = view;
+    const Tensor z = projector_((*encoder_)(batch.masked_view(view), forward), forward);
+    return {normalize(exact(predictor_(z, forward), forward)),
+            stop_gradient(normalize(exact(z, forward)))};
   }
 
   const Modality& modality_;

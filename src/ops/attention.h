@@ -10,7 +10,7 @@ namespace lacuna {
 // qkv F [B, L, 3 H D], of each token the queries of all H heads, then the keys, then the values ->
 // y F [B, L, H D]: of each head softmax(q k^T / sqrt(D)) v. The L x L weights are never in memory;
 // kept are qkv, y and the log-sums of the rows, P [B, H, L]. Sums in f32 or better. Deterministic.
-// What does not fit is a broken rule of the caller.
+// What does not fit is a broken precondition.
 Tensor self_attention(const Tensor& qkv, int64_t heads);
 
 struct AttentionOptions {
@@ -25,7 +25,7 @@ struct AttentionOptions {
 // v over the keys that count; 0 for a query that sees none. The weights are never in memory; kept
 // are q, k, v, y and the log-sums of the rows, P [B, H, M]. Lengths are not checked here, and what
 // no query sees must be finite all the same. Sums in f32 or better. Deterministic. What does not
-// fit is a broken rule of the caller.
+// fit is a broken precondition.
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v,
                  const AttentionOptions& options);
 

@@ -12,13 +12,13 @@
 // With a mask of positions that count (ops/masks.h), others are no part of the statistics, y is 0
 // there, and what x is there changes no bit of anything. A mask of ones changes none either.
 //
-// Statistics are summed in twice double's precision, so that y is the same bit for bit on any
+// Statistics are summed in double-double arithmetic, so that y is the same bit for bit on any
 // number of ranks and threads; the sums of the gradient in double, in rank order, so that gradients
 // do not depend on the ranks beyond rounding. Deterministic.
-// Shapes or dtypes that do not fit are a broken rule of the caller.
+// Shapes or dtypes that do not fit are a broken precondition.
 #pragma once
 
-#include "graph/recording.h"
+#include "graph/forward_context.h"
 #include "graph/state.h"
 #include "graph/tensor.h"
 

@@ -8,7 +8,7 @@
 
 #include <vector>
 
-#include "graph/recording.h"
+#include "graph/forward_context.h"
 #include "graph/tensor.h"
 
 namespace lacuna {

@@ -23,7 +23,7 @@ struct ConvolutionOptions {
 // floor((in + 2 padding - dilation (kernel - 1) - 1) / stride) + 1. w and bias have x's dtype or
 // are parameters (P: f32 beside bf16 activations); their gradients have theirs. Keeps x and w for
 // backward. Deterministic. An input smaller than the kernel is bad_input (a network too deep for
-// the images); everything else that does not fit is a broken rule of the caller. A device without a
+// the images); everything else that does not fit is a broken precondition. A device without a
 // kernel for groups computes them as one, with zeros between: groups times the FLOPs.
 Tensor convolution(const Tensor& x, const Tensor& w, const Tensor& bias = {},
                    const ConvolutionOptions& options = {});

@@ -1,6 +1,6 @@
 // Element-wise operations. All operands of a call have one shape [..] and one dtype, any float type
 // unless it says otherwise. Deterministic; nothing is kept for backward unless it says so. A shape
-// or dtype that does not fit is a broken rule of the caller.
+// or dtype that does not fit is a broken precondition.
 #pragma once
 
 #include <vector>

@@ -1,7 +1,7 @@
 // Tokens at places that data give: which patches an encoder sees, where its outputs go back, rows
 // of a table. Places i32 or i64; their values are not checked here, but for a negative one, which
 // stands for no token. No gradient flows to places. Deterministic: tokens that share a place are
-// added in their order. A shape or dtype that does not fit is a broken rule of the caller.
+// added in their order. A shape or dtype that does not fit is a broken precondition.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Matrix products. N rows, K inputs, O outputs. Deterministic; accumulated in f32 or better; both
-// factors are kept for backward. A shape or dtype that does not fit is a broken rule of the caller.
+// factors are kept for backward. A shape or dtype that does not fit is a broken precondition.
 #pragma once
 
 #include <vector>

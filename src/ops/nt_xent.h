@@ -18,9 +18,9 @@ namespace lacuna {
 
 // z0, z1 [B, D]: this rank's rows of view 0 and 1, of unit length (see normalize). all0, all1 [G,
 // D]: those of all ranks (all_gather), among which this rank's begin at first_row i64 [], a value
-// of the step (Recording::first_row), since ranks may hold other numbers of rows in each. All z of
-// one float dtype; bf16 is cast to f32 first. Returns P []; sums in double. Gradients flow to all
-// four; all_gather brings those of all0 and all1 home. Keeps the operands and the rows'
+// of the step (ForwardContext::first_row), since ranks may hold other numbers of rows in each. All
+// z of one float dtype; bf16 is cast to f32 first. Returns P []; sums in double. Gradients flow to
+// all four; all_gather brings those of all0 and all1 home. Keeps the operands and the rows'
 // log-sum-exp. Deterministic. A temperature that is not above 0, or shapes that do not fit, are a
 // broken rule of the caller.
 Tensor nt_xent(const Tensor& z0, const Tensor& z1, const Tensor& all0, const Tensor& all1,

@@ -1,6 +1,6 @@
 // Pooling and upsampling of channels-last activations of any float type. Deterministic. An image
 // smaller than the window is bad_input (a network too deep for the images); other shapes that do
-// not fit are a broken rule of the caller.
+// not fit are a broken precondition.
 #pragma once
 
 #include <cstdint>

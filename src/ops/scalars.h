@@ -1,7 +1,7 @@
 // Products with a scalar that is a tensor: weights of losses and temperatures that follow a
-// schedule are values of a step (Recording::value, f64 []), learned ones parameters (P []); neither
-// is an attribute, so that the plan stays the same. F: any float type. Deterministic. A dtype or
-// shape that does not fit is a broken rule of the caller.
+// schedule are values of a step (ForwardContext::value, f64 []), learned ones parameters (P []);
+// neither is an attribute, so that the plan stays the same. F: any float type. Deterministic. A
+// dtype or shape that does not fit is a broken precondition.
 #pragma once
 
 #include "graph/tensor.h"

@@ -1,5 +1,5 @@
 // Softmax and its logarithm over the last axis. Row sums in double. Deterministic. A dtype or shape
-// that does not fit is a broken rule of the caller.
+// that does not fit is a broken precondition.
 #pragma once
 
 #include "graph/tensor.h"

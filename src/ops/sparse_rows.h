@@ -1,12 +1,12 @@
 // Gradients of tables of which a batch touches a few rows (embeddings) as (rows, values), and the
 // updates of these rows alone: nothing that is done once a step grows with the table.
-// Deterministic. What does not fit is a broken rule of the caller.
+// Deterministic. What does not fit is a broken precondition.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
-#include "graph/recording.h"
+#include "graph/forward_context.h"
 #include "graph/state.h"
 #include "graph/tensor.h"
 

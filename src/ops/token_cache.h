@@ -1,11 +1,11 @@
 // Keys and values that are kept from pass to pass, so that a causal transformer computes each token
 // once (generation, streams). Where the kept ones end is a value, so that one plan serves all
-// passes. Deterministic; without gradients. What does not fit is a broken rule of the caller.
+// passes. Deterministic; without gradients. What does not fit is a broken precondition.
 #pragma once
 
 #include <cstdint>
 
-#include "graph/recording.h"
+#include "graph/forward_context.h"
 #include "graph/state.h"
 #include "graph/tensor.h"
 

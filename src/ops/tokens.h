@@ -1,5 +1,5 @@
 // Sequences of tokens [B, L, D]. Nothing is computed, nothing is kept. A shape or dtype that does
-// not fit is a broken rule of the caller.
+// not fit is a broken precondition.
 #pragma once
 
 #include <cstdint>

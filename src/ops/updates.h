@@ -2,12 +2,12 @@
 // one call; formulas and papers in kernels/optimizers.h. gradients[i], weights[i] and the
 // optimizer's tensors [i] have one shape and the parameter type P. `rate` (learning rate) and
 // `clip` (a factor on every gradient; 0: nothing changes) are f64 []. Deterministic. What does not
-// fit is a broken rule of the caller.
+// fit is a broken precondition.
 #pragma once
 
 #include <vector>
 
-#include "graph/recording.h"
+#include "graph/forward_context.h"
 #include "graph/state.h"
 #include "graph/tensor.h"
 #include "kernels/optimizers.h"

@@ -12,7 +12,7 @@
 
 namespace lacuna {
 
-// Of the record in a run's folder.
+// Of the log in a run's folder.
 constexpr const char* attempts_name = "attempts.toml";
 
 // Who runs: SLURM's job, this host, this process.
@@ -40,7 +40,7 @@ struct Attempt {
 // Those of a file, the oldest first; none when there is none. bad_input when it cannot be read.
 std::vector<Attempt> read_attempts(const std::filesystem::path& file);
 
-// Whether SLURM started this process because the job of the record's last attempt went back to the
+// Whether SLURM started this process because the job of the log's last attempt went back to the
 // queue.
 bool is_restart_of_last(const std::vector<Attempt>& attempts, const Runner& here);
 

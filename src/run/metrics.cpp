@@ -74,7 +74,7 @@ Metrics::~Metrics() {
   ::close(descriptor_);
 }
 
-void Metrics::record(int64_t step, std::span<const Scalar> scalars) {
+void Metrics::append(int64_t step, std::span<const Scalar> scalars) {
   table_.append(step, scalars);
   pending_ += json_line(table_, table_.step.size() - 1);
   if (std::chrono::steady_clock::now() - flushed_ >= longest_delay) flush();

@@ -54,9 +54,9 @@ class Metrics {
   ~Metrics();  // flushes; errors are lost here, so flush() before
 
   // Steps must increase. Written to the file within about a second, together with others.
-  void record(int64_t step, std::span<const Scalar> scalars);
-  void record(int64_t step, std::initializer_list<Scalar> scalars) {
-    record(step, std::span(scalars.begin(), scalars.size()));
+  void append(int64_t step, std::span<const Scalar> scalars);
+  void append(int64_t step, std::initializer_list<Scalar> scalars) {
+    append(step, std::span(scalars.begin(), scalars.size()));
   }
   // Writes what is still in memory.
   void flush();

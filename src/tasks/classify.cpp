@@ -38,22 +38,21 @@ class Classify final : public NetworkTask {
 
   // The mean over samples of the cross entropy with "label", times the weight of its class where
   // classes are to weigh the same; the metric "accuracy".
-  Tensor loss(const Tensor& logits, const Fields& fields, Recording& recording) const override {
-    const double share = 1.0 / static_cast<double>(recording.global_rows());
-    recording.metrics.emplace_back("accuracy",
-                                   scale(count_correct(logits, fields["label"]), share));
+  Tensor loss(const Tensor& logits, const Fields& fields, ForwardContext& forward) const override {
+    const double share = 1.0 / static_cast<double>(forward.global_rows());
+    forward.metrics.emplace_back("accuracy", scale(count_correct(logits, fields["label"]), share));
     if (weights_.empty()) return softmax_cross_entropy(logits, fields["label"], share);
-    return scale(soft_cross_entropy(logits, weighted_classes(recording)), share);
+    return scale(soft_cross_entropy(logits, weighted_classes(forward)), share);
   }
 
  private:
   // Of each sample the weight of its class at its class, 0 at all others.
-  Tensor weighted_classes(Recording& recording) const {
+  Tensor weighted_classes(ForwardContext& forward) const {
     const auto weight = [this](int64_t sample, int64_t at) {
       const int64_t label = targets_->classes[static_cast<size_t>(sample)];
       return label == at ? weights_[static_cast<size_t>(label)] : 0;
     };
-    return numbers_of_samples("class_weights", outputs(), weight, recording);
+    return numbers_of_samples("class_weights", outputs(), weight, forward);
   }
 
   const Targets* targets_;       // null in a restored task, which learns no more

@@ -20,7 +20,7 @@ struct Mean {
 Mean mean_of(const std::vector<double>& values);
 
 // Between the quantiles 0.025 and 0.975 of a bootstrap's values, which are interpolated linearly
-// between two of them (Hyndman, Fan 1996, definition 7); those that are no number are left out.
+// between two of them (Hyndman, Fan 1996, definition 7); those that are not finite are left out.
 ConfidenceInterval percentile_interval(std::vector<double> values);
 
 }  // namespace lacuna

@@ -16,15 +16,15 @@ FineTunedNetwork::FineTunedNetwork(const EncoderFactory& make_encoder, int64_t o
       encoder_prefix_((scope / "encoder").prefix() + "."),
       frozen_(frozen) {}
 
-Tensor FineTunedNetwork::operator()(const Masked& x, Recording& recording) const {
-  return cast(head_(features(x, recording), recording), recording.parameters);
+Tensor FineTunedNetwork::operator()(const Masked& x, ForwardContext& forward) const {
+  return cast(head_(features(x, forward), forward), forward.parameters);
 }
 
-Tensor FineTunedNetwork::features(const Masked& x, Recording& recording) const {
-  if (!frozen_) return (*encoder_)(x, recording);
-  const bool training = std::exchange(recording.training, false);
-  const Tensor features = stop_gradient((*encoder_)(x, recording));
-  recording.training = training;
+Tensor FineTunedNetwork::features(const Masked& x, ForwardContext& forward) const {
+  if (!frozen_) return (*encoder_)(x, forward);
+  const bool training = std::exchange(forward.training, false);
+  const Tensor features = stop_gradient((*encoder_)(x, forward));
+  forward.training = training;
   return features;
 }
 
@@ -37,12 +37,12 @@ double FineTunedNetwork::rate_factor(const State& parameter, double decay) const
 
 Tensor numbers_of_samples(const std::string& name, int64_t width,
                           const std::function<double(int64_t sample, int64_t i)>& of,
-                          Recording& recording) {
-  const auto rows = static_cast<int64_t>(recording.keys.size());
-  HostTensor& kept = recording.drawn.emplace_back(recording.parameters, Shape{rows, width});
+                          ForwardContext& forward) {
+  const auto rows = static_cast<int64_t>(forward.keys.size());
+  HostTensor& kept = forward.drawn.emplace_back(forward.parameters, Shape{rows, width});
   const auto fill = [&](const auto numbers) {
     for (int64_t k = 0; k < rows * width; ++k) {
-      const SampleKey& key = recording.keys[static_cast<size_t>(k / width)];
+      const SampleKey& key = forward.keys[static_cast<size_t>(k / width)];
       const double value = of(static_cast<int64_t>(key.sample), k % width);
       numbers[static_cast<size_t>(k)] =
           static_cast<std::remove_cvref_t<decltype(numbers[0])>>(value);

@@ -18,14 +18,14 @@ class FineTunedNetwork {
                    bool frozen = false);
 
   // [B, positions…, C] -> [B, outputs], in the parameters' dtype.
-  Tensor operator()(const Masked& x, Recording& recording) const;
+  Tensor operator()(const Masked& x, ForwardContext& forward) const;
 
   // The factor on the learning rate of a parameter: `decay` to the power of its layer's distance
   // from the head (Bao et al. 2022, "BEiT: BERT pre-training of image transformers").
   double rate_factor(const State& parameter, double decay) const;
 
  private:
-  Tensor features(const Masked& x, Recording& recording) const;
+  Tensor features(const Masked& x, ForwardContext& forward) const;
 
   std::unique_ptr<Encoder> encoder_;
   Linear head_;
@@ -37,7 +37,7 @@ class FineTunedNetwork {
 // those of a sample of the training data.
 Tensor numbers_of_samples(const std::string& name, int64_t width,
                           const std::function<double(int64_t sample, int64_t i)>& of,
-                          Recording& recording);
+                          ForwardContext& forward);
 
 // task.start, task.steps, task.rates, task.encoder and task.layer_decay, and behind them the task's
 // own.

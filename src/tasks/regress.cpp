@@ -54,15 +54,15 @@ class Regress final : public NetworkTask {
   }
 
   // The mean over samples and values of the squared error, in standard deviations.
-  Tensor loss(const Tensor& outputs, const Fields&, Recording& recording) const override {
+  Tensor loss(const Tensor& outputs, const Fields&, ForwardContext& forward) const override {
     const auto standard = [this](int64_t sample, int64_t i) {
       const auto at = static_cast<size_t>(sample * this->outputs() + i);
       const auto value = static_cast<size_t>(i);
       return (targets_->values[at] - scale_.mean[value]) / scale_.deviation[value];
     };
-    const double count = static_cast<double>(recording.global_rows() * this->outputs());
-    return squared_error(
-        outputs, numbers_of_samples("targets", this->outputs(), standard, recording), 1 / count);
+    const double count = static_cast<double>(forward.global_rows() * this->outputs());
+    return squared_error(outputs, numbers_of_samples("targets", this->outputs(), standard, forward),
+                         1 / count);
   }
 
  private:

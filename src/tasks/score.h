@@ -26,7 +26,7 @@ struct Score {
   ConfidenceInterval interval = {};
 };
 
-// Whether `a` is better than `b`, a score of the same name; what is no number is never better, and
+// Whether `a` is better than `b`, a score of the same name; what is not finite is never better, and
 // always worse than a number.
 inline bool is_better(const Score& a, const Score& b) {
   if (std::isnan(a.value)) return false;

@@ -1,5 +1,5 @@
 // Scorer: adds up what scores are made of, over batches and ranks. Each sample adds terms to some
-// of the scorer's sums, in twice double's precision, and scores are functions of the sums: so they
+// of the scorer's sums, in double-double arithmetic, and scores are functions of the sums: so they
 // do not depend on how samples are divided over batches and ranks.
 #pragma once
 

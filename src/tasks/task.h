@@ -16,7 +16,7 @@
 #include "backend/device.h"
 #include "comm/communicator.h"
 #include "config/configuration.h"
-#include "graph/recording.h"
+#include "graph/forward_context.h"
 #include "nn/fields.h"
 #include "tasks/features.h"
 #include "tasks/scorer.h"
@@ -92,7 +92,8 @@ class NetworkTask : public Task {
  public:
   // This rank's share of the loss of the global batch, of outputs [B, outputs()] in the parameters'
   // dtype; figures to watch go to the recording, whose keys name the samples.
-  virtual Tensor loss(const Tensor& outputs, const Fields& fields, Recording& recording) const = 0;
+  virtual Tensor loss(const Tensor& outputs, const Fields& fields,
+                      ForwardContext& forward) const = 0;
 
  protected:
   using Task::Task;

@@ -55,7 +55,7 @@ Fields empty_fields(const std::vector<OutputField>& outputs, int64_t count, DTyp
   return fields;
 }
 
-BadLoss::BadLoss(int64_t step, const std::string& what, const std::string& to_do)
+NonFiniteLoss::NonFiniteLoss(int64_t step, const std::string& what, const std::string& to_do)
     : AgreedError(ExitStatus::bad_values, concat(what, ": ", to_do), 0), step_(step), what_(what) {}
 
 namespace {
@@ -64,11 +64,12 @@ namespace {
 void check(int64_t step, const StepResult& result) {
   const bool has_loss = std::isfinite(result.loss);
   if (has_loss && std::isfinite(result.gradient_norm)) return;
-  throw BadLoss(step,
-                concat(has_loss ? "the gradient's norm" : "the loss", " of step ", step, " is ",
-                       has_loss ? result.gradient_norm : result.loss),
-                "start again with train.on_bad_loss = \"roll_back\" if there is a checkpoint to go "
-                "back to, or begin a new run with a lower optimizer.lr or with optimizer.clip");
+  throw NonFiniteLoss(
+      step,
+      concat(has_loss ? "the gradient's norm" : "the loss", " of step ", step, " is ",
+             has_loss ? result.gradient_norm : result.loss),
+      "start again with train.on_bad_loss = \"roll_back\" if there is a checkpoint to go "
+      "back to, or begin a new run with a lower optimizer.lr or with optimizer.clip");
 }
 
 }  // namespace
@@ -98,10 +99,10 @@ std::vector<std::string> accounting_lines(const Accounting& a) {
   return lines;
 }
 
-TrainingLoop::TrainingLoop(LoopPlan plan, Streams& streams, Trainer& trainer, StateStore& store,
-                           const EarlyStop& early_stop, Communicator& communicator, Log& log,
-                           DType compute)
-    : plan_(std::move(plan)),
+TrainingLoop::TrainingLoop(LoopOptions options, Streams& streams, Trainer& trainer,
+                           StateStore& store, const EarlyStop& early_stop,
+                           Communicator& communicator, Log& log, DType compute)
+    : options_(std::move(options)),
       streams_(streams),
       trainer_(trainer),
       store_(store),
@@ -111,15 +112,15 @@ TrainingLoop::TrainingLoop(LoopPlan plan, Streams& streams, Trainer& trainer, St
       compute_(compute) {}
 
 double TrainingLoop::samples_per_second() const {
-  const int64_t samples = plan_.batches.position(plan_.first_step + steps_here_) -
-                          plan_.batches.position(plan_.first_step);
+  const int64_t samples = options_.batches.position(options_.first_step + steps_here_) -
+                          options_.batches.position(options_.first_step);
   return accounting_.total > 0 ? static_cast<double>(samples) / accounting_.total : 0;
 }
 
 bool TrainingLoop::checkpoint_due(int64_t steps) const {
-  if (steps >= plan_.steps) return false;  // the last one follows
-  if (plan_.checkpoint_steps > 0 && steps % plan_.checkpoint_steps == 0) return true;
-  return now() - last_checkpoint_ > 60 * plan_.checkpoint_minutes;
+  if (steps >= options_.steps) return false;  // the last one follows
+  if (options_.checkpoint_steps > 0 && steps % options_.checkpoint_steps == 0) return true;
+  return now() - last_checkpoint_ > 60 * options_.checkpoint_minutes;
 }
 
 // Collective where ranks share State.
@@ -129,10 +130,10 @@ void TrainingLoop::save(Output& output, int64_t steps, bool finished) {
   if (output.checkpoints == nullptr) return;
   CheckpointInfo info = output.info;
   info.step = steps;
-  info.batches = plan_.batches;
+  info.batches = options_.batches;
   for (size_t i = 1; i < streams_.size(); ++i) info.streams.push_back(streams_.name(i));
-  info.position = plan_.batches.position(steps);
-  info.epoch = info.position / plan_.samples;
+  info.position = options_.batches.position(steps);
+  info.epoch = info.position / options_.samples;
   info.finished = finished;
   if (loss_count_ > 0) info.score = loss_sum_ / static_cast<double>(loss_count_);
   if (output.metrics != nullptr) {
@@ -176,34 +177,34 @@ void TrainingLoop::stop(const EarlyStop::Why& why, Output& output, int64_t steps
   EarlyStop::end(why, concat("after step ", steps));
 }
 
-void TrainingLoop::record(const Output& output, int64_t step, const StepResult& result,
-                          double rate) {
+void TrainingLoop::append_metrics(const Output& output, int64_t step, const StepResult& result,
+                                  double rate) {
   if (output.metrics == nullptr) return;
-  const double epoch =
-      static_cast<double>(plan_.batches.position(step + 1)) / static_cast<double>(plan_.samples);
+  const double epoch = static_cast<double>(options_.batches.position(step + 1)) /
+                       static_cast<double>(options_.samples);
   std::vector<Scalar> scalars = {{"loss", result.loss}, {"lr", rate}, {"epoch", epoch}};
   if (result.gradient_norm > 0) scalars.push_back({"gradient_norm", result.gradient_norm});
   for (const auto& [name, value] : result.metrics) scalars.push_back({name, value});
   scalars.push_back({"samples_per_s", samples_per_second()});
-  output.metrics->record(step, scalars);
+  output.metrics->append(step, scalars);
 }
 
 void TrainingLoop::show_progress(int64_t steps, double loss) {
-  const bool last = steps >= plan_.steps;
+  const bool last = steps >= options_.steps;
   if (!last && !log_.progress_due()) return;
   const double rate = samples_per_second();
-  const double left =
-      static_cast<double>(plan_.batches.position(plan_.steps) - plan_.batches.position(steps)) /
-      std::max(rate, 1e-9);
+  const double left = static_cast<double>(options_.batches.position(options_.steps) -
+                                          options_.batches.position(steps)) /
+                      std::max(rate, 1e-9);
   const double epoch =
-      static_cast<double>(plan_.batches.position(steps)) / static_cast<double>(plan_.samples);
+      static_cast<double>(options_.batches.position(steps)) / static_cast<double>(options_.samples);
   std::ostringstream text;
   if (log_.terminal()) {
     constexpr int64_t width = 24;
-    const auto done = static_cast<size_t>(width * steps / std::max<int64_t>(1, plan_.steps));
+    const auto done = static_cast<size_t>(width * steps / std::max<int64_t>(1, options_.steps));
     text << '[' << std::string(done, '=') << std::string(width - done, ' ') << "] ";
   }
-  text << std::fixed << "step " << steps << " of " << plan_.steps << "  epoch "
+  text << std::fixed << "step " << steps << " of " << options_.steps << "  epoch "
        << std::setprecision(2) << epoch << "  loss " << std::setprecision(4) << loss << "  "
        << std::setprecision(0) << rate << " samples/s  " << duration_text(left) << " left";
   if (last) {
@@ -229,12 +230,13 @@ void TrainingLoop::account(double seconds) {
                       steps.plan - loader.wait - accounting_.checkpoint;
 }
 
-// A part is recorded while the one before is computed, where the device computes beside the host.
+// A micro-batch is recorded while the one before is computed, where the device computes beside the
+// host.
 void TrainingLoop::compute(int64_t step, const std::function<void()>& finish) {
-  const BatchTable& batches = plan_.batches;
+  const BatchTable& batches = options_.batches;
   const double progress = static_cast<double>(batches.position(step)) /
-                          static_cast<double>(batches.position(plan_.steps));
-  for (int64_t part = 0; part < plan_.parts; ++part) {
+                          static_cast<double>(batches.position(options_.steps));
+  for (int64_t micro_batch = 0; micro_batch < options_.micro_batches; ++micro_batch) {
     const std::vector<Batch> batch = streams_.next();
     const std::vector<int64_t> rows = streams_.counts(0, batch[0]);
     if (!trainer_.records_ahead()) finish();
@@ -248,15 +250,16 @@ void TrainingLoop::compute(int64_t step, const std::function<void()>& finish) {
 // The schedule follows samples: where batches were of another size before, their steps count as as
 // many of today's as hold their samples.
 double TrainingLoop::rate(int64_t step) const {
-  const BatchTable& batches = plan_.batches;
-  return plan_.schedule.rate(static_cast<double>(batches.position(step)) /
-                             static_cast<double>(batches.rows(plan_.steps)[0]));
+  const BatchTable& batches = options_.batches;
+  return options_.schedule.rate(static_cast<double>(batches.position(step)) /
+                                static_cast<double>(batches.rows(options_.steps)[0]));
 }
 
 void TrainingLoop::run(Output output, const AfterStep& after_step) {
   started_ = last_checkpoint_ = now();
-  int64_t done = plan_.first_step;
-  // Of the part that runs, if one does, and with its step's last all that comes after a step.
+  int64_t done = options_.first_step;
+  // Of the micro-batch that runs, if one does, and with its step's last all that comes after a
+  // step.
   const auto finish = [&] {
     if (!std::exchange(running_, false)) return;
     std::vector<double> votes = early_stop_.votes(seconds_ahead(output));
@@ -273,17 +276,17 @@ void TrainingLoop::run(Output output, const AfterStep& after_step) {
     accounting_.total = now() - started_;
     if (steps_here_ > 1) slowest_step_ = std::max(slowest_step_, now() - last_step_);
     last_step_ = now();
-    record(output, step, *result, rate(step));
+    append_metrics(output, step, *result, rate(step));
     const std::optional<EarlyStop::Why> why =
-        step + 1 < plan_.steps ? early_stop_.decision(result->votes) : std::nullopt;
+        step + 1 < options_.steps ? early_stop_.decision(result->votes) : std::nullopt;
     if (!why && due) save(output, step + 1, false);
     if (after_step) after_step(step + 1);
     show_progress(step + 1, result->loss);
     if (why) stop(*why, output, step + 1);
   };
-  for (int64_t step = plan_.first_step; step < plan_.steps; ++step) compute(step, finish);
+  for (int64_t step = options_.first_step; step < options_.steps; ++step) compute(step, finish);
   finish();
-  if (plan_.last_checkpoint) save(output, plan_.steps, true);
+  if (options_.last_checkpoint) save(output, options_.steps, true);
   account(now() - started_);
 }
 

@@ -35,11 +35,11 @@ void add_field(Fields& fields, const std::string& name, const Tensor& leaf, DTyp
 // Fields without contents, of the shapes that `count` rows have; for Trainer::prepare.
 Fields empty_fields(const std::vector<OutputField>& fields, int64_t count, DType compute);
 
-struct LoopPlan {
+struct LoopOptions {
   int64_t first_step = 0;      // steps done before
   int64_t steps = 0;           // to stand at the end
   BatchTable batches;          // global
-  int64_t parts = 1;           // that a batch is loaded and computed in
+  int64_t micro_batches = 1;   // that a batch is loaded and computed in
   int64_t samples = 1;         // of an epoch
   Schedule schedule{0, 0, 1};  // in steps of the batch that the plan ends with
   double checkpoint_minutes = 10;
@@ -47,11 +47,11 @@ struct LoopPlan {
   bool last_checkpoint = true;   // at the end
 };
 
-// Every rank's: the loss of a step, or its gradient's norm, is no number. Status bad_values.
-class BadLoss : public AgreedError {
+// Every rank's: the loss of a step, or its gradient's norm, is not finite. Status bad_values.
+class NonFiniteLoss : public AgreedError {
  public:
   // what: "the loss of step 57 is nan"; to_do: the rest of the sentence.
-  BadLoss(int64_t step, const std::string& what, const std::string& to_do);
+  NonFiniteLoss(int64_t step, const std::string& what, const std::string& to_do);
   int64_t step() const { return step_; }
   const std::string& what_is_bad() const { return what_; }  // "the loss of step 57 is nan"
 
@@ -76,7 +76,7 @@ std::vector<std::string> accounting_lines(const Accounting& accounting);
 class TrainingLoop {
  public:
   // What it is given must outlive it.
-  TrainingLoop(LoopPlan plan, Streams& streams, Trainer& trainer, StateStore& store,
+  TrainingLoop(LoopOptions options, Streams& streams, Trainer& trainer, StateStore& store,
                const EarlyStop& early_stop, Communicator& communicator, Log& log, DType compute);
 
   // On rank 0: where metrics and checkpoints go, either or both. `info` is completed with step,
@@ -89,9 +89,9 @@ class TrainingLoop {
   // Called after every step with the number of steps done, on every rank.
   using AfterStep = std::function<void(int64_t steps)>;
 
-  // Trains until plan.steps, writes the last checkpoint if the plan has one, and returns. Errors:
-  // requeue, the same on every rank, when it was asked to stop before, with a checkpoint of the
-  // last step; BadLoss; those of loader, writer and communicator.
+  // Trains until options.steps, writes the last checkpoint if they ask for one, and returns.
+  // Errors: requeue, the same on every rank, when it was asked to stop before, with a checkpoint of
+  // the last step; NonFiniteLoss; those of loader, writer and communicator.
   void run(Output output, const AfterStep& after_step = {});
 
   const Accounting& accounting() const { return accounting_; }
@@ -100,7 +100,7 @@ class TrainingLoop {
  private:
   void compute(int64_t step, const std::function<void()>& finish);
   double rate(int64_t step) const;
-  void record(const Output& output, int64_t step, const StepResult& result, double rate);
+  void append_metrics(const Output& output, int64_t step, const StepResult& result, double rate);
   void save(Output& output, int64_t steps, bool finished);
   [[noreturn]] void stop(const EarlyStop::Why& why, Output& output, int64_t steps);
   double seconds_ahead(const Output& output) const;
@@ -108,7 +108,7 @@ class TrainingLoop {
   void show_progress(int64_t steps, double loss);
   void account(double seconds);
 
-  LoopPlan plan_;
+  LoopOptions options_;
   Streams& streams_;
   Trainer& trainer_;
   StateStore& store_;
@@ -124,7 +124,7 @@ class TrainingLoop {
   double loss_sum_ = 0;  // since the last checkpoint
   int64_t loss_count_ = 0;
   int64_t steps_here_ = 0;
-  bool running_ = false;  // a part, started and not finished
+  bool running_ = false;  // a micro-batch, started and not finished
 };
 
 }  // namespace lacuna

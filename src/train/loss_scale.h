@@ -16,7 +16,7 @@ class LossScale {
   explicit LossScale(StateStore& store);
   double value() const;
   // After a step: whether its gradients were finite. bad_values when no scale is small enough: the
-  // gradients themselves are no numbers.
+  // gradients themselves are not finite.
   void follow(bool finite);
 
  private:

@@ -30,7 +30,7 @@ struct Operands {
   std::vector<Tensor> gradients;  // of the group
   Tensor rate, clip;
   int64_t step;
-  Recording& recording;
+  ForwardContext& forward;
 };
 
 // A table with sparse gradients, and copies of the rows that a step touches.
@@ -70,11 +70,11 @@ class Grouped : public Optimizer {
   }
 
   void record(const std::vector<Tensor>& gradients, const Tensor& rate, const Tensor& clip,
-              int64_t step, Recording& recording) final {
+              int64_t step, ForwardContext& forward) final {
     for (const auto& [key, group] : groups_) {
-      Operands operands{group, {}, rate_of(group, rate), clip, step, recording};
+      Operands operands{group, {}, rate_of(group, rate), clip, step, forward};
       for (const size_t i : group.index) operands.gradients.push_back(gradients[i]);
-      recording.updates.push_back(update(operands));
+      forward.updates.push_back(update(operands));
     }
   }
 
@@ -90,7 +90,7 @@ class Grouped : public Optimizer {
 
   // On copies of the touched rows, which go back behind it.
   void record_table(size_t number, const SparseGradient& gradient, const Tensor& rate,
-                    const Tensor& clip, int64_t step, Recording& recording) final {
+                    const Tensor& clip, int64_t step, ForwardContext& forward) final {
     Table& table = tables_.at(number);
     std::deque<State>& copies = table.copies_of(gradient.values.shape());
     Group group;
@@ -98,11 +98,11 @@ class Grouped : public Optimizer {
     group.parameters = {&copies[0]};
     group.first = {&copies[1]};
     if (copies.size() > 2) group.second = {&copies[2]};
-    std::vector<Update>& updates = recording.updates;
+    std::vector<Update>& updates = forward.updates;
     for (size_t i = 0; i < copies.size(); ++i)
       updates.push_back(gather_rows(*table.parts[i], gradient.rows, copies[i]));
     updates.push_back(
-        update({group, {gradient.values}, rate_of(group, rate), clip, step, recording}));
+        update({group, {gradient.values}, rate_of(group, rate), clip, step, forward}));
     for (size_t i = 0; i < copies.size(); ++i)
       updates.push_back(write_rows(copies[i], gradient.rows, *table.parts[i]));
     if (shared_by_ == nullptr) return;
@@ -202,8 +202,8 @@ class AdamWOptimizer final : public Grouped {
   Update update(const Operands& o) override {
     const auto t = static_cast<double>(o.step + 1);
     return adamw_update(o.gradients, o.group.parameters, o.group.first, o.group.second, o.rate,
-                        o.clip, o.recording.value("adamw_correction1", 1 - std::pow(beta1_, t)),
-                        o.recording.value("adamw_correction2", 1 - std::pow(beta2_, t)),
+                        o.clip, o.forward.value("adamw_correction1", 1 - std::pow(beta1_, t)),
+                        o.forward.value("adamw_correction2", 1 - std::pow(beta2_, t)),
                         {.beta1 = beta1_,
                          .beta2 = beta2_,
                          .epsilon = epsilon_,

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "config/configuration.h"
-#include "graph/recording.h"
+#include "graph/forward_context.h"
 #include "ops/sparse_rows.h"
 
 namespace lacuna {
@@ -28,7 +28,7 @@ class Optimizer {
   // over ranks), in the same order. `clip`: a factor on every gradient, f64 []. `step` counts from
   // 0.
   virtual void record(const std::vector<Tensor>& gradients, const Tensor& rate, const Tensor& clip,
-                      int64_t step, Recording& recording) = 0;
+                      int64_t step, ForwardContext& forward) = 0;
 
   // The same of a table [V, D] whose gradients are sparse (ops/sparse_rows.h): only the rows that a
   // step touches are changed, with their part of the optimizer's State, by the update that dense
@@ -38,7 +38,7 @@ class Optimizer {
   virtual void attach_table(StateStore& store, State& table, Communicator* shared_by) = 0;
   // `number`: in the order of attach_table(); `gradient` is summed().
   virtual void record_table(size_t number, const SparseGradient& gradient, const Tensor& rate,
-                            const Tensor& clip, int64_t step, Recording& recording) = 0;
+                            const Tensor& clip, int64_t step, ForwardContext& forward) = 0;
 };
 
 // The optimizer.* keys: the name, those that all have, each one's own.

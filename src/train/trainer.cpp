@@ -18,7 +18,7 @@
 namespace lacuna {
 
 Trainer::Trainer(Device& device, Communicator& communicator, StateStore& store, Loss loss,
-                 std::unique_ptr<Optimizer> optimizer, TrainerOptions options)
+                 std::unique_ptr<Optimizer> optimizer, StepOptions options)
     : device_(device),
       communicator_(communicator),
       store_(store),
@@ -29,9 +29,10 @@ Trainer::Trainer(Device& device, Communicator& communicator, StateStore& store, 
       sums_(device),
       executor_(device, options.plan) {}
 
-Recording Trainer::recording(std::span<const SampleKey> keys, const std::vector<int64_t>& rows,
-                             double progress, const std::map<std::string, StreamRows>& streams) {
-  if (loss_scale_ && parts_recorded_ == 0) scale_ = loss_scale_->value();
+ForwardContext Trainer::context_of(std::span<const SampleKey> keys,
+                                   const std::vector<int64_t>& rows, double progress,
+                                   const std::map<std::string, StreamRows>& streams) {
+  if (loss_scale_ && micro_batches_recorded_ == 0) scale_ = loss_scale_->value();
   return {.communicator = communicator_,
           .training = true,
           .compute = options_.compute,
@@ -39,15 +40,16 @@ Recording Trainer::recording(std::span<const SampleKey> keys, const std::vector<
           .rows = rows,
           .synchronise_statistics = options_.synchronise_statistics,
           .keys = keys,
-          .last_part = parts_recorded_ + 1 == options_.parts,
+          .last_micro_batch = micro_batches_recorded_ + 1 == options_.micro_batches,
           .streams = streams,
-          .parts = options_.parts,
+          .micro_batches = options_.micro_batches,
           .progress = progress};
 }
 
 std::vector<Tensor> Trainer::differentiate_all(const Tensor& loss, const std::vector<State*>& by) {
-  // Of a loss that is still to be divided the sum over the parts, else the mean.
-  const double share = counts_.empty() ? scale_ / static_cast<double>(options_.parts) : scale_;
+  // Of a loss that is still to be divided the sum over the micro-batches, else the mean.
+  const double share =
+      counts_.empty() ? scale_ / static_cast<double>(options_.micro_batches) : scale_;
   if (one_.dtype() == DType::f64) {
     one_.as<double>()[0] = share;
   } else {
@@ -68,10 +70,10 @@ void Trainer::prepare(const Fields& example, const std::vector<int64_t>& rows) {
     const int64_t count = of_stream.counts[static_cast<size_t>(communicator_.rank())];
     of_stream.keys = any_of[name] = std::vector<SampleKey>(static_cast<size_t>(count));
   }
-  Recording recording = this->recording(any, rows, 0, streams);
-  const Tensor loss = loss_(example, recording);
-  layers_draw_ = !recording.drawn.empty();
-  if (options_.parts > 1) prepare_counts(loss, recording);
+  ForwardContext forward = this->context_of(any, rows, 0, streams);
+  const Tensor loss = loss_(example, forward);
+  layers_draw_ = !forward.drawn.empty();
+  if (options_.micro_batches > 1) prepare_counts(loss, forward);
   const std::vector<State*> all = store_.select("", Role::parameter);
   const std::vector<Tensor> gradients = differentiate_all(loss, all);
   for (size_t i = 0; i < all.size(); ++i) {
@@ -79,7 +81,7 @@ void Trainer::prepare(const Fields& example, const std::vector<int64_t>& rows) {
     parameters_.push_back(all[i]);
     (sparse_parts(gradients[i]).empty() ? dense_ : tables_).push_back(all[i]);
   }
-  if (!tables_.empty() && options_.parts > 1) {
+  if (!tables_.empty() && options_.micro_batches > 1) {
     bad_input(
         "the gradients of \"", tables_[0]->name(),
         "\" are those of a few of its rows, which are not added up over parts of a batch: set "
@@ -89,42 +91,42 @@ void Trainer::prepare(const Fields& example, const std::vector<int64_t>& rows) {
   optimizer_->attach(store_, dense_, shared_by);
   for (State* table : tables_) optimizer_->attach_table(store_, *table, shared_by);
   if (options_.compute == DType::f16) loss_scale_.emplace(store_);
-  if (options_.parts == 1) return;
+  if (options_.micro_batches == 1) return;
   for (const State* parameter : parameters_) {
     sum_of_.push_back(
         &sums_.create(parameter->name(), parameter->dtype(), parameter->shape(), Role::buffer));
   }
 }
 
-// Of a loss over counts of which each part has others.
-void Trainer::prepare_counts(const Tensor& loss, const Recording& recording) {
+// Of a loss over counts of which each micro-batch has others.
+void Trainer::prepare_counts(const Tensor& loss, const ForwardContext& forward) {
   const std::vector<NodePointer> order = in_order({loss});
   const auto is_part_of_loss = [&](const Tensor& share) {
     return std::find(order.begin(), order.end(), share.node()) != order.end();
   };
   const bool is_divided =
-      std::any_of(recording.divided.begin(), recording.divided.end(), is_part_of_loss);
-  if (is_divided || (recording.undivided.defined() && recording.undivided != loss)) {
+      std::any_of(forward.divided.begin(), forward.divided.end(), is_part_of_loss);
+  if (is_divided || (forward.undivided.defined() && forward.undivided != loss)) {
     bad_input(
         "the loss is divided by several counts over the whole batch (of masked positions, for "
         "example), which are not known before the last of its train.accumulate = ",
-        options_.parts,
+        options_.micro_batches,
         " parts: set train.accumulate to 1 and lower train.batch, or use more ranks");
   }
-  if (!recording.undivided.defined()) return;
-  for (int64_t part = 1; part < options_.parts; ++part)
+  if (!forward.undivided.defined()) return;
+  for (int64_t micro_batch = 1; micro_batch < options_.micro_batches; ++micro_batch)
     counts_.push_back(
-        &sums_.create(concat("counts of part ", part), DType::f64, Shape{1}, Role::buffer));
+        &sums_.create(concat("counts of part ", micro_batch), DType::f64, Shape{1}, Role::buffer));
 }
 
-// Of all parts, f64 [].
-Tensor Trainer::record_total_count(Recording& recording) const {
+// Of all micro-batches, f64 [].
+Tensor Trainer::record_total_count(ForwardContext& forward) const {
   std::vector<Tensor> all;
   std::vector<Tensor> ones;
   for (const State* counts : counts_) all.push_back(counts->tensor());
-  all.push_back(reshape(recording.undivided_count, {1}));
+  all.push_back(reshape(forward.undivided_count, {1}));
   for (size_t i = 0; i < all.size(); ++i)
-    ones.push_back(reshape(recording.value("one_part", 1), {1}));
+    ones.push_back(reshape(forward.value("one_part", 1), {1}));
   return dot(concatenate(all), concatenate(ones), DType::f64);
 }
 
@@ -150,12 +152,12 @@ std::vector<Tensor> Trainer::reduced(std::vector<Tensor> gradients, Sum sum) con
 
 void Trainer::record(const Fields& fields, const std::vector<int64_t>& rows, int64_t step,
                      double rate, double progress) {
-  recording_.emplace(recording(fields.keys(), rows, progress, fields.streams()));
+  forward_.emplace(context_of(fields.keys(), rows, progress, fields.streams()));
   recorded_ = {};
-  recorded_.last = recording_->last_part;
-  const Tensor loss = loss_(fields, *recording_);
+  recorded_.last = forward_->last_micro_batch;
+  const Tensor loss = loss_(fields, *forward_);
   std::vector<Tensor> outputs = {loss};
-  for (const auto& [name, share] : recording_->metrics) {
+  for (const auto& [name, share] : forward_->metrics) {
     outputs.push_back(share);
     recorded_.metrics.push_back(name);
   }
@@ -166,42 +168,42 @@ void Trainer::record(const Fields& fields, const std::vector<int64_t>& rows, int
   if (recorded_.norm > 0) recorded_.norm = outputs.size() - 1;
   if (!counts_.empty()) {
     recorded_.count = outputs.size();
-    outputs.push_back(recording_->undivided_count);
+    outputs.push_back(forward_->undivided_count);
   }
-  executor_.prepare(outputs, recording_->updates);
-  parts_recorded_ = recorded_.last ? 0 : parts_recorded_ + 1;
+  executor_.prepare(outputs, forward_->updates);
+  micro_batches_recorded_ = recorded_.last ? 0 : micro_batches_recorded_ + 1;
 }
 
-// The gradients are added to those of the parts before; nothing else is an output.
+// The gradients are added to those of the micro-batches before; nothing else is an output.
 std::vector<Tensor> Trainer::record_sums(const Tensor& loss) {
   const std::vector<Tensor> gradients = differentiate_all(loss, parameters_);
   for (size_t i = 0; i < gradients.size(); ++i) {
     State& sum = *sum_of_[i];
-    recording_->updates.push_back(
-        parts_recorded_ == 0
+    forward_->updates.push_back(
+        micro_batches_recorded_ == 0
             ? Update{&scale_operation, {gradients[i]}, {&sum}, Scale{1}}
             : Update{&accumulate_operation, {sum.tensor(), gradients[i]}, {&sum}, {}});
   }
   if (!counts_.empty()) {
-    recording_->updates.push_back(Update{&scale_operation,
-                                         {reshape(recording_->undivided_count, {1})},
-                                         {counts_[static_cast<size_t>(parts_recorded_)]},
-                                         Scale{1}});
+    forward_->updates.push_back(Update{&scale_operation,
+                                       {reshape(forward_->undivided_count, {1})},
+                                       {counts_[static_cast<size_t>(micro_batches_recorded_)]},
+                                       Scale{1}});
   }
   return {};
 }
 
 // The gradients, from the last parameter to the first, and their squared norm where it is wanted.
 std::vector<Tensor> Trainer::record_updates(const Tensor& loss, double rate, int64_t step) {
-  Recording& recording = *recording_;
+  ForwardContext& forward = *forward_;
   std::vector<State*> by = dense_;
   by.insert(by.end(), tables_.begin(), tables_.end());
   std::vector<Tensor> gradients = differentiate_all(loss, by);
   std::vector<SparseGradient> of_tables;
   for (size_t i = dense_.size(); i < gradients.size(); ++i)
-    of_tables.push_back(summed(sparse_parts(gradients[i]), communicator_, recording.rows));
+    of_tables.push_back(summed(sparse_parts(gradients[i]), communicator_, forward.rows));
   gradients.resize(dense_.size());
-  if (parts_recorded_ > 0) {
+  if (micro_batches_recorded_ > 0) {
     for (size_t i = 0; i < gradients.size(); ++i) {
       gradients[i] = lacuna::accumulate({sum_of_[i]->tensor(), gradients[i]});
     }
@@ -209,8 +211,8 @@ std::vector<Tensor> Trainer::record_updates(const Tensor& loss, double rate, int
   gradients = reduced(std::move(gradients), sharded() ? scatter_sums : all_reduce_bucket);
   std::vector<Tensor> outputs(gradients.rbegin(), gradients.rend());
   for (const SparseGradient& gradient : of_tables) outputs.push_back(gradient.values);
-  Tensor clip = recording.value("unscale", 1 / scale_);
-  if (!counts_.empty()) clip = scale_by(inverse_count(record_total_count(recording)), clip);
+  Tensor clip = forward.value("unscale", 1 / scale_);
+  if (!counts_.empty()) clip = scale_by(inverse_count(record_total_count(forward)), clip);
   if (options_.clip > 0 || loss_scale_) {
     outputs.push_back(record_norm(gradients, of_tables));
     recorded_.norm = outputs.size();
@@ -219,14 +221,14 @@ std::vector<Tensor> Trainer::record_updates(const Tensor& loss, double rate, int
   }
 
   // What the objective changes (a teacher, running statistics) follows the optimizer's update.
-  const std::vector<Update> after = std::move(recording.updates);
-  recording.updates.clear();
-  const Tensor at_rate = recording.value("learning_rate", rate);
-  optimizer_->record(gradients, at_rate, clip, step, recording);
+  const std::vector<Update> after = std::move(forward.updates);
+  forward.updates.clear();
+  const Tensor at_rate = forward.value("learning_rate", rate);
+  optimizer_->record(gradients, at_rate, clip, step, forward);
   for (size_t i = 0; i < of_tables.size(); ++i)
-    optimizer_->record_table(i, of_tables[i], at_rate, clip, step, recording);
-  if (sharded()) record_gather(recording);
-  recording.updates.insert(recording.updates.end(), after.begin(), after.end());
+    optimizer_->record_table(i, of_tables[i], at_rate, clip, step, forward);
+  if (sharded()) record_gather(forward);
+  forward.updates.insert(forward.updates.end(), after.begin(), after.end());
   return outputs;
 }
 
@@ -243,14 +245,14 @@ Tensor Trainer::record_norm(const std::vector<Tensor>& gradients,
 }
 
 // Every rank's slices of the parameters to all ranks, in messages of the buckets' size.
-void Trainer::record_gather(Recording& recording) const {
+void Trainer::record_gather(ForwardContext& forward) const {
   std::vector<State*> bucket;
   size_t bytes = 0;
   for (State* parameter : dense_) {
     bucket.push_back(parameter);
     bytes += parameter->bytes();
     if (bytes < options_.bucket_bytes && parameter != dense_.back()) continue;
-    recording.updates.push_back(gather_slices(bucket, communicator_));
+    forward.updates.push_back(gather_slices(bucket, communicator_));
     bucket.clear();
     bytes = 0;
   }
@@ -271,27 +273,27 @@ std::optional<StepResult> Trainer::finish(std::vector<double> votes) {
 
 void Trainer::abandon() {
   recorded_ = started_ = {};
-  parts_recorded_ = 0;
+  micro_batches_recorded_ = 0;
   result_ = {};
   result_count_ = 0;
 }
 
-// Loss and metrics of a part, over all ranks, as their mean over the parts.
-void Trainer::add_results(const Part& part, std::vector<double> votes) {
+// Loss and metrics of a micro-batch, over all ranks, as their mean over the micro-batches.
+void Trainer::add_results(const MicroBatch& micro_batch, std::vector<double> votes) {
   std::vector<double> shares;
-  for (size_t i = 0; i <= part.metrics.size(); ++i) shares.push_back(executor_.scalar(i));
+  for (size_t i = 0; i <= micro_batch.metrics.size(); ++i) shares.push_back(executor_.scalar(i));
   const size_t own = shares.size();
   shares.insert(shares.end(), votes.begin(), votes.end());
   communicator_.all_reduce_sum(shares.data(), shares.size(), DType::f64).wait();
-  const auto parts = static_cast<double>(options_.parts);
-  if (part.count > 0) {  // the sum over the parts: divide_results()
+  const auto micro_batches = static_cast<double>(options_.micro_batches);
+  if (micro_batch.count > 0) {  // the sum over the micro-batches: divide_results()
     result_.loss += shares[0];
-    result_count_ += executor_.scalar(part.count);
+    result_count_ += executor_.scalar(micro_batch.count);
   } else {
-    result_.loss += shares[0] / parts;
+    result_.loss += shares[0] / micro_batches;
   }
   for (size_t i = 1; i < own; ++i) {
-    result_.metrics[part.metrics[i - 1]] += shares[i] / parts;
+    result_.metrics[micro_batch.metrics[i - 1]] += shares[i] / micro_batches;
   }
   result_.votes.assign(shares.begin() + static_cast<std::ptrdiff_t>(own), shares.end());
 }
@@ -305,7 +307,7 @@ void Trainer::divide_results() {
 
 void Trainer::accumulate(const Fields& fields, const std::vector<int64_t>& rows, int64_t step,
                          double progress) {
-  LACUNA_CHECK(parts_recorded_ + 1 < options_.parts);
+  LACUNA_CHECK(micro_batches_recorded_ + 1 < options_.micro_batches);
   record(fields, rows, step, 0, progress);
   start();
   finish();
@@ -313,7 +315,7 @@ void Trainer::accumulate(const Fields& fields, const std::vector<int64_t>& rows,
 
 StepResult Trainer::step(const Fields& fields, const std::vector<int64_t>& rows, int64_t step,
                          double rate, double progress) {
-  LACUNA_CHECK(parts_recorded_ + 1 == options_.parts);
+  LACUNA_CHECK(micro_batches_recorded_ + 1 == options_.micro_batches);
   record(fields, rows, step, rate, progress);
   start();
   return *finish();
@@ -335,9 +337,9 @@ void Trainer::follow(double norm) {
 
 std::map<std::string, HostTensor> Trainer::gradients(const Fields& fields,
                                                      const std::vector<int64_t>& rows) {
-  Recording recording = this->recording(fields.keys(), rows, 0, fields.streams());
-  recording.parts = 1;
-  const Tensor loss = loss_(fields, recording);
+  ForwardContext forward = this->context_of(fields.keys(), rows, 0, fields.streams());
+  forward.micro_batches = 1;
+  const Tensor loss = loss_(fields, forward);
   const std::vector<Tensor> sums = reduced(differentiate_all(loss, parameters_), all_reduce_bucket);
   std::vector<Tensor> outputs = {loss};
   outputs.insert(outputs.end(), sums.begin(), sums.end());

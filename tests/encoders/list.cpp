@@ -56,11 +56,11 @@ TEST_CASE("every encoder has the shapes that it promises and takes no samples") 
       }
       StateStore store(*device);
       const auto encoder = encoder_factory(configuration_of(entry.name), sample)(Scope(store, 1));
-      Recording recording{.communicator = *self, .rows = {0}};
+      ForwardContext forward{.communicator = *self, .rows = {0}};
       const HostTensor none(DType::f32, sample.behind(0));
       const Tensor x = host_leaf("x", none);
-      const Tensor features = (*encoder)(x, recording);
-      const Tensor map = encoder->map(x, recording).values;
+      const Tensor features = (*encoder)(x, forward);
+      const Tensor map = encoder->map(x, forward).values;
       CHECK(features.shape() == Shape{0, encoder->features()});
       Shape expected = sample.behind(0);
       for (int axis = 1; axis <= axes; ++axis)
@@ -109,13 +109,13 @@ TEST_CASE("stochastic depth grows from nothing at the first block to its rate at
   constexpr int64_t rows = 200;
   std::vector<SampleKey> keys(rows);
   for (size_t i = 0; i < keys.size(); ++i) keys[i].sample = i;
-  Recording recording{.communicator = *self, .rows = {rows}, .keys = keys};
-  (*encoder)(host_leaf("x", DType::f32, {rows, 8, 8, 1}, nullptr), recording);
-  REQUIRE(recording.drawn.size() == 4);
+  ForwardContext forward{.communicator = *self, .rows = {rows}, .keys = keys};
+  (*encoder)(host_leaf("x", DType::f32, {rows, 8, 8, 1}, nullptr), forward);
+  REQUIRE(forward.drawn.size() == 4);
   for (size_t i = 0; i < 4; ++i) {
     const float kept = i < 2 ? 1 / 0.75f : 2;
     std::set<float> values;
-    for (const float value : recording.drawn[i].as<float>()) values.insert(value);
+    for (const float value : forward.drawn[i].as<float>()) values.insert(value);
     CHECK(values == std::set<float>{0, kept});
   }
 }
@@ -170,11 +170,11 @@ TEST_CASE(
       }
     }
     const DType compute = device->parameter_dtype();
-    Recording recording{
+    ForwardContext forward{
         .communicator = *self, .compute = compute, .parameters = compute, .rows = {rows}};
     const Masked x{cast(host_leaf("x", values), compute), cast(host_leaf("mask", mask), compute)};
-    const Tensor features = (*encoder)(x, recording);
-    const Masked map = encoder->map(x, recording);
+    const Tensor features = (*encoder)(x, forward);
+    const Masked map = encoder->map(x, forward);
     CHECK(map.mask.shape() == map.values.shape().slice(0, 2));
     const State* first = store.select("", Role::parameter).front();
     HostTensor zero(compute, features.shape());

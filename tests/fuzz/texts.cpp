@@ -165,7 +165,7 @@ std::vector<Input> metrics(const fs::path& folder) {
   {
     Metrics some(folder / "metrics.jsonl");
     for (int64_t step = 0; step < 5; ++step)
-      some.record(step, {{"loss", 1.0 / static_cast<double>(step + 3)},
+      some.append(step, {{"loss", 1.0 / static_cast<double>(step + 3)},
                          {"epoch", 0.5 * static_cast<double>(step)},
                          {"samples_per_s", 1234.5}});
     some.flush();

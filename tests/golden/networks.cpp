@@ -127,7 +127,7 @@ class Network {
   Results results() {
     Trainer trainer(
         *device_, *self_, store_,
-        [this](const Fields& fields, Recording& recording) { return loss(fields, recording); },
+        [this](const Fields& fields, ForwardContext& forward) { return loss(fields, forward); },
         make_optimizer(testing::small_configuration("rotation", {})),  // SGD by its defaults
         {.compute = device_->parameter_dtype(), .plan = plan_});
     const std::vector<int64_t> rows = {case_.integer("batch")};
@@ -150,8 +150,8 @@ class Network {
     const std::string name = case_.text("objective");
     if (name == "features") {
       own_encoder_ = make_encoder(case_, Scope(store_, 1) / "encoder");
-      encode_ = [this](const Fields& fields, Recording& recording) {
-        return (*own_encoder_)(fields.view(0), recording);
+      encode_ = [this](const Fields& fields, ForwardContext& forward) {
+        return (*own_encoder_)(fields.view(0), forward);
       };
       return;
     }
@@ -182,19 +182,19 @@ class Network {
     }
   }
 
-  Tensor loss(const Fields& fields, Recording& recording) const {
-    if (objective_) return objective_->loss(fields, recording);
-    return functional(encode_(fields, recording), fields["functional"]);
+  Tensor loss(const Fields& fields, ForwardContext& forward) const {
+    if (objective_) return objective_->loss(fields, forward);
+    return functional(encode_(fields, forward), fields["functional"]);
   }
 
   std::vector<double> features(bool training) {
-    Recording recording{.communicator = *self_,
-                        .training = training,
-                        .compute = device_->parameter_dtype(),
-                        .parameters = device_->parameter_dtype(),
-                        .rows = {case_.integer("batch")}};
+    ForwardContext forward{.communicator = *self_,
+                           .training = training,
+                           .compute = device_->parameter_dtype(),
+                           .parameters = device_->parameter_dtype(),
+                           .rows = {case_.integer("batch")}};
     Executor executor(*device_, plan_);
-    executor.run({encode_(inputs_.fields(), recording)});
+    executor.run({encode_(inputs_.fields(), forward)});
     return as_double(executor.output(0));
   }
 
@@ -213,7 +213,7 @@ class Network {
   std::optional<Configuration> configuration_;
   std::unique_ptr<Encoder> own_encoder_;
   std::unique_ptr<Objective> objective_;
-  std::function<Tensor(const Fields&, Recording&)> encode_;
+  std::function<Tensor(const Fields&, ForwardContext&)> encode_;
 };
 
 // All cases of one objective, and of encoders whose names begin so, on every device; how many there

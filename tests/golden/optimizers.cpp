@@ -82,13 +82,14 @@ Results trajectory(const Case& c, const Setting& setting) {
       memory.push_back(gradient_of(p, step, dtype));
       gradients.push_back(host_leaf(concat("gradient ", p.name), memory.back()));
     }
-    Recording recording{.communicator = *self, .compute = dtype, .parameters = dtype, .rows = {1}};
+    ForwardContext forward{
+        .communicator = *self, .compute = dtype, .parameters = dtype, .rows = {1}};
     const Tensor clip = c.has("clip") ? clip_factor(squared_norm(gradients),
-                                                    recording.value("unscale", 1), c.number("clip"))
-                                      : recording.value("no_clip", 1);
-    optimizer->record(gradients, recording.value("rate", schedule.rate(static_cast<double>(step))),
-                      clip, step, recording);
-    executor.run({}, recording.updates);
+                                                    forward.value("unscale", 1), c.number("clip"))
+                                      : forward.value("no_clip", 1);
+    optimizer->record(gradients, forward.value("rate", schedule.rate(static_cast<double>(step))),
+                      clip, step, forward);
+    executor.run({}, forward.updates);
     for (const State* state : weights) {
       results[concat(step, "/", state->name())] = state->values();
     }

@@ -15,10 +15,10 @@ using namespace lacuna::test::ops;
 
 namespace {
 
-std::vector<double> drawn(Recording& recording, const Shape& shape,
-                          Recording::Distribution distribution) {
-  return compute(recording.per_element("test", Purpose::test, shape, distribution,
-                                       [](double x) { return x; }));
+std::vector<double> drawn(ForwardContext& forward, const Shape& shape,
+                          ForwardContext::Distribution distribution) {
+  return compute(
+      forward.per_element("test", Purpose::test, shape, distribution, [](double x) { return x; }));
 }
 
 double mean_of(const std::vector<double>& x, int power) {
@@ -27,24 +27,24 @@ double mean_of(const std::vector<double>& x, int power) {
   return sum / static_cast<double>(x.size());
 }
 
-constexpr auto uniform = Recording::Distribution::uniform;
-constexpr auto normal = Recording::Distribution::normal;
+constexpr auto uniform = ForwardContext::Distribution::uniform;
+constexpr auto normal = ForwardContext::Distribution::normal;
 
 }  // namespace
 
 TEST_CASE("draws per element have the moments of their distribution") {
   SilentRank alone(0, 1);
   const auto keys = keys_of(400);
-  Recording recording = recording_of(alone, {400}, keys);
+  ForwardContext forward = forward_context_of(alone, {400}, keys);
   const Shape shape{10, 25};
-  const auto u = drawn(recording, shape, uniform);
+  const auto u = drawn(forward, shape, uniform);
   REQUIRE(u.size() == 100000);
   CHECK(*std::min_element(u.begin(), u.end()) >= 0);
   CHECK(*std::max_element(u.begin(), u.end()) < 1);
   for (const int power : {1, 2, 3, 4})
     CHECK(mean_of(u, power) == Approx(1.0 / (power + 1)).margin(0.005));
   // The moments of N(0, 1): 0, 1, 0, 3, 0, 15; margins of five deviations.
-  const auto z = drawn(recording, shape, normal);
+  const auto z = drawn(forward, shape, normal);
   CHECK(mean_of(z, 1) == Approx(0).margin(0.016));
   CHECK(mean_of(z, 2) == Approx(1).margin(0.023));
   CHECK(mean_of(z, 3) == Approx(0).margin(0.062));
@@ -59,9 +59,9 @@ TEST_CASE("draws per element differ by call, view, sample, epoch, seed and purpo
   SilentRank alone(0, 1);
   const auto of = [&](const SampleKey& key, int view = 0) {
     const auto keys = keys_of(3, key);
-    Recording recording = recording_of(alone, {3}, keys);
-    recording.view = view;
-    return drawn(recording, Shape{7}, uniform);
+    ForwardContext forward = forward_context_of(alone, {3}, keys);
+    forward.view = view;
+    return drawn(forward, Shape{7}, uniform);
   };
   const auto a = of({.seed = 5});
   CHECK(of({.seed = 5}) == a);
@@ -70,10 +70,10 @@ TEST_CASE("draws per element differ by call, view, sample, epoch, seed and purpo
   CHECK(of({.seed = 5, .epoch = 1}) != a);
   CHECK(of({.seed = 6}) != a);
   const auto keys = keys_of(3);
-  Recording recording = recording_of(alone, {3}, keys);
-  CHECK(drawn(recording, Shape{7}, uniform) == a);
-  CHECK(drawn(recording, Shape{7}, uniform) != a);
-  Recording other = recording_of(alone, {3}, keys);
+  ForwardContext forward = forward_context_of(alone, {3}, keys);
+  CHECK(drawn(forward, Shape{7}, uniform) == a);
+  CHECK(drawn(forward, Shape{7}, uniform) != a);
+  ForwardContext other = forward_context_of(alone, {3}, keys);
   CHECK(compute(other.per_element("test", Purpose::dropout, Shape{7}, uniform,
                                   [](double x) { return x; })) != a);
 }
@@ -82,8 +82,8 @@ TEST_CASE("draws per element belong to the samples, whatever is padded behind th
   SilentRank alone(0, 1);
   const auto keys = keys_of(4);
   const auto of_length = [&](int64_t length) {
-    Recording recording = recording_of(alone, {4}, keys);
-    return drawn(recording, Shape{length, 3}, normal);
+    ForwardContext forward = forward_context_of(alone, {4}, keys);
+    return drawn(forward, Shape{length, 3}, normal);
   };
   const auto short_ones = of_length(5);
   const auto padded = of_length(9);
@@ -95,7 +95,7 @@ TEST_CASE("draws per element belong to the samples, whatever is padded behind th
     for (size_t i = static_cast<size_t>(rank) / 2; rank != 1 && i < 4; i += 2)
       dealt.push_back(keys[i]);
     SilentRank place(rank, 3);
-    Recording share = recording_of(place, {2, 0, 2}, dealt);
+    ForwardContext share = forward_context_of(place, {2, 0, 2}, dealt);
     const auto found = drawn(share, Shape{5, 3}, normal);
     REQUIRE(found.size() == dealt.size() * 15);
     for (size_t i = 0; i < found.size(); ++i)
@@ -107,9 +107,9 @@ TEST_CASE("dropout drops at its rate, keeps the mean and sends gradients through
   SilentRank alone(0, 1);
   Leaves leaf;
   const auto keys = keys_of(200);
-  Recording recording = recording_of(alone, {200}, keys);
+  ForwardContext forward = forward_context_of(alone, {200}, keys);
   const Tensor x = leaf(Shape{200, 50}, std::vector<double>(10000, 2.0));
-  const Tensor y = dropout(x, 0.25, recording);
+  const Tensor y = dropout(x, 0.25, forward);
   const auto values = compute(y);
   for (const double v : values) CHECK((v == 0 || v == Approx(8.0 / 3)));
   CHECK(mean_of(values, 1) == Approx(2).margin(5 * 8.0 / 3 * std::sqrt(0.25 * 0.75 / 10000)));
@@ -122,13 +122,13 @@ TEST_CASE("dropout leaves evaluation and teachers alone, and refuses a rate of 1
   Leaves leaf;
   const auto keys = keys_of(3);
   const Tensor x = leaf(Shape{3, 1}, {1, 2, 3});
-  Recording evaluation = recording_of(alone, {3}, {});
+  ForwardContext evaluation = forward_context_of(alone, {3}, {});
   evaluation.training = false;
   CHECK(dropout(x, 0.9, evaluation) == x);
-  Recording teacher = recording_of(alone, {3}, {});
+  ForwardContext teacher = forward_context_of(alone, {3}, {});
   teacher.without_draws = true;
   CHECK(dropout(x, 0.9, teacher) == x);
-  Recording training = recording_of(alone, {3}, keys);
+  ForwardContext training = forward_context_of(alone, {3}, keys);
   CHECK(dropout(x, 0, training) == x);
   CHECK_FALSE(dropout(x, 0.9, training) == x);
   CHECK_THAT(death_message([&] { dropout(x, 1, training); }),

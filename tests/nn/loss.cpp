@@ -17,7 +17,7 @@ namespace lacuna::test::ops {
 
 namespace {
 
-Recording recording_of(Communicator& communicator, std::vector<int64_t> rows) {
+ForwardContext forward_context_of(Communicator& communicator, std::vector<int64_t> rows) {
   return {.communicator = communicator,
           .compute = DType::f64,
           .parameters = DType::f64,
@@ -41,7 +41,7 @@ LossTerm squared_error_where(const Tensor& y, const Tensor& target, const Tensor
   return {squared_error(y, target, 1, positions), squared_norm({mask})};
 }
 
-using Share = Tensor (*)(const std::vector<LossTerm>& terms, Recording& recording);
+using Share = Tensor (*)(const std::vector<LossTerm>& terms, ForwardContext& forward);
 
 // The squared error of a linear layer at the positions of two masks, of which one weighs 0.3.
 ShardedModel masked_errors(Share share) {
@@ -49,22 +49,22 @@ ShardedModel masked_errors(Share share) {
   return {{activation(x), constant(activation(x)), rising_mask(), sparse_mask()},
           {parameter(Shape{3, 3})},
           [=](const Shard& shard) {
-            Recording recording = recording_of(shard.communicator, shard.rows_of_ranks);
+            ForwardContext forward = forward_context_of(shard.communicator, shard.rows_of_ranks);
             const Shape& shape = shard.rows[0].shape();
             const Tensor rows = reshape(shard.rows[0], {shape[0] * 4, 3});
             const Tensor y = reshape(linear(rows, shard.parameters[0], {}), shape);
             LossTerm second = squared_error_where(y, shard.rows[1], shard.rows[3]);
-            second.weight = recording.value("weight", 0.3);
-            return share({squared_error_where(y, shard.rows[1], shard.rows[2]), second}, recording);
+            second.weight = forward.value("weight", 0.3);
+            return share({squared_error_where(y, shard.rows[1], shard.rows[2]), second}, forward);
           }};
 }
 
 // The planted fault: the mean of the ranks' means.
-Tensor share_of_own_means(const std::vector<LossTerm>& terms, Recording& recording) {
+Tensor share_of_own_means(const std::vector<LossTerm>& terms, ForwardContext& forward) {
   Tensor all;
   for (const LossTerm& term : terms) {
     Tensor mean = scale_by(term.numerator, inverse_count(term.denominator));
-    mean = scale(mean, 1.0 / recording.communicator.size());
+    mean = scale(mean, 1.0 / forward.communicator.size());
     if (term.weight.defined()) mean = scale_by(mean, term.weight);
     all = all.defined() ? add(all, mean) : mean;
   }
@@ -103,29 +103,28 @@ TEST_CASE("a mean over counts has the gradient of finite differences") {
   const Case test = {"share_of_means",
                      {activation(x), activation(x), rising_mask(), sparse_mask()},
                      [&](const std::vector<Tensor>& t) {
-                       Recording recording = recording_of(*alone, {6});
+                       ForwardContext forward = forward_context_of(*alone, {6});
                        return share_of_means({squared_error_where(t[0], t[1], t[2]),
                                               squared_error_where(t[0], t[1], t[3])},
-                                             recording);
+                                             forward);
                      }};
   CHECK(gradient_error(test) < 1e-8);
 }
 
 TEST_CASE("a mean is its sum over its count, and that of nothing is 0") {
   const auto alone = self_communicator();
-  Recording recording = recording_of(*alone, {1});
+  ForwardContext forward = forward_context_of(*alone, {1});
   Leaves leaf;
   const Tensor sum = leaf.scalar(6), three = leaf.scalar(3), none = leaf.scalar(0);
-  CHECK_CLOSE(compute(share_of_means({{sum, three}}, recording)), {2});
-  CHECK_CLOSE(compute(share_of_means({{sum, three, leaf.scalar(0.5)}, {sum, sum}}, recording)),
-              {2});
+  CHECK_CLOSE(compute(share_of_means({{sum, three}}, forward)), {2});
+  CHECK_CLOSE(compute(share_of_means({{sum, three, leaf.scalar(0.5)}, {sum, sum}}, forward)), {2});
   const Tensor x = leaf(Shape{1, 2, 1}, {1, 2});
   const Tensor hidden = leaf(Shape{1, 2}, {0, 0});
-  const Tensor loss = share_of_means({squared_error_where(x, x, hidden), {none, none}}, recording);
+  const Tensor loss = share_of_means({squared_error_where(x, x, hidden), {none, none}}, forward);
   CHECK(compute(loss) == std::vector<double>{0});
   CHECK(compute_gradients(loss, {x})[0] == std::vector<double>{0, 0});
   CHECK_THAT(death_message([&] {
-               share_of_means({{x, three}}, recording);
+               share_of_means({{x, three}}, forward);
              }),
              Catch::Contains("a mean of float64 [1, 2, 1] over float64 []"));
 }

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "graph/recording.h"
+#include "graph/forward_context.h"
 
 namespace lacuna::test {
 
@@ -29,8 +29,8 @@ class SilentRank final : public Communicator {
 };
 
 // In double. `keys`, of this rank's rows, must outlive it.
-inline Recording recording_of(Communicator& rank, std::vector<int64_t> rows,
-                              std::span<const SampleKey> keys = {}) {
+inline ForwardContext forward_context_of(Communicator& rank, std::vector<int64_t> rows,
+                                         std::span<const SampleKey> keys = {}) {
   return {.communicator = rank,
           .compute = DType::f64,
           .parameters = DType::f64,

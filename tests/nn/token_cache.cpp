@@ -74,15 +74,15 @@ TEST_CASE("a block that sees what is to come takes no cache") {
   TokenCache cache(store, 1, 4);
   const TransformerBlock block(Scope(store, 1, "block"), 4, 2, 0.0);
   const std::unique_ptr<Communicator> alone = self_communicator();
-  Recording recording{.communicator = *alone,
-                      .training = false,
-                      .compute = DType::f64,
-                      .parameters = DType::f64,
-                      .rows = {1}};
+  ForwardContext forward{.communicator = *alone,
+                         .training = false,
+                         .compute = DType::f64,
+                         .parameters = DType::f64,
+                         .rows = {1}};
   Leaves leaf;
   cache.begin(1);
   CHECK_THAT(death_message([&] {
-               block(leaf(Shape{1, 1, 4}, {1, 2, 3, 4}), recording, &cache);
+               block(leaf(Shape{1, 1, 4}, {1, 2, 3, 4}), forward, &cache);
              }),
              Catch::Contains("block attends to tokens to come, and a cache has none"));
 }

@@ -17,9 +17,9 @@ namespace {
 // there.
 double loss_of(SmallExperiment& experiment, const Fields& fields, int64_t rows, Communicator& self,
                std::optional<std::vector<HostTensor>>& frozen) {
-  Recording recording{
+  ForwardContext forward{
       .communicator = self, .compute = DType::f64, .parameters = DType::f64, .rows = {rows}};
-  const Tensor loss = experiment.objective().loss(fields, recording);
+  const Tensor loss = experiment.objective().loss(fields, forward);
   Executor executor(experiment.device());
   if (!frozen) {
     std::vector<Tensor> wanted = stopped(loss);
@@ -121,13 +121,13 @@ TEST_CASE("a student's blocks are left out at random and its teacher's are not")
   const auto self = self_communicator();
   SmallExperiment experiment("byol", "reference", 1, *self, {.encoder = small_vit});
   const SmallBatch batch = experiment.batch(0, 4);
-  Recording recording{.communicator = *self,
-                      .compute = DType::f64,
-                      .parameters = DType::f64,
-                      .rows = {4},
-                      .keys = batch.fields().keys()};
-  experiment.objective().loss(batch.fields(), recording);
-  CHECK(recording.drawn.size() == 4);  // of two views and the two branches of one block
+  ForwardContext forward{.communicator = *self,
+                         .compute = DType::f64,
+                         .parameters = DType::f64,
+                         .rows = {4},
+                         .keys = batch.fields().keys()};
+  experiment.objective().loss(batch.fields(), forward);
+  CHECK(forward.drawn.size() == 4);  // of two views and the two branches of one block
 }
 
 TEST_CASE("every objective takes views of another size than the samples") {

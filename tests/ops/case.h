@@ -10,7 +10,7 @@
 #include "backend/device.h"
 #include "base/random.h"
 #include "graph/executor.h"
-#include "graph/recording.h"
+#include "graph/forward_context.h"
 
 namespace lacuna::test::ops {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/host_tensor.h"
-#include "graph/recording.h"
+#include "graph/forward_context.h"
 #include "graph/tensor.h"
 
 namespace lacuna::test::ops {

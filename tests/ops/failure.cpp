@@ -14,7 +14,7 @@ namespace lacuna::test::ops {
 
 namespace {
 
-// What is no number is furthest off.
+// What is not finite is furthest off.
 size_t furthest(const Disagreement& wrong) {
   size_t worst = 0;
   double most = -1;

@@ -168,7 +168,7 @@ TEST_CASE("clip_factor has the values of the definition", "[ops]") {
   CHECK_CLOSE(factor(std::numeric_limits<double>::quiet_NaN(), 0.5, infinity), {0});
 }
 
-// A step that is left out because its gradients are no numbers.
+// A step that is left out because its gradients are not finite.
 TEST_CASE("updates with a factor of 0 change nothing", "[ops]") {
   const auto check = [](Device& device) {
     StateStore store(device);

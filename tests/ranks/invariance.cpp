@@ -134,7 +134,7 @@ double deviation_of_travel(const Values& start, const Values& end, const Values&
 struct Setup {
   std::string objective;
   std::string device = "reference";
-  TrainerOptions options = {};
+  StepOptions options = {};
   uint64_t seed = 1;         // of the augmentations, on this rank
   uint64_t draws = 1;        // of what layers draw, on this rank
   std::string encoder = "";  // lines of [encoder]; a small ResNet-18 if empty
@@ -343,7 +343,7 @@ TEST_CASE("planted fault: without the gradient of the gather the comparison fail
 
 TEST_CASE("planted fault: with statistics of each rank alone the comparison fails") {
   if (world().size() == 1) return;
-  TrainerOptions local;
+  StepOptions local;
   local.synchronise_statistics = false;
   for (const std::string& objective : names()) {
     CAPTURE(objective);

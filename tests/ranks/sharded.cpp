@@ -26,14 +26,14 @@ struct Setup {
   std::string device = "cpu";
   double clip = 0;
   bool shard = true;
-  int64_t parts = 1;
+  int64_t micro_batches = 1;
 };
 
 class Training {
  public:
   Training(const Setup& setup, Communicator& communicator)
       : communicator_(communicator),
-        parts_(setup.parts),
+        micro_batches_(setup.micro_batches),
         experiment_("rotation", setup.device, 1, communicator, {}, options(setup),
                     concat("[optimizer]\nname = \"", setup.optimizer, "\"\n")) {
     for (int r = 0; r < communicator.size(); ++r) rows_.push_back(first(r + 1) - first(r));
@@ -42,7 +42,7 @@ class Training {
 
   void train(int64_t from, int64_t to) {
     for (int64_t step = from; step < to; ++step) {
-      for (int64_t part = 1; part < parts_; ++part)
+      for (int64_t part = 1; part < micro_batches_; ++part)
         experiment_.trainer().accumulate(of_step(100 * part + step).fields(), rows_, step, 0);
       norm_ =
           experiment_.trainer().step(of_step(step).fields(), rows_, step, 0.01, 0).gradient_norm;
@@ -67,12 +67,12 @@ class Training {
   }
 
  private:
-  static TrainerOptions options(const Setup& setup) {
-    TrainerOptions options;
+  static StepOptions options(const Setup& setup) {
+    StepOptions options;
     options.clip = setup.clip;
     options.shard_optimizer = setup.shard;
     options.bucket_bytes = 4096;
-    options.parts = setup.parts;
+    options.micro_batches = setup.micro_batches;
     return options;
   }
   int64_t first(int rank) const { return rank * batch / communicator_.size(); }
@@ -82,7 +82,7 @@ class Training {
   }
 
   Communicator& communicator_;
-  int64_t parts_;
+  int64_t micro_batches_;
   SmallExperiment experiment_;
   std::vector<int64_t> rows_;
   double norm_ = 0;
@@ -130,8 +130,8 @@ struct Both {
 
 TEST_CASE("a sharded optimizer gives the weights and momenta of a whole one, bit for bit") {
   for (const Setup& setup : {Setup{.optimizer = "sgd"}, Setup{.optimizer = "adamw"},
-                             Setup{.optimizer = "adamw", .parts = 2}}) {
-    CAPTURE(setup.optimizer, setup.parts);
+                             Setup{.optimizer = "adamw", .micro_batches = 2}}) {
+    CAPTURE(setup.optimizer, setup.micro_batches);
     Both both(setup);
     CHECK(both.sharded.whole() == both.whole.whole());
   }

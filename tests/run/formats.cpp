@@ -46,7 +46,7 @@ void write_files(const fs::path& folder) {
   fs::create_directories(run);
   Metrics metrics(run / "metrics.jsonl");
   for (int64_t step = 11998; step <= 12000; ++step)
-    metrics.record(step, {{"loss", 5.0 / static_cast<double>(step)}, {"lr", 0.1}});
+    metrics.append(step, {{"loss", 5.0 / static_cast<double>(step)}, {"lr", 0.1}});
   CheckpointInfo info;
   info.step = 12000;
   info.batches = BatchTable::constant({256});

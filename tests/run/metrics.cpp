@@ -29,9 +29,9 @@ TEST_CASE("metrics: numbers of a line read back as the same double") {
 TEST_CASE("metrics: the file has one line a step with the scalars of that step") {
   const TemporaryFolder folder;
   Metrics metrics(folder / "metrics.jsonl");
-  metrics.record(1, {{"loss", 2.5}, {"lr", 0.1}});
-  metrics.record(2, {{"loss", 1.25}, {"lr", 0.2}, {"knn", 0.5}});
-  metrics.record(3, {{"lr", 0.3}});
+  metrics.append(1, {{"loss", 2.5}, {"lr", 0.1}});
+  metrics.append(2, {{"loss", 1.25}, {"lr", 0.2}, {"knn", 0.5}});
+  metrics.append(3, {{"lr", 0.3}});
   metrics.flush();
   CHECK(content_of(folder / "metrics.jsonl") ==
         "{\"step\":1,\"loss\":2.5,\"lr\":0.1}\n"
@@ -48,9 +48,9 @@ TEST_CASE("metrics: a continued run has each step once and the same bytes") {
   const auto record = [&](Metrics& metrics, int64_t first, int64_t last) {
     for (int64_t step = first; step <= last; ++step) {
       if (step % 3 == 0)
-        metrics.record(step, {{"knn", 0.25}, {"loss", scalar(step)}});
+        metrics.append(step, {{"knn", 0.25}, {"loss", scalar(step)}});
       else
-        metrics.record(step, {{"loss", scalar(step)}});
+        metrics.append(step, {{"loss", scalar(step)}});
     }
   };
   {

@@ -139,12 +139,12 @@ class SmallExperiment {
  public:
   SmallExperiment(std::string_view objective, std::string_view device, int threads,
                   Communicator& communicator, const SmallImages& images = {},
-                  TrainerOptions options = {}, const std::string& more = "")
+                  StepOptions options = {}, const std::string& more = "")
       : SmallExperiment(objective, make_device(device, threads), communicator, images, options,
                         more) {}
   SmallExperiment(std::string_view objective, std::unique_ptr<Device> device,
                   Communicator& communicator, const SmallImages& images = {},
-                  TrainerOptions options = {}, const std::string& more = "")
+                  StepOptions options = {}, const std::string& more = "")
       : configuration_(small_configuration(objective, images, more)),
         device_(std::move(device)),
         store_(*device_) {
@@ -155,8 +155,8 @@ class SmallExperiment {
     compute_ = options.compute;
     trainer_ = std::make_unique<Trainer>(
         *device_, communicator, store_,
-        [this](const Fields& fields, Recording& recording) {
-          return objective_->loss(fields, recording);
+        [this](const Fields& fields, ForwardContext& forward) {
+          return objective_->loss(fields, forward);
         },
         make_optimizer(configuration_), options);
     recipe_ = objective_->recipe();

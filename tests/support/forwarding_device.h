@@ -22,8 +22,8 @@ class ForwardingDevice : public Device {
   std::unique_ptr<Uploads> make_uploads() override { return to_->make_uploads(); }
   std::unique_ptr<Downloads> make_downloads() override { return to_->make_downloads(); }
   std::unique_ptr<Stopwatch> make_stopwatch() override { return to_->make_stopwatch(); }
-  std::unique_ptr<Replay> record(const std::function<void()>& work) override {
-    return to_->record(work);
+  std::unique_ptr<Replay> capture(const std::function<void()>& work) override {
+    return to_->capture(work);
   }
   Communicator* communicator(Communicator& host) override { return to_->communicator(host); }
   Kernel find(std::string_view operation, DType dtype) const override {

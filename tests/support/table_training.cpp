@@ -58,24 +58,24 @@ struct TableTraining::Parts {
         head(Scope(store, 2, "head"), features, features),
         trainer(
             on, communicator, store,
-            [this](const Fields& fields, Recording& recording) { return loss(fields, recording); },
+            [this](const Fields& fields, ForwardContext& forward) { return loss(fields, forward); },
             make_optimizer(configuration_of(how)),
             {.compute = on.parameter_dtype(),
              .clip = how.clip,
              .shard_optimizer = how.shard,
-             .parts = how.parts,
+             .micro_batches = how.micro_batches,
              .plan = {}}) {
     count = rows[static_cast<size_t>(communicator.rank())];
     trainer.prepare(batch_of(0).fields(), rows);
   }
 
-  Tensor loss(const Fields& fields, Recording& recording) const {
-    Tensor x = words(fields["ids"], recording);
+  Tensor loss(const Fields& fields, ForwardContext& forward) const {
+    Tensor x = words(fields["ids"], forward);
     if (setup.twice) {
-      x = add(x, place_tokens(words(fields["others"], recording), 0, length));
+      x = add(x, place_tokens(words(fields["others"], forward), 0, length));
     }
-    return squared_error(head(x, recording), fields["target"],
-                         1.0 / static_cast<double>(recording.global_rows()));
+    return squared_error(head(x, forward), fields["target"],
+                         1.0 / static_cast<double>(forward.global_rows()));
   }
   // Of a sample of this rank.
   Draws draws_of(uint64_t seed, int64_t step, int64_t sample) const {

@@ -18,7 +18,7 @@ struct TableSetup {
   bool twice = false;  // the table is read at two fields of ids, one of them i32
   double clip = 0;
   bool shard = false;
-  int64_t parts = 1;
+  int64_t micro_batches = 1;
 };
 
 // 12 samples a step, of 3 ids and 2 more each; some ids are negative.

@@ -30,11 +30,11 @@ struct Model {
       blocks.emplace_back(scope / concat("blocks.", i), features, 2, 0.0, true);
   }
   // ids and places i64 [B, M] -> logits [B, M, vocabulary].
-  Tensor operator()(const Tensor& ids, const Tensor& places, Recording& recording,
+  Tensor operator()(const Tensor& ids, const Tensor& places, ForwardContext& forward,
                     TokenCache* cache) const {
-    Tensor x = add(words(ids, recording), positions(places, recording));
-    for (const TransformerBlock& block : blocks) x = block(x, recording, cache);
-    return head(norm(x), recording);
+    Tensor x = add(words(ids, forward), positions(places, forward));
+    for (const TransformerBlock& block : blocks) x = block(x, forward, cache);
+    return head(norm(x), forward);
   }
 };
 
@@ -61,9 +61,9 @@ class Run {
     HostTensor places(DType::i64, ids_.shape());
     for (int64_t i = 0; i < ids_.shape().count(); ++i)
       places.as<int64_t>()[static_cast<size_t>(i)] = i % how_.tokens;
-    Recording recording = this->recording();
+    ForwardContext forward = this->forward();
     Executor executor(device_);
-    executor.run({model_(host_leaf("ids", ids_), host_leaf("places", places), recording, nullptr)});
+    executor.run({model_(host_leaf("ids", ids_), host_leaf("places", places), forward, nullptr)});
     return test::ops::to_doubles(executor.output(0));
   }
 
@@ -75,9 +75,9 @@ class Run {
     for (int64_t count = how_.prompt; !is_done(cache); count = 1) {
       cache.begin(count);
       const HostTensor ids = next_ids(cache, count);
-      Recording recording = this->recording();
-      const Tensor y = model_(host_leaf("ids", ids), cache.places(), recording, &cache);
-      executor.run({y}, how_.forget ? std::vector<Update>{} : recording.updates);
+      ForwardContext forward = this->forward();
+      const Tensor y = model_(host_leaf("ids", ids), cache.places(), forward, &cache);
+      executor.run({y}, how_.forget ? std::vector<Update>{} : forward.updates);
       const std::vector<int64_t> counts = counts_of(cache, count);
       put(test::ops::to_doubles(executor.output(0)), cache, count, counts, logits);
       cache.end(counts);
@@ -87,7 +87,7 @@ class Run {
   }
 
  private:
-  Recording recording() {
+  ForwardContext forward() {
     return {.communicator = *alone_,
             .training = false,
             .compute = compute_,

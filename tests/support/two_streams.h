@@ -85,9 +85,9 @@ class TwoStreamTraining {
         projector_(Scope(store_, 1) / "projector", {encoder_->features(), 16, 8}, true),
         trainer_(
             *device_, communicator, store_,
-            [this](const Fields& batch, Recording& recording) {
-              const Tensor first = contrast(batch, "", recording);
-              return add(first, contrast(batch.of("target"), "target", recording));
+            [this](const Fields& batch, ForwardContext& forward) {
+              const Tensor first = contrast(batch, "", forward);
+              return add(first, contrast(batch.of("target"), "target", forward));
             },
             make_optimizer(configuration_), in_double()) {}
 
@@ -107,21 +107,21 @@ class TwoStreamTraining {
   }
 
  private:
-  static TrainerOptions in_double() {
-    TrainerOptions options;
+  static StepOptions in_double() {
+    StepOptions options;
     options.compute = DType::f64;
     return options;
   }
-  Tensor contrast(const Fields& batch, const std::string& stream, Recording& recording) const {
-    recording.stream = stream;
-    const Tensor z0 = project(batch, 0, recording);
-    const Tensor z1 = project(batch, 1, recording);
-    return nt_xent(z0, z1, gather(z0, recording, stream), gather(z1, recording, stream), 0.3,
-                   recording.first_row(stream));
+  Tensor contrast(const Fields& batch, const std::string& stream, ForwardContext& forward) const {
+    forward.stream = stream;
+    const Tensor z0 = project(batch, 0, forward);
+    const Tensor z1 = project(batch, 1, forward);
+    return nt_xent(z0, z1, gather(z0, forward, stream), gather(z1, forward, stream), 0.3,
+                   forward.first_row(stream));
   }
-  Tensor project(const Fields& batch, int view, Recording& recording) const {
-    recording.view = view;
-    return normalize(projector_((*encoder_)(batch.view(view), recording), recording));
+  Tensor project(const Fields& batch, int view, ForwardContext& forward) const {
+    forward.view = view;
+    return normalize(projector_((*encoder_)(batch.view(view), forward), forward));
   }
 
   Configuration configuration_;

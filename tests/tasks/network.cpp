@@ -71,14 +71,14 @@ LossAndGradient loss_and_gradient(const NetworkTask& task, const Data& data,
                                   const HostTensor& outputs) {
   const auto device = make_device("reference", 1);
   const auto alone = self_communicator();
-  Recording recording{.communicator = *alone,
-                      .compute = DType::f64,
-                      .parameters = DType::f64,
-                      .rows = {samples},
-                      .keys = data.keys};
+  ForwardContext forward{.communicator = *alone,
+                         .compute = DType::f64,
+                         .parameters = DType::f64,
+                         .rows = {samples},
+                         .keys = data.keys};
   const Tensor leaf = host_leaf("outputs", outputs);
   const double one = 1;
-  const Tensor loss = task.loss(leaf, data.fields(), recording);
+  const Tensor loss = task.loss(leaf, data.fields(), forward);
   Executor executor(*device);
   const Tensor by = differentiate(loss, host_leaf("one", DType::f64, Shape{}, &one), {leaf})[0];
   executor.run({loss, by});
@@ -102,12 +102,12 @@ std::map<std::string, std::vector<double>> gradients(const Configuration& config
   const auto device = make_device("reference", 1);
   StateStore store(*device);
   const FineTunedNetwork network(small_resnet, targets.width, Scope(store, 1));
-  TrainerOptions options;
+  StepOptions options;
   options.compute = DType::f64;
   Trainer trainer(
       *device, communicator, store,
-      [&](const Fields& fields, Recording& recording) {
-        return task->loss(network(fields.view(0), recording), fields, recording);
+      [&](const Fields& fields, ForwardContext& forward) {
+        return task->loss(network(fields.view(0), forward), fields, forward);
       },
       make_optimizer(training()), options);
   int64_t first = 0;
@@ -129,12 +129,12 @@ std::map<std::string, double> steps(const EncoderFactory& make_encoder, bool fro
   const auto alone = self_communicator();
   StateStore store(*device);
   const FineTunedNetwork network(make_encoder, 3, Scope(store, 1), frozen);
-  TrainerOptions options;
+  StepOptions options;
   options.compute = DType::f64;
   Trainer trainer(
       *device, *alone, store,
-      [&](const Fields& fields, Recording& recording) {
-        return task->loss(network(fields.view(0), recording), fields, recording);
+      [&](const Fields& fields, ForwardContext& forward) {
+        return task->loss(network(fields.view(0), forward), fields, forward);
       },
       make_optimizer(training()), options);
   if (decay != 1)

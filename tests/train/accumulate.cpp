@@ -1,4 +1,4 @@
-// Gradient accumulation: a step in parts against the same step made of their mean by hand.
+// Gradient accumulation: a step in micro-batches against the same step made of their mean by hand.
 #include <catch2/catch.hpp>
 
 #include "nn/loss.h"
@@ -23,8 +23,8 @@ TEST_CASE("a step in parts uses the mean of the gradients of its parts") {
   const auto a = whole.trainer().gradients(first.fields(), {4});
   const auto b = whole.trainer().gradients(second.fields(), {4});
 
-  TrainerOptions options;
-  options.parts = 2;
+  StepOptions options;
+  options.micro_batches = 2;
   SmallExperiment parted("rotation", "reference", 1, *self, images, options, plain);
   parted.trainer().prepare(first.fields(), {4});
   std::map<std::string, std::vector<double>> before;
@@ -66,8 +66,8 @@ TEST_CASE("a step in parts uses the mean of the gradients of its parts") {
 TEST_CASE("a teacher moves once a step however many parts it has") {
   const auto self = self_communicator();
   const SmallImages images{.size = 8, .channels = 1, .width = 1};
-  TrainerOptions options;
-  options.parts = 2;
+  StepOptions options;
+  options.micro_batches = 2;
   SmallExperiment experiment("byol", "reference", 1, *self, images, options);
   const SmallBatch batch = experiment.batch(0, 4);
   experiment.trainer().prepare(batch.fields(), {4});
@@ -88,9 +88,9 @@ namespace {
 
 // A weight [3] against the positions of [n, 3] that a mask shows; what is done with its terms.
 struct MaskedMean {
-  using Loss = std::function<Tensor(const LossTerm& term, Recording& recording)>;
+  using Loss = std::function<Tensor(const LossTerm& term, ForwardContext& forward)>;
 
-  MaskedMean(int64_t parts, Communicator& communicator, const std::vector<int64_t>& rows,
+  MaskedMean(int64_t micro_batches, Communicator& communicator, const std::vector<int64_t>& rows,
              const Loss& of, double clip = 0, const char* device_name = "reference")
       : device(make_device(device_name, 1)),
         x(numbers(false)),
@@ -98,17 +98,17 @@ struct MaskedMean {
         store(*device),
         weight(store.create("weight", x.dtype(), Shape{3}, Role::parameter)),
         trainer(*device, communicator, store,
-                [this, of](const Fields& fields, Recording& recording) {
+                [this, of](const Fields& fields, ForwardContext& forward) {
                   const Tensor& target = fields["x"];
                   const Tensor weights = add_to_each(scale(target, 0), weight.tensor());
                   const Shape positions{target.shape()[0], 3, 1};
                   const auto flat = [&](const Tensor& t) { return reshape(t, positions); };
                   return of({squared_error(flat(weights), flat(target), 1, flat(fields["mask"])),
                              squared_norm({fields["mask"]})},
-                            recording);
+                            forward);
                 },
                 make_optimizer(sgd()),
-                {.compute = x.dtype(), .clip = clip, .parts = parts, .plan = {}}) {
+                {.compute = x.dtype(), .clip = clip, .micro_batches = micro_batches, .plan = {}}) {
     trainer.prepare(fields(0, rows[static_cast<size_t>(communicator.rank())]), rows);
   }
 
@@ -145,10 +145,10 @@ struct MaskedMean {
   Trainer trainer;
 };
 
-Tensor mean_loss(const LossTerm& term, Recording& recording) {
-  recording.metrics.emplace_back("mean", share_of_means({term}, recording));
-  return loss_of_means({term, {term.numerator, term.denominator, recording.value("w", 0.5)}},
-                       recording);
+Tensor mean_loss(const LossTerm& term, ForwardContext& forward) {
+  forward.metrics.emplace_back("mean", share_of_means({term}, forward));
+  return loss_of_means({term, {term.numerator, term.denominator, forward.value("w", 0.5)}},
+                       forward);
 }
 
 }  // namespace
@@ -160,8 +160,8 @@ TEST_CASE("a mean over counts is the same in parts of unequal counts as at once"
     MaskedMean parted(4, *self, {2}, mean_loss, clip);
     for (int64_t step = 0; step < 2; ++step) {
       const StepResult expected = whole.trainer.step(whole.fields(0, 8), {8}, step, 0.3, 0);
-      for (int64_t part = 0; part < 3; ++part)
-        parted.trainer.accumulate(parted.fields(2 * part, 2), {2}, step, 0);
+      for (int64_t micro_batch = 0; micro_batch < 3; ++micro_batch)
+        parted.trainer.accumulate(parted.fields(2 * micro_batch, 2), {2}, step, 0);
       const StepResult actual = parted.trainer.step(parted.fields(6, 2), {2}, step, 0.3, 0);
       CHECK(actual.loss == Approx(expected.loss).epsilon(1e-13));
       CHECK(actual.gradient_norm == Approx(expected.gradient_norm).epsilon(1e-13));
@@ -210,18 +210,18 @@ TEST_CASE("a loss that cannot be divided once at the end is not taken in parts")
   const auto prepared = [&](const MaskedMean::Loss& of) { MaskedMean(2, *self, {4}, of); };
   const auto refused = Catch::Contains("several counts over the whole batch");
   CHECK_NOTHROW(prepared(mean_loss));
-  // Divided by each part's own count; by two counts; a part of a loss.
-  CHECK_THROWS_WITH(prepared([](const LossTerm& term, Recording& recording) {
-                      return share_of_means({term}, recording);
+  // Divided by each micro-batch's own count; by two counts; a micro-batch of a loss.
+  CHECK_THROWS_WITH(prepared([](const LossTerm& term, ForwardContext& forward) {
+                      return share_of_means({term}, forward);
                     }),
                     refused);
-  CHECK_THROWS_WITH(prepared([](const LossTerm& term, Recording& recording) {
-                      const Tensor other = recording.value("count", 2);
-                      return loss_of_means({term, {term.numerator, other}}, recording);
+  CHECK_THROWS_WITH(prepared([](const LossTerm& term, ForwardContext& forward) {
+                      const Tensor other = forward.value("count", 2);
+                      return loss_of_means({term, {term.numerator, other}}, forward);
                     }),
                     refused);
-  CHECK_THROWS_WITH(prepared([](const LossTerm& term, Recording& recording) {
-                      return add(loss_of_means({term}, recording), term.numerator);
+  CHECK_THROWS_WITH(prepared([](const LossTerm& term, ForwardContext& forward) {
+                      return add(loss_of_means({term}, forward), term.numerator);
                     }),
                     refused);
 }

@@ -22,7 +22,7 @@ struct Trained {
 
 Trained train(const std::string& objective, const std::string& encoder, DType compute) {
   const auto self = self_communicator();
-  TrainerOptions options;
+  StepOptions options;
   options.compute = compute;
   SmallExperiment experiment(objective, "cpu", 2, *self, {.encoder = encoder}, options);
   experiment.trainer().prepare(experiment.batch(0, rows).fields(), {rows});

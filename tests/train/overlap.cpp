@@ -98,8 +98,8 @@ class Steps {
   double least() const { return least_; }
 
  private:
-  static TrainerOptions with_small_buckets() {
-    TrainerOptions options;
+  static StepOptions with_small_buckets() {
+    StepOptions options;
     options.bucket_bytes = bucket_bytes;
     return options;
   }

@@ -205,11 +205,11 @@ TEST_CASE("a step with sparse gradients takes as much memory for any number of r
   CHECK(bytes[0] == bytes[1]);
 }
 
-TEST_CASE("sparse gradients are not taken in parts") {
+TEST_CASE("sparse gradients are not taken in micro-batches") {
   const auto self = self_communicator();
   const std::unique_ptr<Device> device = make_device("reference", 1);
   TableSetup setup;
-  setup.parts = 2;
+  setup.micro_batches = 2;
   CHECK_THROWS_WITH(
       TableTraining(setup, *device, *self, {TableTraining::batch}),
       Catch::Contains("\"words.weight\"") && Catch::Contains("set train.accumulate to 1"));

@@ -99,11 +99,11 @@ Left run_on(const TwoStreamFile& file, const std::filesystem::path& run, int ran
                                 ? std::nullopt
                                 : find_checkpoint(run, "last", [](const std::string&) {});
     communicator.barrier();
-    LoopPlan plan{.steps = steps,
-                  .batches = of_steps,
-                  .samples = 70,
-                  .schedule = {.peak = 0.05, .warmup = 3, .total = steps},
-                  .checkpoint_steps = 3};
+    LoopOptions plan{.steps = steps,
+                     .batches = of_steps,
+                     .samples = 70,
+                     .schedule = {.peak = 0.05, .warmup = 3, .total = steps},
+                     .checkpoint_steps = 3};
     MetricsTable table;
     if (checkpoint) {
       load_tensors(*checkpoint, tensor_targets(training.store()), Match::all);
@@ -182,9 +182,9 @@ Alike alike(const Stream& first, const Stream& second) {
   Alike found;
   const auto self = self_communicator();
   const auto drawn = [&](const Batch& batch) {
-    Recording recording{.communicator = *self, .rows = {count}, .keys = batch.keys};
-    recording.per_row("draw", Purpose::stochastic_depth, [](double u) { return u; });
-    const auto values = recording.drawn[0].as<float>();
+    ForwardContext forward{.communicator = *self, .rows = {count}, .keys = batch.keys};
+    forward.per_row("draw", Purpose::stochastic_depth, [](double u) { return u; });
+    const auto values = forward.drawn[0].as<float>();
     return std::vector<float>(values.begin(), values.end());
   };
   const std::vector<float> of_a = drawn(a), of_b = drawn(b);

@@ -106,12 +106,12 @@ int64_t read_with_loader(const std::string& path, int workers, int64_t buffer) {
   options.end = dataset.samples();
   options.buffer = buffer;
   options.workers = workers;
-  const LanePlan plan =
-      plan_lanes(options.batch, dataset.blocks(), dataset.largest_block_bytes(), buffer);
+  const LaneLayout layout =
+      choose_lanes(options.batch, dataset.blocks(), dataset.largest_block_bytes(), buffer);
   OrderSpec spec;
   spec.block_samples = dataset.block_samples();
-  spec.lanes = plan.lanes;
-  spec.window = plan.window;
+  spec.lanes = layout.lanes;
+  spec.window = layout.window;
   Loader loader(dataset, std::make_unique<Order>(spec), std::make_shared<StoredFields>(dataset),
                 options);
   int64_t samples = 0;

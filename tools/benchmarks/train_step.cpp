@@ -81,9 +81,9 @@ class TrainStep {
         rows_{batch},
         trainer_(
             *device_, *communicator_, store_,
-            [this](const Fields& fields, Recording& recording) {
-              const double share = 1.0 / static_cast<double>(recording.global_rows());
-              return softmax_cross_entropy(network_(fields.view(0), recording), fields["label"],
+            [this](const Fields& fields, ForwardContext& forward) {
+              const double share = 1.0 / static_cast<double>(forward.global_rows());
+              return softmax_cross_entropy(network_(fields.view(0), forward), fields["label"],
                                            share);
             },
             make_optimizer(optimizer()), with(compute)) {
@@ -179,8 +179,8 @@ class TrainStep {
       bad_input("no encoder ", name, " here: resnet18, resnet50, vit_tiny or vit_base");
     return make_vit(vit_size(name), {edge_of(name), edge_of(name), channels}, scope);
   }
-  static TrainerOptions with(DType compute) {
-    TrainerOptions options;
+  static StepOptions with(DType compute) {
+    StepOptions options;
     options.compute = compute;
     return options;
   }

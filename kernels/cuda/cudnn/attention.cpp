@@ -42,7 +42,7 @@ const void* section(const void* packed, const AttentionProblem& p, int64_t which
 void attention(const Call& call) {
   const AttentionProblem p(call.in[0], call.attributes.as<Attention>());
   if (call.in[0].count() == 0 || !all_aligned(call)) return run_ours("attention", call);
-  Plan* plan = library(call).find(p.text("attention"), p.type, [&](Graph& graph) {
+  ExecutionPlan* plan = library(call).find(p.text("attention"), p.type, [&](Graph& graph) {
     const auto packed = [&](int64_t number) {
       return tensor(graph, number, p.type, p.heads, p.packed);
     };
@@ -67,7 +67,7 @@ void attention_gradient(const Call& call) {
   if (call.in[Operand::qkv].count() == 0 || !all_aligned(call))
     return run_ours("attention_gradient", call);
   const bool deterministic = context(call).cudnn().options().deterministic;
-  Plan* plan = library(call).find(p.text("attention_gradient"), p.type, [&](Graph& graph) {
+  ExecutionPlan* plan = library(call).find(p.text("attention_gradient"), p.type, [&](Graph& graph) {
     const auto packed = [&](int64_t number) {
       return tensor(graph, number, p.type, p.heads, p.packed);
     };

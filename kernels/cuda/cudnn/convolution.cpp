@@ -101,7 +101,7 @@ class Filters {
   size_t part_;
 };
 
-Plan* forward_plan(const Call& call, const ConvolutionProblem& p, const View* bias) {
+ExecutionPlan* forward_plan(const Call& call, const ConvolutionProblem& p, const View* bias) {
   const std::string text =
       concat(p.text("convolution"), bias != nullptr ? concat(" bias ", name_of(bias->dtype)) : "");
   const auto describe = [&](Graph& graph) {
@@ -142,7 +142,7 @@ void convolution(const Call& call) {
   if (call.out[Operand::y].count() == 0) return;
   const ConvolutionProblem p(sizes, call.in[Operand::x].dtype);
   const View* bias = sizes.bias != 0 ? &call.in[Operand::bias] : nullptr;
-  Plan* plan = forward_plan(call, p, bias);
+  ExecutionPlan* plan = forward_plan(call, p, bias);
   const bool fused = bias != nullptr && plan != nullptr;
   if (plan == nullptr) plan = forward_plan(call, p, nullptr);
   Parts parts;
@@ -169,12 +169,13 @@ void convolution_data_gradient(const Call& call) {
   if (call.out[0].count() == 0) return;
   const auto sizes = call.attributes.as<Convolution>();
   const ConvolutionProblem p(sizes, call.in[0].dtype);
-  Plan& plan = library(call).plan(p.text("convolution_data_gradient"), p.type, [&](Graph& graph) {
-    const GraphTensor dy = tensor(graph, 1, p.type, p.y, channels_last(p.y));
-    const GraphTensor w = tensor(graph, 2, p.type, p.w, channels_last(p.w));
-    set_output(graph.conv_dgrad(dy, w, p.options<fe::graph::Conv_dgrad_attributes>()), 3, p.type,
-               p.x, channels_last(p.x));
-  });
+  ExecutionPlan& plan =
+      library(call).plan(p.text("convolution_data_gradient"), p.type, [&](Graph& graph) {
+        const GraphTensor dy = tensor(graph, 1, p.type, p.y, channels_last(p.y));
+        const GraphTensor w = tensor(graph, 2, p.type, p.w, channels_last(p.w));
+        set_output(graph.conv_dgrad(dy, w, p.options<fe::graph::Conv_dgrad_attributes>()), 3,
+                   p.type, p.x, channels_last(p.x));
+      });
   Parts parts;
   const Activations dy(call.in[0], p.rows_out, sizes.out_channels, p.k, parts);
   const Filters w(call.in[1], p, parts);
@@ -192,12 +193,13 @@ void convolution_weight_gradient(const Call& call) {
   const auto sizes = call.attributes.as<Convolution>();
   if (call.in[0].count() == 0 || call.in[1].count() == 0) return clear(call, call.out[0]);
   const ConvolutionProblem p(sizes, call.in[0].dtype);
-  Plan& plan = library(call).plan(p.text("convolution_weight_gradient"), p.type, [&](Graph& graph) {
-    const GraphTensor x = tensor(graph, 1, p.type, p.x, channels_last(p.x));
-    const GraphTensor dy = tensor(graph, 2, p.type, p.y, channels_last(p.y));
-    set_output(graph.conv_wgrad(dy, x, p.options<fe::graph::Conv_wgrad_attributes>()), 3, p.type,
-               p.w, channels_last(p.w));
-  });
+  ExecutionPlan& plan =
+      library(call).plan(p.text("convolution_weight_gradient"), p.type, [&](Graph& graph) {
+        const GraphTensor x = tensor(graph, 1, p.type, p.x, channels_last(p.x));
+        const GraphTensor dy = tensor(graph, 2, p.type, p.y, channels_last(p.y));
+        set_output(graph.conv_wgrad(dy, x, p.options<fe::graph::Conv_wgrad_attributes>()), 3,
+                   p.type, p.w, channels_last(p.w));
+      });
   Parts parts;
   const Activations x(call.in[0], p.rows_in, sizes.in_channels, p.c, parts);
   const Activations dy(call.in[1], p.rows_out, sizes.out_channels, p.k, parts);

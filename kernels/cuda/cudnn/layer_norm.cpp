@@ -26,7 +26,7 @@ void layer_norm(const Call& call) {
   const Sizes all{n, d, 1, 1};
   const Sizes features{1, d, 1, 1};
   const Sizes rows{n, 1, 1, 1};
-  Plan* plan =
+  ExecutionPlan* plan =
       library(call).find(layer_norm_text("layer_norm", x, epsilon), x.dtype, [&](Graph& graph) {
         GraphTensor added = graph.tensor(static_cast<float>(epsilon));
         const auto [y, mean, rstd] =
@@ -66,7 +66,7 @@ void layer_norm_gradient(const Call& call) {
   const Sizes all{n, d, 1, 1};
   const Sizes features{1, d, 1, 1};
   const Sizes rows{n, 1, 1, 1};
-  Plan* plan =
+  ExecutionPlan* plan =
       library(call).find(layer_norm_text("layer_norm_gradient", x, 0), x.dtype, [&](Graph& graph) {
         const auto [dx, dgamma, dbeta] = graph.layernorm_backward(
             tensor(graph, 1, x.dtype, all, channels_last(all)),

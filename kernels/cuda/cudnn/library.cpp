@@ -51,11 +51,11 @@ Cudnn::Library::~Library() {
   if (handle_ != nullptr && std::uncaught_exceptions() == 0) cudnnDestroy(handle_);
 }
 
-Cudnn::Library::Plan* Cudnn::Library::find(const std::string& problem, DType type,
-                                           const Describe& describe) {
+Cudnn::Library::ExecutionPlan* Cudnn::Library::find(const std::string& problem, DType type,
+                                                    const Describe& describe) {
   const auto known = plans_.find(problem);
   if (known != plans_.end()) return known->second->refused.empty() ? known->second.get() : nullptr;
-  auto made = std::make_unique<Plan>();
+  auto made = std::make_unique<ExecutionPlan>();
   made->description.problem = problem;
   made->graph.set_io_data_type(type_of(type))
       .set_intermediate_data_type(fe::DataType_t::FLOAT)
@@ -65,17 +65,18 @@ Cudnn::Library::Plan* Cudnn::Library::find(const std::string& problem, DType typ
   if (sm_version_ > 0) made->graph.set_sm_version(sm_version_);
   describe(made->graph);
   made->refused = build(*made, type);
-  Plan* plan = plans_.emplace(problem, std::move(made)).first->second.get();
+  ExecutionPlan* plan = plans_.emplace(problem, std::move(made)).first->second.get();
   return plan->refused.empty() ? plan : nullptr;
 }
 
-Cudnn::Library::Plan& Cudnn::Library::plan(const std::string& problem, DType type,
-                                           const Describe& describe) {
-  if (Plan* found = find(problem, type, describe)) return *found;
+Cudnn::Library::ExecutionPlan& Cudnn::Library::plan(const std::string& problem, DType type,
+                                                    const Describe& describe) {
+  if (ExecutionPlan* found = find(problem, type, describe)) return *found;
   refuse(problem, plans_.at(problem)->refused);
 }
 
-void Cudnn::Library::execute(Plan& plan, std::span<const void* const> operands, void* workspace) {
+void Cudnn::Library::execute(ExecutionPlan& plan, std::span<const void* const> operands,
+                             void* workspace) {
   if (options_.plans_only) return;
   std::unordered_map<int64_t, void*> addresses;
   int64_t number = 0;
@@ -105,7 +106,7 @@ void Cudnn::Library::find_properties() {
 }
 
 // Why there is no plan; "" when there is.
-std::string Cudnn::Library::build(Plan& plan, DType type) {
+std::string Cudnn::Library::build(ExecutionPlan& plan, DType type) {
   Graph& graph = plan.graph;
   int64_t workspace = 0;
   const auto steps = {
@@ -139,7 +140,7 @@ std::string Cudnn::Library::build(Plan& plan, DType type) {
 }
 
 // The one that was chosen before, all that are to be timed, or the heuristics' first.
-fe::error_t Cudnn::Library::build_candidates(Plan& plan) {
+fe::error_t Cudnn::Library::build_candidates(ExecutionPlan& plan) {
   Graph& graph = plan.graph;
   const auto chosen = options_.engines.find(plan.description.problem);
   if (chosen != options_.engines.end()) {
@@ -160,7 +161,8 @@ fe::error_t Cudnn::Library::build_candidates(Plan& plan) {
 }
 
 // Each candidate writes the results; whose stay is the fastest's, which runs once more.
-void Cudnn::Library::time_candidates(Plan& plan, std::unordered_map<int64_t, void*>& addresses,
+void Cudnn::Library::time_candidates(ExecutionPlan& plan,
+                                     std::unordered_map<int64_t, void*>& addresses,
                                      void* workspace) {
   plan.to_be_timed = false;
   require(plan.graph.autotune(handle_, addresses, workspace), plan.description.problem);

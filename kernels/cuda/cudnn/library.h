@@ -24,7 +24,7 @@ namespace fe = cudnn_frontend;
 // execute() is given their addresses.
 class Cudnn::Library {
  public:
-  struct Plan {
+  struct ExecutionPlan {
     fe::graph::Graph graph;
     CudnnPlan description;
     size_t workspace = 0;
@@ -40,37 +40,38 @@ class Cudnn::Library {
 
   // `describe` fills a graph whose tensors are of `type`, where the problem is new. nullptr where
   // the library has no plan for it.
-  Plan* find(const std::string& problem, DType type, const Describe& describe);
+  ExecutionPlan* find(const std::string& problem, DType type, const Describe& describe);
   // For what nothing else computes: an Error where the library has no plan.
-  Plan& plan(const std::string& problem, DType type, const Describe& describe);
+  ExecutionPlan& plan(const std::string& problem, DType type, const Describe& describe);
 
-  void execute(Plan& plan, std::initializer_list<const void*> operands, void* workspace) {
+  void execute(ExecutionPlan& plan, std::initializer_list<const void*> operands, void* workspace) {
     execute(plan, std::span(operands.begin(), operands.size()), workspace);
   }
-  void execute(Plan& plan, std::span<const void* const> operands, void* workspace);
+  void execute(ExecutionPlan& plan, std::span<const void* const> operands, void* workspace);
 
   // By problem; those that the library refuses have no engine.
   std::vector<CudnnPlan> descriptions() const;
 
  private:
   void find_properties();
-  std::string build(Plan& plan, DType type);
-  fe::error_t build_candidates(Plan& plan);
-  void time_candidates(Plan& plan, std::unordered_map<int64_t, void*>& addresses, void* workspace);
+  std::string build(ExecutionPlan& plan, DType type);
+  fe::error_t build_candidates(ExecutionPlan& plan);
+  void time_candidates(ExecutionPlan& plan, std::unordered_map<int64_t, void*>& addresses,
+                       void* workspace);
   std::vector<fe::NumericalNote_t> unwanted(DType type) const;
 
   CudnnOptions options_;
   cudnnHandle_t handle_ = nullptr;
   std::shared_ptr<fe::DeviceProperties> properties_;
   int sm_version_ = 0;
-  std::map<std::string, std::unique_ptr<Plan>> plans_;
+  std::map<std::string, std::unique_ptr<ExecutionPlan>> plans_;
 };
 
 namespace cuda::library {
 
 using fe::graph::Graph;
 using GraphTensor = std::shared_ptr<fe::graph::Tensor_attributes>;
-using Plan = Cudnn::Library::Plan;
+using ExecutionPlan = Cudnn::Library::ExecutionPlan;
 
 // An input, and an output of the graph, under the number that execute() knows them by.
 GraphTensor tensor(Graph& graph, int64_t number, DType dtype, const Sizes& sizes,

@@ -33,7 +33,7 @@ fe::graph::Pointwise_attributes pointwise(fe::PointwiseMode_t mode) {
 
 // Tensors: a, b, y; with a bias that; with an epilogue what is added, z that is kept, or z that
 // was.
-Plan* product_plan(const Call& call, const MatrixProduct& s, Epilogue epilogue) {
+ExecutionPlan* product_plan(const Call& call, const MatrixProduct& s, Epilogue epilogue) {
   using Operand = operands::MatrixProduct;
   const View& a = call.in[Operand::a];
   const DType out = call.out[Operand::y].dtype;
@@ -112,7 +112,7 @@ void product(const Call& call, Epilogue epilogue) {
   const bool exact = a.dtype == DType::f32 && !context(call).cudnn().options().tf32;
   if (exact || sizes.m * sizes.n * sizes.k == 0 || !all_aligned(call))
     return compose_product(call, epilogue);
-  Plan* plan = product_plan(call, sizes, epilogue);
+  ExecutionPlan* plan = product_plan(call, sizes, epilogue);
   if (plan == nullptr) return compose_product(call, epilogue);
   const bool converted = b.dtype != a.dtype;
   Parts parts;

@@ -92,7 +92,7 @@ void launch_columns(const Call& call, const char* operation, const Columns& colu
 
 // Rows in runs that do not depend on how the batch is divided over ranks: those of one sample, cut
 // into runs of at most `longest`. A run is summed in double by one thread, row by row; runs are
-// added in twice double's precision, so that their order, and the number of blocks, does not
+// added in double-double arithmetic, so that their order, and the number of blocks, does not
 // matter.
 struct Runs {
   int64_t rows_of_sample, per_sample, count;

@@ -170,10 +170,10 @@ int64_t line_size(int64_t stride, int64_t radius) { return (stride + 2 * radius 
 
 }  // namespace
 
-size_t blur_scratch(const ViewPlan& plan) {
-  const int64_t stride = WorkImage::stride_of(plan.out_height);
-  return static_cast<size_t>(line_size(stride, plan.blur_radius) +
-                             plan.out_width * plan.channels * stride);
+size_t blur_scratch(const ViewSpec& spec) {
+  const int64_t stride = WorkImage::stride_of(spec.out_height);
+  return static_cast<size_t>(line_size(stride, spec.blur_radius) +
+                             spec.out_width * spec.channels * stride);
 }
 
 void gaussian_blur(WorkImage& view, int64_t radius, double sigma, float* scratch) {
@@ -203,15 +203,15 @@ void gaussian_noise(WorkImage& view, float sigma, const std::array<uint32_t, 2>&
   HWY_DYNAMIC_DISPATCH(noise_body)(view, sigma, key, counter);
 }
 
-void draw_blur(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn) {
-  if (plan.blur_radius == 0 || !draws.happens(0, plan.blur)) return;
-  const Interval sigma = plan.options.blur_sigma;
+void draw_blur(const ViewSpec& spec, const TransformDraws& draws, ViewDraws& drawn) {
+  if (spec.blur_radius == 0 || !draws.happens(0, spec.blur)) return;
+  const Interval sigma = spec.options.blur_sigma;
   drawn.blur = draws.between(1, sigma[0], sigma[1]);
 }
 
-void draw_noise(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn) {
-  if (!draws.happens(0, plan.options.noise)) return;
-  const Interval sigma = plan.options.noise_sigma;
+void draw_noise(const ViewSpec& spec, const TransformDraws& draws, ViewDraws& drawn) {
+  if (!draws.happens(0, spec.options.noise)) return;
+  const Interval sigma = spec.options.noise_sigma;
   drawn.noise = true;
   drawn.noise_sigma = static_cast<float>(draws.between(1, sigma[0], sigma[1]));
   // Blocks 0 to 15 are left to the draws of the transform's parameters.
@@ -221,11 +221,11 @@ void draw_noise(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& dr
   std::copy(counter.begin(), counter.end(), drawn.noise_counter);
 }
 
-void apply_blur(const ViewPlan& plan, const ViewDraws& drawn, WorkImage& view, float* scratch) {
-  if (drawn.blur > 0) gaussian_blur(view, plan.blur_radius, drawn.blur, scratch);
+void apply_blur(const ViewSpec& spec, const ViewDraws& drawn, WorkImage& view, float* scratch) {
+  if (drawn.blur > 0) gaussian_blur(view, spec.blur_radius, drawn.blur, scratch);
 }
 
-void apply_noise(const ViewPlan&, const ViewDraws& drawn, WorkImage& view, float*) {
+void apply_noise(const ViewSpec&, const ViewDraws& drawn, WorkImage& view, float*) {
   if (drawn.noise)
     gaussian_noise(view, drawn.noise_sigma, std::to_array(drawn.noise_key),
                    std::to_array(drawn.noise_counter));

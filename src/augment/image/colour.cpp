@@ -199,9 +199,9 @@ void fill_channel(WorkImage& view, int64_t channel, float value) {
     std::fill_n(view.column(x) + channel * view.stride(), view.stride(), value);
 }
 
-void draw_jitter(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn) {
-  if (!draws.happens(0, plan.options.jitter_probability)) return;
-  const auto& strength = plan.options.jitter;
+void draw_jitter(const ViewSpec& spec, const TransformDraws& draws, ViewDraws& drawn) {
+  if (!draws.happens(0, spec.options.jitter_probability)) return;
+  const auto& strength = spec.options.jitter;
   // A permutation of the four (Fisher and Yates), from one draw below 4!.
   std::array<uint32_t, 4> order = {0, 1, 2, 3};
   uint64_t rest = draws.below(1, 24);
@@ -209,7 +209,7 @@ void draw_jitter(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& d
   size_t count = 0;
   for (const uint32_t which : order) {
     const double s = strength[which];
-    if (s == 0 || (which == ViewDraws::saturation && plan.channels == 1)) continue;
+    if (s == 0 || (which == ViewDraws::saturation && spec.channels == 1)) continue;
     drawn.jitter[count] = static_cast<ViewDraws::Jitter>(which);
     drawn.factors[count++] = static_cast<float>(
         which == ViewDraws::hue ? draws.between(2 + which, -s, s)
@@ -217,20 +217,20 @@ void draw_jitter(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& d
   }
 }
 
-void draw_greyscale(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn) {
-  drawn.grey = plan.channels > 1 && draws.happens(0, plan.options.greyscale);
+void draw_greyscale(const ViewSpec& spec, const TransformDraws& draws, ViewDraws& drawn) {
+  drawn.grey = spec.channels > 1 && draws.happens(0, spec.options.greyscale);
 }
 
-void draw_solarise(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn) {
-  drawn.solarise = draws.happens(0, plan.solarise);
+void draw_solarise(const ViewSpec& spec, const TransformDraws& draws, ViewDraws& drawn) {
+  drawn.solarise = draws.happens(0, spec.solarise);
 }
 
-void draw_channel_drop(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn) {
-  if (!draws.happens(0, plan.options.channel_drop)) return;
-  drawn.dropped = static_cast<int32_t>(draws.below(1, static_cast<uint64_t>(plan.channels)));
+void draw_channel_drop(const ViewSpec& spec, const TransformDraws& draws, ViewDraws& drawn) {
+  if (!draws.happens(0, spec.options.channel_drop)) return;
+  drawn.dropped = static_cast<int32_t>(draws.below(1, static_cast<uint64_t>(spec.channels)));
 }
 
-void apply_jitter(const ViewPlan&, const ViewDraws& drawn, WorkImage& view, float*) {
+void apply_jitter(const ViewSpec&, const ViewDraws& drawn, WorkImage& view, float*) {
   for (size_t i = 0; i < 4; ++i) {
     const float f = drawn.factors[i];
     switch (drawn.jitter[i]) {
@@ -252,17 +252,17 @@ void apply_jitter(const ViewPlan&, const ViewDraws& drawn, WorkImage& view, floa
   }
 }
 
-void apply_greyscale(const ViewPlan&, const ViewDraws& drawn, WorkImage& view, float*) {
+void apply_greyscale(const ViewSpec&, const ViewDraws& drawn, WorkImage& view, float*) {
   if (drawn.grey) to_grey(view);
 }
 
-void apply_solarise(const ViewPlan& plan, const ViewDraws& drawn, WorkImage& view, float*) {
-  if (drawn.solarise) solarise(view, static_cast<float>(plan.options.solarise_threshold));
+void apply_solarise(const ViewSpec& spec, const ViewDraws& drawn, WorkImage& view, float*) {
+  if (drawn.solarise) solarise(view, static_cast<float>(spec.options.solarise_threshold));
 }
 
-void apply_channel_drop(const ViewPlan& plan, const ViewDraws& drawn, WorkImage& view, float*) {
+void apply_channel_drop(const ViewSpec& spec, const ViewDraws& drawn, WorkImage& view, float*) {
   if (drawn.dropped < 0) return;
-  fill_channel(view, drawn.dropped, plan.normalisation.mean[static_cast<size_t>(drawn.dropped)]);
+  fill_channel(view, drawn.dropped, spec.normalisation.mean[static_cast<size_t>(drawn.dropped)]);
 }
 
 }  // namespace lacuna

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "augment/draw.h"
-#include "augment/image/view_plan.h"
+#include "augment/image/view_spec.h"
 #include "augment/image/work_image.h"
 #include "kernels/views.h"
 
@@ -21,16 +21,16 @@ void solarise(WorkImage& view, float threshold);  // x >= threshold becomes 1 - 
 void fill_channel(WorkImage& view, int64_t channel, float value);
 
 // Colour jitter: one factor for each of the four, in random order.
-void draw_jitter(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn);
-void draw_greyscale(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn);
-void draw_solarise(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn);
-void draw_channel_drop(const ViewPlan& plan, const TransformDraws& draws, ViewDraws& drawn);
+void draw_jitter(const ViewSpec& spec, const TransformDraws& draws, ViewDraws& drawn);
+void draw_greyscale(const ViewSpec& spec, const TransformDraws& draws, ViewDraws& drawn);
+void draw_solarise(const ViewSpec& spec, const TransformDraws& draws, ViewDraws& drawn);
+void draw_channel_drop(const ViewSpec& spec, const TransformDraws& draws, ViewDraws& drawn);
 
-void apply_jitter(const ViewPlan& plan, const ViewDraws& drawn, WorkImage& view, float* scratch);
-void apply_greyscale(const ViewPlan& plan, const ViewDraws& drawn, WorkImage& view, float* scratch);
-void apply_solarise(const ViewPlan& plan, const ViewDraws& drawn, WorkImage& view, float* scratch);
+void apply_jitter(const ViewSpec& spec, const ViewDraws& drawn, WorkImage& view, float* scratch);
+void apply_greyscale(const ViewSpec& spec, const ViewDraws& drawn, WorkImage& view, float* scratch);
+void apply_solarise(const ViewSpec& spec, const ViewDraws& drawn, WorkImage& view, float* scratch);
 // One channel becomes its mean, so 0 after normalisation.
-void apply_channel_drop(const ViewPlan& plan, const ViewDraws& drawn, WorkImage& view,
+void apply_channel_drop(const ViewSpec& spec, const ViewDraws& drawn, WorkImage& view,
                         float* scratch);
 
 }  // namespace lacuna

@@ -251,14 +251,14 @@ Taps take_taps(int64_t in, int64_t out, bool mirrored, float*& scratch) {
 
 }  // namespace
 
-CropPlacement centred_box(const ViewPlan& plan) {
-  CropPlacement box{0, 0, plan.height, plan.width};
-  if (plan.width * plan.out_height > plan.height * plan.out_width)
-    box.width = std::max<int64_t>(plan.height * plan.out_width / plan.out_height, 1);
+CropPlacement centred_box(const ViewSpec& spec) {
+  CropPlacement box{0, 0, spec.height, spec.width};
+  if (spec.width * spec.out_height > spec.height * spec.out_width)
+    box.width = std::max<int64_t>(spec.height * spec.out_width / spec.out_height, 1);
   else
-    box.height = std::max<int64_t>(plan.width * plan.out_height / plan.out_width, 1);
-  box.top = (plan.height - box.height) / 2;
-  box.left = (plan.width - box.width) / 2;
+    box.height = std::max<int64_t>(spec.width * spec.out_height / spec.out_width, 1);
+  box.top = (spec.height - box.height) / 2;
+  box.left = (spec.width - box.width) / 2;
   return box;
 }
 
@@ -270,14 +270,14 @@ void turn(CropPlacement& placement, uint64_t quarters) {
   }
 }
 
-void random_crop(const ViewPlan& plan, const TransformDraws& draws, CropPlacement& placement) {
-  const Interval area = plan.options.crop, ratio = plan.options.crop_ratio;
+void random_crop(const ViewSpec& spec, const TransformDraws& draws, CropPlacement& placement) {
+  const Interval area = spec.options.crop, ratio = spec.options.crop_ratio;
   if (area[0] >= 1) return;
   // Proportions count relative to the view's own, so that a view that is not square is not
   // squeezed.
   const double proportion =
-      static_cast<double>(plan.out_width) / static_cast<double>(plan.out_height);
-  const double whole = static_cast<double>(plan.height * plan.width);
+      static_cast<double>(spec.out_width) / static_cast<double>(spec.out_height);
+  const double whole = static_cast<double>(spec.height * spec.width);
   const double spread = portable_log(ratio[1] / ratio[0]);
   for (uint32_t attempt = 0; attempt < 10; ++attempt) {
     const uint32_t index = 4 * attempt;
@@ -286,54 +286,54 @@ void random_crop(const ViewPlan& plan, const TransformDraws& draws, CropPlacemen
         proportion * ratio[0] * portable_exp(spread * draws.between(index + 1, 0, 1));
     const int64_t width = rounded(std::sqrt(target * aspect));
     const int64_t height = rounded(std::sqrt(target / aspect));
-    if (width < 1 || width > plan.width || height < 1 || height > plan.height) continue;
+    if (width < 1 || width > spec.width || height < 1 || height > spec.height) continue;
     placement.height = height;
     placement.width = width;
     placement.top = static_cast<int64_t>(
-        draws.below(index + 2, static_cast<uint64_t>(plan.height - height + 1)));
+        draws.below(index + 2, static_cast<uint64_t>(spec.height - height + 1)));
     placement.left =
-        static_cast<int64_t>(draws.below(index + 3, static_cast<uint64_t>(plan.width - width + 1)));
+        static_cast<int64_t>(draws.below(index + 3, static_cast<uint64_t>(spec.width - width + 1)));
     return;
   }
-  const double own = static_cast<double>(plan.width) / static_cast<double>(plan.height);
-  placement.height = plan.height;
-  placement.width = plan.width;
+  const double own = static_cast<double>(spec.width) / static_cast<double>(spec.height);
+  placement.height = spec.height;
+  placement.width = spec.width;
   if (own < proportion * ratio[0])
     placement.height =
-        std::max<int64_t>(rounded(static_cast<double>(plan.width) / (proportion * ratio[0])), 1);
+        std::max<int64_t>(rounded(static_cast<double>(spec.width) / (proportion * ratio[0])), 1);
   else if (own > proportion * ratio[1])
     placement.width =
-        std::max<int64_t>(rounded(static_cast<double>(plan.height) * (proportion * ratio[1])), 1);
-  placement.top = (plan.height - placement.height) / 2;
-  placement.left = (plan.width - placement.width) / 2;
+        std::max<int64_t>(rounded(static_cast<double>(spec.height) * (proportion * ratio[1])), 1);
+  placement.top = (spec.height - placement.height) / 2;
+  placement.left = (spec.width - placement.width) / 2;
 }
 
-void random_flip(const ViewPlan& plan, const TransformDraws& draws, CropPlacement& placement) {
-  if (draws.happens(0, plan.options.flip)) placement.flip_x ^= true;
+void random_flip(const ViewSpec& spec, const TransformDraws& draws, CropPlacement& placement) {
+  if (draws.happens(0, spec.options.flip)) placement.flip_x ^= true;
 }
 
-void random_vertical_flip(const ViewPlan& plan, const TransformDraws& draws,
+void random_vertical_flip(const ViewSpec& spec, const TransformDraws& draws,
                           CropPlacement& placement) {
-  if (draws.happens(0, plan.options.vertical_flip)) placement.flip_y ^= true;
+  if (draws.happens(0, spec.options.vertical_flip)) placement.flip_y ^= true;
 }
 
-void random_turn(const ViewPlan& plan, const TransformDraws& draws, CropPlacement& placement) {
-  if (draws.happens(0, plan.options.turns)) turn(placement, draws.below(1, 4));
+void random_turn(const ViewSpec& spec, const TransformDraws& draws, CropPlacement& placement) {
+  if (draws.happens(0, spec.options.turns)) turn(placement, draws.below(1, 4));
 }
 
-size_t resample_scratch(const ViewPlan& plan) {
-  const int64_t row = plan.width * plan.channels;
-  const int64_t stride = WorkImage::stride_of(plan.out_height);
-  return taps_size(plan.height, plan.out_height) + taps_size(plan.width, plan.out_width) +
+size_t resample_scratch(const ViewSpec& spec) {
+  const int64_t row = spec.width * spec.channels;
+  const int64_t stride = WorkImage::stride_of(spec.out_height);
+  return taps_size(spec.height, spec.out_height) + taps_size(spec.width, spec.out_width) +
          static_cast<size_t>(row * stride + 17 * row + 48);
 }
 
-void resample(const ViewPlan& plan, const float* sample, const CropPlacement& placement,
+void resample(const ViewSpec& spec, const float* sample, const CropPlacement& placement,
               WorkImage& view, float* scratch) {
   Resampling work;
-  work.row_step = static_cast<size_t>(plan.width * plan.channels);
-  work.row_size = static_cast<size_t>(placement.width * plan.channels);
-  work.box = sample + placement.top * plan.width * plan.channels + placement.left * plan.channels;
+  work.row_step = static_cast<size_t>(spec.width * spec.channels);
+  work.row_size = static_cast<size_t>(placement.width * spec.channels);
+  work.box = sample + placement.top * spec.width * spec.channels + placement.left * spec.channels;
   work.rows = take_taps(placement.height, view.height, placement.flip_y, scratch);
   work.columns = take_taps(placement.width, view.width, placement.flip_x, scratch);
   work.tile = take<float>(scratch, 16 * work.row_size);

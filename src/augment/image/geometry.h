@@ -6,14 +6,14 @@
 #include <cstdint>
 
 #include "augment/draw.h"
-#include "augment/image/view_plan.h"
+#include "augment/image/view_spec.h"
 #include "augment/image/work_image.h"
 #include "kernels/views.h"
 
 namespace lacuna {
 
 // The largest centred box with the proportions of the view.
-CropPlacement centred_box(const ViewPlan& plan);
+CropPlacement centred_box(const ViewSpec& spec);
 
 // Turns the view counter-clockwise by quarters x 90 degrees (as numpy.rot90).
 void turn(CropPlacement& placement, uint64_t quarters);
@@ -21,20 +21,20 @@ void turn(CropPlacement& placement, uint64_t quarters);
 // Random resized crop (Szegedy et al. 2015; Inception's): area uniform in options.crop, proportion
 // log-uniform in options.crop_ratio; ten attempts, then the largest centred box with an allowed
 // ratio.
-void random_crop(const ViewPlan& plan, const TransformDraws& draws, CropPlacement& placement);
-void random_flip(const ViewPlan& plan, const TransformDraws& draws, CropPlacement& placement);
-void random_vertical_flip(const ViewPlan& plan, const TransformDraws& draws,
+void random_crop(const ViewSpec& spec, const TransformDraws& draws, CropPlacement& placement);
+void random_flip(const ViewSpec& spec, const TransformDraws& draws, CropPlacement& placement);
+void random_vertical_flip(const ViewSpec& spec, const TransformDraws& draws,
                           CropPlacement& placement);
-void random_turn(const ViewPlan& plan, const TransformDraws& draws, CropPlacement& placement);
+void random_turn(const ViewSpec& spec, const TransformDraws& draws, CropPlacement& placement);
 
 // Floats of scratch memory that resample() needs for any box of the sample.
-size_t resample_scratch(const ViewPlan& plan);
+size_t resample_scratch(const ViewSpec& spec);
 
-// Reads the box of `sample` [plan.height, plan.width, channels] into `view`, whose sizes are set,
+// Reads the box of `sample` [spec.height, spec.width, channels] into `view`, whose sizes are set,
 // by separable bilinear interpolation with half-pixel centres; where it shrinks, the triangle is
 // widened by the factor (antialias, as torchvision's and Pillow's). Mirroring included,
 // transposition not. An unchanged size copies exactly.
-void resample(const ViewPlan& plan, const float* sample, const CropPlacement& placement,
+void resample(const ViewSpec& spec, const float* sample, const CropPlacement& placement,
               WorkImage& view, float* scratch);
 
 // Writes the view channels-last to `to` [out_height, out_width, channels], normalised by

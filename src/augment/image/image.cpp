@@ -26,7 +26,7 @@ class ImageAugmentation : public Augmentation, public DrawnViews {
   }
 
   const DrawnViews* drawn() const final {
-    return views_[0].plan().channels <= max_view_channels ? this : nullptr;
+    return views_[0].spec().channels <= max_view_channels ? this : nullptr;
   }
   std::vector<View> views(double low, double high) const final {
     std::vector<View> all;
@@ -96,10 +96,10 @@ class RotatedView final : public ImageAugmentation {
       : ImageAugmentation(sample) {
     add_view(ViewMaker(sample, options, 0, normalisation, true));
     add_field({"rotation", Shape(), DType::i64});
-    const ViewPlan& plan = makers()[0].plan();
-    if (plan.out_height != plan.out_width)
-      bad_input("predicting rotation needs square views, but these have ", plan.out_height, " x ",
-                plan.out_width, " pixels; set augment.size");
+    const ViewSpec& spec = makers()[0].spec();
+    if (spec.out_height != spec.out_width)
+      bad_input("predicting rotation needs square views, but these have ", spec.out_height, " x ",
+                spec.out_width, " pixels; set augment.size");
     if (options.turns > 0 || options.vertical_flip > 0)
       bad_input("augment.turns = ", options.turns,
                 " and augment.vertical_flip = ", options.vertical_flip,
@@ -126,7 +126,7 @@ AugmentOptions geometry_of(AugmentOptions options) {
   return options;
 }
 
-bool changes_pixels(const ViewPlan& view) {
+bool changes_pixels(const ViewSpec& view) {
   const AugmentOptions& options = view.options;
   const bool jitters = std::any_of(options.jitter.begin(), options.jitter.end(),
                                    [](double strength) { return strength > 0; });
@@ -139,10 +139,10 @@ class MaskedView final : public ImageAugmentation {
   MaskedView(const Shape& sample, const AugmentOptions& options, const Normalisation& normalisation)
       : ImageAugmentation(sample), edge_(options.mask_edge) {
     add_view(ViewMaker(sample, options, 0, normalisation, true));
-    if (changes_pixels(makers()[0].plan()))
+    if (changes_pixels(makers()[0].spec()))
       add_view("target", ViewMaker(sample, geometry_of(options), 0, normalisation, true));
-    height_ = makers()[0].plan().out_height;
-    width_ = makers()[0].plan().out_width;
+    height_ = makers()[0].spec().out_height;
+    width_ = makers()[0].spec().out_width;
     add_field({"mask", {height_, width_, 1}, DType::f32});
     if (!(options.mask > 0 && options.mask < 1))
       bad_input("augment.mask = ", options.mask, ": needs a share between 0 and 1");

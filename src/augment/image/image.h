@@ -7,7 +7,7 @@
 
 #include "augment/augmentation.h"
 #include "augment/image/options.h"
-#include "augment/image/view_plan.h"
+#include "augment/image/view_spec.h"
 
 namespace lacuna {
 

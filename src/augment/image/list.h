@@ -15,10 +15,10 @@ struct Transform {
   std::string_view keys;  // the keys augment.* that it reads
   // One of the two: what is drawn of where the view lies in its sample, or of a change of its
   // pixels.
-  void (*place)(const ViewPlan&, const TransformDraws&, CropPlacement&);
-  void (*draw)(const ViewPlan&, const TransformDraws&, ViewDraws&);
+  void (*place)(const ViewSpec&, const TransformDraws&, CropPlacement&);
+  void (*draw)(const ViewSpec&, const TransformDraws&, ViewDraws&);
   // The change, for those that draw one.
-  void (*change)(const ViewPlan&, const ViewDraws&, WorkImage&, float* scratch);
+  void (*change)(const ViewSpec&, const ViewDraws&, WorkImage&, float* scratch);
 };
 
 std::span<const Transform> transforms();

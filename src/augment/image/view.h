@@ -8,15 +8,15 @@
 
 namespace lacuna {
 
-// A view's plan with what follows from it for every sample.
+// A view's spec with what follows from it for every sample.
 class ViewMaker {
  public:
   // Throws bad_input when the options do not fit the sample.
   ViewMaker(const Shape& sample, const AugmentOptions& options, uint32_t view,
             const Normalisation& normalisation, bool random);
 
-  const ViewPlan& plan() const { return plan_; }
-  Shape shape() const { return {plan_.out_height, plan_.out_width, plan_.channels}; }
+  const ViewSpec& spec() const { return spec_; }
+  Shape shape() const { return {spec_.out_height, spec_.out_width, spec_.channels}; }
   size_t scratch_floats() const;
   // Of the kernel that makes this view on a device; channels() <= max_view_channels. `low`, `high`:
   // stored numbers that are the values 0 and 1.
@@ -28,7 +28,7 @@ class ViewMaker {
   void make(const float* sample, const ViewDraws& drawn, float* scratch, float* to) const;
 
  private:
-  ViewPlan plan_;
+  ViewSpec spec_;
   bool random_;
   std::vector<float> row_mean_, row_inverse_std_;  // of each element of a row of the view
 };

@@ -84,7 +84,7 @@ class CudaDevice::Context final : public CudaContext {
 
 CudaDevice::CudaDevice(const GpuOptions& options)
     : number_(choose(options.local_rank)),
-      records_(options.recording),
+      captures_(options.capture),
       context_(std::make_unique<Context>(*this, options)) {}
 
 // "cuda device (NVIDIA H100 80GB HBM3, cuDNN 9.19.0)"
@@ -193,8 +193,8 @@ class CudaDevice::Graph final : public Replay {
   cudaGraphExec_t step_ = nullptr;
 };
 
-std::unique_ptr<Replay> CudaDevice::record(const std::function<void()>& work) {
-  if (!records_) return nullptr;
+std::unique_ptr<Replay> CudaDevice::capture(const std::function<void()>& work) {
+  if (!captures_) return nullptr;
   return std::make_unique<Graph>(*this, work);
 }
 

@@ -32,7 +32,7 @@ class CudaDevice final : public Device {
   std::unique_ptr<Uploads> make_uploads() override;
   std::unique_ptr<Downloads> make_downloads() override;
   std::unique_ptr<Stopwatch> make_stopwatch() override;
-  std::unique_ptr<Replay> record(const std::function<void()>& work) override;
+  std::unique_ptr<Replay> capture(const std::function<void()>& work) override;
   Communicator* communicator(Communicator& host) override;
   Kernel find(std::string_view operation, DType dtype) const override;
   KernelContext& context() override;
@@ -45,7 +45,7 @@ class CudaDevice final : public Device {
   class Graph;
   void wait_for_kernels();
   int number_;
-  bool records_;
+  bool captures_;
   cuda::Stream stream_;  // of kernels
   cuda::Stream copies_;
   cuda::Stream collectives_;

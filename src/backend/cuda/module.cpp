@@ -3,7 +3,7 @@
 #include <cuda_runtime.h>
 
 #include "backend/cuda/cuda_device.h"
-#include "backend/cuda/planning_device.h"
+#include "backend/cuda/cuda_dry_run_device.h"
 
 extern "C" const int lacuna_cuda_version = CUDART_VERSION;
 
@@ -11,6 +11,6 @@ extern "C" lacuna::Device* lacuna_make_cuda_device(const lacuna::GpuOptions& opt
   return new lacuna::CudaDevice(options);
 }
 
-extern "C" lacuna::PlannedDevice* lacuna_make_planned_device(const lacuna::GpuOptions& options) {
-  return new lacuna::PlanningDevice(options);
+extern "C" lacuna::DryRunDevice* lacuna_make_dry_run_device(const lacuna::GpuOptions& options) {
+  return new lacuna::CudaDryRunDevice(options);
 }

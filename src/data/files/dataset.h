@@ -86,7 +86,7 @@ class Dataset {
   int64_t samples() const { return samples_; }
   const SampleLayout& layout() const { return layout_; }
   const std::vector<Field>& fields() const { return fields_; }
-  // Index of the field of that name; a name that is not there is a defect of the caller.
+  // Index of the field of that name; a name that is not there is a broken precondition.
   int field(const std::string& name) const;
   bool has_field(const std::string& name) const;
   const std::vector<DataFile>& files() const { return files_; }

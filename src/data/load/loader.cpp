@@ -69,11 +69,11 @@ struct LaneWindow {
 
 }  // namespace
 
-class Loader::Engine {
+class Loader::Pipeline {
  public:
-  Engine(const Dataset& dataset, std::unique_ptr<Sampler> sampler, RecipePointer recipe,
-         const LoaderOptions& options);
-  ~Engine();
+  Pipeline(const Dataset& dataset, std::unique_ptr<Sampler> sampler, RecipePointer recipe,
+           const LoaderOptions& options);
+  ~Pipeline();
   std::optional<Batch> next();
   LoaderTimes times() const;
 
@@ -146,8 +146,8 @@ class Loader::Engine {
   std::atomic<int64_t> read_ns_{0}, make_ns_{0}, wait_ns_{0};
 };
 
-Loader::Engine::Engine(const Dataset& dataset, std::unique_ptr<Sampler> sampler,
-                       RecipePointer recipe, const LoaderOptions& options)
+Loader::Pipeline::Pipeline(const Dataset& dataset, std::unique_ptr<Sampler> sampler,
+                           RecipePointer recipe, const LoaderOptions& options)
     : dataset_(dataset),
       sampler_(std::move(sampler)),
       recipe_(std::move(recipe)),
@@ -162,7 +162,7 @@ Loader::Engine::Engine(const Dataset& dataset, std::unique_ptr<Sampler> sampler,
   for (int i = 0; i < options_.workers; ++i) threads_.emplace_back([this] { work(); });
 }
 
-Loader::Engine::~Engine() {
+Loader::Pipeline::~Pipeline() {
   {
     const Guard guard(mutex_);
     stop_ = true;
@@ -172,7 +172,7 @@ Loader::Engine::~Engine() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-LoaderTimes Loader::Engine::times() const {
+LoaderTimes Loader::Pipeline::times() const {
   const auto seconds = [](const std::atomic<int64_t>& ns) {
     return static_cast<double>(ns) * 1e-9;
   };
@@ -181,7 +181,7 @@ LoaderTimes Loader::Engine::times() const {
 
 // ---- planning: the items of a batch, its blocks, and which blocks may go
 
-std::unique_ptr<Job> Loader::Engine::plan() {
+std::unique_ptr<Job> Loader::Pipeline::plan() {
   if (position_ >= end_) return nullptr;
   auto job = std::make_unique<Job>();
   job->position = position_;
@@ -192,7 +192,7 @@ std::unique_ptr<Job> Loader::Engine::plan() {
 }
 
 // The blocks of the job that are in memory already stay until it is made.
-void Loader::Engine::pin(Job& job, Resident& block) {
+void Loader::Pipeline::pin(Job& job, Resident& block) {
   if (!job.pinned.insert(&block).second) return;
   ++block.pins;
   if (!block.ready) {
@@ -201,7 +201,7 @@ void Loader::Engine::pin(Job& job, Resident& block) {
   }
 }
 
-void Loader::Engine::pin_residents(Job& job) {
+void Loader::Pipeline::pin_residents(Job& job) {
   for (const Item& item : job.items) {
     const auto found = resident_.find(item.block);
     if (found != resident_.end()) pin(job, *found->second);
@@ -209,7 +209,7 @@ void Loader::Engine::pin_residents(Job& job) {
 }
 
 // A lane that comes to its next window no longer needs the blocks of the one before.
-void Loader::Engine::enter_windows(const Job& job) {
+void Loader::Pipeline::enter_windows(const Job& job) {
   for (const Item& item : job.items) {
     const auto lane = static_cast<size_t>(item.lane);
     if (lane >= lanes_.size()) lanes_.resize(lane + 1);
@@ -223,7 +223,7 @@ void Loader::Engine::enter_windows(const Job& job) {
   }
 }
 
-std::vector<int64_t> Loader::Engine::missing_blocks(const Job& job) const {
+std::vector<int64_t> Loader::Pipeline::missing_blocks(const Job& job) const {
   std::vector<int64_t> missing;  // in the order in which the batch needs them
   std::unordered_set<int64_t> seen;
   for (const Item& item : job.items) {
@@ -234,10 +234,10 @@ std::vector<int64_t> Loader::Engine::missing_blocks(const Job& job) const {
   return missing;
 }
 
-int64_t Loader::Engine::block_bytes(int64_t number) const { return dataset_.block_bytes(number); }
+int64_t Loader::Pipeline::block_bytes(int64_t number) const { return dataset_.block_bytes(number); }
 
 // Lets idle blocks go until `bytes` more fit; false if they do not.
-bool Loader::Engine::make_room(int64_t bytes) {
+bool Loader::Pipeline::make_room(int64_t bytes) {
   while (resident_bytes_ + bytes > budget_ && !idle_.empty()) {
     const auto found = resident_.find(idle_.front());
     idle_.pop_front();
@@ -251,7 +251,7 @@ bool Loader::Engine::make_room(int64_t bytes) {
 
 // Makes the missing blocks resident, pins them, and ties all blocks to their lanes' windows;
 // returns those that are to be loaded.
-std::vector<Resident*> Loader::Engine::adopt(Job& job, const std::vector<int64_t>& missing) {
+std::vector<Resident*> Loader::Pipeline::adopt(Job& job, const std::vector<int64_t>& missing) {
   std::vector<Resident*> to_load;
   for (const int64_t number : missing) {
     auto block = std::make_unique<Resident>();
@@ -278,11 +278,11 @@ std::vector<Resident*> Loader::Engine::adopt(Job& job, const std::vector<int64_t
   return to_load;
 }
 
-void Loader::Engine::release(Resident& block) {
+void Loader::Pipeline::release(Resident& block) {
   if (block.idle()) idle_.push_back(block.number);
 }
 
-void Loader::Engine::unpin(Job& job) {
+void Loader::Pipeline::unpin(Job& job) {
   for (Resident* block : job.pinned) {
     --block->pins;
     release(*block);
@@ -293,7 +293,7 @@ void Loader::Engine::unpin(Job& job) {
 
 // ---- rows
 
-Batch Loader::Engine::empty_batch(const Job& job) const {
+Batch Loader::Pipeline::empty_batch(const Job& job) const {
   Batch batch;
   batch.position = job.position;
   batch.global_count = job.count;
@@ -315,7 +315,7 @@ Batch Loader::Engine::empty_batch(const Job& job) const {
   return batch;
 }
 
-void Loader::Engine::make_rows(Job& job, size_t first, size_t last, Scratch& scratch) {
+void Loader::Pipeline::make_rows(Job& job, size_t first, size_t last, Scratch& scratch) {
   const ScopedTimer timer(make_ns_);
   const std::vector<OutputField>& outputs = recipe_->outputs();
   std::vector<Extent> stored(dataset_.fields().size());
@@ -336,14 +336,14 @@ void Loader::Engine::make_rows(Job& job, size_t first, size_t last, Scratch& scr
 }
 
 // Several pieces for each thread, so that all end at about the same time.
-size_t Loader::Engine::rows_per_piece(const Job& job) const {
+size_t Loader::Pipeline::rows_per_piece(const Job& job) const {
   const auto threads = static_cast<size_t>(std::max(options_.workers, options_.threads));
   return std::clamp<size_t>(job.items.size() / (8 * threads), 1, 64);
 }
 
 // ---- without workers: next() does it all
 
-std::optional<Batch> Loader::Engine::next_here() {
+std::optional<Batch> Loader::Pipeline::next_here() {
   const ScopedTimer timer(wait_ns_);
   std::unique_ptr<Job> job = plan();
   if (!job) return std::nullopt;
@@ -396,7 +396,7 @@ std::optional<Batch> Loader::Engine::next_here() {
 
 // ---- with workers
 
-std::optional<Batch> Loader::Engine::next_from_workers() {
+std::optional<Batch> Loader::Pipeline::next_from_workers() {
   const ScopedTimer timer(wait_ns_);
   Guard guard(mutex_);
   for_consumer_.wait(
@@ -411,15 +411,15 @@ std::optional<Batch> Loader::Engine::next_from_workers() {
   return std::move(job->batch);
 }
 
-std::optional<Batch> Loader::Engine::next() {
+std::optional<Batch> Loader::Pipeline::next() {
   return options_.workers == 0 ? next_here() : next_from_workers();
 }
 
-bool Loader::Engine::may_plan() const {
+bool Loader::Pipeline::may_plan() const {
   return static_cast<int64_t>(jobs_.size()) <= options_.prefetch || items_ahead_ < most_items_ahead;
 }
 
-void Loader::Engine::plan_and_read() {
+void Loader::Pipeline::plan_and_read() {
   try {
     for (;;) {
       planned_ = plan();
@@ -453,7 +453,7 @@ void Loader::Engine::plan_and_read() {
 }
 
 // Reads what the library must read, and hands the rest to the workers.
-void Loader::Engine::load(Resident& block) {
+void Loader::Pipeline::load(Resident& block) {
   std::vector<BlockReader::Task> tasks;
   {
     const ScopedTimer timer(read_ns_);
@@ -468,13 +468,13 @@ void Loader::Engine::load(Resident& block) {
 }
 
 // What a block takes is known when its offsets are read.
-void Loader::Engine::weigh(Resident& block) {
+void Loader::Pipeline::weigh(Resident& block) {
   const int64_t bytes = block.rows.bytes();
   resident_bytes_ += bytes - block.bytes;
   block.bytes = bytes;
 }
 
-void Loader::Engine::completed(Resident& block) {
+void Loader::Pipeline::completed(Resident& block) {
   weigh(block);
   block.ready = true;
   for (Job* job : block.waiting) --job->blocks_missing;
@@ -482,7 +482,7 @@ void Loader::Engine::completed(Resident& block) {
   start_ready_jobs();
 }
 
-void Loader::Engine::start_ready_jobs() {
+void Loader::Pipeline::start_ready_jobs() {
   int ahead = 0;
   for (const std::unique_ptr<Job>& job : jobs_) {
     if (++ahead > options_.prefetch + 1) return;
@@ -504,7 +504,7 @@ void Loader::Engine::start_ready_jobs() {
   }
 }
 
-void Loader::Engine::work() {
+void Loader::Pipeline::work() {
   ReadScratch read_scratch;
   Scratch row_scratch;
   try {
@@ -547,7 +547,7 @@ void Loader::Engine::work() {
   }
 }
 
-void Loader::Engine::fail() {
+void Loader::Pipeline::fail() {
   const Guard guard(mutex_);
   if (!error_) error_ = std::current_exception();
   for_planner_.notify_all();
@@ -557,12 +557,13 @@ void Loader::Engine::fail() {
 
 Loader::Loader(const Dataset& dataset, std::unique_ptr<Sampler> sampler, RecipePointer recipe,
                const LoaderOptions& options)
-    : engine_(std::make_unique<Engine>(dataset, std::move(sampler), std::move(recipe), options)) {}
+    : pipeline_(
+          std::make_unique<Pipeline>(dataset, std::move(sampler), std::move(recipe), options)) {}
 
 Loader::~Loader() = default;
 
-std::optional<Batch> Loader::next() { return engine_->next(); }
+std::optional<Batch> Loader::next() { return pipeline_->next(); }
 
-LoaderTimes Loader::times() const { return engine_->times(); }
+LoaderTimes Loader::times() const { return pipeline_->times(); }
 
 }  // namespace lacuna

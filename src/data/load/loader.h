@@ -59,8 +59,8 @@ class Loader {
   LoaderTimes times() const;
 
  private:
-  class Engine;
-  std::unique_ptr<Engine> engine_;
+  class Pipeline;
+  std::unique_ptr<Pipeline> pipeline_;
 };
 
 }  // namespace lacuna

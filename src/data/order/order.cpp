@@ -336,26 +336,26 @@ std::vector<SampleRange> Sequential::rest(int64_t position, int ranks) const {
   return left;
 }
 
-LanePlan plan_lanes(int64_t batch, int64_t blocks, int64_t block_bytes, int64_t buffer,
-                    int64_t lanes, int64_t window) {
-  LanePlan plan{lanes, window};
+LaneLayout choose_lanes(int64_t batch, int64_t blocks, int64_t block_bytes, int64_t buffer,
+                        int64_t lanes, int64_t window) {
+  LaneLayout layout{lanes, window};
   block_bytes = std::max<int64_t>(block_bytes, 1);
   if (lanes == 0) {
     const int64_t most = std::min({batch, blocks, buffer / (2 * block_bytes)});
-    plan.lanes = 1;
+    layout.lanes = 1;
     for (const int64_t candidate : {240, 120, 60, 48, 24, 12, 6, 4, 2}) {
       if (candidate <= most) {
-        plan.lanes = candidate;
+        layout.lanes = candidate;
         break;
       }
     }
   }
   if (window == 0) {
     // The window in use and the next one, in three quarters of the buffer; the rest is for batches.
-    const int64_t fits = buffer / 4 * 3 / (2 * plan.lanes * block_bytes);
-    plan.window = std::clamp<int64_t>(fits, 1, (blocks + plan.lanes - 1) / plan.lanes);
+    const int64_t fits = buffer / 4 * 3 / (2 * layout.lanes * block_bytes);
+    layout.window = std::clamp<int64_t>(fits, 1, (blocks + layout.lanes - 1) / layout.lanes);
   }
-  return plan;
+  return layout;
 }
 
 namespace {

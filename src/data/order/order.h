@@ -120,12 +120,12 @@ class Sequential : public Sampler {
 
 // Lanes and window where the configuration leaves them open. block_bytes: the largest decoded
 // block; buffer: data.buffer.
-struct LanePlan {
+struct LaneLayout {
   int64_t lanes = 1;
   int64_t window = 1;
 };
-LanePlan plan_lanes(int64_t batch, int64_t blocks, int64_t block_bytes, int64_t buffer,
-                    int64_t lanes = 0, int64_t window = 0);
+LaneLayout choose_lanes(int64_t batch, int64_t blocks, int64_t block_bytes, int64_t buffer,
+                        int64_t lanes = 0, int64_t window = 0);
 
 // What a number of ranks costs: bytes read over bytes of the data, of shared lanes; and how many
 // more samples the fullest rank has than the mean, over the batches of an epoch (a sample of them).

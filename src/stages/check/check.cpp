@@ -237,7 +237,7 @@ constexpr double taken_by_others = 2.0 * (1 << 30);
 JobRequest check_on_gpu(const Job& job, const Board& board, bool every_plan, StageContext& context,
                         Report& report) {
   const auto engines = read_plan_file(job.options.plans, context.communicator);
-  const auto device = make_planned_device(
+  const auto device = make_dry_run_device(
       board,
       {.deterministic = job.options.deterministic, .tf32 = job.options.tf32, .engines = engines});
   const DType compute = activation_dtype(job.options, "", *device, Isa::baseline, Isa::baseline);
@@ -403,7 +403,7 @@ ExitStatus check(const Arguments& arguments, StageContext& context) {
   std::ostream nowhere(nullptr);
   Report report(asked.words_only ? nowhere : std::cout, asked.words_only ? std::cerr : std::cout);
   Log log(asked.words_only ? 2 : 1, true, false, 10);
-  const Source source(configuration, context.communicator, log, {.planned = true});
+  const Source source(configuration, context.communicator, log, {.index_only = true});
   const int64_t samples = source.dataset().samples();
   const int64_t steps = steps_to_do(options, samples);
   check_sizes(options, steps, samples, asked.ranks);

@@ -17,9 +17,10 @@ Rehearsal::Rehearsal(const Configuration& configuration, const Modality& modalit
       model_(configuration, modality, device),
       recipe_(model_.objective().recipe()),
       halves_(modality.halves(recipe_, device).value_or(Halves{.host = recipe_, .device = {}})),
-      trainer_(
-          make_trainer(configuration, compute, false, trained(model_, halves_), device, *ranks_)) {
-  check_parts(options_, model_.objective().spans_batch(), configuration.text("objective.name"));
+      trainer_(make_trainer(configuration, compute, false, trainable(model_, halves_), device,
+                            *ranks_)) {
+  check_micro_batches(options_, model_.objective().spans_batch(),
+                      configuration.text("objective.name"));
   const int64_t count = options_.batch / options_.accumulate;
   for (int rank = 0; rank < ranks; ++rank)
     rows_.push_back(count / ranks + (rank < count % ranks ? 1 : 0));

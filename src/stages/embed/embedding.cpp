@@ -28,7 +28,7 @@ std::vector<T> gather_rows(const T* mine, const std::vector<int64_t>& counts, in
 }  // namespace
 
 Output own_values() {
-  return {"values", [](const Fields& fields, Recording&) { return flatten(fields.view(0)); }};
+  return {"values", [](const Fields& fields, ForwardContext&) { return flatten(fields.view(0)); }};
 }
 
 Embedder::Embedder(Output output, const Modality& modality, Compute& compute,
@@ -44,11 +44,11 @@ Embedder::Embedder(Output output, const Modality& modality, Compute& compute,
   }
   // One recording of a row without values tells the shape.
   const Fields fields = empty_fields(modality.plain()->outputs(), 1, compute.dtype);
-  Recording recording = evaluation(1);
-  shape_ = output_.of(fields, recording).shape().from(1);
+  ForwardContext forward = evaluation(1);
+  shape_ = output_.of(fields, forward).shape().from(1);
 }
 
-Recording Embedder::evaluation(int64_t rows) const {
+ForwardContext Embedder::evaluation(int64_t rows) const {
   return {.communicator = communicator_,
           .training = false,
           .compute = compute_.dtype,
@@ -59,8 +59,8 @@ Recording Embedder::evaluation(int64_t rows) const {
 HostTensor Embedder::represent(const Batch& batch) {
   const int64_t count = batch.local_count();
   if (count == 0) return HostTensor(DType::f32, {0, features()});
-  Recording recording = evaluation(count);
-  executor_.run({cast(output_.of(fields_of(batch, compute_.dtype), recording), DType::f32)});
+  ForwardContext forward = evaluation(count);
+  executor_.run({cast(output_.of(fields_of(batch, compute_.dtype), forward), DType::f32)});
   HostTensor z = executor_.output(0);
   return further_.make ? further_.make(std::move(z)) : std::move(z);
 }

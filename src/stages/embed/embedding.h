@@ -6,7 +6,7 @@
 
 #include "data/order/order.h"
 #include "graph/executor.h"
-#include "graph/recording.h"
+#include "graph/forward_context.h"
 #include "objectives/objective.h"
 #include "stages/setup/compute.h"
 #include "stages/setup/source.h"
@@ -58,7 +58,7 @@ class Embedder {
  private:
   HostTensor represent(const class Batch& batch);
 
-  Recording evaluation(int64_t rows) const;
+  ForwardContext evaluation(int64_t rows) const;
 
   Output output_;
   Compute& compute_;

@@ -12,14 +12,14 @@ namespace lacuna {
 
 namespace {
 
-// The record of attempts stays as long as there is something to go on with.
-struct RecordOfPartial {
+// The log of attempts stays as long as there is something to go on with.
+struct AttemptLogOfPartial {
   bool mine;
-  std::filesystem::path out, record;
-  ~RecordOfPartial() {
+  std::filesystem::path out, attempt_log;
+  ~AttemptLogOfPartial() {
     std::error_code ignored;
     if (mine && !std::filesystem::exists(out.string() + ".progress", ignored))
-      std::filesystem::remove(record, ignored);
+      std::filesystem::remove(attempt_log, ignored);
   }
 };
 
@@ -55,10 +55,10 @@ ExitStatus write_output(Embedder& embedder, const Source& source, const EarlySto
     context.log.line(out, " is finished: ", size);
     return ExitStatus::finished;
   }
-  const std::filesystem::path record = out + ".attempts";
-  const RecordOfPartial goes{context.communicator.rank() == 0, out, record};
+  const std::filesystem::path attempt_log = out + ".attempts";
+  const AttemptLogOfPartial goes{context.communicator.rank() == 0, out, attempt_log};
   hold.attempt(
-      record, [&] { return concat(embedding.kept(), " samples"); },
+      attempt_log, [&] { return concat(embedding.kept(), " samples"); },
       [&] {
         embedding.run();
         return ExitStatus::finished;

@@ -1,5 +1,5 @@
 // How embed and predict write their file: one start after the other, each under a lease and with a
-// record of attempts, until it is whole.
+// log of attempts, until it is whole.
 #pragma once
 
 #include <string>

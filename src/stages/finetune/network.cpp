@@ -39,7 +39,7 @@ class Trial {
   }
 
   // Trains on these samples of the training data at a peak learning rate, or goes on where the
-  // folder holds a checkpoint. False when the loss is no number at some step.
+  // folder holds a checkpoint. False when the loss is not finite at some step.
   bool train(const std::vector<int64_t>& samples, double rate, uint64_t seed,
              const std::filesystem::path& folder) {
     const Configuration& c = job_.configuration;
@@ -49,17 +49,17 @@ class Trial {
     const Source& source = job_.data.train;
     const auto count = static_cast<int64_t>(samples.size());
     const int64_t steps = c.integer("task.steps");
-    LoopPlan plan{.steps = steps,
-                  .batches = BatchTable::constant({batch_of(options, count)}),
-                  .parts = options.accumulate,
-                  .samples = count,
-                  .schedule = {.peak = rate, .warmup = steps / 10, .total = steps},
-                  .checkpoint_minutes = options.checkpoint_minutes,
-                  .checkpoint_steps = options.checkpoint_steps,
-                  .last_checkpoint = false};
+    LoopOptions loop_options{.steps = steps,
+                             .batches = BatchTable::constant({batch_of(options, count)}),
+                             .micro_batches = options.accumulate,
+                             .samples = count,
+                             .schedule = {.peak = rate, .warmup = steps / 10, .total = steps},
+                             .checkpoint_minutes = options.checkpoint_minutes,
+                             .checkpoint_steps = options.checkpoint_steps,
+                             .last_checkpoint = false};
     const Halves halves = source.loaded(source.modality().views(1), *job_.compute.device);
-    const auto loss = [this](const Fields& fields, Recording& recording) {
-      return task_.loss(network_(fields.masked_view(0), recording), fields, recording);
+    const auto loss = [this](const Fields& fields, ForwardContext& forward) {
+      return task_.loss(network_(fields.masked_view(0), forward), fields, forward);
     };
     Trainer trainer = make_trainer(c, job_.compute.dtype, false, {loss, store_, halves.device},
                                    *job_.compute.device, communicator);
@@ -67,20 +67,21 @@ class Trial {
       trainer.set_rate_factor(
           [this, decay](const State& parameter) { return network_.rate_factor(parameter, decay); });
     }
-    const int64_t rows = std::max<int64_t>(1, plan.batches.rows(0)[0] / communicator.size());
+    const int64_t rows =
+        std::max<int64_t>(1, loop_options.batches.rows(0)[0] / communicator.size());
     trainer.prepare(empty_fields(halves.host->outputs(), rows, job_.compute.dtype),
                     std::vector<int64_t>(static_cast<size_t>(communicator.size()), rows));
     if (const auto checkpoint = find_on_all_ranks(folder, "last", context)) {
       load_state(*checkpoint, tensor_targets(store_), Match::all, communicator);
-      plan.first_step = checkpoint->info.step;
-      context.log.line("continuing ", folder.string(), " at step ", plan.first_step);
+      loop_options.first_step = checkpoint->info.step;
+      context.log.line("continuing ", folder.string(), " at step ", loop_options.first_step);
       tell_of_other_draws(*checkpoint, trainer, context.log);
     }
     TrainingLoop::Output output;
     std::unique_ptr<CheckpointWriter> writer;
     if (communicator.rank() == 0) {
       writer = std::make_unique<CheckpointWriter>(
-          folder, CheckpointWriter::Keep{.last = 1, .best = false}, plan.first_step);
+          folder, CheckpointWriter::Keep{.last = 1, .best = false}, loop_options.first_step);
       output = {.metrics = nullptr, .checkpoints = writer.get(), .info = {}};
       output.info.seed = static_cast<int64_t>(seed);
       output.info.configuration = c.resolved();
@@ -90,9 +91,10 @@ class Trial {
     LoaderOptions loading = source.loading(communicator, job_.compute.threads);
     loading.seed = seed;
     Streams streams({{"", &source.dataset(), source.order(seed, samples), halves.host, loading}},
-                    plan.batches, {plan.first_step, steps, plan.parts});
-    TrainingLoop loop(plan, streams, trainer, store_, job_.early_stop, communicator, context.log,
-                      job_.compute.dtype);
+                    loop_options.batches,
+                    {loop_options.first_step, steps, loop_options.micro_batches});
+    TrainingLoop loop(loop_options, streams, trainer, store_, job_.early_stop, communicator,
+                      context.log, job_.compute.dtype);
     try {
       loop.run(std::move(output));
     } catch (const AgreedError& error) {
@@ -130,13 +132,13 @@ class Trial {
     Executor executor(*job_.compute.device);
     while (const std::optional<Batch> batch = loader.next()) {
       if (batch->local_count() == 0) continue;
-      Recording recording{.communicator = communicator,
-                          .training = false,
-                          .compute = job_.compute.dtype,
-                          .parameters = job_.compute.device->parameter_dtype(),
-                          .rows = {batch->local_count()}};
+      ForwardContext forward{.communicator = communicator,
+                             .training = false,
+                             .compute = job_.compute.dtype,
+                             .parameters = job_.compute.device->parameter_dtype(),
+                             .rows = {batch->local_count()}};
       const Fields fields = fields_of(*batch, job_.compute.dtype);
-      executor.run({network_(fields.masked_view(0), recording)});
+      executor.run({network_(fields.masked_view(0), forward)});
       scorer->add(task_.predicted(executor.output(0)), targets, batch->samples);
     }
     scorer->reduce(communicator);
@@ -244,8 +246,9 @@ class NetworkDraws {
 }  // namespace
 
 ReadyTask ready_network(const FinetuneJob& job, const TaskEntry& entry) {
-  agreed(job.context.communicator,
-         [&] { check_parts(train_options(job.configuration), false, std::string(entry.name)); });
+  agreed(job.context.communicator, [&] {
+    check_micro_batches(train_options(job.configuration), false, std::string(entry.name));
+  });
   const std::unique_ptr<NetworkTask> task = entry.make_network(parts_of(job));
   const Trial fits(job, *task);  // or is refused before the run's folder is made
   return [&job, &entry](Trials& trials) {

@@ -52,8 +52,8 @@ void Predictor::make_network(const TaskParts& parts, const Configuration& pretra
   network_ = std::make_unique<FineTunedNetwork>(encoder_factory(pretraining, modality_),
                                                 parts.outputs, Scope(store_, seed));
   load_tensors(model_, tensor_targets(store_), Match::subset);
-  output_ = {"task", [this](const Fields& fields, Recording& recording) {
-               return (*network_)(fields.masked_view(0), recording);
+  output_ = {"task", [this](const Fields& fields, ForwardContext& forward) {
+               return (*network_)(fields.masked_view(0), forward);
              }};
 }
 

@@ -91,20 +91,21 @@ std::unique_ptr<LocalCopies> local_copies(const Configuration& configuration,
 }
 
 // `batches`: of all steps.
-LoopPlan loop_plan(const Configuration& configuration, const TrainOptions& options, int64_t samples,
-                   int64_t steps, const BatchTable& batches) {
-  LoopPlan plan{.steps = steps,
-                .batches = batches,
-                .parts = options.accumulate,
-                .samples = samples,
-                .checkpoint_minutes = options.checkpoint_minutes,
-                .checkpoint_steps = options.checkpoint_steps};
-  plan.schedule = {.peak = configuration.number("optimizer.lr"),
-                   .warmup = static_cast<int64_t>(configuration.number("optimizer.warmup") *
-                                                  static_cast<double>(plan.samples) /
-                                                  static_cast<double>(options.batch)),
-                   .total = steps};
-  return plan;
+LoopOptions loop_options_of(const Configuration& configuration, const TrainOptions& options,
+                            int64_t samples, int64_t steps, const BatchTable& batches) {
+  LoopOptions loop_options{.steps = steps,
+                           .batches = batches,
+                           .micro_batches = options.accumulate,
+                           .samples = samples,
+                           .checkpoint_minutes = options.checkpoint_minutes,
+                           .checkpoint_steps = options.checkpoint_steps};
+  loop_options.schedule = {
+      .peak = configuration.number("optimizer.lr"),
+      .warmup = static_cast<int64_t>(configuration.number("optimizer.warmup") *
+                                     static_cast<double>(loop_options.samples) /
+                                     static_cast<double>(options.batch)),
+      .total = steps};
+  return loop_options;
 }
 
 // The position follows from the table of batches; and a step of this program has one stream as long
@@ -154,10 +155,10 @@ struct Setup {
 };
 
 // From a state to the end of the run, with what is written on the way.
-class Training {
+class PretrainingRun {
  public:
   // Collective. The run's folder is there; `metrics`: of the steps that are done.
-  Training(Setup setup, LoopPlan plan, MetricsTable metrics);
+  PretrainingRun(Setup setup, LoopOptions loop_options, MetricsTable metrics);
 
   // Collective. `checkpoint`: step of the checkpoint that the state is of, 0 for none.
   void run(int64_t checkpoint);
@@ -175,7 +176,7 @@ class Training {
   Setup setup_;
   Communicator& communicator_;
   Log& log_;
-  LoopPlan plan_;
+  LoopOptions loop_options_;
   std::unique_ptr<LocalCopies> copies_;
   std::vector<Stream> streams_;
   // On rank 0.
@@ -184,11 +185,11 @@ class Training {
   TrainingLoop::Output output_;
 };
 
-Training::Training(Setup setup, LoopPlan plan, MetricsTable metrics)
+PretrainingRun::PretrainingRun(Setup setup, LoopOptions loop_options, MetricsTable metrics)
     : setup_(std::move(setup)),
       communicator_(setup_.context.communicator),
       log_(setup_.context.log),
-      plan_(std::move(plan)) {
+      loop_options_(std::move(loop_options)) {
   const Dataset& dataset = setup_.source.dataset();
   copies_ = local_copies(setup_.configuration, setup_.folder, dataset, setup_.compute, log_);
   LoaderOptions loading = setup_.source.loading(communicator_, setup_.compute.threads);
@@ -199,9 +200,9 @@ Training::Training(Setup setup, LoopPlan plan, MetricsTable metrics)
   open_output(std::move(metrics));
 }
 
-void Training::tell_reading() {
+void PretrainingRun::tell_reading() {
   const int ranks = communicator_.size();
-  const std::vector<int64_t>& rows = plan_.batches.rows(plan_.steps);
+  const std::vector<int64_t>& rows = loop_options_.batches.rows(loop_options_.steps);
   for (size_t i = 0; i < streams_.size(); ++i) {
     const Stream& stream = streams_[i];
     const AccessPattern pattern =
@@ -212,7 +213,7 @@ void Training::tell_reading() {
   }
 }
 
-void Training::open_output(MetricsTable metrics) {
+void PretrainingRun::open_output(MetricsTable metrics) {
   agreed(communicator_, [&] {
     if (communicator_.rank() != 0) return;
     metrics_ = std::make_unique<Metrics>(setup_.folder / "metrics.jsonl", std::move(metrics));
@@ -224,7 +225,7 @@ void Training::open_output(MetricsTable metrics) {
   });
 }
 
-void Training::open_checkpoints(int64_t continued_from) {
+void PretrainingRun::open_checkpoints(int64_t continued_from) {
   agreed(communicator_, [&] {
     if (communicator_.rank() != 0) return;
     writer_ = std::make_unique<CheckpointWriter>(
@@ -234,40 +235,43 @@ void Training::open_checkpoints(int64_t continued_from) {
   });
 }
 
-void Training::run(int64_t checkpoint) {
+void PretrainingRun::run(int64_t checkpoint) {
   RollBack(setup_.folder, setup_.configuration.is("train.on_bad_loss", "roll_back"),
            setup_.model.store(), setup_.trainer, setup_.context)
       .run(checkpoint, [&](int64_t from, int64_t first_step) { train_from(from, first_step); });
 }
 
-void Training::train_from(int64_t checkpoint, int64_t first_step) {
+void PretrainingRun::train_from(int64_t checkpoint, int64_t first_step) {
   open_checkpoints(checkpoint);
-  plan_.first_step = first_step;
+  loop_options_.first_step = first_step;
   follow_batches(first_step);
-  setup_.snapshots.begin(setup_.folder, first_step, plan_.batches);
-  Streams streams(streams_, plan_.batches, {first_step, plan_.steps, plan_.parts});
-  TrainingLoop loop(plan_, streams, setup_.trainer, setup_.model.store(), setup_.early_stop,
+  setup_.snapshots.begin(setup_.folder, first_step, loop_options_.batches);
+  Streams streams(streams_, loop_options_.batches,
+                  {first_step, loop_options_.steps, loop_options_.micro_batches});
+  TrainingLoop loop(loop_options_, streams, setup_.trainer, setup_.model.store(), setup_.early_stop,
                     communicator_, log_, setup_.compute.dtype);
   run_loop(loop);
   require_folder();
   for (const std::string& line : accounting_lines(loop.accounting())) log_.line(line);
-  log_.line("finished: ", plan_.steps, " steps, ", static_cast<int64_t>(loop.samples_per_second()),
-            " samples/s; the run is ", setup_.folder.string());
+  log_.line("finished: ", loop_options_.steps, " steps, ",
+            static_cast<int64_t>(loop.samples_per_second()), " samples/s; the run is ",
+            setup_.folder.string());
 }
 
 // From this step on the batch is the configuration's. After a bad loss that may be from an earlier
 // one on than when the run was continued, and so to another last step.
-void Training::follow_batches(int64_t first_step) {
+void PretrainingRun::follow_batches(int64_t first_step) {
   const int64_t batch = setup_.options.batch;
-  plan_.steps = steps_to_do(setup_.options, plan_.samples, first_step, plan_.batches);
-  plan_.batches.change(first_step, {batch});
-  plan_.schedule.total = plan_.batches.position(plan_.steps) / batch;
+  loop_options_.steps =
+      steps_to_do(setup_.options, loop_options_.samples, first_step, loop_options_.batches);
+  loop_options_.batches.change(first_step, {batch});
+  loop_options_.schedule.total = loop_options_.batches.position(loop_options_.steps) / batch;
 }
 
-void Training::run_loop(TrainingLoop& loop) {
+void PretrainingRun::run_loop(TrainingLoop& loop) {
   try {
     loop.run(output_, [&](int64_t steps_done) { after_step(steps_done); });
-  } catch (const BadLoss&) {
+  } catch (const NonFiniteLoss&) {
     agreed(communicator_, [&] {
       if (writer_) writer_->wait();
     });
@@ -278,15 +282,15 @@ void Training::run_loop(TrainingLoop& loop) {
   }
 }
 
-void Training::after_step(int64_t steps_done) {
+void PretrainingRun::after_step(int64_t steps_done) {
   const Compute& compute = setup_.compute;
-  if (steps_done == plan_.first_step + 1 && !compute.engines.empty())
+  if (steps_done == loop_options_.first_step + 1 && !compute.engines.empty())
     log_.line("train.plans has plans for ",
               plans_taken(compute.engines, compute.device->library_plans()));
   setup_.snapshots.after_step(steps_done);
 }
 
-void Training::require_folder() {
+void PretrainingRun::require_folder() {
   agreed(communicator_, [&] {
     if (communicator_.rank() != 0 || run_exists(setup_.folder / "config.toml")) return;
     bad_input(setup_.folder.string(),
@@ -357,19 +361,20 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   Model model(configuration, source.modality(), *compute.device);
   source.keep_facts(model.store());
   agreed(communicator, [&] {
-    check_parts(options, model.objective().spans_batch(), configuration.text("objective.name"));
+    check_micro_batches(options, model.objective().spans_batch(),
+                        configuration.text("objective.name"));
   });
   const RecipePointer recipe = model.objective().recipe();
   const Halves halves = source.loaded(recipe, *compute.device);
   for (const std::string& sentence : without_effect(configuration, *recipe)) log.warning(sentence);
   Trainer trainer = make_trainer(configuration, compute.dtype, arguments.given("eager"),
-                                 trained(model, halves), *compute.device, communicator);
+                                 trainable(model, halves), *compute.device, communicator);
   const int64_t rows = std::max<int64_t>(1, options.batch / communicator.size());
   trainer.prepare(empty_fields(halves.host->outputs(), rows, compute.dtype),
                   std::vector<int64_t>(static_cast<size_t>(communicator.size()), rows));
 
-  const LoopPlan plan =
-      loop_plan(configuration, options, source.dataset().samples(), steps, batches);
+  const LoopOptions loop_options =
+      loop_options_of(configuration, options, source.dataset().samples(), steps, batches);
   MetricsTable metrics;
   if (checkpoint)
     metrics = take_over(*checkpoint, model, compute, context);
@@ -383,20 +388,20 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   }
   if (old && !checkpoint)
     log.line(folder.string(), " has no checkpoint to go on from: it begins at step 0");
-  Training training({.folder = folder,
-                     .configuration = configuration,
-                     .options = options,
-                     .early_stop = early_stop,
-                     .source = source,
-                     .recipe = halves.host,
-                     .compute = compute,
-                     .model = model,
-                     .trainer = trainer,
-                     .snapshots = snapshots,
-                     .context = context},
-                    plan, std::move(metrics));
+  PretrainingRun run({.folder = folder,
+                      .configuration = configuration,
+                      .options = options,
+                      .early_stop = early_stop,
+                      .source = source,
+                      .recipe = halves.host,
+                      .compute = compute,
+                      .model = model,
+                      .trainer = trainer,
+                      .snapshots = snapshots,
+                      .context = context},
+                     loop_options, std::move(metrics));
   const auto work = [&] {
-    training.run(done);
+    run.run(done);
     return ExitStatus::finished;
   };
   return hold.attempt(

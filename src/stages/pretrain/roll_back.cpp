@@ -30,14 +30,14 @@ void RollBack::run(int64_t checkpoint, const Train& train) {
   for (int64_t first = checkpoint;;) {
     try {
       return train(checkpoint, first);
-    } catch (const BadLoss& bad) {
+    } catch (const NonFiniteLoss& bad) {
       checkpoint = back(bad);
       first = bad.step() + 1;
     }
   }
 }
 
-int64_t RollBack::back(const BadLoss& bad) {
+int64_t RollBack::back(const NonFiniteLoss& bad) {
   constexpr int most_from_one = 2;
   if (!wanted_) throw bad;
   Communicator& communicator = context_.communicator;
@@ -54,15 +54,16 @@ int64_t RollBack::back(const BadLoss& bad) {
     times_ = step == last_ ? times_ + 1 : 1;
     last_ = step;
     if (times_ > most_from_one)
-      throw BadLoss(bad.step(), bad.what_is_bad(),
-                    concat("it comes again and again from checkpoint ", step,
-                           "; begin a new run with a lower optimizer.lr or with optimizer.clip"));
+      throw NonFiniteLoss(
+          bad.step(), bad.what_is_bad(),
+          concat("it comes again and again from checkpoint ", step,
+                 "; begin a new run with a lower optimizer.lr or with optimizer.clip"));
     trainer_.abandon();
     context_.log.warning(bad.what_is_bad(), ": going on from checkpoint ", step,
                          ", without the samples of steps ", step, " to ", bad.step());
     return step;
   }
-  throw BadLoss(
+  throw NonFiniteLoss(
       bad.step(), bad.what_is_bad(),
       "there is no checkpoint to go back to; begin a new run with a lower optimizer.lr or "
       "with optimizer.clip");

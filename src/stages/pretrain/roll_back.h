@@ -1,4 +1,4 @@
-// What train.on_bad_loss = "roll_back" does: after a loss that is no number a run goes on from its
+// What train.on_bad_loss = "roll_back" does: after a loss that is not finite a run goes on from its
 // last checkpoint, behind the step that was bad. A run that is killed later and goes on from that
 // checkpoint comes to the same step, and does the same.
 #pragma once
@@ -20,14 +20,14 @@ class RollBack {
 
   // Trains from the State of this checkpoint's step to the end of the run. `train` is called with
   // the step of the checkpoint that the State is of and the first step to do, again after each
-  // BadLoss, with no checkpoint still being written; the State is then that of the newest
+  // NonFiniteLoss, with no checkpoint still being written; the State is then that of the newest
   // checkpoint that holds numbers only. What is bad goes on where the run ends: rolling back is not
   // wanted, there is no such checkpoint, or it is the third time from the same one. Collective.
   using Train = std::function<void(int64_t checkpoint, int64_t first_step)>;
   void run(int64_t checkpoint, const Train& train);
 
  private:
-  int64_t back(const BadLoss& bad);
+  int64_t back(const NonFiniteLoss& bad);
   bool has_numbers_only() const;
 
   std::filesystem::path run_;

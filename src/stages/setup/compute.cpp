@@ -106,7 +106,7 @@ Compute make_compute(const TrainOptions& options, StageContext& context, const s
   const GpuOptions gpu{.local_rank = placement.local_rank,
                        .deterministic = options.deterministic,
                        .tf32 = options.tf32,
-                       .recording = options.recording,
+                       .capture = options.recording,
                        .engines = compute.engines,
                        .time_plans = time_plans};
   compute.device =

@@ -44,16 +44,16 @@ void Hold::note_end(ExitStatus status, const std::string& why, const At& at) noe
   try {
     end(status, why, at);
   } catch (const std::exception&) {
-    // On a full disk the record is not written; what filled it is told.
+    // On a full disk the log is not written; what filled it is told.
   }
 }
 
-ExitStatus Hold::attempt(const std::filesystem::path& record, const At& at,
+ExitStatus Hold::attempt(const std::filesystem::path& attempt_log, const At& at,
                          const std::function<ExitStatus()>& work) {
   Communicator& communicator = context_.communicator;
   agreed(communicator, [&] {
     if (communicator.rank() == 0)
-      log_ = std::make_unique<AttemptLog>(record, communicator.size(), at());
+      log_ = std::make_unique<AttemptLog>(attempt_log, communicator.size(), at());
   });
   try {
     const ExitStatus status = work();
@@ -68,7 +68,7 @@ ExitStatus Hold::attempt(const std::filesystem::path& record, const At& at,
       if (end(error.status(), error.what(), at))
         throw Error(ExitStatus::no_progress,
                     concat("stopped early for the third time at ", at(),
-                           ": the job comes no further; see in ", record.string(),
+                           ": the job comes no further; see in ", attempt_log.string(),
                            " what ended it, and give a new job more time"));
     });
     throw;

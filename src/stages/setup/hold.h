@@ -1,4 +1,4 @@
-// Hold: a stage's hold on what it writes: the lease while it works there, and the record of its
+// Hold: a stage's hold on what it writes: the lease while it works there, and the log of its
 // attempts.
 #pragma once
 
@@ -26,11 +26,11 @@ class Hold {
   // another's: bad_input.
   Hold(const std::filesystem::path& what, Kind kind, StageContext& context);
 
-  // Collective. Does the work as an attempt that `record` tells of, with its end. `at`, asked on
-  // rank 0 before and after: how far the work on disk has come. Errors: the work's; no_progress
+  // Collective. Does the work as an attempt that `attempt_log` tells of, with its end. `at`, asked
+  // on rank 0 before and after: how far the work on disk has come. Errors: the work's; no_progress
   // (run/attempts.h).
   using At = std::function<std::string()>;
-  ExitStatus attempt(const std::filesystem::path& record, const At& at,
+  ExitStatus attempt(const std::filesystem::path& attempt_log, const At& at,
                      const std::function<ExitStatus()>& work);
 
  private:

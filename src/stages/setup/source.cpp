@@ -62,7 +62,7 @@ ModalityParts parts_of(const Dataset& dataset, const DataOptions& options,
           .configuration = configuration,
           .known = known_facts(instead, communicator),
           .run = run,
-          .planned = instead.planned,
+          .index_only = instead.index_only,
           .scan = scan,
           .communicator = communicator};
 }
@@ -81,7 +81,7 @@ std::unique_ptr<Modality> modality_of(const Dataset& dataset, const DataOptions&
       parts_of(dataset, options, configuration, run ? &*run : nullptr, communicator, instead));
 }
 
-LanePlan stored_lanes(const Checkpoint& checkpoint) {
+LaneLayout stored_lanes(const Checkpoint& checkpoint) {
   const auto order = stored<int64_t>(checkpoint, "data.lanes");
   if (order.size() != 2 || order[0] < 1 || order[0] > most_lanes || order[1] < 1) {
     bad_input(checkpoint.folder.string(),
@@ -107,9 +107,9 @@ Source::Source(const Configuration& configuration, Communicator& communicator, L
       lanes_(instead.as != nullptr ? instead.as->lanes_
              : instead.like != nullptr
                  ? agreed(communicator, [&] { return stored_lanes(*instead.like); })
-                 : planned_lanes(dataset_, options_, configuration.integer("train.batch"))) {
+                 : chosen_lanes(dataset_, options_, configuration.integer("train.batch"))) {
   for (const std::string& warning : dataset_.warnings()) log.warning(warning);
-  if (!instead.planned)
+  if (!instead.index_only)
     log.line(counted(dataset_.samples(), "sample"), " of ", modality_->description(), " (",
              options_.dataset, ")");
   if (labelled() && is_float(label().dtype))

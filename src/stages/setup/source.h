@@ -25,7 +25,7 @@ struct SourceOptions {
   const Checkpoint* like = nullptr;
   const class Source* as = nullptr;  // the source whose range, statistics and lanes hold
   int threads = 1;                   // for reading
-  bool planned = false;              // only the index is read (planned_facts)
+  bool index_only = false;           // only the index is read
 };
 
 class Source {
@@ -71,7 +71,7 @@ class Source {
   DataOptions options_;
   Dataset dataset_;
   std::unique_ptr<Modality> modality_;
-  LanePlan lanes_;
+  LaneLayout lanes_;
 };
 
 }  // namespace lacuna

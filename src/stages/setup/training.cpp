@@ -24,7 +24,7 @@ void check_sizes(const TrainOptions& options, int64_t steps, int64_t samples, in
   }
 }
 
-void check_parts(const TrainOptions& options, bool spans_batch, const std::string& name) {
+void check_micro_batches(const TrainOptions& options, bool spans_batch, const std::string& name) {
   if (options.accumulate == 1) return;
   if (spans_batch) {
     bad_input("objective ", name,
@@ -38,22 +38,21 @@ void check_parts(const TrainOptions& options, bool spans_batch, const std::strin
   }
 }
 
-Trained trained(Model& model, const Halves& halves) {
+Trainable trainable(Model& model, const Halves& halves) {
   return {.loss = [objective = &model.objective()](
                       const Fields& fields,
-                      Recording& recording) { return objective->loss(fields, recording); },
+                      ForwardContext& forward) { return objective->loss(fields, forward); },
           .store = model.store(),
           .on_device = halves.device};
 }
 
-Trainer make_trainer(const Configuration& configuration, DType compute, bool eager, Trained trained,
-                     Device& device, Communicator& communicator) {
+Trainer make_trainer(const Configuration& configuration, DType compute, bool eager,
+                     Trainable trainable, Device& device, Communicator& communicator) {
   const TrainOptions options = train_options(configuration);
-  return Trainer(device, communicator, trained.store,
-                 [loss = std::move(trained.loss), on_device = std::move(trained.on_device)](
-                     const Fields& fields, Recording& recording) {
-                   return loss(on_device ? on_device(fields, recording.compute) : fields,
-                               recording);
+  return Trainer(device, communicator, trainable.store,
+                 [loss = std::move(trainable.loss), on_device = std::move(trainable.on_device)](
+                     const Fields& fields, ForwardContext& forward) {
+                   return loss(on_device ? on_device(fields, forward.compute) : fields, forward);
                  },
                  make_optimizer(configuration),
                  {.compute = compute,
@@ -61,7 +60,7 @@ Trainer make_trainer(const Configuration& configuration, DType compute, bool eag
                   .clip = configuration.number("optimizer.clip"),
                   .shard_optimizer = options.shard_optimizer,
                   .bucket_bytes = static_cast<size_t>(options.bucket_bytes),
-                  .parts = options.accumulate,
+                  .micro_batches = options.accumulate,
                   .plan = {.eager = eager}});
 }
 

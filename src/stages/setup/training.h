@@ -18,21 +18,21 @@ void check_sizes(const TrainOptions& options, int64_t steps, int64_t samples, in
 
 // bad_input unless the batch can be computed in the parts asked for. `spans_batch`: of what is
 // trained, by its name.
-void check_parts(const TrainOptions& options, bool spans_batch, const std::string& name);
+void check_micro_batches(const TrainOptions& options, bool spans_batch, const std::string& name);
 
 // What a trainer trains: a loss of fields, which has its State in a store, and what the device
 // makes of the fields first (Halves::device; empty: nothing).
-struct Trained {
+struct Trainable {
   Trainer::Loss loss;
   StateStore& store;
   std::function<Fields(const Fields&, DType compute)> on_device = {};
 };
-Trained trained(Model& model, const Halves& halves);
+Trainable trainable(Model& model, const Halves& halves);
 
 // The trainer that a configuration asks for, in pretraining and fine-tuning alike; not yet
 // prepared. `eager`: operation by operation.
-Trainer make_trainer(const Configuration& configuration, DType compute, bool eager, Trained trained,
-                     Device& device, Communicator& communicator);
+Trainer make_trainer(const Configuration& configuration, DType compute, bool eager,
+                     Trainable trainable, Device& device, Communicator& communicator);
 
 // Says so where layers draw and the checkpoint that is continued from is of a version that drew
 // otherwise.

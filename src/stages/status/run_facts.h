@@ -18,7 +18,7 @@ std::optional<double> number_in(const std::string& line, const std::string& name
 // versions have written, or in another text.
 struct ScoreFact {
   std::string name;          // "accuracy"
-  double value = 0;          // NaN where it is no number
+  double value = 0;          // NaN where it is not finite
   double low = 0, high = 0;  // of its interval; likewise
   std::string better;        // "higher", "lower"
 };

@@ -35,13 +35,13 @@ std::vector<double> blurred(const std::vector<float>& sample, int64_t height, in
   return to;
 }
 
-ViewPlan plan_of(int64_t height, int64_t width, int64_t channels, int64_t radius) {
-  ViewPlan plan;
-  plan.out_height = height;
-  plan.out_width = width;
-  plan.channels = channels;
-  plan.blur_radius = radius;
-  return plan;
+ViewSpec spec_of(int64_t height, int64_t width, int64_t channels, int64_t radius) {
+  ViewSpec spec;
+  spec.out_height = height;
+  spec.out_width = width;
+  spec.channels = channels;
+  spec.blur_radius = radius;
+  return spec;
 }
 
 void add_noise(WorkImage& view, float sigma, const TransformDraws& draws) {
@@ -62,7 +62,7 @@ TEST_CASE("blur agrees with the sum over its kernel for odd sizes and channels")
       OwnedView view(sample, c.height, c.width, channels);
       Scratch scratch;
       gaussian_blur(view.image, c.radius, c.sigma,
-                    scratch.floats(blur_scratch(plan_of(c.height, c.width, channels, c.radius))));
+                    scratch.floats(blur_scratch(spec_of(c.height, c.width, channels, c.radius))));
       INFO(c.height << " x " << c.width << " x " << channels << ", radius " << c.radius);
       CHECK(largest_difference(view.channels_last(), blurred(sample, c.height, c.width, channels,
                                                              c.radius, c.sigma)) < 2e-6);
@@ -75,7 +75,7 @@ TEST_CASE("blur leaves a constant view and moves no mass of a point") {
   point[7 * 15 + 7] = 1;
   OwnedView spread(point, 15, 15, 1);
   Scratch scratch;
-  float* memory = scratch.floats(blur_scratch(plan_of(15, 15, 1, 5)));
+  float* memory = scratch.floats(blur_scratch(spec_of(15, 15, 1, 5)));
   gaussian_blur(constant.image, 5, 1.5, memory);
   gaussian_blur(spread.image, 5, 1.5, memory);
   double sum = 0;

@@ -104,18 +104,18 @@ TEST_CASE("neutral factors leave a view as it is") {
 }
 
 TEST_CASE("colour jitter draws its factors and every order of its four operations") {
-  ViewPlan plan;
-  plan.channels = 3;
-  plan.options.jitter = {0.5, 0.5, 0.5, 0.2};
-  plan.options.jitter_probability = 0.8;
+  ViewSpec spec;
+  spec.channels = 3;
+  spec.options.jitter = {0.5, 0.5, 0.5, 0.2};
+  spec.options.jitter_probability = 0.8;
   const auto sample = byte_sample({1, 2, 3});
   std::set<std::vector<float>> results;
   int unchanged = 0;
   for (uint64_t which = 0; which < 2000; ++which) {
     const auto after = changed(sample, 1, 2, 3, [&](WorkImage& v) {
       ViewDraws drawn;
-      draw_jitter(plan, TransformDraws({3, 0, which}, 0, 5), drawn);
-      apply_jitter(plan, drawn, v, nullptr);
+      draw_jitter(spec, TransformDraws({3, 0, which}, 0, 5), drawn);
+      apply_jitter(spec, drawn, v, nullptr);
     });
     unchanged += after == sample;
     results.insert(after);
@@ -125,16 +125,16 @@ TEST_CASE("colour jitter draws its factors and every order of its four operation
 }
 
 TEST_CASE("a dropped channel reads as its mean and each channel is dropped alike") {
-  ViewPlan plan;
-  plan.channels = 5;
-  plan.options.channel_drop = 0.5;
-  plan.normalisation = {{10, 11, 12, 13, 14}, {1, 1, 1, 1, 1}};
+  ViewSpec spec;
+  spec.channels = 5;
+  spec.options.channel_drop = 0.5;
+  spec.normalisation = {{10, 11, 12, 13, 14}, {1, 1, 1, 1, 1}};
   std::array<int, 5> dropped{};
   for (uint64_t which = 0; which < 2000; ++which) {
     const auto after = changed({0, 1, 2, 3, 4}, 1, 1, 5, [&](WorkImage& v) {
       ViewDraws drawn;
-      draw_channel_drop(plan, TransformDraws({3, 0, which}, 0, 10), drawn);
-      apply_channel_drop(plan, drawn, v, nullptr);
+      draw_channel_drop(spec, TransformDraws({3, 0, which}, 0, 10), drawn);
+      apply_channel_drop(spec, drawn, v, nullptr);
     });
     int different = 0;
     for (size_t c = 0; c < 5; ++c) {

@@ -36,27 +36,27 @@ std::vector<float> changed(const Picture& in, Change change) {
 }
 
 Picture placed(const Picture& in, const CropPlacement& box, int64_t height, int64_t width) {
-  ViewPlan plan;
-  plan.height = in.height;
-  plan.width = in.width;
-  plan.channels = in.channels;
-  plan.out_height = height;
-  plan.out_width = width;
+  ViewSpec spec;
+  spec.height = in.height;
+  spec.width = in.width;
+  spec.channels = in.channels;
+  spec.out_height = height;
+  spec.out_width = width;
   OwnedView view(std::vector<float>(static_cast<size_t>(height * width * in.channels)), height,
                  width, in.channels);
   Scratch scratch;
-  resample(plan, in.values.data(), box, view.image, scratch.floats(resample_scratch(plan)));
+  resample(spec, in.values.data(), box, view.image, scratch.floats(resample_scratch(spec)));
   return {height, width, in.channels, view.channels_last()};
 }
 
 void blur(WorkImage& view, int64_t radius, double sigma) {
-  ViewPlan plan;
-  plan.out_height = view.height;
-  plan.out_width = view.width;
-  plan.channels = view.channels;
-  plan.blur_radius = radius;
+  ViewSpec spec;
+  spec.out_height = view.height;
+  spec.out_width = view.width;
+  spec.channels = view.channels;
+  spec.blur_radius = radius;
   Scratch scratch;
-  gaussian_blur(view, radius, sigma, scratch.floats(blur_scratch(plan)));
+  gaussian_blur(view, radius, sigma, scratch.floats(blur_scratch(spec)));
 }
 
 int64_t integer(double value) { return static_cast<int64_t>(value); }

@@ -43,7 +43,7 @@ Run run(const Configuration& configuration, std::unique_ptr<Device> device) {
   Model model(configuration, source.modality(), *device);
   const Halves halves = source.loaded(model.objective().recipe(), *device);
   Trainer trainer =
-      make_trainer(configuration, DType::f32, false, trained(model, halves), *device, *self);
+      make_trainer(configuration, DType::f32, false, trainable(model, halves), *device, *self);
   trainer.prepare(empty_fields(halves.host->outputs(), batch, DType::f32), {batch});
   LoaderOptions loading = source.loading(*self, 1);
   loading.batch = batch;

@@ -95,7 +95,7 @@ TEST_CASE("cuda: a checkpoint that is written while training goes on holds its o
 namespace {
 
 SmallExperiment in_float16(const std::string& objective, Communicator& self,
-                           const SmallImages& images, TrainerOptions options = {}) {
+                           const SmallImages& images, StepOptions options = {}) {
   options.compute = DType::f16;
   return SmallExperiment(objective, cuda_device(), self, images, options);
 }
@@ -117,7 +117,7 @@ TEST_CASE("cuda: training in float16 follows the cpu's, with the loss scaled") {
   constexpr int64_t batch = 16;
   const SmallImages vit{.size = 16, .channels = 1, .width = 4, .encoder = small_vit};
   for (const SmallImages& images : {SmallImages{}, vit}) {
-    TrainerOptions options;
+    StepOptions options;
     options.clip = images.encoder.empty() ? 0.01 : 0;
     SmallExperiment half = in_float16("simclr", *self, images, options);
     SmallExperiment cpu("simclr", make_device("cpu", 1), *self, images, options);

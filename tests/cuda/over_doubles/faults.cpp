@@ -162,16 +162,16 @@ TEST_CASE("cuda: memory of the wrong side is caught") {
 
 TEST_CASE("cuda: what may not be in a recording is caught") {
   const auto device = cuda_device();
-  CHECK_THROWS_WITH(device->record([&] { device->allocate(64); }),
+  CHECK_THROWS_WITH(device->capture([&] { device->allocate(64); }),
                     Catch::Contains("cudaMalloc while a stream captures"));
   const auto self = self_communicator();
   Communicator* nccl = device->communicator(*self);
   REQUIRE(nccl != nullptr);
   const DeviceMemory x(*device, 64);
   CHECK_NOTHROW(
-      device->record([&] { nccl->all_reduce_sum(x.data(), 8, DType::f64).wait(); })->run());
+      device->capture([&] { nccl->all_reduce_sum(x.data(), 8, DType::f64).wait(); })->run());
   std::vector<Request> unfinished;
   CHECK_THROWS_WITH(
-      device->record([&] { unfinished.push_back(nccl->all_reduce_sum(x.data(), 8, DType::f64)); }),
+      device->capture([&] { unfinished.push_back(nccl->all_reduce_sum(x.data(), 8, DType::f64)); }),
       Catch::Contains("before its streams have joined"));
 }

@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "backend/boards.h"
-#include "backend/cuda/planning_device.h"
+#include "backend/cuda/cuda_dry_run_device.h"
 #include "kernels/cuda/support/cudnn.h"
 #include "modalities/image.h"
 #include "stages/check/rehearsal.h"
@@ -60,7 +60,7 @@ std::vector<std::string> lines_of(const Board& board) {
   std::vector<std::string> lines;
   std::map<std::string, LibraryPlan> plans;
   for (const Training& training : trainings()) {
-    PlanningDevice device({.board = std::string(board.properties)});
+    CudaDryRunDevice device({.board = std::string(board.properties)});
     const ImageModality modality = modality_of(training);
     Rehearsal(training.configuration, modality, DType::bf16, 1, device).step();
     lines.push_back(

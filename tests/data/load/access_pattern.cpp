@@ -18,11 +18,12 @@ namespace {
 constexpr int64_t batch = 64;
 
 OrderSpec order_of(const Dataset& dataset, int64_t buffer) {
-  const LanePlan plan = plan_lanes(batch, dataset.blocks(), dataset.largest_block_bytes(), buffer);
+  const LaneLayout layout =
+      choose_lanes(batch, dataset.blocks(), dataset.largest_block_bytes(), buffer);
   OrderSpec order;
   order.block_samples = dataset.block_samples();
-  order.lanes = plan.lanes;
-  order.window = plan.window;
+  order.lanes = layout.lanes;
+  order.window = layout.window;
   return order;
 }
 

@@ -33,12 +33,12 @@ int64_t memory_kib(const std::string& name) {
 
 // Bytes read by `ranks` ranks, one after the other, for `epochs` epochs.
 int64_t bytes_of_ranks(const Dataset& dataset, LoaderOptions options, int ranks, int epochs) {
-  const LanePlan plan =
-      plan_lanes(options.batch, dataset.blocks(), dataset.largest_block_bytes(), options.buffer);
+  const LaneLayout layout =
+      choose_lanes(options.batch, dataset.blocks(), dataset.largest_block_bytes(), options.buffer);
   OrderSpec spec;
   spec.block_samples = dataset.block_samples();
-  spec.lanes = plan.lanes;
-  spec.window = plan.window;
+  spec.lanes = layout.lanes;
+  spec.window = layout.window;
   const int64_t before = bytes_read();
   options.ranks = ranks;
   options.end = epochs * dataset.samples();

@@ -80,7 +80,7 @@ TEST_CASE("recipes get interpreted floats and the key of the sample") {
   loading.end = 22;
   loading.seed = 9;
   Loader loader(dataset,
-                std::make_unique<Order>(order_spec(dataset, planned_lanes(dataset, options, 4), 9)),
+                std::make_unique<Order>(order_spec(dataset, chosen_lanes(dataset, options, 4), 9)),
                 recipe, loading);
   int64_t seen = 0;
   while (const std::optional<Batch> batch = loader.next()) {

@@ -312,14 +312,14 @@ TEST_CASE("sequential pass over ranges covers these and its rest is what was not
 
 TEST_CASE("lanes follow from batch and blocks and buffer") {
   constexpr int64_t mib = 1 << 20;
-  CHECK(plan_lanes(256, 938, 50176, 1024 * mib).lanes == 240);
-  CHECK(plan_lanes(100, 938, 50176, 1024 * mib).lanes == 60);
-  CHECK(plan_lanes(256, 5, 50176, 1024 * mib).lanes == 4);
-  CHECK(plan_lanes(256, 938, 16 * mib, 1024 * mib).lanes == 24);  // at most 32 fit
-  CHECK(plan_lanes(256, 938, 4096 * mib, 1024 * mib).lanes == 1);
-  CHECK(plan_lanes(256, 938, 50176, 1024 * mib, 7).lanes == 7);
-  CHECK(plan_lanes(256, 938, 50176, 1024 * mib).window == 4);  // all blocks of a lane
-  CHECK(plan_lanes(256, 100000, mib, 1024 * mib).window == 1);
+  CHECK(choose_lanes(256, 938, 50176, 1024 * mib).lanes == 240);
+  CHECK(choose_lanes(100, 938, 50176, 1024 * mib).lanes == 60);
+  CHECK(choose_lanes(256, 5, 50176, 1024 * mib).lanes == 4);
+  CHECK(choose_lanes(256, 938, 16 * mib, 1024 * mib).lanes == 24);  // at most 32 fit
+  CHECK(choose_lanes(256, 938, 4096 * mib, 1024 * mib).lanes == 1);
+  CHECK(choose_lanes(256, 938, 50176, 1024 * mib, 7).lanes == 7);
+  CHECK(choose_lanes(256, 938, 50176, 1024 * mib).window == 4);  // all blocks of a lane
+  CHECK(choose_lanes(256, 100000, mib, 1024 * mib).window == 1);
 }
 
 TEST_CASE("order loads ranks evenly where lanes are shared too") {

@@ -503,8 +503,8 @@ std::string messages_of_a_step(const std::string& stage, const Settings& setting
   const auto device = make_device("reference", 1);
   const ImageModality modality = testing::images({8, 8, 1}, augment_options(network));
   Model model(network, modality, *device);
-  Trainer trainer = make_trainer(configured(stage, settings), DType::f64, false, trained(model, {}),
-                                 *device, *ranks);
+  Trainer trainer = make_trainer(configured(stage, settings), DType::f64, false,
+                                 trainable(model, {}), *device, *ranks);
   const testing::SmallBatch batch(*model.objective().recipe(), modality.sample(), 0, 4, 1,
                                   DType::f64, 1);
   trainer.prepare(batch.fields(), {4, 4});

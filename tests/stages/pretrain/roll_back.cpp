@@ -67,7 +67,8 @@ struct Run {
       starts.emplace_back(checkpoint, first);
       for (int64_t step = first; step < 8; ++step) {
         before(step);
-        if (!std::isfinite(training.step(step))) throw BadLoss(step, "the loss is nan", "do this");
+        if (!std::isfinite(training.step(step)))
+          throw NonFiniteLoss(step, "the loss is nan", "do this");
         if (step % 2 == 1) keep(training.experiment, folder.path(), step + 1);
       }
     });
@@ -109,16 +110,17 @@ TEST_CASE("roll back: what is bad again and again, or from the start, ends the r
                          [&](int64_t step) {
                            if (step >= 3) always.training.spoil(std::nan(""));
                          }),
-                  BadLoss);
+                  NonFiniteLoss);
   CHECK(always.starts == Starts{{0, 0}, {2, 4}, {2, 5}});
   Run at_once;
-  CHECK_THROWS_AS(at_once(true, [&](int64_t) { at_once.training.spoil(std::nan("")); }), BadLoss);
+  CHECK_THROWS_AS(at_once(true, [&](int64_t) { at_once.training.spoil(std::nan("")); }),
+                  NonFiniteLoss);
   CHECK(at_once.starts == Starts{{0, 0}});
   Run unwanted;
   CHECK_THROWS_AS(unwanted(false,
                            [&](int64_t step) {
                              if (step == 5) unwanted.training.spoil(std::nan(""));
                            }),
-                  BadLoss);
+                  NonFiniteLoss);
   CHECK(unwanted.starts == Starts{{0, 0}});
 }

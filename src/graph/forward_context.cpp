@@ -1,4 +1,4 @@
-#include "graph/recording.h"
+#include "graph/forward_context.h"
 
 namespace lacuna {
 
@@ -17,39 +17,39 @@ Draws draws_of(const SampleKey& key, Purpose purpose, int view, uint64_t call) {
 
 // value(draws of a row's sample, i) for element i of each row.
 template <typename T, typename Value>
-void fill_rows(const Recording& recording, Purpose purpose, uint64_t call, uint32_t size, T* to,
+void fill_rows(const ForwardContext& forward, Purpose purpose, uint64_t call, uint32_t size, T* to,
                const Value& value) {
-  for (const SampleKey& key : recording.keys_of(recording.stream)) {
-    const Draws draws = draws_of(key, purpose, recording.view, call);
+  for (const SampleKey& key : forward.keys_of(forward.stream)) {
+    const Draws draws = draws_of(key, purpose, forward.view, call);
     for (uint32_t i = 0; i < size; ++i) *to++ = static_cast<T>(value(draws, i));
   }
 }
 
 // One more call for draws: a leaf P [rows] + shape.
 template <typename Value>
-Tensor drawn_leaf(Recording& recording, const std::string& name, Purpose purpose,
+Tensor drawn_leaf(ForwardContext& forward, const std::string& name, Purpose purpose,
                   const Shape& shape, const Value& value) {
-  const std::span<const SampleKey> keys = recording.keys_of(recording.stream);
+  const std::span<const SampleKey> keys = forward.keys_of(forward.stream);
   const int64_t count =
-      recording.rows_of(recording.stream)[static_cast<size_t>(recording.communicator.rank())];
+      forward.rows_of(forward.stream)[static_cast<size_t>(forward.communicator.rank())];
   LACUNA_CHECK(static_cast<int64_t>(keys.size()) == count, name, " is drawn for ", count,
                " rows, and the batch has keys for ", keys.size());
   LACUNA_CHECK(shape.count() >> 32 == 0, name, " of ", shape, " elements a row");
   const auto size = static_cast<uint32_t>(shape.count());
-  const uint64_t call = recording.calls[{recording.stream, recording.view}]++;
-  HostTensor& host = recording.drawn.emplace_back(recording.parameters, shape.behind(count));
-  if (recording.parameters == DType::f64) {
-    fill_rows(recording, purpose, call, size, host.as<double>().data(), value);
+  const uint64_t call = forward.calls[{forward.stream, forward.view}]++;
+  HostTensor& host = forward.drawn.emplace_back(forward.parameters, shape.behind(count));
+  if (forward.parameters == DType::f64) {
+    fill_rows(forward, purpose, call, size, host.as<double>().data(), value);
   } else {
-    fill_rows(recording, purpose, call, size, host.as<float>().data(), value);
+    fill_rows(forward, purpose, call, size, host.as<float>().data(), value);
   }
-  return host_leaf(concat(name, recording.drawn.size() - 1), host);
+  return host_leaf(concat(name, forward.drawn.size() - 1), host);
 }
 
 // Four numbers of each block of draws; elements come in their order.
 class BlockOfFour {
  public:
-  explicit BlockOfFour(Recording::Distribution distribution) : distribution_(distribution) {}
+  explicit BlockOfFour(ForwardContext::Distribution distribution) : distribution_(distribution) {}
   double operator()(const Draws& draws, uint32_t element) {
     if (element % 4 == 0) fill(draws.block(element / 4));
     return values_[element % 4];
@@ -58,7 +58,7 @@ class BlockOfFour {
  private:
   void fill(const std::array<uint32_t, 4>& words) {
     for (size_t i = 0; i < 4; ++i) values_[i] = static_cast<double>(words[i]) * 0x1p-32;
-    if (distribution_ == Recording::Distribution::uniform) return;
+    if (distribution_ == ForwardContext::Distribution::uniform) return;
     for (size_t i = 0; i < 4; i += 2) {  // Box and Muller's two
       const double radius = std::sqrt(-2 * std::log(values_[i] + 0x1p-33));
       const double angle = 2 * std::numbers::pi * values_[i + 1];
@@ -66,21 +66,21 @@ class BlockOfFour {
       values_[i + 1] = radius * std::sin(angle);
     }
   }
-  Recording::Distribution distribution_;
+  ForwardContext::Distribution distribution_;
   std::array<double, 4> values_{};
 };
 
 }  // namespace
 
-Tensor Recording::per_row(const std::string& name, Purpose purpose,
-                          const std::function<double(double)>& value) {
+Tensor ForwardContext::per_row(const std::string& name, Purpose purpose,
+                               const std::function<double(double)>& value) {
   return drawn_leaf(*this, name, purpose, Shape{},
                     [&](const Draws& draws, uint32_t) { return value(draws.uniform(0)); });
 }
 
-Tensor Recording::per_element(const std::string& name, Purpose purpose, const Shape& shape,
-                              Distribution distribution,
-                              const std::function<double(double)>& value) {
+Tensor ForwardContext::per_element(const std::string& name, Purpose purpose, const Shape& shape,
+                                   Distribution distribution,
+                                   const std::function<double(double)>& value) {
   BlockOfFour block(distribution);
   return drawn_leaf(*this, name, purpose, shape,
                     [&](const Draws& draws, uint32_t i) { return value(block(draws, i)); });

@@ -1,4 +1,4 @@
-// ViewPlan: the options of one view, resolved for one shape of sample. Made once, read by all
+// ViewSpec: the options of one view, resolved for one shape of sample. Made once, read by all
 // threads.
 #pragma once
 
@@ -15,7 +15,7 @@ struct Normalisation {
   std::vector<float> mean, std;
 };
 
-struct ViewPlan {
+struct ViewSpec {
   AugmentOptions options;
   uint32_t view = 0;
   double blur = 0, solarise = 0;  // probabilities of this view

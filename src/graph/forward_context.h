@@ -1,4 +1,5 @@
-// Recording: what one forward pass is recorded with, and what it leaves to be done after the step.
+// ForwardContext: what one forward pass is recorded with, and what it leaves to be done after the
+// step.
 #pragma once
 
 #include <deque>
@@ -34,7 +35,7 @@ struct StreamRows {
   std::span<const SampleKey> keys = {};  // which samples this rank's are; memory of the batch
 };
 
-struct Recording {
+struct ForwardContext {
   Communicator& communicator;
   bool training = true;
   // Type of activations: f64 on the reference device, f32 or bf16 on others.
@@ -97,19 +98,18 @@ struct Recording {
     return host_leaf(name, DType::f64, Shape{}, &kept);
   }
 
-  // Whether this is the last part of a step whose gradients are accumulated over parts: what
-  // happens once a step (a teacher's update) is recorded with it.
-  bool last_part = true;
+  // Whether this is the last micro-batch of a step whose gradients are accumulated over
+  // micro-batches: what happens once a step (a teacher's update) is recorded with it.
+  bool last_micro_batch = true;
   // Further streams of the step, by their names.
   std::map<std::string, StreamRows> streams = {};
-
-  // Of how many parts it is one.
-  int64_t parts = 1;
-  // What was divided by counts that each part has others of (nn/loss.h): gradients of a loss that
-  // is made of it do not add up to those of the batch.
+  // Of how many micro-batches it is one.
+  int64_t micro_batches = 1;
+  // What was divided by counts that each micro-batch has others of (nn/loss.h): gradients of a loss
+  // that is made of it do not add up to those of the batch.
   std::vector<Tensor> divided = {};
-  // The loss and the count over all ranks, f64 [], that the sum of the parts' losses is still to be
-  // divided by; undefined: none.
+  // The loss and the count over all ranks, f64 [], that the sum of the micro-batches' losses is
+  // still to be divided by; undefined: none.
   Tensor undivided = {}, undivided_count = {};
   // Share of the training that is done, in [0, 1]: schedules of an objective's own follow it.
   double progress = 0;

@@ -1,4 +1,4 @@
-// The planned device (backend/planned_device.h) over the same kernels and the same plans as the
+// The dry-run device (backend/dry_run_device.h) over the same kernels and the same plans as the
 // CUDA device's.
 #pragma once
 
@@ -6,15 +6,15 @@
 #include <memory>
 #include <vector>
 
-#include "backend/planned_device.h"
+#include "backend/dry_run_device.h"
 
 namespace lacuna {
 
-class PlanningDevice final : public PlannedDevice {
+class CudaDryRunDevice final : public DryRunDevice {
  public:
   // options.board: the properties of the GPU.
-  explicit PlanningDevice(const GpuOptions& options);
-  ~PlanningDevice() override;
+  explicit CudaDryRunDevice(const GpuOptions& options);
+  ~CudaDryRunDevice() override;
 
   std::string_view name() const override { return "cuda"; }
   std::string description() const override;

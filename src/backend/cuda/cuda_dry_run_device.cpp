@@ -1,4 +1,4 @@
-#include "backend/cuda/planning_device.h"
+#include "backend/cuda/cuda_dry_run_device.h"
 
 #include <cstring>
 
@@ -10,9 +10,9 @@
 
 namespace lacuna {
 
-class PlanningDevice::Context final : public CudaContext {
+class CudaDryRunDevice::Context final : public CudaContext {
  public:
-  Context(PlanningDevice& device, const GpuOptions& options)
+  Context(CudaDryRunDevice& device, const GpuOptions& options)
       : device_(device),
         cudnn_(nullptr, {.deterministic = options.deterministic,
                          .tf32 = options.tf32,
@@ -32,15 +32,15 @@ class PlanningDevice::Context final : public CudaContext {
   Cudnn& cudnn() override { return cudnn_; }
 
  private:
-  PlanningDevice& device_;
+  CudaDryRunDevice& device_;
   DeviceMemory scratch_;
   Cudnn cudnn_;
 };
 
 // Two blocks, as the device has.
-class PlanningDevice::Blocks final : public Uploads {
+class CudaDryRunDevice::Blocks final : public Uploads {
  public:
-  explicit Blocks(PlanningDevice& device) : device_(device) {}
+  explicit Blocks(CudaDryRunDevice& device) : device_(device) {}
   void* fill(size_t bytes) override {
     if (bytes > memory_.bytes()) memory_ = DeviceMemory(device_, 2 * bytes);
     return host_.at_least(bytes);
@@ -48,17 +48,17 @@ class PlanningDevice::Blocks final : public Uploads {
   void* send() override { return memory_.data(); }
 
  private:
-  PlanningDevice& device_;
+  CudaDryRunDevice& device_;
   HostScratch host_;
   DeviceMemory memory_;
 };
 
-PlanningDevice::PlanningDevice(const GpuOptions& options)
+CudaDryRunDevice::CudaDryRunDevice(const GpuOptions& options)
     : context_(std::make_unique<Context>(*this, options)) {}
-PlanningDevice::~PlanningDevice() { context_.reset(); }
+CudaDryRunDevice::~CudaDryRunDevice() { context_.reset(); }
 
 // Addresses that nothing follows.
-void* PlanningDevice::allocate(size_t bytes) {
+void* CudaDryRunDevice::allocate(size_t bytes) {
   constexpr size_t alignment = 512;
   const uintptr_t at = next_;
   next_ += (bytes + alignment) / alignment * alignment;
@@ -67,29 +67,31 @@ void* PlanningDevice::allocate(size_t bytes) {
   most_bytes_ = std::max(most_bytes_, bytes_);
   return reinterpret_cast<void*>(at);
 }
-void PlanningDevice::release(void* memory) {
+void CudaDryRunDevice::release(void* memory) {
   const auto block = blocks_.find(reinterpret_cast<uintptr_t>(memory));
   bytes_ -= block->second;
   blocks_.erase(block);
 }
 
-void PlanningDevice::copy_out(void* host, const void*, size_t bytes) {
+void CudaDryRunDevice::copy_out(void* host, const void*, size_t bytes) {
   if (bytes > 0) std::memset(host, 0, bytes);
 }
 
-std::unique_ptr<Uploads> PlanningDevice::make_uploads() { return std::make_unique<Blocks>(*this); }
+std::unique_ptr<Uploads> CudaDryRunDevice::make_uploads() {
+  return std::make_unique<Blocks>(*this);
+}
 
-Kernel PlanningDevice::find(std::string_view operation, DType dtype) const {
+Kernel CudaDryRunDevice::find(std::string_view operation, DType dtype) const {
   return find_cuda_kernel(operation, dtype);
 }
 
-KernelContext& PlanningDevice::context() { return *context_; }
+KernelContext& CudaDryRunDevice::context() { return *context_; }
 
-std::vector<LibraryPlan> PlanningDevice::library_plans() const {
+std::vector<LibraryPlan> CudaDryRunDevice::library_plans() const {
   return plans_of(context_->cudnn());
 }
 
-std::string PlanningDevice::description() const {
+std::string CudaDryRunDevice::description() const {
   const size_t version = Cudnn::version();
   return concat("planned by cuDNN ", version / 10000, ".", version / 100 % 100, ".", version % 100);
 }

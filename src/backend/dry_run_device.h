@@ -11,7 +11,7 @@
 
 namespace lacuna {
 
-class PlannedDevice : public Device {
+class DryRunDevice : public Device {
  public:
   // Memory of the device: the most at once so far, in bytes. Without what driver, cuDNN and NCCL
   // take for themselves.

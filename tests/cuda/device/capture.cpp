@@ -15,7 +15,7 @@ using namespace lacuna::testing;
 class Unrecorded final : public ForwardingDevice {
  public:
   using ForwardingDevice::ForwardingDevice;
-  std::unique_ptr<Replay> record(const std::function<void()>&) override { return nullptr; }
+  std::unique_ptr<Replay> capture(const std::function<void()>&) override { return nullptr; }
 };
 
 // Counts what is recorded.
@@ -23,9 +23,9 @@ class Counted final : public ForwardingDevice {
  public:
   Counted(std::unique_ptr<Device> to, int& count)
       : ForwardingDevice(std::move(to)), count_(count) {}
-  std::unique_ptr<Replay> record(const std::function<void()>& work) override {
+  std::unique_ptr<Replay> capture(const std::function<void()>& work) override {
     ++count_;
-    return ForwardingDevice::record(work);
+    return ForwardingDevice::capture(work);
   }
 
  private:

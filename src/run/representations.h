@@ -60,8 +60,8 @@ struct RepresentationsLayout {
   int64_t samples = 0;  // N
   // Of one sample: [D], or of a dense output [positions…, D]; no axes: there is no z.
   Shape z = {};
-  // [N + 1], of a dense output of samples of several lengths: z [D] is of one position, and sample i
-  // is the rows offsets[i] up to offsets[i + 1] of /z.
+  // [N + 1], of a dense output of samples of several lengths: z [D] is of one position, and sample
+  // i is the rows offsets[i] up to offsets[i + 1] of /z.
   std::vector<int64_t> offsets = {};
   std::vector<std::string> files;
   std::vector<Column> columns;  // beside z, file and row

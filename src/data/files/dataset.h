@@ -24,7 +24,7 @@ namespace lacuna {
 
 namespace hdf5 {
 class File;
-}
+}  // namespace hdf5
 
 struct FieldSpec {
   std::string name;  // in a batch: "image", "label"

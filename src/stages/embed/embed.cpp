@@ -1,6 +1,8 @@
 // embed: writes the representations of a data set.
 #include <filesystem>
+#include <memory>
 
+#include "comm/agree.h"
 #include "run/stored_state.h"
 #include "stages/embed/output_file.h"
 #include "stages/embed/stage.h"
@@ -66,11 +68,15 @@ ExitStatus embed(const Arguments& arguments, StageContext& context) {
   Source source(configuration, communicator, context.log,
                 {.files = arguments.values("data"), .like = &checkpoint});
   Compute compute = make_compute(options, context, checkpoint.info.environment.precision);
-  Model model(configuration, source.modality(), *compute.device);
+  const auto made = agreed(communicator, [&] {
+    return std::make_unique<Model>(configuration, source.modality(), *compute.device);
+  });
+  Model& model = *made;
   load_state(checkpoint, tensor_targets(model.store()), Match::subset, communicator);
 
   const std::string& name = arguments.value("output");
-  Embedder embedder(output_of(model.objective(), name), source.modality(), compute, communicator);
+  const Output output = agreed(communicator, [&] { return output_of(model.objective(), name); });
+  Embedder embedder(output, source.modality(), compute, communicator);
   const std::string out = arguments.value("out");
   EmbeddedWhat what = embedded_what(
       checkpoint,

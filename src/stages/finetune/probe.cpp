@@ -123,11 +123,13 @@ std::shared_ptr<FeaturesMaker> features_maker(const FinetuneJob& job) {
   if (job.configuration.is("task.features", "pixels")) {
     return std::make_shared<FeaturesMaker>(job, nullptr, own_values());
   }
-  auto model =
-      std::make_unique<Model>(job.pretraining, job.data.train.modality(), *job.compute.device);
+  auto model = agreed(job.context.communicator, [&] {
+    return std::make_unique<Model>(job.pretraining, job.data.train.modality(), *job.compute.device);
+  });
   load_state(job.checkpoint, tensor_targets(model->store()), Match::subset,
              job.context.communicator);
-  Output output = output_of(model->objective(), output_name(job));
+  Output output = agreed(job.context.communicator,
+                         [&] { return output_of(model->objective(), output_name(job)); });
   return std::make_shared<FeaturesMaker>(job, std::move(model), std::move(output));
 }
 

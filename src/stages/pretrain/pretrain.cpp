@@ -1,6 +1,7 @@
 // pretrain: trains an encoder without labels, or continues a run.
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 
 #include "base/text.h"
 #include "comm/agree.h"
@@ -358,7 +359,10 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
 
   Compute compute =
       make_compute(options, context, checkpoint ? checkpoint->info.environment.precision : "");
-  Model model(configuration, source.modality(), *compute.device);
+  const auto made = agreed(communicator, [&] {
+    return std::make_unique<Model>(configuration, source.modality(), *compute.device);
+  });
+  Model& model = *made;
   source.keep_facts(model.store());
   agreed(communicator, [&] {
     check_micro_batches(options, model.objective().spans_batch(),

@@ -47,10 +47,12 @@ std::vector<Key> data_keys() {
 
 std::vector<Key> extent_keys() {
   return {
-      key::text("data.offsets", "",
-                "Path of a column of N + 1 whole numbers in each file: sample i is the rows from "
-                "offsets[i] up to offsets[i + 1] of the first axis; with data.hop, series i is. "
-                "Empty: there is none."),
+      key::text(
+          "data.offsets", "",
+          "Path of a column of N + 1 whole numbers in each file: sample i is the rows from "
+          "offsets[i] up to offsets[i + 1] of the first axis; with data.hop these rows are series "
+          "i, of which windows are taken. "
+          "Empty: there is none."),
       key::integer("data.length", "0",
                    "Positions of a sample where the stored ones may differ: shorter ones are "
                    "padded, longer ones cut; with data.hop, of a window. 0: all have the same.")

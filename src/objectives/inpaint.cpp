@@ -33,8 +33,9 @@ class Decoder {
     }
     stages_ = static_cast<int>(std::bit_width(static_cast<uint64_t>(encoder.stride() - 1)));
     map_ = halved(view.slice(0, axes_), stages_);
-    ConvolutionShape last =
-        even_convolution(axes_, std::max<int64_t>(8, encoder.features() >> stages_), view[-1], 3);
+    const int64_t left =
+        stages_ == 0 ? encoder.features() : std::max<int64_t>(8, encoder.features() >> stages_);
+    ConvolutionShape last = even_convolution(axes_, left, view[-1], 3);
     last.bias = true;
     output_.emplace(scope / "output", last);
     if (pooled)

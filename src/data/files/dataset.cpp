@@ -181,6 +181,12 @@ void Dataset::index(const std::vector<std::string>& patterns, const std::vector<
                   ? concat(": every series is shorter than data.length = ", layout_.length)
                   : std::string());
   }
+  if (layout_.has_extents() && std::all_of(files_.begin(), files_.end(), [](const DataFile& file) {
+        return file.places.rows() == 0;
+      })) {
+    bad_input("all samples of ", fields_[0].path, " are empty: see whether data.dataset and ",
+              "data.offsets name what you mean");
+  }
   for (size_t f = 1; f < fields_.size() && !layout_.has_extents(); ++f) {
     const auto main = static_cast<size_t>(main_field_);
     if (fields_[f].row_bytes() > fields_[main].row_bytes()) main_field_ = static_cast<int>(f);
@@ -320,10 +326,17 @@ void Dataset::index_field(const hdf5::File& file, const FieldSpec& spec, size_t 
   }
   if (files_.empty()) {
     fields_.push_back(field);
+  } else if (field.row_axes != fields_[f].row_axes) {
+    bad_input(field.path, " in ", entry.path, " has the shape ", dataset.shape(), ", but in ",
+              files_[0].path, " it has the shape ", files_[0].fields[f].shape,
+              ": the same number of axes must count samples in all files of a data set");
   } else if (field.shape != fields_[f].shape || field.dtype != fields_[f].dtype) {
     bad_input(field.path, " in ", entry.path, " has samples ", field.shape, " ",
               name_of(field.dtype), ", but in ", files_[0].path, " they are ", fields_[f].shape,
-              " ", name_of(fields_[f].dtype), "; all files of a data set must agree");
+              " ", name_of(fields_[f].dtype), "; all files of a data set must agree",
+              f == 0 && layout_.leading == 0 && !layout_.has_extents()
+                  ? ", or, where signals have several lengths, set data.length"
+                  : "");
   }
   entry.fields.push_back(storage_of(file, dataset));
   entry.contents =
@@ -354,7 +367,10 @@ void Dataset::find_places(const hdf5::File& file, DataFile& entry) const {
     int64_t first = 0, last = 0;
     dataset.read_rows(0, 1, &first, DType::i64);
     dataset.read_rows(extents, 1, &last, DType::i64);
-    refuse_unless(first >= 0 && first <= last && last <= stored[0], first, last, 0);
+    if (first < 0 || first > last || last > stored[0])
+      bad_input(dataset.path(), " in ", entry.path, " begins with ", first, " and ends with ", last,
+                ", but offsets must not fall and must lie between 0 and the ", stored[0],
+                " rows of ", fields_[0].path);
     entry.places = SamplePlaces::with_offsets(extents, last - first);
     return;
   }

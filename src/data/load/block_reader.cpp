@@ -411,6 +411,23 @@ std::vector<BlockReader::Task> BlockReader::start(int64_t number, BlockRows& to)
   return all;
 }
 
+std::vector<RowRange> BlockRows::pieces(size_t field) const {
+  const Rows& rows = rows_[field];
+  if (rows.of_sample.empty()) return {rows.of_block};
+  std::vector<RowRange> pieces;
+  int64_t done = 0;
+  for (const RowRange& sample : rows.of_sample) {
+    const int64_t first = std::max(done, sample.first);
+    if (sample.end() <= first) continue;
+    if (!pieces.empty() && pieces.back().end() == first)
+      pieces.back().count += sample.end() - first;
+    else
+      pieces.push_back({first, sample.end() - first});
+    done = sample.end();
+  }
+  return pieces;
+}
+
 int64_t BlockRows::bytes() const {
   int64_t bytes = 0;
   for (const HostTensor& field : fields) bytes += static_cast<int64_t>(field.bytes());
@@ -421,16 +438,17 @@ void BlockReader::finish(int64_t number, const BlockRows& rows) const {
   const Block block = dataset_.block(number);
   for (size_t f = 0; f < rows.fields.size(); ++f) {
     const Field& field = dataset_.fields()[f];
-    const RowRange used = rows.rows(f);
-    const auto* values = static_cast<const std::byte*>(rows.fields[f].data());
-    const int64_t bad = first_not_finite(values + used.first * field.row_bytes(),
-                                         used.count * field.shape.count(), field.dtype);
-    if (bad < 0) continue;
-    const int64_t row = rows.first_row(f) + used.first + bad / field.shape.count();
-    throw Error(ExitStatus::bad_values,
-                concat(field.path, " in ", dataset_.files()[static_cast<size_t>(block.file)].path,
-                       " holds a NaN or infinity in row ", row,
-                       "; mend or remove that row, then start the same command again"));
+    for (const RowRange& used : rows.pieces(f)) {
+      const auto* values = static_cast<const std::byte*>(rows.fields[f].data());
+      const int64_t bad = first_not_finite(values + used.first * field.row_bytes(),
+                                           used.count * field.shape.count(), field.dtype);
+      if (bad < 0) continue;
+      const int64_t row = rows.first_row(f) + used.first + bad / field.shape.count();
+      throw Error(ExitStatus::bad_values,
+                  concat(field.path, " in ", dataset_.files()[static_cast<size_t>(block.file)].path,
+                         " holds a NaN or infinity in row ", row,
+                         "; mend or remove that row, then start the same command again"));
+    }
   }
 }
 

@@ -45,6 +45,9 @@ class BlockRows {
     const RowRange& range = rows.of_sample[static_cast<size_t>(sample)];
     return {rows.first + range.first, range.count};
   }
+  // The rows that its samples are, each once, counted from the tensor's first; not those between
+  // samples that nobody is.
+  std::vector<RowRange> pieces(size_t field) const;
   // The rows that the block's samples are, all together, counted from the tensor's first.
   RowRange rows(size_t field) const { return rows_[field].of_block; }
   // Row 0 of the tensor, counted from the file's first.

@@ -110,6 +110,36 @@ void require_floats(const std::vector<double>& values, const std::string& path) 
   }
 }
 
+// The rows of a block that are counted, in the tensor: what its samples are, without those that
+// samples of the block before it are too.
+std::vector<RowRange> counted_rows(const Dataset& dataset, int64_t number, const BlockRows& rows,
+                                   int field) {
+  std::vector<RowRange> pieces = rows.pieces(static_cast<size_t>(field));
+  const Block block = dataset.block(number);
+  const DataFile& file = dataset.files()[static_cast<size_t>(block.file)];
+  if (!dataset.has_extents(field) || !file.places.known() || block.in_file == 0) return pieces;
+  const int64_t counted = dataset.rows_of(file, field, block.in_file - 1).end() -
+                          rows.first_row(static_cast<size_t>(field));
+  for (RowRange& piece : pieces) {
+    const int64_t twice = std::clamp<int64_t>(counted - piece.first, 0, piece.count);
+    piece = {piece.first + twice, piece.count - twice};
+  }
+  return pieces;
+}
+
+// How many they are, and the one at a place among them.
+int64_t rows_in(const std::vector<RowRange>& pieces) {
+  int64_t rows = 0;
+  for (const RowRange& piece : pieces) rows += piece.count;
+  return rows;
+}
+
+int64_t row_at(const std::vector<RowRange>& pieces, int64_t place) {
+  size_t i = 0;
+  while (place >= pieces[i].count) place -= pieces[i++].count;
+  return pieces[i].first + place;
+}
+
 }  // namespace
 
 Range type_range(DType dtype) {
@@ -129,9 +159,9 @@ Range percentile_range(const Dataset& dataset, int field, std::array<double, 2> 
       dataset, blocks, static_cast<size_t>(each), options, communicator,
       [&](int64_t block, const BlockRows& rows, double* to) {
         const HostTensor& tensor = rows.fields[static_cast<size_t>(field)];
-        const RowRange used = rows.rows(static_cast<size_t>(field));
+        const std::vector<RowRange> used = counted_rows(dataset, block, rows, field);
         const int64_t row = dataset.fields()[static_cast<size_t>(field)].shape.count();
-        const int64_t count = used.count * row;
+        const int64_t count = rows_in(used) * row;
         const Draws draws(options.seed, Purpose::statistics_sample,
                           static_cast<uint64_t>(block) + 1);
         for (int64_t i = 0; i < each; ++i) {
@@ -141,7 +171,8 @@ Range percentile_range(const Dataset& dataset, int field, std::array<double, 2> 
                                  : static_cast<int64_t>(draws.below(static_cast<uint32_t>(i),
                                                                     static_cast<uint64_t>(count)));
           to[i] = count == 0 ? std::numeric_limits<double>::quiet_NaN()
-                             : element_value(tensor.data(), used.first * row + at, tensor.dtype());
+                             : element_value(tensor.data(), row_at(used, at / row) * row + at % row,
+                                             tensor.dtype());
         }
       });
   std::erase_if(values, [](double value) { return std::isnan(value); });
@@ -183,21 +214,19 @@ ChannelStatistics channel_statistics(const Dataset& dataset, int field,
   // small.
   const std::vector<double> all = scan_on_all_ranks(
       dataset, blocks, width, options, communicator,
-      [&](int64_t, const BlockRows& rows, double* to) {
-        const RowRange used = rows.rows(number);
-        const auto* stored =
-            static_cast<const std::byte*>(rows.fields[number].data()) + used.first * row_bytes;
+      [&](int64_t block, const BlockRows& rows, double* to) {
+        const std::vector<RowRange> used = counted_rows(dataset, block, rows, field);
+        const auto* stored = static_cast<const std::byte*>(rows.fields[number].data());
         std::vector<double> exact(static_cast<size_t>(values));
-        std::vector<double> base(c), sum(c, 0), square(c, 0);
-        for (int64_t s = 0; s < used.count; s += together) {
-          const int64_t positions = std::min(together, used.count - s);
+        std::vector<double> base, sum(c, 0), square(c, 0);
+        const auto add = [&](int64_t row, int64_t positions) {
           if (extents) {
             exact.resize(static_cast<size_t>(positions) * c);
-            interpretation.doubles(stored + s * row_bytes, exact.data(), positions);
+            interpretation.doubles(stored + row * row_bytes, exact.data(), positions);
           } else {
-            interpretation.doubles(stored + s * row_bytes, exact.data());
+            interpretation.doubles(stored + row * row_bytes, exact.data());
           }
-          if (s == 0) std::copy_n(exact.begin(), c, base.begin());
+          if (base.empty()) base.assign(exact.begin(), exact.begin() + channels);
           if (interpretation.as_they_are()) require_floats(exact, dataset.fields()[number].path);
           for (size_t k = 0; k < c; ++k) {
             double a = 0, b = 0;
@@ -209,8 +238,12 @@ ChannelStatistics channel_statistics(const Dataset& dataset, int field,
             sum[k] += a;
             square[k] += b;
           }
+        };
+        for (const RowRange& piece : used) {
+          for (int64_t s = 0; s < piece.count; s += together)
+            add(piece.first + s, std::min(together, piece.count - s));
         }
-        const double n = static_cast<double>(used.count) *
+        const double n = static_cast<double>(rows_in(used)) *
                          (extents ? 1.0 : static_cast<double>(values / channels));
         *to++ = n;
         for (size_t k = 0; k < c; ++k) {

@@ -63,8 +63,14 @@ std::vector<int64_t> EmbeddedFile::offsets_of(int64_t stride) const {
     std::vector<int64_t> begins;
     if (!file.places.known())
       begins = hdf5::File::open(file.path).dataset(dataset.layout().offsets).values<int64_t>();
+    const int64_t rows = file.fields[0].shape[0];
     for (int64_t i = 0; i < file.samples(); ++i) {
       const auto at = static_cast<size_t>(i);
+      if (!begins.empty() &&
+          (begins[at] < 0 || begins[at] > begins[at + 1] || begins[at + 1] > rows))
+        bad_input(dataset.layout().offsets, " in ", file.path, " has ", begins[at], " before ",
+                  begins[at + 1], " at ", i, ", but offsets must not fall and must lie between 0 ",
+                  "and the ", rows, " rows of ", dataset.fields()[0].path);
       const int64_t length =
           begins.empty() ? file.places.rows_of(i).count : begins[at + 1] - begins[at];
       const int64_t seen = std::min(length, dataset.layout().length);
@@ -135,8 +141,8 @@ void EmbeddedFile::copy_column(hdf5::Group& root, const std::string& column) con
   for (const DataFile& file : source_.dataset().files()) {
     const hdf5::File from = hdf5::File::open(file.path);
     const hdf5::Dataset values = from.dataset(column);
-    if (values.rows() != file.samples()) {
-      bad_input(file.path, ": ", column, " has ", values.rows(), " rows, but there are ",
+    if (values.shape().rank() == 0 || values.rows() != file.samples()) {
+      bad_input(file.path, ": ", column, " has the shape ", values.shape(), ", but there are ",
                 file.samples(),
                 " samples: name in embed.copy only columns with a row for each sample");
     }

@@ -15,6 +15,12 @@ namespace {
 
 DataOptions with(DataOptions options, const SourceOptions& instead) {
   if (!instead.files.empty()) options.files = instead.files;
+  if (!instead.dataset.empty() && instead.dataset != options.dataset &&
+      !options.layout.offsets.empty()) {
+    bad_input("data.offsets = \"", options.layout.offsets, "\" is of the samples in ",
+              options.dataset, ", and others are asked for in ", instead.dataset,
+              ": keep samples of several lengths under the same paths, in files of their own");
+  }
   if (!instead.dataset.empty()) options.dataset = instead.dataset;
   if (!instead.label.empty()) options.label = instead.label;
   return options;

@@ -2,7 +2,9 @@
 // loader, against values that the test itself wrote.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <set>
 
 #include "data/load/access_pattern.h"
@@ -276,9 +278,72 @@ TEST_CASE("offsets that fall or lie outside are refused") {
   CHECK_THROWS_WITH(BlockReader(dataset).read(0), Contains("has 5 before 3 at 1"));
   CHECK_THROWS_WITH(open({folder / "a.h5"}, windows), Contains("has 5 before 3 at 1"));
   write({0, 5, 9});
-  CHECK_THROWS_WITH(open({folder / "a.h5"}, extents), Contains("between 0 and the 8 rows of /x"));
+  CHECK_THROWS_WITH(open({folder / "a.h5"}, extents), Contains("begins with 0 and ends with 9"));
   write({0, 5, 8}, H5T_IEEE_F64LE);
   CHECK_THROWS_WITH(open({folder / "a.h5"}, extents), Contains("must name whole numbers"));
+}
+
+TEST_CASE("statistics count each row that is in a sample once, in however many blocks it is") {
+  const TemporaryFolder folder;
+  const std::unique_ptr<Communicator> alone = self_communicator();
+  const int64_t rows = 1'000'000;
+  {
+    written::DataFile file(folder / "a.h5");
+    write_rows(file, {static_cast<hsize_t>(rows), channels}, 0);
+  }
+  for (const auto& [length, hop] :
+       std::vector<std::pair<int64_t, int64_t>>{{100'000, 9'000}, {10, 20}, {10, 10}}) {
+    const Dataset dataset = open({folder / "a.h5"}, {.leading = 0, .length = length, .hop = hop});
+    CHECK(dataset.blocks() > 1);
+    const Interpretation values(dataset.sample_field(), Channels::last);
+    const ChannelStatistics found = channel_statistics(dataset, 0, values, {}, *alone);
+    double sum = 0, square = 0, n = 0;
+    int64_t done = 0;
+    for (int64_t first = 0; first + length <= rows; first += hop) {
+      for (int64_t row = std::max(first, done); row < first + length; ++row, ++n) {
+        sum += value_of(0, row, 1);
+        square += static_cast<double>(value_of(0, row, 1)) * value_of(0, row, 1);
+      }
+      done = first + length;
+    }
+    CHECK(found.mean[1] == Approx(sum / n).epsilon(1e-12));
+    CHECK(found.std[1] == Approx(std::sqrt(square / n - sum / n * sum / n)).epsilon(1e-9));
+  }
+}
+
+TEST_CASE("a NaN between windows is nobody's, one inside is told") {
+  const TemporaryFolder folder;
+  const auto read = [&](size_t bad) {
+    std::vector<float> values(60, 1.f);
+    values[bad] = std::numeric_limits<float>::quiet_NaN();
+    written::DataFile(folder / "a.h5")
+        .add("x", H5T_NATIVE_FLOAT, H5T_NATIVE_FLOAT, {60}, values.data());
+    BlockReader(open({folder / "a.h5"}, {.leading = 0, .length = 10, .hop = 20})).read(0);
+  };
+  read(15);
+  read(59);
+  CHECK_THROWS_WITH(read(24), Contains("holds a NaN or infinity in row 24"));
+}
+
+TEST_CASE("columns of other axes in other files, and data without a position, are refused") {
+  const TemporaryFolder folder;
+  const std::vector<int64_t> labels(15);
+  for (const bool flat : {true, false}) {
+    written::DataFile file(folder / (flat ? "a.h5" : "b.h5"));
+    write_rows(file, {3, 5, channels}, 0);
+    const std::vector<hsize_t> shape = flat ? std::vector<hsize_t>{3} : std::vector<hsize_t>{3, 5};
+    file.add("y", H5T_STD_I64LE, H5T_NATIVE_LLONG, shape, labels.data());
+  }
+  CHECK_THROWS_WITH(open({folder / "*.h5"}, {.leading = 2}, true),
+                    Contains("the same number of axes must count samples"));
+  {
+    written::DataFile file(folder / "c.h5");
+    write_rows(file, {8, channels}, 0);
+    const std::vector<int64_t> offsets = {3, 3, 3};
+    file.add("o", H5T_STD_I64LE, H5T_NATIVE_LLONG, {3}, offsets.data());
+  }
+  CHECK_THROWS_WITH(open({folder / "c.h5"}, {.offsets = "o", .length = 4}),
+                    Contains("all samples of /x are empty"));
 }
 
 TEST_CASE("statistics count each row of a block once") {

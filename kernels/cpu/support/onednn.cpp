@@ -2,6 +2,7 @@
 
 #include <omp.h>
 
+#include <string_view>
 #include <utility>
 
 namespace lacuna {
@@ -27,6 +28,24 @@ constexpr auto direct = dnnl::algorithm::convolution_direct;
 
 // ---- The difference between oneDNN 2 (operation descriptors) and 3 (none) -----------------------
 
+namespace {
+
+// With oneDNN 2.6 the weight gradient of a strided convolution of one position over one axis writes
+// behind its scratch memory where samples are long and have less than a vector of channels: its
+// implementation for such kernels ("jit_1x1") is passed over then.
+dnnl::convolution_backward_weights::primitive_desc within_its_memory(
+    const OneDnnConvolution& c, dnnl::convolution_backward_weights::primitive_desc descriptor) {
+  constexpr int64_t vector = 16;
+  const auto source = c.source.dims();
+  if (source.size() != 3 || c.strides[0] == 1 || source[1] >= vector) return descriptor;
+  while (std::string_view(descriptor.impl_info_str()).starts_with("jit_1x1")) {
+    if (!descriptor.next_impl()) throw dnnl::error(dnnl_unimplemented, "weight gradient");
+  }
+  return descriptor;
+}
+
+}  // namespace
+
 #if DNNL_VERSION_MAJOR >= 3
 
 dnnl::convolution_forward::primitive_desc OneDnn::forward(const OneDnnConvolution& c) {
@@ -45,8 +64,9 @@ dnnl::convolution_backward_data::primitive_desc OneDnn::data_gradient(const OneD
 
 dnnl::convolution_backward_weights::primitive_desc OneDnn::weight_gradient(
     const OneDnnConvolution& c) {
-  return {engine_,    direct,    c.source,  c.weight_gradient, c.destination,    c.strides,
-          c.dilation, c.padding, c.padding, forward(c),        user_scratchpad()};
+  return within_its_memory(
+      c, {engine_, direct, c.source, c.weight_gradient, c.destination, c.strides, c.dilation,
+          c.padding, c.padding, forward(c), user_scratchpad()});
 }
 
 dnnl::matmul::primitive_desc OneDnn::product(const memory::desc& a, const memory::desc& b,
@@ -75,7 +95,7 @@ dnnl::convolution_backward_weights::primitive_desc OneDnn::weight_gradient(
   const dnnl::convolution_backward_weights::desc operation(direct, c.source, c.weight_gradient,
                                                            c.destination, c.strides, c.dilation,
                                                            c.padding, c.padding);
-  return {operation, user_scratchpad(), engine_, forward(c)};
+  return within_its_memory(c, {operation, user_scratchpad(), engine_, forward(c)});
 }
 
 dnnl::matmul::primitive_desc OneDnn::product(const memory::desc& a, const memory::desc& b,

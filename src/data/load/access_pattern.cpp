@@ -139,7 +139,7 @@ std::string chunk_option(const Dataset& dataset, const Field& field, const DataF
       1, std::min({bytes / std::max<int64_t>(1, entry_bytes), all / good_lanes, entries}));
   const int64_t chunks = (entries + most - 1) / most;
   std::string chunk = concat((entries + chunks - 1) / chunks);
-  for (const int64_t size : stored.from(1).sizes()) chunk += concat("x", size);
+  for (int axis = 1; axis < stored.rank(); ++axis) chunk += concat("x", stored[axis]);
   return concat("-l ", field.path, ":CHUNK=", chunk);
 }
 

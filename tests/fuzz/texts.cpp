@@ -161,6 +161,11 @@ void read_lease_file(const fs::path& folder) {
   run_stage({"status", (folder / "run").string()});
 }
 
+std::string small_task() {
+  return "[data]\nfiles = \"x.h5\"\ndataset = \"x\"\nlabel = \"y\"\n[test]\ndataset = \"x\"\n"
+         "label = \"y\"\n[task]\nname = \"linear\"\n";
+}
+
 std::vector<Input> metrics(const fs::path& folder) {
   {
     Metrics some(folder / "metrics.jsonl");
@@ -180,6 +185,7 @@ std::vector<Input> metrics(const fs::path& folder) {
     seed.push_back({.name = "sweep.toml",
                     .content = "pretrain = \"a.toml\"\nfinetune = \"b.toml\"\n[grid]\nseed = [1]\n",
                     .fixed = true});
+    seed.push_back({.name = "b.toml", .content = small_task(), .fixed = true});
     seeds.push_back(seed);
   }
   return seeds;

@@ -141,8 +141,11 @@ void EmbeddedFile::copy_column(hdf5::Group& root, const std::string& column) con
   for (const DataFile& file : source_.dataset().files()) {
     const hdf5::File from = hdf5::File::open(file.path);
     const hdf5::Dataset values = from.dataset(column);
-    if (values.shape().rank() == 0 || values.rows() != file.samples()) {
-      bad_input(file.path, ": ", column, " has the shape ", values.shape(), ", but there are ",
+    if (values.shape().rank() == 0)
+      bad_input(file.path, ": ", column, " is a single value, but there are ", file.samples(),
+                " samples: name in embed.copy only columns with a row for each sample");
+    if (values.rows() != file.samples()) {
+      bad_input(file.path, ": ", column, " has ", values.rows(), " rows, but there are ",
                 file.samples(),
                 " samples: name in embed.copy only columns with a row for each sample");
     }

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "data/order/order.h"
+#include "nn/recorded.h"
 #include "support/experiment.h"
 #include "support/two_streams.h"
 
@@ -31,25 +32,6 @@ struct Settled {
   size_t plans = 0;      // of the rank that has the most
 };
 
-// A rank of `ranks`, none of which is there: what is recorded needs no other one.
-class OneOf final : public Communicator {
- public:
-  OneOf(int rank, int ranks) : rank_(rank), ranks_(ranks) {}
-  int rank() const override { return rank_; }
-  int size() const override { return ranks_; }
-  Request all_gather(const void*, void*, std::span<const size_t>) override { return {}; }
-  using Communicator::all_reduce_sum;
-  Request all_reduce_sum(void*, size_t, DType) override { return {}; }
-  Request reduce_scatter_sum(const void*, void*, std::span<const size_t>, DType) override {
-    return {};
-  }
-  Request broadcast(void*, size_t, int) override { return {}; }
-  void barrier() override {}
-
- private:
-  int rank_, ranks_;
-};
-
 std::vector<std::vector<int64_t>> rows_of_steps(const OrderSpec& spec, int64_t batch, int ranks) {
   Order order(spec);
   std::vector<std::vector<int64_t>> rows;
@@ -64,7 +46,7 @@ Settled settled(const char* objective, int64_t lanes, int64_t batch, int ranks) 
   Settled found;
   found.divisions = std::set(rows.begin(), rows.end()).size();
   for (int rank = 0; rank < ranks; ++rank) {
-    OneOf communicator(rank, ranks);
+    test::SilentRank communicator(rank, ranks);
     SmallExperiment experiment(concat(objective, " on vector"), "cpu", 1, communicator,
                                {.size = 8, .width = 1});
     Trainer& trainer = experiment.trainer();
@@ -93,7 +75,7 @@ size_t plans_of_two_streams(int64_t batch, int rank, int ranks, bool constant_sh
   second.constant_shares = constant_shares;
   const auto rows = rows_of_steps(uneven_blocks(60), batch, ranks);
   const auto of_second = rows_of_steps(second, batch, ranks);
-  OneOf communicator(rank, ranks);
+  test::SilentRank communicator(rank, ranks);
   TwoStreamTraining training(communicator);
   const Executor& executor = training.trainer().executor();
   const auto self = self_communicator();

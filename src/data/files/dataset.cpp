@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "comm/agree.h"
+#include "data/files/offsets.h"
 #include "io/hdf5.h"
 
 namespace lacuna {
@@ -357,12 +358,6 @@ void Dataset::find_places(const hdf5::File& file, DataFile& entry) const {
               ": data.offsets must name whole numbers, one more than there are samples");
   }
   const int64_t extents = dataset.rows() - 1;
-  const auto refuse_unless = [&](bool fits, int64_t first, int64_t last, int64_t sample) {
-    if (fits) return;
-    bad_input(dataset.path(), " in ", entry.path, " has ", first, " before ", last, " at ", sample,
-              ", but offsets must not fall and must lie between 0 and the ", stored[0], " rows of ",
-              fields_[0].path);
-  };
   if (!layout_.has_windows()) {
     int64_t first = 0, last = 0;
     dataset.read_rows(0, 1, &first, DType::i64);
@@ -375,10 +370,8 @@ void Dataset::find_places(const hdf5::File& file, DataFile& entry) const {
     return;
   }
   std::vector<int64_t> offsets = dataset.values<int64_t>();
-  for (size_t i = 0; i + 1 < offsets.size(); ++i) {
-    refuse_unless(offsets[i] >= 0 && offsets[i] <= offsets[i + 1] && offsets[i + 1] <= stored[0],
-                  offsets[i], offsets[i + 1], static_cast<int64_t>(i));
-  }
+  const std::string path = dataset.path();
+  check_offsets(offsets, 0, {path, entry.path, fields_[0].path, stored[0]});
   entry.places = SamplePlaces::windows(layout_, std::move(offsets));
 }
 

@@ -11,6 +11,7 @@
 #include <mutex>
 
 #include "base/error.h"
+#include "data/files/offsets.h"
 #include "io/hdf5_private.h"
 
 namespace lacuna {
@@ -210,19 +211,14 @@ BlockReader::OpenFile& BlockReader::open(int number) {
 
 // The rows of each sample of a block, counted from the file's first.
 std::vector<RowRange> BlockReader::read_offsets(OpenFile& open, const Block& block) const {
-  const int64_t rows = open.fields[0].rows();
   std::vector<int64_t> offsets(static_cast<size_t>(block.samples) + 1);
   open.offsets.read_rows(block.in_file, block.samples + 1, offsets.data(), DType::i64);
+  check_offsets(
+      offsets, block.in_file,
+      {dataset_.layout().offsets, open.path, dataset_.fields()[0].path, open.fields[0].rows()});
   std::vector<RowRange> ranges;
-  for (size_t i = 0; i + 1 < offsets.size(); ++i) {
-    if (offsets[i] < 0 || offsets[i] > offsets[i + 1] || offsets[i + 1] > rows) {
-      bad_input(dataset_.layout().offsets, " in ", open.path, " has ", offsets[i], " before ",
-                offsets[i + 1], " at ", block.in_file + static_cast<int64_t>(i),
-                ", but offsets must not fall and must lie between 0 and the ", rows, " rows of ",
-                dataset_.fields()[0].path);
-    }
+  for (size_t i = 0; i + 1 < offsets.size(); ++i)
     ranges.push_back({offsets[i], offsets[i + 1] - offsets[i]});
-  }
   return ranges;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/build_info.h"
+#include "data/files/offsets.h"
 #include "io/hdf5.h"
 
 namespace lacuna {
@@ -63,14 +64,11 @@ std::vector<int64_t> EmbeddedFile::offsets_of(int64_t stride) const {
     std::vector<int64_t> begins;
     if (!file.places.known())
       begins = hdf5::File::open(file.path).dataset(dataset.layout().offsets).values<int64_t>();
-    const int64_t rows = file.fields[0].shape[0];
+    check_offsets(
+        begins, 0,
+        {dataset.layout().offsets, file.path, dataset.fields()[0].path, file.fields[0].shape[0]});
     for (int64_t i = 0; i < file.samples(); ++i) {
       const auto at = static_cast<size_t>(i);
-      if (!begins.empty() &&
-          (begins[at] < 0 || begins[at] > begins[at + 1] || begins[at + 1] > rows))
-        bad_input(dataset.layout().offsets, " in ", file.path, " has ", begins[at], " before ",
-                  begins[at + 1], " at ", i, ", but offsets must not fall and must lie between 0 ",
-                  "and the ", rows, " rows of ", dataset.fields()[0].path);
       const int64_t length =
           begins.empty() ? file.places.rows_of(i).count : begins[at + 1] - begins[at];
       const int64_t seen = std::min(length, dataset.layout().length);

@@ -177,36 +177,54 @@ struct Loading {
     }
   }
 
-  // Settles a key that exists only for some values of its selector.
-  void settle_conditional(const std::string& name, const std::vector<const Key*>& variants) {
+  // The variant of a key that exists for the value of its selector; null where there is none, or
+  // the selector itself does not exist.
+  const Key* chosen(const std::vector<const Key*>& variants) {
     const std::string& selector = variants.front()->selector;
-    const auto chosen = entries.find(selector);
-    LACUNA_CHECK(by_name.count(selector) > 0, "selector ", selector, " of ", name, " is no key");
-    if (chosen == entries.end()) return;  // the selector's own problem is reported
-    const std::string& value = std::get<std::string>(chosen->second.value);
-    std::vector<std::string> owners;
+    if (selector.empty()) return variants.front();
+    const auto found = by_name.find(selector);
+    LACUNA_CHECK(found != by_name.end(), "selector ", selector, " is no key");
+    settle_once(found->first, found->second);
+    const auto by = entries.find(selector);
+    if (by == entries.end()) return nullptr;
+    const std::string& value = std::get<std::string>(by->second.value);
     for (const Key* key : variants) {
       const auto& values = key->selector_values;
-      if (std::find(values.begin(), values.end(), value) != values.end()) {
-        settle(*key);
-        return;
-      }
-      owners.insert(owners.end(), values.begin(), values.end());
+      if (std::find(values.begin(), values.end(), value) != values.end()) return key;
     }
-    const auto found = assignments.find(name);
-    if (found == assignments.end()) return;
-    problem(found->second.line, found->second.place,
+    return nullptr;
+  }
+
+  void settle_once(const std::string& name, const std::vector<const Key*>& variants) {
+    if (!settled.insert(name).second) return;
+    if (const Key* key = chosen(variants)) return settle(*key);
+    if (const auto found = assignments.find(name); found != assignments.end())
+      refuse_unchosen(name, variants, found->second);
+  }
+
+  // A key is given that does not exist for the value of its selector, or of that one's.
+  void refuse_unchosen(const std::string& name, const std::vector<const Key*>& variants,
+                       const Assignment& given) {
+    const std::string& selector = variants.front()->selector;
+    const auto by = entries.find(selector);
+    if (by == entries.end()) {
+      const std::vector<const Key*>& above = by_name.at(selector);
+      // Where the selector is missing or wrong, that is told.
+      if (!above.front()->selector.empty()) refuse_unchosen(name, above, given);
+      return;
+    }
+    std::vector<std::string> owners;
+    for (const Key* key : variants)
+      owners.insert(owners.end(), key->selector_values.begin(), key->selector_values.end());
+    const std::string& value = std::get<std::string>(by->second.value);
+    if (std::find(owners.begin(), owners.end(), value) != owners.end()) return;
+    problem(given.line, given.place,
             concat(name, " is a key of ", join(owners), ", not of ", value, ", which ", selector,
-                   " chooses (", chosen->second.place, "); remove one of the two"));
+                   " chooses (", by->second.place, "); remove one of the two"));
   }
 
   void settle_all() {
-    for (const auto& [name, variants] : by_name) {
-      if (variants.front()->selector.empty()) settle(*variants.front());
-    }
-    for (const auto& [name, variants] : by_name) {
-      if (!variants.front()->selector.empty()) settle_conditional(name, variants);
-    }
+    for (const auto& [name, variants] : by_name) settle_once(name, variants);
   }
 
   Configuration finish() {
@@ -233,6 +251,7 @@ struct Loading {
   std::map<std::string, std::vector<const Key*>> by_name;
   std::vector<std::unique_ptr<toml::table>> parsed;  // own the nodes of the assignments
   std::map<std::string, Assignment> assignments;
+  std::set<std::string> settled;
   std::map<std::string, Configuration::Entry, std::less<>> entries;
   std::vector<Problem> problems;
 };
@@ -286,6 +305,21 @@ Configuration Configuration::with(const std::vector<std::string>& overrides) con
         old->second.key.default_text == each.key.default_text) {
       each.value = old->second.value;
     }
+  }
+  return made;
+}
+
+Configuration Configuration::section(const std::string& name) const {
+  const std::string prefix = name + ".";
+  std::set<std::string> repeated;
+  for (const Key& key : schema_->keys())
+    if (key.section == name) repeated.insert(key.name.substr(prefix.size()));
+  LACUNA_CHECK(!repeated.empty(), "no section ", name);
+  Configuration made;
+  made.schema_ = schema_;
+  for (const auto& [full, each] : entries_) {
+    if (each.key.section.empty() && !repeated.contains(full)) made.entries_[full] = each;
+    if (each.key.section == name) made.entries_[full.substr(prefix.size())] = each;
   }
   return made;
 }

@@ -66,6 +66,10 @@ class Configuration {
   // This configuration with further overrides; paths are relative to the working directory.
   Configuration with(const std::vector<std::string>& overrides) const;
 
+  // The keys under a section ("part.paired"; Key::under) in the place of those that they repeat,
+  // and this configuration's other keys.
+  Configuration section(const std::string& name) const;
+
   // Every key that exists with its value, as TOML, sorted, paths absolute: equal configurations
   // have equal texts, and from_text(resolved()) is equal to this.
   std::string resolved() const;

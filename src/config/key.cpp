@@ -61,6 +61,15 @@ Key Key::only_if(std::string other, std::vector<std::string> values) && {
   selector_values = std::move(values);
   return std::move(*this);
 }
+Key Key::under(std::string prefix, std::string other, std::vector<std::string> values) && {
+  section = std::move(prefix);
+  name = section + "." + name;
+  if (!selector.empty()) {
+    selector = section + "." + selector;
+    return std::move(*this);
+  }
+  return std::move(*this).only_if(std::move(other), std::move(values));
+}
 
 namespace key {
 

@@ -50,6 +50,7 @@ struct Key {
   bool is_execution = false;
   std::string selector;                      // the key exists only if this other key ...
   std::vector<std::string> selector_values;  // ... has one of these values
+  std::string section;  // under() which the key stands; "" where it is a key of its own
 
   Key unit(std::string text) &&;            // "epochs", "pixels"
   Key min(double value) &&;                 // value >= min
@@ -60,9 +61,12 @@ struct Key {
   Key length(size_t items) &&;              // of a list
   Key or_word(std::string word) &&;         // the text `word` is accepted too ("auto", "none")
   Key execution() &&;                       // may differ when a run continues
-  // The key exists only for these values of the key `selector` ("objective.name", {"simclr"}),
-  // which must be unconditional. Several keys of one name may exist for different values.
+  // The key exists only for these values of the key `selector` ("objective.name", {"simclr"}), and
+  // where that key exists. Several keys of one name may exist for different values.
   Key only_if(std::string selector, std::vector<std::string> values) &&;
+  // The same key once more, "<section>.<name>", whose selector is the one in the section. Where it
+  // has none it exists only for these values of `selector`.
+  Key under(std::string section, std::string selector, std::vector<std::string> values) &&;
 };
 
 namespace key {

@@ -1,6 +1,7 @@
 #include "config/schema.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -58,6 +59,19 @@ std::string range_cell(const Key& key) {
   return text;
 }
 
+// What stands in a section once more, in words.
+std::string repeated_keys(const std::string& section, const std::vector<const Key*>& keys) {
+  std::set<std::string> names;
+  std::vector<std::string> owners;
+  for (const Key* key : keys) {
+    names.insert(concat("`", key->name.substr(section.size() + 1), "`"));
+    if (!key->selector.starts_with(section)) owners = key->selector_values;
+  }
+  return concat("### [", section, "]\n\nOf ", join(owners), ". Behind `", section,
+                ".` stand once more, with the same defaults, ranges and meanings: ",
+                join({names.begin(), names.end()}), ".\n\n");
+}
+
 std::string table_row(const Key& key) {
   std::string meaning = key.doc;
   if (!key.selector.empty()) meaning = concat("Of ", join(key.selector_values), ": ", meaning);
@@ -101,7 +115,12 @@ Schema& Schema::add_foreign(const std::vector<Key>& keys, const std::string& whe
 
 std::string keys_table(const Schema& schema) {
   std::map<std::string, std::string> sections;
+  std::map<std::string, std::vector<const Key*>> repeated;  // by section
   for (const Key& key : schema.keys()) {
+    if (!key.section.empty()) {
+      repeated[key.section].push_back(&key);
+      continue;
+    }
     const size_t dot = key.name.find('.');
     sections[dot == std::string::npos ? "" : key.name.substr(0, dot)] += table_row(key);
   }
@@ -111,6 +130,7 @@ std::string keys_table(const Schema& schema) {
     text += "| Key | Default | Unit | Range | Meaning |\n|---|---|---|---|---|\n";
     text += rows + "\n";
   }
+  for (const auto& [section, keys] : repeated) text += repeated_keys(section, keys);
   return text;
 }
 

@@ -108,8 +108,9 @@ DataOptions data_options(const Configuration& configuration) {
 }
 
 Dataset open_dataset(const DataOptions& options, Communicator& communicator,
-                     const std::vector<FieldSpec>& columns) {
+                     const std::vector<FieldSpec>& columns, const std::vector<FieldSpec>& parts) {
   std::vector<FieldSpec> fields = {{sample_field, options.dataset}};
+  fields.insert(fields.end(), parts.begin(), parts.end());
   if (!options.label.empty()) fields.push_back({label_field, options.label});
   fields.insert(fields.end(), columns.begin(), columns.end());
   return Dataset(options.files, std::move(fields), communicator, options.layout);

@@ -34,13 +34,14 @@ struct DataOptions {
 std::vector<Key> data_keys();
 DataOptions data_options(const Configuration& configuration);
 
-// The data set of the options: field "sample", and "label" if data.label is set; further fields are
-// columns of the user's own, by name and path. Collective.
 // Keys of samples that may be several rows, for the kinds of data that have them.
 std::vector<Key> extent_keys();
 
+// The data set of the options: field "sample", then those of further parts of the samples, "label"
+// if data.label is set, and columns of the user's own, all by name and path. Collective.
 Dataset open_dataset(const DataOptions& options, Communicator& communicator,
-                     const std::vector<FieldSpec>& columns = {});
+                     const std::vector<FieldSpec>& columns = {},
+                     const std::vector<FieldSpec>& parts = {});
 
 // Lanes and window, which a run stores and keeps: otherwise its order would change. `batch` is the
 // global batch.

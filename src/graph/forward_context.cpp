@@ -72,6 +72,14 @@ class BlockOfFour {
 
 }  // namespace
 
+Tensor ForwardContext::row_numbers(const std::string& name) {
+  const std::vector<int64_t>& all = rows_of(name);
+  const auto mine = all.begin() + communicator.rank();
+  std::vector<int64_t>& kept = numbers.emplace_back(static_cast<size_t>(*mine));
+  std::iota(kept.begin(), kept.end(), std::accumulate(all.begin(), mine, int64_t{0}));
+  return host_leaf(concat("row_numbers", name), DType::i64, Shape{*mine}, kept.data());
+}
+
 Tensor ForwardContext::per_row(const std::string& name, Purpose purpose,
                                const std::function<double(double)>& value) {
   return drawn_leaf(*this, name, purpose, Shape{},

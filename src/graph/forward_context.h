@@ -67,6 +67,8 @@ struct ForwardContext {
         std::accumulate(all.begin(), all.begin() + communicator.rank(), int64_t{0}));
     return host_leaf(concat("first_row", name), DType::i64, Shape{}, &kept);
   }
+  // The numbers of this rank's rows in the global batch, one after the other: a leaf i64 [rows].
+  Tensor row_numbers(const std::string& name = "");
 
   // Draws of layers: uniform in [0, 1), one per row of this rank, as `value` maps them, P [rows]. A
   // function of (seed, epoch, sample; purpose; view; how many draws of the view were recorded
@@ -119,6 +121,7 @@ struct ForwardContext {
   std::vector<Update> updates = {};
   std::deque<double> values = {};  // addresses stay valid
   std::deque<int64_t> places = {};
+  std::deque<std::vector<int64_t>> numbers = {};
   std::deque<HostTensor> drawn = {};
   // Of per_row and per_element, by stream and view.
   std::map<std::pair<std::string, int>, uint64_t> calls = {};

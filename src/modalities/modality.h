@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -77,6 +78,13 @@ class Modality {
   // A look at some of the samples, for check.
   virtual Survey survey(SurveyOptions options) const = 0;
 };
+
+// The modalities of the parts of a sample, by their names; "" is the first, which is always there.
+using PartModalities = std::map<std::string, const Modality*>;
+
+// Of a recipe of the first part's, or of several parts' (JoinedRecipe): what the host loads, and
+// what the device makes of it, where it makes anything.
+Halves halves_of(const PartModalities& parts, const RecipePointer& recipe, const Device& device);
 
 // What a modality is made from.
 struct ModalityParts {

@@ -1,6 +1,7 @@
 // Fields: the named tensors of a batch that a model is called with, [B, …] each; floats are in the
 // compute dtype. And which samples its rows are, for what layers draw. Fields of a further stream
-// are "<stream>.<field>", of as many rows as it has.
+// are "<stream>.<field>", of as many rows as it has; those of a further part of the samples
+// "<part>.<field>".
 #pragma once
 
 #include <map>
@@ -45,16 +46,22 @@ class Fields {
   // Further streams, by their names.
   void add_stream(const std::string& name, StreamRows rows) { streams_[name] = std::move(rows); }
   const std::map<std::string, StreamRows>& streams() const { return streams_; }
-  // The fields of a further stream under their own names.
-  Fields of(const std::string& stream) const {
-    const auto found = streams_.find(stream);
-    LACUNA_CHECK(found != streams_.end(), "the batch has no stream ", stream);
+  // The fields of a further stream, or of a further part of the samples, under their own names.
+  Fields of(const std::string& stream_or_part) const {
     Fields fields;
     for (const auto& [name, tensor] : tensors_) {
-      if (name.starts_with(stream + ".")) fields.add(name.substr(stream.size() + 1), tensor);
+      if (name.starts_with(stream_or_part + "."))
+        fields.add(name.substr(stream_or_part.size() + 1), tensor);
     }
-    fields.set_keys(found->second.keys);
+    LACUNA_CHECK(!fields.tensors_.empty(), "the batch has no fields of ", stream_or_part);
+    const auto stream = streams_.find(stream_or_part);
+    fields.set_keys(stream == streams_.end() ? keys_ : stream->second.keys);
     return fields;
+  }
+  // Adds the fields of a part under its name.
+  void add_part(const std::string& part, const Fields& fields) {
+    for (const auto& [name, tensor] : fields.tensors_)
+      add(part.empty() ? name : part + "." + name, tensor);
   }
 
  private:

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "objectives/byol.h"
+#include "objectives/clip.h"
 #include "objectives/inpaint.h"
 #include "objectives/rotation.h"
 #include "objectives/simclr.h"
@@ -18,6 +19,7 @@ std::span<const ObjectiveEntry> objectives() {
       ObjectiveEntry{"simsiam", simsiam_keys, make_simsiam},
       ObjectiveEntry{"rotation", rotation_keys, make_rotation, {"image"}},
       ObjectiveEntry{"inpaint", inpaint_keys, make_inpaint},
+      ObjectiveEntry{"clip", clip_keys, make_clip, {}, {"paired"}},
   };
   return entries;
 }

@@ -15,6 +15,9 @@ struct ObjectiveEntry {
   std::unique_ptr<Objective> (*make)(const ObjectiveParts& parts);
   // The kinds of data (data.kind) that it works on; none: all.
   std::vector<std::string_view> kinds = {};
+  // Parts of a sample beside the first one, whose keys stand under "part.<name>."
+  // (stages/keys/parts.h).
+  std::vector<std::string_view> parts = {};
   bool works_on(std::string_view kind) const;
 };
 

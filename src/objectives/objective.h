@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,15 +19,25 @@
 
 namespace lacuna {
 
+// A part of the samples beside the first one, such as the caption of an image.
+struct FurtherPart {
+  const Modality& modality;  // outlives the objective
+  EncoderFactory make_encoder;
+};
+
 // What an objective is made from.
 struct ObjectiveParts {
   const Configuration& configuration;
   Scope scope;  // of the run's State; an objective makes "encoder", "projector", "teacher.…" in it
   EncoderFactory make_encoder;
   const Modality& modality;  // outlives the objective
+  // The parts that the objective's entry names (objectives/list.h).
+  std::map<std::string, FurtherPart> further = {};
 };
 
-// What a network makes of "view0", by a name that embed and tasks ask for.
+// What a network makes of "view0", by a name that embed and tasks ask for. An output of a further
+// part of the samples has a name that begins with the part's ("paired.encoder"), and is handed that
+// part's fields alone, under their own names.
 struct Output {
   std::string name;  // "encoder", "projector", "teacher.encoder"; dense: "encoder.map"
   // [B, D], or dense, [B, positions…, D].

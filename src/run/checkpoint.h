@@ -66,11 +66,18 @@ struct DataIdentity {
     int64_t samples = 0;
     friend bool operator==(const File&, const File&) = default;
   };
-  std::string name;  // "train"
+  // What a sample is as it is stored, as far as a modality is made for it.
+  struct Sample {
+    DType dtype = DType::f32;
+    Shape shape;
+    friend bool operator==(const Sample&, const Sample&) = default;
+  };
+  std::string name;  // "train"; of a further part of the samples its name
   std::string dataset;
   std::vector<File> files;
   int64_t samples = 0;
-  std::string hash;  // of what the reader of the data chose to hash, as text
+  std::optional<Sample> sample = {};  // none in checkpoints of earlier versions
+  std::string hash;                   // of what the reader of the data chose to hash, as text
   friend bool operator==(const DataIdentity&, const DataIdentity&) = default;
 };
 

@@ -95,6 +95,11 @@ void write_data_identity(hdf5::Group& root, const DataIdentity& data) {
   group.set("dataset", data.dataset);
   group.set("samples", data.samples);
   group.set("hash", data.hash);
+  if (data.sample) {
+    group.set("sample_type", std::string(name_of(data.sample->dtype)));
+    const std::span<const int64_t> sizes = data.sample->shape.sizes();
+    write_column(root, path + "/sample_shape", std::vector<int64_t>(sizes.begin(), sizes.end()));
+  }
   std::vector<std::string> files;
   std::vector<int64_t> bytes, samples;
   for (const auto& file : data.files) {
@@ -110,7 +115,16 @@ void write_data_identity(hdf5::Group& root, const DataIdentity& data) {
 DataIdentity read_data_identity(const hdf5::Group& root, const std::string& name) {
   const std::string path = "/data/" + name;
   const hdf5::Group group = root.group(path);
-  DataIdentity data{name, group.text("dataset"), {}, group.integer("samples"), group.text("hash")};
+  DataIdentity data;
+  data.name = name;
+  data.dataset = group.text("dataset");
+  data.samples = group.integer("samples");
+  data.hash = group.text("hash");
+  if (group.has_attribute("sample_type")) {
+    const auto shape = hdf5::shape_of(read_column<int64_t>(root, path + "/sample_shape"));
+    if (!shape) throw std::out_of_range("shape of a sample");
+    data.sample = {dtype_of_name(group.text("sample_type"), root.file()), *shape};
+  }
   const auto files = read_text_column(root, path + "/file");
   const auto bytes = read_column<int64_t>(root, path + "/bytes");
   const auto samples = read_column<int64_t>(root, path + "/samples");

@@ -378,4 +378,64 @@ TEST_CASE("configuration: the table of keys shows default and unit and range") {
                                     "\"auto\" |"));
 }
 
+namespace {
+
+// A sample's keys, and those of a part of it that exists where clip is chosen.
+Schema with_part() {
+  const std::vector<Key> of_sample = {
+      key::text("data.dataset", required, "Path of the samples."),
+      key::one_of("data.kind", {"image", "signal"}, "image", "What a sample is."),
+      key::number("augment.flip", "0.5", "Share that is flipped.").only_if("data.kind", {"image"}),
+      key::number("augment.shift", "0", "Largest shift.").only_if("data.kind", {"signal"}),
+  };
+  Schema made;
+  made.add({key::one_of("objective.name", {"simclr", "clip"}, required, "The objective."),
+            key::integer("data.window", "3", "Of the order.")});
+  made.add(of_sample);
+  for (Key key : of_sample)
+    made.add({std::move(key).under("part.paired", "objective.name", {"clip"})});
+  return made;
+}
+
+Configuration paired(const std::string& text) {
+  return Configuration::from_text(text, with_part(), "a.toml");
+}
+
+const std::string clip_of_two =
+    "[objective]\nname = 'clip'\n[data]\ndataset = 'x'\nwindow = 5\n[augment]\nflip = 0.1\n"
+    "[part.paired.data]\ndataset = 'y'\nkind = 'signal'\n[part.paired.augment]\nshift = 2\n";
+
+}  // namespace
+
+TEST_CASE("configuration: the keys of a section stand in the place of those that they repeat") {
+  const Configuration whole = paired(clip_of_two);
+  CHECK(whole.text("data.dataset") == "x");
+  CHECK(whole.text("part.paired.data.dataset") == "y");
+  const Configuration part = whole.section("part.paired");
+  CHECK(part.text("data.dataset") == "y");
+  CHECK(part.is("data.kind", "signal"));
+  CHECK(part.number("augment.shift") == 2);
+  CHECK(part.integer("data.window") == 5);
+  CHECK_FALSE(part.has("augment.flip"));  // of the sample, which is an image
+  CHECK_FALSE(part.has("part.paired.data.dataset"));
+  CHECK(part.place("augment.shift") == "a.toml, line 12");
+  CHECK(paired(whole.resolved()).resolved() == whole.resolved());
+}
+
+TEST_CASE("configuration: a key whose selector is not chosen is refused by the choice above it") {
+  CHECK_THROWS_WITH(
+      paired("[objective]\nname = 'simclr'\n[data]\ndataset = 'x'\n[part.paired.augment]\n"
+             "flip = 0.1\n"),
+      "a.toml, line 6: part.paired.augment.flip is a key of clip, not of simclr, which "
+      "objective.name chooses (a.toml, line 2); remove one of the two");
+  CHECK_THROWS_WITH(
+      paired(clip_of_two + "flip = 1\n"),
+      "a.toml, line 13: part.paired.augment.flip is a key of image, not of signal, which "
+      "part.paired.data.kind chooses (a.toml, line 10); remove one of the two");
+  CHECK_THROWS_WITH(paired("[objective]\nname = 'clip'\n[data]\ndataset = 'x'\n"),
+                    Catch::StartsWith("a.toml: part.paired.data.dataset is missing"));
+  CHECK_FALSE(paired("[objective]\nname = 'simclr'\n[data]\ndataset = 'x'\n")
+                  .has("part.paired.data.dataset"));
+}
+
 }  // namespace lacuna

@@ -250,6 +250,105 @@ class Modalities(support.EndToEndTest):
         self.assertIn("96 samples of 8 x 8 pixels, 1 channel, float32, 3 to 130.5 as 0 to 1 "
                       "(bright)", told.stdout)
 
+    PAIRS = """[data]
+files = "data.h5"
+kind = "signal"
+dataset = "signals"
+label = "labels"
+[part.paired.data]
+kind = "vector"
+dataset = "table"
+[part.paired.encoder]
+name = "mlp"
+width = 16
+[objective]
+name = "clip"
+projection = 8
+[encoder]
+width = 4
+[train]
+device = "reference"
+batch = 24
+max_steps = 6
+checkpoint_steps = 2
+threads = 1
+[log]
+interval = 0
+"""
+
+    def embed_part(self, run, output, out, *words, data="data.h5"):
+        self.succeeds("embed", run, "--data", self.path(data), "--out", self.path(out), "--output",
+                      output, *words)
+        with h5py.File(self.path(out)) as file:
+            return file["z"][:], dict(file.attrs)
+
+    def test_a_signal_and_its_row_of_a_table(self):
+        """Samples of two parts: on one rank and three, killed and continued; either part is
+        embedded by itself, of files that hold it alone."""
+        self.write(SIGNALS)
+        self.path("a.toml").write_text(self.PAIRS)
+        pretrain = "pretrain", self.path("a.toml"), "--run"
+        checked = self.succeeds("check", self.path("a.toml")).stdout
+        self.assertIn("part paired: 12 features, float64, values as they are (table)", checked)
+        told = self.succeeds(*pretrain, self.path("one")).stdout
+        self.assertIn("96 samples of 64 positions, 2 channels (first), float32, values as they are "
+                      "(signals)", told)
+        self.assertIn('their part "paired": 12 features, float64, values as they are (table)', told)
+        program = self.halted("step 3 of 6", *pretrain, self.path("three"), ranks=3)
+        program.wait_for("step 3 of 6",
+                         also=lambda: 2 in support.checkpoints(self.path("three")))
+        program.kill()
+        self.assertIn("continuing", self.succeeds(*pretrain, self.path("three"), ranks=3).stdout)
+        embedded = {}
+        for run in "one", "three":
+            for output, sizes in (("encoder", 32), ("projector", 8), ("paired.encoder", 16),
+                                  ("paired.projector", 8)):
+                z, attributes = self.embed_part(self.path(run), output, f"{run}-{output}.h5")
+                self.assertEqual(z.shape, (96, sizes))
+                self.assertEqual(attributes["dataset"],
+                                 "table" if output.startswith("paired") else "signals")
+                embedded[run, output] = z
+        for output in ("encoder", "paired.encoder"):
+            one, three = embedded["one", output], embedded["three", output]
+            self.assertLess(numpy.abs(one - three).max(), 1e-6 * numpy.abs(one).max())
+        for part, output in (("signals", "encoder"), ("table", "paired.encoder")):
+            with h5py.File(self.path("data.h5")) as file, \
+                    h5py.File(self.path("alone.h5"), "w") as alone:
+                alone[part] = file[part][:]
+            z, _ = self.embed_part(self.path("one"), output, f"alone-{part}.h5", "--set",
+                                   "data.label=", data="alone.h5")
+            self.assertTrue((z == embedded["one", output]).all())
+        task = self.path("classify.toml").read_text()
+        self.path("classify.toml").write_text(
+            task.replace("steps = 40\nrates = [0.02]\n", "").replace('"classify"', '"knn"')
+            .replace('precision = "f32"', 'device = "reference"'))
+        self.succeeds("finetune", self.path("classify.toml"), "--from", self.path("one"), "--run",
+                      self.path("task"))
+        self.succeeds("predict", self.path("task"), "--data", self.path("data.h5"), "--out",
+                      self.path("p.h5"))
+
+    def test_parts_that_do_not_fit_are_refused(self):
+        self.write(SIGNALS)
+        with h5py.File(self.path("data.h5"), "a") as file:
+            file["fewer"] = file["table"][:-1]
+        self.path("a.toml").write_text(self.PAIRS)
+        for setting, said in (
+                ("part.paired.data.dataset=none", "no dataset"),
+                ("part.paired.data.dataset=fewer", "95"),
+                ("part.paired.data.kind=image", "[part.paired]: samples of /table have the shape "
+                 "[12]"),
+                ("part.paired.augment.flip=1", "part.paired.augment.flip is a key of image, not of "
+                 "vector"),
+                ("part.paired.data.length=3", "no key part.paired.data.length"),
+                ("objective.name=simclr", "part.paired.data.dataset is a key of clip, not of "
+                 "simclr")):
+            for ranks in (None, 3):
+                result = self.lacuna("pretrain", self.path("a.toml"), "--run", self.path("no"),
+                                     "--set", setting, ranks=ranks)
+                self.assertEqual(result.status, 2, result)
+                self.assertIn(said, result.stderr)
+                self.assertFalse(self.path("no").exists())
+
     def test_another_kind_than_the_runs_is_refused(self):
         self.write(TABLE)
         self.succeeds("pretrain", self.path("a.toml"), "--run", self.path("run1"))

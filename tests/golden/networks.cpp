@@ -32,6 +32,7 @@ class Inputs {
     Shape positions = views;
     positions.set(-1, 1);
     for (const char* view : {"view0", "view1"}) add(view, views, normal(view, views, seed));
+    add("paired.view0", views, normal("view1", views, seed));
     const Shape features{batch, c.integer("features")};
     add("functional", features, normal("functional", features, seed));
     const Draws mask(seed, Purpose::test, hash_name("mask"));
@@ -162,9 +163,13 @@ class Network {
     const std::string decode = concat("decode = \"", case_.text("decode"), "\"\n");
     configuration_ = testing::small_configuration(
         name, {.encoder = encoder_options(case_), .objective = name == "inpaint" ? decode : ""});
-    objective_ =
-        make_objective({*configuration_, Scope(store_, 1),
-                        encoder_factory(*configuration_, modality_->sample()), *modality_});
+    // Further parts are as the first.
+    const EncoderFactory encoder = encoder_factory(*configuration_, modality_->sample());
+    std::map<std::string, FurtherPart> further;
+    for (const std::string& part : parts_of(*configuration_))
+      further.insert({part, {*modality_, encoder}});
+    objective_ = make_objective(
+        {*configuration_, Scope(store_, 1), encoder, *modality_, std::move(further)});
     encode_ = output_of(*objective_, "encoder").of;
   }
 
@@ -255,6 +260,8 @@ TEST_CASE("BYOL agrees with PyTorch and its teacher too", "[golden]") {
 }
 
 TEST_CASE("SimSiam agrees with PyTorch", "[golden]") { CHECK(check_networks("simsiam") == 1); }
+
+TEST_CASE("CLIP agrees with PyTorch", "[golden]") { CHECK(check_networks("clip") == 1); }
 
 TEST_CASE("rotation prediction agrees with PyTorch", "[golden]") {
   CHECK(check_networks("rotation") == 1);

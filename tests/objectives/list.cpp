@@ -153,3 +153,25 @@ TEST_CASE("every objective takes views of another size than the samples") {
     }
   }
 }
+
+TEST_CASE("CLIP scales its logits by at most 100 and still learns the scale") {
+  const auto self = self_communicator();
+  SmallExperiment experiment("clip", "reference", 1, *self, {.size = 8, .channels = 1, .width = 1});
+  const SmallBatch batch = experiment.batch(0, 6);
+  experiment.trainer().prepare(batch.fields(), {6});
+  State& scale = *experiment.store().find("logit_scale");
+  const auto at = [&](double logarithm) {
+    scale.fill([&](int64_t) { return logarithm; });
+    std::optional<std::vector<HostTensor>> none;
+    const double loss = loss_of(experiment, batch.fields(), 6, *self, none);
+    const auto gradients = experiment.trainer().gradients(batch.fields(), {6});
+    return std::pair(loss, gradients.at("logit_scale").as<double>()[0]);
+  };
+  const auto [loss, gradient] = at(std::log(100));
+  CHECK(std::abs(gradient) > 1e-3);
+  for (const double beyond : {std::log(100) + 1, std::log(100) + 7}) {
+    CHECK(at(beyond).first == Approx(loss).epsilon(1e-12));
+    CHECK(at(beyond).second == Approx(gradient).epsilon(1e-12));
+  }
+  CHECK(at(std::log(99)).first != Approx(loss).epsilon(1e-6));
+}

@@ -410,7 +410,7 @@ TEST_CASE("planted fault: with other draws of blocks on one rank the comparison 
   CHECK(found.weights > fault_factor * weight_limit);
 }
 
-// 100 samples of 8x8 in blocks of 7: batches of 16 cross blocks and, the seventh, the epoch.
+// 100 samples of 8x8, and of 6 numbers as a second part, in blocks of 7: batches of 16 cross blocks and, the seventh, the epoch.
 // Collective.
 class SmallDataset {
  public:
@@ -419,12 +419,14 @@ class SmallDataset {
     std::vector<float> pixels(100 * 8 * 8);
     for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<float>(i * 37 % 251) / 255;
     if (world().rank() == 0) {
-      written::DataFile(path).add("images", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, {100, 8, 8},
-                                  pixels.data(), {.chunk = {7, 8, 8}});
+      written::DataFile file(path);
+      file.add("images", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, {100, 8, 8}, pixels.data(),
+               {.chunk = {7, 8, 8}});
+      file.add("table", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, {100, 6}, pixels.data());
     }
     world().broadcast(path.data(), path.size(), 0).wait();
-    dataset_.emplace(std::vector<std::string>{path}, std::vector<FieldSpec>{{"image", "images"}},
-                     world());
+    dataset_.emplace(std::vector<std::string>{path},
+                     std::vector<FieldSpec>{{"image", "images"}, {"paired", "table"}}, world());
     order_.block_samples = dataset_->block_samples();
     order_.lanes = 4;
   }

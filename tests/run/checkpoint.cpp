@@ -78,8 +78,14 @@ CheckpointInfo info_of(int64_t step) {
   info.configuration = "[train]\nepochs = 10 # über\n";
   info.environment = {"0.1.0", "Open MPI 4.1.4", "1.10.8", "2.6", 2,
                       3,       "cpu device",     "avx512", "f32"};
-  info.data = {
-      {"train", "/images", {{"/data/a.h5", 1000, 10}, {"/data/b.h5", 2000, 20}}, 30, "h1"}};
+  // In the order of their names, as they are read.
+  info.data = {{"paired", "/ages", {{"/data/a.h5", 1000, 10}}, 30, {{DType::f64, {}}}, "h2"},
+               {"train",
+                "/images",
+                {{"/data/a.h5", 1000, 10}, {"/data/b.h5", 2000, 20}},
+                30,
+                {{DType::u16, {64, 48, 3}}},
+                "h1"}};
   info.metrics.append(step - 1, std::vector<Scalar>{{"loss", 0.1}});
   info.metrics.append(step, std::vector<Scalar>{{"loss", 0.2}, {"lr", 1e-300}});
   return info;

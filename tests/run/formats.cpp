@@ -53,7 +53,7 @@ void write_files(const fs::path& folder) {
   info.position = info.batches.position(info.step);
   info.score = 1.5;
   info.configuration = "[train]\nepochs = 100\n";
-  info.data = {{"train", "/images", {{"/data/a.h5", 10, 6}}, 6, "3f2a"}};
+  info.data = {{"train", "/images", {{"/data/a.h5", 10, 6}}, 6, {{DType::u8, {8, 8, 3}}}, "3f2a"}};
   info.metrics = metrics.table();
   const std::vector<float> weights(27, 0.25f);
   const std::vector<uint16_t> halves(4, 0x3f80);  // 1 as bfloat16

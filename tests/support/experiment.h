@@ -9,6 +9,7 @@
 #include "nn/fields.h"
 #include "objectives/list.h"
 #include "ops/elementwise.h"
+#include "stages/keys/parts.h"
 #include "support/modalities.h"
 #include "train/trainer.h"
 
@@ -50,18 +51,31 @@ inline std::vector<std::string> every_cell() {
   return all;
 }
 
+// Lines of [objective].
+inline std::string narrow_heads(const std::string& objective) {
+  if (objective == "clip") return "projection = 8\n";
+  if (objective != "simclr" && objective != "byol" && objective != "simsiam") return "";
+  return concat("hidden = 16\nprojection = 8\n", objective == "simsiam" ? "bottleneck = 16\n" : "");
+}
+
+// The second part of the samples of an objective that asks for one: vectors.
+inline std::string second_part(const std::string& objective, const std::string& dataset = "table") {
+  if (objective != "clip") return "";
+  return concat("[part.paired.data]\ndataset = \"", dataset,
+                "\"\nkind = \"vector\"\n[part.paired.encoder]\nname = \"mlp\"\nwidth = 8\n",
+                "depth = 2\n");
+}
+
 // The configuration of an objective with narrow heads.
 inline Configuration small_configuration(std::string_view text_of_cell, const SmallImages& images,
                                          const std::string& more = "") {
   const Cell cell(text_of_cell);
   const std::string& objective = cell.objective;
   Schema schema;
-  schema.add(objective_keys()).add(encoder_keys()).add(optimizer_keys());
-  std::string text = concat("[objective]\nname = \"", objective, "\"\n");
-  if (objective == "simclr" || objective == "byol" || objective == "simsiam")
-    text += "hidden = 16\nprojection = 8\n";
-  if (objective == "simsiam") text += "bottleneck = 16\n";
-  text += images.objective + "[encoder]\n" + images.encoder;
+  schema.add(objective_keys()).add(encoder_keys()).add(part_keys()).add(optimizer_keys());
+  std::string text =
+      concat("[objective]\nname = \"", objective, "\"\n", narrow_heads(objective), images.objective,
+             second_part(objective), "[encoder]\n", images.encoder);
   if (images.encoder.empty() && cell.kind == "vector")
     text += concat("name = \"mlp\"\nwidth = ", 4 * images.width, "\ndepth = 2\n");
   else if (images.encoder.empty())
@@ -72,11 +86,13 @@ inline Configuration small_configuration(std::string_view text_of_cell, const Sm
 
 // Rows [first, last) of a batch: the fields that a recipe makes of samples, floats of this shape,
 // drawn from their index; where they are padded, of lengths from 2 to half as long again.
-// Owns the memory of the tensors. `layers`: seed of what layers draw.
+// Owns the memory of the tensors. `layers`: seed of what layers draw. `further`: shapes of further
+// parts of the samples.
 class SmallBatch {
  public:
   SmallBatch(const Recipe& recipe, Shape shape, int64_t first, int64_t last, uint64_t seed,
-             DType compute, uint64_t layers, bool padded = false) {
+             DType compute, uint64_t layers, bool padded = false,
+             const std::vector<Shape>& further = {}) {
     const int64_t most = padded ? shape[0] + shape[0] / 2 : shape[0];
     shape.set(0, most);
     const int64_t count = last - first;
@@ -84,13 +100,13 @@ class SmallBatch {
     for (const OutputField& field : recipe.outputs()) {
       memory_[field.name] = HostTensor(field.dtype, field.shape.behind(count));
     }
-    HostTensor sample(DType::f32, shape);
+    std::vector<HostTensor> parts;
+    parts.emplace_back(DType::f32, shape);
+    for (const Shape& part : further) parts.emplace_back(DType::f32, part);
     Scratch scratch;
     for (int64_t row = 0; row < count; ++row) {
-      const Draws draws(7, Purpose::test, static_cast<uint64_t>(first + row));
-      for (uint32_t i = 0; i < sample.shape().count(); ++i) {
-        sample.as<float>()[i] = static_cast<float>(draws.uniform(i));
-      }
+      for (uint32_t part = 0; part < parts.size(); ++part)
+        draw(parts[part], {7, Purpose::test, static_cast<uint64_t>(first + row), part});
       std::vector<void*> to;
       for (const OutputField& field : recipe.outputs()) {
         const auto bytes = static_cast<size_t>(field.shape.count()) * size_of(field.dtype);
@@ -98,8 +114,10 @@ class SmallBatch {
                      static_cast<size_t>(row) * bytes);
       }
       const int64_t length = padded ? 2 + (first + row) * 7 % (most - 1) : 1;
-      const Extent stored{.data = sample.data(), .length = length};
-      recipe.make({&stored, 1}, {seed, 0, static_cast<uint64_t>(first + row)}, to, scratch);
+      std::vector<Extent> stored;
+      for (const HostTensor& part : parts) stored.push_back({.data = part.data(), .length = 1});
+      stored[0].length = length;
+      recipe.make(stored, {seed, 0, static_cast<uint64_t>(first + row)}, to, scratch);
     }
     for (const auto& [name, value] : memory_) {
       const Tensor leaf = host_leaf(name, value);
@@ -110,15 +128,31 @@ class SmallBatch {
   const Fields& fields() const { return fields_; }
 
  private:
+  static void draw(HostTensor& sample, const Draws& draws) {
+    for (uint32_t i = 0; i < sample.shape().count(); ++i)
+      sample.as<float>()[i] = static_cast<float>(draws.uniform(i));
+  }
+
   std::map<std::string, HostTensor> memory_;
   std::vector<SampleKey> keys_;
   Fields fields_;
 };
 
+inline VectorOptions corrupted_vectors() {
+  VectorOptions augment;
+  augment.corrupt = {0.5};
+  return augment;
+}
+
 // The modality of a cell, of samples of `images.size`.
 inline std::unique_ptr<Modality> small_modality(std::string_view cell, const SmallImages& images) {
   const std::string kind = Cell(cell).kind;
-  if (kind == "vector") return std::make_unique<VectorModality>(vectors(images.size));
+  if (kind == "vector") {
+    // Of one view alone nothing would be drawn.
+    const bool one_view = Cell(cell).objective == "clip";
+    return std::make_unique<VectorModality>(
+        vectors(images.size, one_view ? corrupted_vectors() : VectorOptions()));
+  }
   if (kind == "signal" || kind == "padded") {
     SignalOptions augment;
     augment.size = kind == "padded" ? 0 : images.view;
@@ -149,8 +183,16 @@ class SmallExperiment {
         device_(std::move(device)),
         store_(*device_) {
     modality_ = small_modality(objective, images);
+    std::map<std::string, FurtherPart> further;
+    for (const std::string& part : parts_of(configuration_)) {
+      const Modality& modality =
+          *further_.emplace_back(std::make_unique<VectorModality>(vectors(6, corrupted_vectors())));
+      further.insert(
+          {part,
+           {modality, encoder_factory(configuration_of_part(configuration_, part), modality)}});
+    }
     objective_ = make_objective({configuration_, Scope(store_, 1),
-                                 encoder_factory(configuration_, *modality_), *modality_});
+                                 encoder_factory(configuration_, *modality_), *modality_, further});
     if (options.compute == DType::f32) options.compute = device_->parameter_dtype();
     compute_ = options.compute;
     trainer_ = std::make_unique<Trainer>(
@@ -163,8 +205,10 @@ class SmallExperiment {
   }
 
   SmallBatch batch(int64_t first, int64_t last, uint64_t seed = 1, uint64_t layers = 1) const {
-    return {*recipe_, modality_->sample(), first, last, seed, compute_,
-            layers,   modality_->padded()};
+    std::vector<Shape> further;
+    for (const auto& part : further_) further.push_back(part->sample());
+    return {*recipe_, modality_->sample(), first,  last, seed, compute_,
+            layers,   modality_->padded(), further};
   }
   Trainer& trainer() { return *trainer_; }
   StateStore& store() { return store_; }
@@ -176,6 +220,7 @@ class SmallExperiment {
  private:
   Configuration configuration_;
   std::unique_ptr<Modality> modality_;
+  std::vector<std::unique_ptr<Modality>> further_;  // of further parts
   std::unique_ptr<Device> device_;
   StateStore store_;
   std::unique_ptr<Objective> objective_;

@@ -171,6 +171,10 @@ Dataset::Dataset(const std::vector<std::string>& patterns, std::vector<FieldSpec
   unpack(result);
 }
 
+Dataset::Dataset(Field sample, SampleLayout layout) : layout_(std::move(layout)) {
+  fields_.push_back(std::move(sample));
+}
+
 void Dataset::index(const std::vector<std::string>& patterns, const std::vector<FieldSpec>& specs) {
   const std::vector<std::string> paths = expand_files(patterns);
   for (const std::string& path : paths) index_file(path, specs, paths.size());

@@ -83,6 +83,10 @@ class Dataset {
   Dataset(const std::vector<std::string>& patterns, std::vector<FieldSpec> fields,
           Communicator& communicator, SampleLayout layout = {});
 
+  // A data set without files, of samples that would be stored as `sample`: what a modality is made
+  // for where the data are not at hand.
+  Dataset(Field sample, SampleLayout layout);
+
   int64_t samples() const { return samples_; }
   const SampleLayout& layout() const { return layout_; }
   const std::vector<Field>& fields() const { return fields_; }

@@ -8,6 +8,35 @@
 
 namespace lacuna {
 
+JoinedRecipe::JoinedRecipe(RecipePointer first, std::vector<RecipeOfPart> further)
+    : parts_(std::move(further)) {
+  parts_.insert(parts_.begin(), {"", std::move(first)});
+  for (const RecipeOfPart& part : parts_) {
+    for (OutputField field : part.recipe->outputs()) {
+      if (!part.name.empty()) field.name = part.name + "." + field.name;
+      outputs_.push_back(std::move(field));
+    }
+  }
+}
+
+void JoinedRecipe::make(std::span<const Extent> stored, const SampleKey& key,
+                        std::span<void* const> to, Scratch& scratch) const {
+  LACUNA_CHECK(stored.size() >= parts_.size(), "a sample of ", stored.size(), " fields has ",
+               parts_.size(), " parts");
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    const Recipe& recipe = *parts_[i].recipe;
+    const size_t count = recipe.outputs().size();
+    SampleKey of_part = key;
+    of_part.seed = stream_seed(key.seed, parts_[i].name);
+    recipe.make(stored.subspan(i), of_part, to.first(count), scratch);
+    to = to.subspan(count);
+  }
+}
+
+RecipePointer joined(RecipePointer first, std::vector<RecipeOfPart> further) {
+  return std::make_shared<JoinedRecipe>(std::move(first), std::move(further));
+}
+
 StoredFields::StoredFields(const Dataset& dataset) {
   for (const Field& field : dataset.fields()) {
     outputs_.push_back({field.name, field.shape, field.dtype});

@@ -62,6 +62,30 @@ class Recipe {
 
 using RecipePointer = std::shared_ptr<const Recipe>;
 
+// The recipe of one part of the samples.
+struct RecipeOfPart {
+  std::string name;
+  RecipePointer recipe;
+};
+
+// Of samples of several parts: the fields that `first` makes of the data set's first field, and of
+// the further parts, which are its next fields in their order, "<name>.<field>". All that is drawn
+// for a part follows from its name too (stream_seed), so that parts are not augmented alike.
+class JoinedRecipe : public Recipe {
+ public:
+  JoinedRecipe(RecipePointer first, std::vector<RecipeOfPart> further);
+  const std::vector<OutputField>& outputs() const override { return outputs_; }
+  void make(std::span<const Extent> stored, const SampleKey& key, std::span<void* const> to,
+            Scratch& scratch) const override;
+  // The first has no name.
+  const std::vector<RecipeOfPart>& parts() const { return parts_; }
+
+ private:
+  std::vector<RecipeOfPart> parts_;
+  std::vector<OutputField> outputs_;
+};
+RecipePointer joined(RecipePointer first, std::vector<RecipeOfPart> further);
+
 // The fields of the data set as they are. None of them may differ in length.
 class StoredFields : public Recipe {
  public:

@@ -184,7 +184,7 @@ JobRequest check_here(const Job& job, const std::string& plan_file, StageContext
   const Compute compute = make_compute(job.options, alone, "", !plan_file.empty());
   const bool on_host = compute.device->reads_host_memory();
   if (!plan_file.empty() && on_host) refuse_to_time();
-  Rehearsal rehearsal(job.configuration, job.source.modality(), compute.dtype, job.ranks,
+  Rehearsal rehearsal(job.configuration, job.source.parts(), compute.dtype, job.ranks,
                       *compute.device);
   for (int i = 0; i < warm_steps(compute); ++i) rehearsal.step();
   const Measured measured = measure(job, compute, rehearsal);
@@ -241,7 +241,7 @@ JobRequest check_on_gpu(const Job& job, const Board& board, bool every_plan, Sta
       board,
       {.deterministic = job.options.deterministic, .tf32 = job.options.tf32, .engines = engines});
   const DType compute = activation_dtype(job.options, "", *device, Isa::baseline, Isa::baseline);
-  Rehearsal rehearsal(job.configuration, job.source.modality(), compute, job.ranks, *device);
+  Rehearsal rehearsal(job.configuration, job.source.parts(), compute, job.ranks, *device);
   rehearsal.step();
   const Needs needs = rehearsal.needs();
   const std::vector<LibraryPlan> plans = device->library_plans();
@@ -335,22 +335,33 @@ Asked asked_of(const Arguments& arguments) {
   return asked;
 }
 
-Survey look_at_data(const Source& source, const OrderSpec& order, const AccessPattern& pattern,
-                    const TrainOptions& options, const Asked& asked, Report& report) {
-  const Dataset& dataset = source.dataset();
-  report_reading(dataset, order, pattern, asked.ranks, report);
-  const Survey survey =
-      source.modality().survey({.seed = options.seed, .threads = threads_available()});
-  report_survey(dataset, survey, report);
-  report_balance(dataset, order, options.batch, report);
-  return survey;
-}
-
 [[noreturn]] void refuse_values(const Survey& survey) {
   throw Error(ExitStatus::bad_values,
               concat(survey.not_finite, " of ", survey.samples,
                      " samples looked at hold a NaN or infinity, the first in ", survey.where,
                      ", at which training would end: mend or remove them"));
+}
+
+// Of each part; of the first it is returned.
+Survey look_at_data(const Source& source, const OrderSpec& order, const AccessPattern& pattern,
+                    const TrainOptions& options, const Asked& asked, Report& report) {
+  const Dataset& dataset = source.dataset();
+  report_reading(dataset, order, pattern, asked.ranks, report);
+  const SurveyOptions looking{.seed = options.seed, .threads = threads_available()};
+  Survey survey = source.modality().survey(looking);
+  report_survey(dataset, survey, report);
+  for (const Source::Further& part : source.further()) {
+    const Survey of_part = part.modality->survey(looking);
+    report.line("part ", part.name, ": ", part.modality->description(), " (", part.options.dataset,
+                ")");
+    report_survey(*part.dataset, of_part, report);
+    if (survey.not_finite == 0 && of_part.not_finite > 0) {
+      survey.not_finite = of_part.not_finite;
+      survey.where = of_part.where;
+    }
+  }
+  report_balance(dataset, order, options.batch, report);
+  return survey;
 }
 
 }  // namespace
@@ -403,7 +414,8 @@ ExitStatus check(const Arguments& arguments, StageContext& context) {
   std::ostream nowhere(nullptr);
   Report report(asked.words_only ? nowhere : std::cout, asked.words_only ? std::cerr : std::cout);
   Log log(asked.words_only ? 2 : 1, true, false, 10);
-  const Source source(configuration, context.communicator, log, {.index_only = true});
+  const Source source(configuration, context.communicator, log,
+                      {.index_only = true, .all_parts = true});
   const int64_t samples = source.dataset().samples();
   const int64_t steps = steps_to_do(options, samples);
   check_sizes(options, steps, samples, asked.ranks);

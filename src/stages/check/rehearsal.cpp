@@ -10,13 +10,13 @@
 
 namespace lacuna {
 
-Rehearsal::Rehearsal(const Configuration& configuration, const Modality& modality, DType compute,
+Rehearsal::Rehearsal(const Configuration& configuration, const PartModalities& parts, DType compute,
                      int ranks, Device& device)
     : ranks_(absent_ranks(ranks, &traffic_)),
       options_(train_options(configuration)),
-      model_(configuration, modality, device),
+      model_(configuration, parts, device),
       recipe_(model_.objective().recipe()),
-      halves_(modality.halves(recipe_, device).value_or(Halves{.host = recipe_, .device = {}})),
+      halves_(halves_of(parts, recipe_, device)),
       trainer_(make_trainer(configuration, compute, false, trainable(model_, halves_), device,
                             *ranks_)) {
   check_micro_batches(options_, model_.objective().spans_batch(),

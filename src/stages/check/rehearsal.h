@@ -30,8 +30,8 @@ class Rehearsal {
  public:
   // `ranks` are those of the run; the device is that of one. bad_input for a configuration that
   // cannot be trained.
-  Rehearsal(const Configuration& configuration, const Modality& modality, DType compute, int ranks,
-            Device& device);
+  Rehearsal(const Configuration& configuration, const PartModalities& parts, DType compute,
+            int ranks, Device& device);
   // One step on a batch of zeros: its values mean nothing.
   void step();
   // Behind the first step.

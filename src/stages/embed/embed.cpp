@@ -6,11 +6,13 @@
 #include "run/stored_state.h"
 #include "stages/embed/output_file.h"
 #include "stages/embed/stage.h"
+#include "stages/keys/parts.h"
 #include "stages/keys/schema.h"
 #include "stages/setup/common_options.h"
 #include "stages/setup/compute.h"
 #include "stages/setup/load_configuration.h"
 #include "stages/setup/model.h"
+#include "stages/setup/parts_of_run.h"
 #include "stages/setup/source.h"
 #include "stages/setup/stopping.h"
 
@@ -65,16 +67,19 @@ ExitStatus embed(const Arguments& arguments, StageContext& context) {
   const EarlyStop early_stop = early_stop_of(arguments, options, context);
 
   // The run's own range and statistics: an encoder is used on what it was trained on.
+  const std::string& name = arguments.value("output");
   Source source(configuration, communicator, context.log,
-                {.files = arguments.values("data"), .like = &checkpoint});
+                {.files = arguments.values("data"),
+                 .like = &checkpoint,
+                 .part = part_of_output(configuration, name)});
   Compute compute = make_compute(options, context, checkpoint.info.environment.precision);
+  const PartsOfRun parts(configuration, source, checkpoint, communicator);
   const auto made = agreed(communicator, [&] {
-    return std::make_unique<Model>(configuration, source.modality(), *compute.device);
+    return std::make_unique<Model>(configuration, parts.all(), *compute.device);
   });
   Model& model = *made;
   load_state(checkpoint, tensor_targets(model.store()), Match::subset, communicator);
 
-  const std::string& name = arguments.value("output");
   const Output output = agreed(communicator, [&] { return output_of(model.objective(), name); });
   Embedder embedder(output, source.modality(), compute, communicator);
   const std::string out = arguments.value("out");

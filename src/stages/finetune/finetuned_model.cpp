@@ -2,6 +2,8 @@
 
 #include "comm/agree.h"
 #include "io/durable_file.h"
+#include "stages/keys/parts.h"
+#include "stages/setup/part.h"
 
 namespace lacuna {
 namespace fs = std::filesystem;
@@ -21,6 +23,8 @@ CheckpointInfo info_of(const FinetuneJob& job) {
   info.configuration = job.pretraining.resolved();
   info.environment = job.compute.environment;
   info.data = {job.data.train.identity()};
+  for (const DataIdentity& data : job.checkpoint.info.data)
+    if (data.name != info.data[0].name) info.data.push_back(data);  // further parts of the samples
   return info;
 }
 
@@ -40,6 +44,11 @@ void keep_model(const FinetuneJob& job, const Task& task, const std::vector<cons
       HostTensor& copy = whole[each->name()] = HostTensor(each->dtype(), each->shape());
       each->read(copy.data());
       axes[each->name()] = each->axes();
+    }
+    for (const std::string& part : parts_of(job.pretraining)) {
+      const std::string prefix = fact_prefix(part);
+      for (auto& [name, tensor] : kept_tensors(job.checkpoint, prefix))
+        whole[prefix + name] = std::move(tensor);
     }
     for (auto& [name, tensor] : task.tensors()) whole["task." + name] = std::move(tensor);
     if (probe != nullptr) {

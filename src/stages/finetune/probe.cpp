@@ -13,6 +13,7 @@
 #include "stages/embed/resumable_embedding.h"
 #include "stages/finetune/finetune.h"
 #include "stages/finetune/finetuned_model.h"
+#include "stages/setup/parts_of_run.h"
 #include "stages/setup/training.h"
 #include "train/loop.h"
 
@@ -39,8 +40,9 @@ struct TrainAndTest {
 // What the task is done on, and the run's model where that is its output.
 class FeaturesMaker {
  public:
-  FeaturesMaker(const FinetuneJob& job, std::unique_ptr<Model> model, Output output)
-      : job_(job), model_(std::move(model)), output_(std::move(output)) {}
+  FeaturesMaker(const FinetuneJob& job, std::unique_ptr<PartsOfRun> parts,
+                std::unique_ptr<Model> model, Output output)
+      : job_(job), parts_(std::move(parts)), model_(std::move(model)), output_(std::move(output)) {}
 
   // Kept in the run's folder as they are made, unless they cost no more than the reading of
   // samples.
@@ -76,7 +78,9 @@ class FeaturesMaker {
   HostTensor by_file(const Source& source, const fs::path& file) const;
 
   const FinetuneJob& job_;
-  std::unique_ptr<Model> model_;  // null: the samples' own values
+  // Null: the samples' own values.
+  std::unique_ptr<PartsOfRun> parts_;
+  std::unique_ptr<Model> model_;
   Output output_;
 };
 
@@ -121,16 +125,19 @@ HostTensor FeaturesMaker::by_file(const Source& source, const fs::path& file) co
 
 std::shared_ptr<FeaturesMaker> features_maker(const FinetuneJob& job) {
   if (job.configuration.is("task.features", "pixels")) {
-    return std::make_shared<FeaturesMaker>(job, nullptr, own_values());
+    return std::make_shared<FeaturesMaker>(job, nullptr, nullptr, own_values());
   }
+  auto parts = std::make_unique<PartsOfRun>(job.pretraining, job.data.train, job.checkpoint,
+                                            job.context.communicator);
   auto model = agreed(job.context.communicator, [&] {
-    return std::make_unique<Model>(job.pretraining, job.data.train.modality(), *job.compute.device);
+    return std::make_unique<Model>(job.pretraining, parts->all(), *job.compute.device);
   });
   load_state(job.checkpoint, tensor_targets(model->store()), Match::subset,
              job.context.communicator);
   Output output = agreed(job.context.communicator,
                          [&] { return output_of(model->objective(), output_name(job)); });
-  return std::make_shared<FeaturesMaker>(job, std::move(model), std::move(output));
+  return std::make_shared<FeaturesMaker>(job, std::move(parts), std::move(model),
+                                         std::move(output));
 }
 
 std::vector<int64_t> counting(int64_t count) {

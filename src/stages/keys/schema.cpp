@@ -8,6 +8,7 @@
 #include "modalities/list.h"
 #include "objectives/list.h"
 #include "stages/keys/finetune.h"
+#include "stages/keys/parts.h"
 #include "stages/keys/pretrain.h"
 #include "train/optimizer.h"
 #include "train/options.h"
@@ -49,6 +50,7 @@ std::vector<Contribution> contributions() {
       {listed<snapshot_keys>, {"pretrain"}},
       {listed<objective_keys>, {"pretrain"}},
       {listed<encoder_keys>, {"pretrain"}},
+      {listed<part_keys>, {"pretrain"}},
       {listed<optimizer_keys>, {"pretrain", "finetune"}},
       {listed<train_keys>, {"pretrain", "finetune"}},
   };

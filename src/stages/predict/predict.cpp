@@ -9,6 +9,7 @@
 #include "stages/predict/predictor.h"
 #include "stages/predict/stage.h"
 #include "stages/setup/common_options.h"
+#include "stages/setup/parts_of_run.h"
 #include "stages/setup/stopping.h"
 
 namespace lacuna {
@@ -57,6 +58,14 @@ Configuration finetuned_configuration(const std::filesystem::path& run,
   });
 }
 
+// Collective. That of the run that was fine-tuned.
+Configuration pretraining_of(const Checkpoint& kept, Communicator& communicator) {
+  return agreed(communicator, [&] {
+    return Configuration::from_text(kept.info.configuration, schema_of("pretrain"),
+                                    kept.folder.string());
+  });
+}
+
 ExitStatus predict(const Arguments& arguments, StageContext& context) {
   Communicator& communicator = context.communicator;
   const std::filesystem::path run = arguments.argument();
@@ -69,7 +78,8 @@ ExitStatus predict(const Arguments& arguments, StageContext& context) {
   const Source source(configuration, communicator, context.log,
                       {.files = arguments.values("data"), .like = &kept});
   Compute compute = make_compute(options, context, kept.info.environment.precision);
-  const Predictor predictor(configuration, kept, source.modality(), compute, communicator);
+  const PartsOfRun parts(pretraining_of(kept, communicator), source, kept, communicator);
+  const Predictor predictor(configuration, kept, parts.all(), compute, communicator);
   Embedder embedder = predictor.embedder(communicator);
   const EmbeddedWhat what{
       .run = run.string(),

@@ -30,19 +30,23 @@ int64_t outputs_of(const NamedTensors& restored) {
 }  // namespace
 
 Predictor::Predictor(const Configuration& configuration, const Checkpoint& model,
-                     const Modality& modality, Compute& compute, Communicator& communicator)
-    : model_(model), modality_(modality), compute_(compute), store_(*compute.device) {
+                     const PartModalities& parts, Compute& compute, Communicator& communicator)
+    : model_(model),
+      parts_(parts),
+      modality_(*parts.at("")),
+      compute_(compute),
+      store_(*compute.device) {
   const TaskEntry& entry = task_of(configuration);
   agreed(communicator, [&] {
     restored_ = kept_tensors(model, "task.");
     const Configuration pretraining = Configuration::from_text(
         model.info.configuration, schema_of("pretrain"), model.folder.string());
-    const TaskParts parts{
+    const TaskParts task{
         .configuration = configuration, .outputs = outputs_of(restored_), .restored = &restored_};
     if (entry.trains_network())
-      make_network(parts, pretraining);
+      make_network(task, pretraining);
     else
-      make_probe(parts, pretraining);
+      make_probe(task, pretraining);
   });
 }
 
@@ -64,7 +68,7 @@ void Predictor::make_probe(const TaskParts& parts, const Configuration& pretrain
   if (parts.configuration.is("task.features", "pixels")) {
     output_ = own_values();
   } else {
-    encoder_ = std::make_unique<Model>(pretraining, modality_, *compute_.device);
+    encoder_ = std::make_unique<Model>(pretraining, parts_, *compute_.device);
     load_tensors(model_, tensor_targets(encoder_->store()), Match::subset);
     const bool of_teacher = parts.configuration.is("task.weights", "teacher");
     output_ = output_of(encoder_->objective(), of_teacher ? "teacher.encoder" : "encoder");

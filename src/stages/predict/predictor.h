@@ -15,11 +15,11 @@ namespace lacuna {
 
 class Predictor {
  public:
-  // Collective. `configuration` is the task's, `model` what the run keeps, `modality`
-  // that of the source that it is asked of. bad_input, on every rank, where they do not go
-  // together. The references must outlive it.
-  Predictor(const Configuration& configuration, const Checkpoint& model, const Modality& modality,
-            Compute& compute, Communicator& communicator);
+  // Collective. `configuration` is the task's, `model` what the run keeps, `parts` are those of the
+  // run that was fine-tuned, of which the first is the source's that it is asked of. bad_input, on
+  // every rank, where they do not go together. The references must outlive it.
+  Predictor(const Configuration& configuration, const Checkpoint& model,
+            const PartModalities& parts, Compute& compute, Communicator& communicator);
 
   // From samples to the task's outputs; refers to this.
   Embedder embedder(Communicator& communicator) const;
@@ -31,7 +31,8 @@ class Predictor {
   void make_probe(const TaskParts& parts, const Configuration& pretraining);
 
   const Checkpoint& model_;
-  const Modality& modality_;
+  const PartModalities& parts_;
+  const Modality& modality_;  // of the first
   Compute& compute_;
   NamedTensors restored_;  // Task::tensors()
   std::shared_ptr<const Task> task_;

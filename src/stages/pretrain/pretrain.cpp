@@ -222,7 +222,7 @@ void PretrainingRun::open_output(MetricsTable metrics) {
     output_.info.seed = static_cast<int64_t>(setup_.options.seed);
     output_.info.configuration = setup_.configuration.resolved();
     output_.info.environment = setup_.compute.environment;
-    output_.info.data = {setup_.source.identity()};
+    output_.info.data = setup_.source.identities();
   });
 }
 
@@ -336,7 +336,8 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   const bool anew = begins_anew(folder, arguments, context);
   const bool old = !anew && continues(folder, configuration, communicator);
   const auto checkpoint = old ? find_on_all_ranks(folder, "last", context) : std::nullopt;
-  Source source(configuration, communicator, log, {.like = checkpoint ? &*checkpoint : nullptr});
+  Source source(configuration, communicator, log,
+                {.like = checkpoint ? &*checkpoint : nullptr, .all_parts = true});
   agreed(communicator, [&] {
     if (checkpoint) source.require_same_data(*checkpoint);
   });
@@ -360,7 +361,7 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
   Compute compute =
       make_compute(options, context, checkpoint ? checkpoint->info.environment.precision : "");
   const auto made = agreed(communicator, [&] {
-    return std::make_unique<Model>(configuration, source.modality(), *compute.device);
+    return std::make_unique<Model>(configuration, source.parts(), *compute.device);
   });
   Model& model = *made;
   source.keep_facts(model.store());

@@ -4,15 +4,23 @@
 #include "comm/agree.h"
 #include "encoders/list.h"
 #include "run/run.h"
+#include "stages/keys/parts.h"
 #include "stages/keys/schema.h"
 
 namespace lacuna {
 
-Model::Model(const Configuration& configuration, const Modality& modality, Device& device)
+Model::Model(const Configuration& configuration, const PartModalities& parts, Device& device)
     : store_(device) {
   const auto seed = static_cast<uint64_t>(configuration.integer("seed"));
-  objective_ = make_objective(
-      {configuration, Scope(store_, seed), encoder_factory(configuration, modality), modality});
+  const Modality& first = *parts.at("");
+  std::map<std::string, FurtherPart> further;
+  for (const std::string& part : parts_of(configuration)) {
+    const Modality& modality = *parts.at(part);
+    further.insert(
+        {part, {modality, encoder_factory(configuration_of_part(configuration, part), modality)}});
+  }
+  objective_ = make_objective({configuration, Scope(store_, seed),
+                               encoder_factory(configuration, first), first, std::move(further)});
 }
 
 std::optional<Checkpoint> find_on_all_ranks(const std::filesystem::path& run,

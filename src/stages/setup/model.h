@@ -14,8 +14,8 @@ namespace lacuna {
 
 class Model {
  public:
-  // The modality must outlive the model.
-  Model(const Configuration& configuration, const Modality& modality, Device& device);
+  // Of samples of these parts, which outlive the model; all that the objective asks for are there.
+  Model(const Configuration& configuration, const PartModalities& parts, Device& device);
 
   StateStore& store() { return store_; }
   const StateStore& store() const { return store_; }

@@ -6,8 +6,8 @@
 
 #include "comm/agree.h"
 #include "data/columns.h"
-#include "modalities/list.h"
-#include "stages/keys/schema.h"
+#include "stages/keys/parts.h"
+#include "stages/setup/part.h"
 
 namespace lacuna {
 
@@ -26,69 +26,22 @@ DataOptions with(DataOptions options, const SourceOptions& instead) {
   return options;
 }
 
-// A vector that a checkpoint holds under this name.
-template <typename T>
-std::vector<T> stored(const Checkpoint& checkpoint, const std::string& name) {
-  const StoredTensor* tensor = checkpoint.find(name);
-  if (tensor == nullptr || tensor->dtype != dtype_of<T>) {
-    bad_input(checkpoint.folder.string(), " does not hold \"", name,
-              "\": it was not written by pretrain of this version");
-  }
-  std::vector<T> values(static_cast<size_t>(tensor->shape.count()));
-  const TensorTarget target{name, tensor->dtype, tensor->shape, values.data()};
-  load_tensors(checkpoint, {&target, 1}, Match::subset);
-  return values;
+DataOptions options_of(const Configuration& configuration, const SourceOptions& instead) {
+  return with(data_options(configuration_of_part(configuration, instead.part)), instead);
 }
 
-// Facts of the modality, from the checkpoint or the source whose facts hold; empty: to be found.
-std::function<std::vector<double>(const std::string&)> known_facts(const SourceOptions& instead,
-                                                                   Communicator& communicator) {
-  if (instead.as != nullptr) {
-    return [as = instead.as](const std::string& name) {
-      for (const Fact& fact : as->modality().facts())
-        if (fact.name == name) return fact.values;
-      LACUNA_CHECK(false, name);
-      return std::vector<double>();
-    };
-  }
-  if (instead.like == nullptr) return {};
-  return [like = instead.like, &communicator](const std::string& name) {
-    return agreed(communicator, [&] { return stored<double>(*like, "data." + name); });
-  };
-}
-
-ModalityParts parts_of(const Dataset& dataset, const DataOptions& options,
-                       const Configuration& configuration, const Configuration* run,
-                       Communicator& communicator, const SourceOptions& instead) {
-  ScanOptions scan;
-  scan.seed = static_cast<uint64_t>(configuration.integer("seed"));
-  scan.threads = instead.threads;
-  scan.buffer = std::min<int64_t>(options.buffer, scan.buffer);
-  return {.dataset = dataset,
-          .configuration = configuration,
-          .known = known_facts(instead, communicator),
-          .run = run,
-          .index_only = instead.index_only,
-          .scan = scan,
-          .communicator = communicator};
-}
-
-std::unique_ptr<Modality> modality_of(const Dataset& dataset, const DataOptions& options,
-                                      const Configuration& configuration,
-                                      Communicator& communicator, const SourceOptions& instead) {
-  std::optional<Configuration> run;
-  if (instead.like != nullptr) {
-    run = agreed(communicator, [&] {
-      return Configuration::from_text(instead.like->info.configuration, schema_of("pretrain"),
-                                      instead.like->folder.string());
-    });
-  }
-  return make_modality(
-      parts_of(dataset, options, configuration, run ? &*run : nullptr, communicator, instead));
+PartOptions part_options(const SourceOptions& instead, const DataOptions& options,
+                         const std::string& part) {
+  return {.part = part,
+          .like = instead.like,
+          .as = instead.as == nullptr ? nullptr : instead.as->parts().at(part),
+          .buffer = options.buffer,
+          .threads = instead.threads,
+          .index_only = instead.index_only};
 }
 
 LaneLayout stored_lanes(const Checkpoint& checkpoint) {
-  const auto order = stored<int64_t>(checkpoint, "data.lanes");
+  const auto order = stored_values<int64_t>(checkpoint, "data.lanes");
   if (order.size() != 2 || order[0] < 1 || order[0] > most_lanes || order[1] < 1) {
     bad_input(checkpoint.folder.string(),
               " holds lanes of its data that none can have: use another checkpoint");
@@ -105,22 +58,67 @@ void keep(StateStore& store, const std::string& name, DType dtype, const void* v
 
 }  // namespace
 
+std::vector<Source::Further> Source::further_parts(const Configuration& configuration,
+                                                   Communicator& communicator,
+                                                   const SourceOptions& instead) const {
+  std::vector<Further> all;
+  if (!instead.all_parts) return all;
+  for (const std::string& name : parts_of(configuration)) {
+    if (options_.layout.has_extents())
+      bad_input("objective.name = \"", configuration.text("objective.name"),
+                "\" compares parts of samples that are rows, and data.",
+                options_.layout.has_windows() ? "hop" : "length",
+                " makes samples of several: choose another objective, or write each sample as a "
+                "row");
+    Further& part = all.emplace_back();
+    part.name = name;
+    part.options = data_options(configuration_of_part(configuration, name));
+    part.options.files = options_.files;
+    part.options.label = "";
+    part.dataset = std::make_unique<Dataset>(open_dataset(part.options, communicator));
+    part.modality = make_part(configuration, *part.dataset,
+                              part_options(instead, part.options, name), communicator);
+  }
+  return all;
+}
+
+std::vector<FieldSpec> Source::fields_of(const std::vector<Further>& parts) {
+  std::vector<FieldSpec> fields;
+  for (const Further& part : parts) fields.push_back({part.name, part.options.dataset});
+  return fields;
+}
+
 Source::Source(const Configuration& configuration, Communicator& communicator, Log& log,
                const SourceOptions& instead)
-    : options_(with(data_options(configuration), instead)),
-      dataset_(open_dataset(options_, communicator)),
-      modality_(modality_of(dataset_, options_, configuration, communicator, instead)),
+    : part_(instead.part),
+      options_(options_of(configuration, instead)),
+      further_(further_parts(configuration, communicator, instead)),
+      dataset_(open_dataset(options_, communicator, {}, fields_of(further_))),
+      modality_(make_part(configuration, dataset_, part_options(instead, options_, instead.part),
+                          communicator)),
       lanes_(instead.as != nullptr ? instead.as->lanes_
              : instead.like != nullptr
                  ? agreed(communicator, [&] { return stored_lanes(*instead.like); })
                  : chosen_lanes(dataset_, options_, configuration.integer("train.batch"))) {
   for (const std::string& warning : dataset_.warnings()) log.warning(warning);
-  if (!instead.index_only)
-    log.line(counted(dataset_.samples(), "sample"), " of ", modality_->description(), " (",
-             options_.dataset, ")");
+  if (!instead.index_only) tell_reading(log);
   if (labelled() && is_float(label().dtype))
     log.line("the labels in ", label().path, " are ", name_of(label().dtype),
              ": they are read as classes, and refused where they are no whole numbers");
+}
+
+void Source::tell_reading(Log& log) const {
+  log.line(counted(dataset_.samples(), "sample"), " of ", modality_->description(), " (",
+           options_.dataset, ")");
+  for (const Further& part : further_)
+    log.line("their part \"", part.name, "\": ", part.modality->description(), " (",
+             part.options.dataset, ")");
+}
+
+PartModalities Source::parts() const {
+  PartModalities all = {{part_, modality_.get()}};
+  for (const Further& part : further_) all[part.name] = part.modality.get();
+  return all;
 }
 
 const Field& Source::label() const {
@@ -149,7 +147,7 @@ void Source::check_labels(Communicator& communicator) const {
 }
 
 Halves Source::loaded(const RecipePointer& recipe, const Device& device) const {
-  Halves halves = modality_->halves(recipe, device).value_or(Halves{.host = recipe, .device = {}});
+  Halves halves = halves_of(parts(), recipe, device);
   halves.host = with_label(dataset_, halves.host);
   return halves;
 }
@@ -168,23 +166,40 @@ LoaderOptions Source::loading(const Communicator& communicator, int threads) con
           .threads = threads};
 }
 
-DataIdentity Source::identity() const {
+namespace {
+
+DataIdentity identity_of(const Dataset& dataset, const std::string& name, const std::string& path) {
   DataIdentity identity;
-  identity.name = "train";
-  identity.dataset = options_.dataset;
-  identity.samples = dataset_.samples();
-  identity.hash = concat(std::hex, dataset_.fingerprint(), "-", dataset_.contents());
-  for (const DataFile& file : dataset_.files()) {
+  identity.name = name;
+  identity.dataset = path;
+  identity.samples = dataset.samples();
+  identity.sample = {dataset.fields()[0].dtype, dataset.fields()[0].shape};
+  identity.hash = concat(std::hex, dataset.fingerprint(), "-", dataset.contents());
+  for (const DataFile& file : dataset.files()) {
     identity.files.push_back(
         {.path = file.path, .bytes = static_cast<int64_t>(file.bytes), .samples = file.samples()});
   }
   return identity;
 }
 
+}  // namespace
+
+DataIdentity Source::identity() const {
+  return identity_of(dataset_, part_.empty() ? "train" : part_, options_.dataset);
+}
+
+std::vector<DataIdentity> Source::identities() const {
+  std::vector<DataIdentity> all = {identity()};
+  for (const Further& part : further_)
+    all.push_back(identity_of(*part.dataset, part.name, part.options.dataset));
+  return all;
+}
+
 void Source::require_same_data(const Checkpoint& checkpoint) const {
-  const DataIdentity now = identity();
+  const std::vector<DataIdentity> all = identities();
   for (const DataIdentity& then : checkpoint.info.data) {
-    if (then.name == now.name && !same_data(then.hash, now.hash)) {
+    for (const DataIdentity& now : all) {
+      if (then.name != now.name || same_data(then.hash, now.hash)) continue;
       bad_input("the data of ", checkpoint.folder.string(), " were ", then.samples, " samples in ",
                 counted(static_cast<int64_t>(then.files.size()), "file"), " (", then.hash,
                 ") and are ", now.samples, " in ", now.files.size(), " (", now.hash,
@@ -194,8 +209,11 @@ void Source::require_same_data(const Checkpoint& checkpoint) const {
 }
 
 void Source::keep_facts(StateStore& store) const {
-  for (const Fact& fact : modality_->facts()) {
-    keep(store, "data." + fact.name, DType::f64, fact.values.data(), fact.values.size(), fact.axes);
+  for (const auto& [part, modality] : parts()) {
+    for (const Fact& fact : modality->facts()) {
+      keep(store, fact_prefix(part) + fact.name, DType::f64, fact.values.data(), fact.values.size(),
+           fact.axes);
+    }
   }
   const int64_t order[2] = {lanes_.lanes, lanes_.window};
   keep(store, "data.lanes", DType::i64, order, 2);

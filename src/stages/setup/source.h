@@ -1,5 +1,6 @@
 // Source: a data set as a configuration describes it — files, what a sample means, what was found
-// in the data — and the recipes and order that the stages ask for.
+// in the data — and the recipes and order that the stages ask for. Of samples of several parts it
+// reads one, or, for training, all: the further ones are fields beside the first.
 #pragma once
 
 #include <memory>
@@ -26,10 +27,20 @@ struct SourceOptions {
   const class Source* as = nullptr;  // the source whose range, statistics and lanes hold
   int threads = 1;                   // for reading
   bool index_only = false;           // only the index is read
+  std::string part = {};             // which part of the samples is read; "": the first
+  bool all_parts = false;            // and those that the objective asks for beside it
 };
 
 class Source {
  public:
+  // A part beside the one that is read first: its samples as a data set of their own, which knows
+  // their statistics.
+  struct Further {
+    std::string name;
+    DataOptions options;
+    std::unique_ptr<Dataset> dataset;
+    std::unique_ptr<Modality> modality;
+  };
   // Collective. Indexes the files; finds range and statistics, or takes them from the checkpoint;
   // says in one line how a sample is read.
   // Errors are the same on every rank.
@@ -38,6 +49,9 @@ class Source {
 
   const Dataset& dataset() const { return dataset_; }
   const Modality& modality() const { return *modality_; }
+  // Those of all parts that are read.
+  PartModalities parts() const;
+  const std::vector<Further>& further() const { return further_; }
   bool labelled() const { return dataset_.has_field(label_field); }
 
   // All labels as classes, in data-set order; rank 0 reads them, every rank gets them. Collective.
@@ -59,16 +73,24 @@ class Source {
   // How a rank loads: everything but batch, positions and seed. `threads` where there are no
   // workers.
   LoaderOptions loading(const Communicator& communicator, int threads) const;
-  // What a checkpoint stores of the data, and bad_input when a run's is another.
+  // What a checkpoint stores of the data, that of each part read; and bad_input when a run's is
+  // another.
   DataIdentity identity() const;
+  std::vector<DataIdentity> identities() const;
   void require_same_data(const Checkpoint& checkpoint) const;
   // Adds what was found in the data ("data.range", …) to the State that a checkpoint saves.
   void keep_facts(StateStore& store) const;
 
  private:
+  static std::vector<FieldSpec> fields_of(const std::vector<Further>& parts);
+  std::vector<Further> further_parts(const Configuration& configuration, Communicator& communicator,
+                                     const SourceOptions& instead) const;
+  void tell_reading(Log& log) const;
   const Field& label() const;  // of a source that is labelled
 
+  std::string part_;
   DataOptions options_;
+  std::vector<Further> further_;
   Dataset dataset_;
   std::unique_ptr<Modality> modality_;
   LaneLayout lanes_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "stages/keys/parts.h"
 #include "tasks/list.h"
 
 namespace lacuna {
@@ -55,10 +56,18 @@ void tell_of_network(Sentences& sentences, const Configuration& configuration) {
 
 std::vector<std::string> without_effect(const Configuration& configuration, const Recipe& recipe) {
   Sentences sentences;
-  const std::vector<OutputField>& fields = recipe.outputs();
-  const bool hides = std::any_of(fields.begin(), fields.end(),
-                                 [](const OutputField& field) { return field.name == "mask"; });
-  if (!hides) tell(sentences, configuration, mask_keys, "this objective hides nothing");
+  std::vector<std::string> parts = parts_of(configuration);
+  parts.insert(parts.begin(), "");
+  for (const std::string& part : parts) {
+    const std::string field = part.empty() ? "mask" : part + ".mask";
+    const std::vector<OutputField>& fields = recipe.outputs();
+    const bool hides = std::any_of(fields.begin(), fields.end(),
+                                   [&](const OutputField& each) { return each.name == field; });
+    std::vector<std::string> keys = mask_keys;
+    if (!part.empty())
+      for (std::string& key : keys) key = concat("part.", part, ".", key);
+    if (!hides) tell(sentences, configuration, keys, "this objective hides nothing");
+  }
   return sentences;
 }
 

@@ -10,6 +10,7 @@
 #include "stages/keys/schema.h"
 #include "stages/setup/source.h"
 #include "stages/setup/training.h"
+#include "support/experiment.h"
 #include "support/temporary_folder.h"
 #include "support/three_steps.h"
 #include "train/loop.h"
@@ -27,8 +28,9 @@ void write_samples(const std::string& path) {
   const Draws draws(3, Purpose::test, 0);
   for (size_t i = 0; i < values.size(); ++i)
     values[i] = static_cast<uint8_t>(draws.below(static_cast<uint32_t>(i), 256));
-  written::DataFile(path).add("images", H5T_NATIVE_UINT8, H5T_NATIVE_UINT8, {samples, 12, 10, 3},
-                              values.data());
+  written::DataFile file(path);
+  file.add("images", H5T_NATIVE_UINT8, H5T_NATIVE_UINT8, {samples, 12, 10, 3}, values.data());
+  file.add("table", H5T_NATIVE_UINT8, H5T_NATIVE_UINT8, {samples, 10}, values.data());
 }
 
 struct Run {
@@ -39,8 +41,8 @@ struct Run {
 Run run(const Configuration& configuration, std::unique_ptr<Device> device) {
   const auto self = self_communicator();
   Log silent(1, false, false, 10);
-  const Source source(configuration, *self, silent);
-  Model model(configuration, source.modality(), *device);
+  const Source source(configuration, *self, silent, {.all_parts = true});
+  Model model(configuration, source.parts(), *device);
   const Halves halves = source.loaded(model.objective().recipe(), *device);
   Trainer trainer =
       make_trainer(configuration, DType::f32, false, trainable(model, halves), *device, *self);
@@ -64,9 +66,8 @@ TEST_CASE("cuda: runs whose views the device makes follow those on the cpu") {
   write_samples(folder / "data.h5");
   for (const std::string& objective : objective_names()) {
     CAPTURE(objective);
-    std::string text = concat("[objective]\nname = \"", objective, "\"\n");
-    if (objective == "simclr" || objective == "byol" || objective == "simsiam")
-      text += "hidden = 16\nprojection = 8\n";
+    std::string text = concat("[objective]\nname = \"", objective, "\"\n", narrow_heads(objective),
+                              second_part(objective));
     text += concat(
         "[data]\nfiles = \"", (folder / "data.h5").string(), "\"\ndataset = \"images\"\n",
         "[augment]\nsize = 16\njitter = [0.4, 0.4, 0.4, 0.1]\nblur = [1.0, 0.1]\n",

@@ -62,7 +62,7 @@ std::vector<std::string> lines_of(const Board& board) {
   for (const Training& training : trainings()) {
     CudaDryRunDevice device({.board = std::string(board.properties)});
     const ImageModality modality = modality_of(training);
-    Rehearsal(training.configuration, modality, DType::bf16, 1, device).step();
+    Rehearsal(training.configuration, {{"", &modality}}, DType::bf16, 1, device).step();
     lines.push_back(
         concat(board.name, "\t", training.name, "\tmemory\t", device.most_bytes(), "\t"));
     for (const LibraryPlan& plan : device.library_plans()) {

@@ -18,16 +18,21 @@
 namespace lacuna {
 
 Trainer::Trainer(Device& device, Communicator& communicator, StateStore& store, Loss loss,
-                 std::unique_ptr<Optimizer> optimizer, StepOptions options)
+                 std::unique_ptr<Optimizer> optimizer, StepOptions options, OnDevice on_device)
     : device_(device),
       communicator_(communicator),
       store_(store),
       loss_(std::move(loss)),
+      on_device_(std::move(on_device)),
       optimizer_(std::move(optimizer)),
       options_(options),
       one_(device.parameter_dtype(), Shape{}),
       sums_(device),
       executor_(device, options.plan) {}
+
+Tensor Trainer::record_loss(const Fields& fields, ForwardContext& forward) const {
+  return loss_(on_device_ ? on_device_(fields, forward.compute) : fields, forward);
+}
 
 ForwardContext Trainer::context_of(std::span<const SampleKey> keys,
                                    const std::vector<int64_t>& rows, double progress,
@@ -71,7 +76,7 @@ void Trainer::prepare(const Fields& example, const std::vector<int64_t>& rows) {
     of_stream.keys = any_of[name] = std::vector<SampleKey>(static_cast<size_t>(count));
   }
   ForwardContext forward = this->context_of(any, rows, 0, streams);
-  const Tensor loss = loss_(example, forward);
+  const Tensor loss = record_loss(example, forward);
   layers_draw_ = !forward.drawn.empty();
   if (options_.micro_batches > 1) prepare_counts(loss, forward);
   const std::vector<State*> all = store_.select("", Role::parameter);
@@ -155,7 +160,7 @@ void Trainer::record(const Fields& fields, const std::vector<int64_t>& rows, int
   forward_.emplace(context_of(fields.keys(), rows, progress, fields.streams()));
   recorded_ = {};
   recorded_.last = forward_->last_micro_batch;
-  const Tensor loss = loss_(fields, *forward_);
+  const Tensor loss = record_loss(fields, *forward_);
   std::vector<Tensor> outputs = {loss};
   for (const auto& [name, share] : forward_->metrics) {
     outputs.push_back(share);
@@ -339,7 +344,7 @@ std::map<std::string, HostTensor> Trainer::gradients(const Fields& fields,
                                                      const std::vector<int64_t>& rows) {
   ForwardContext forward = this->context_of(fields.keys(), rows, 0, fields.streams());
   forward.micro_batches = 1;
-  const Tensor loss = loss_(fields, forward);
+  const Tensor loss = record_loss(fields, forward);
   const std::vector<Tensor> sums = reduced(differentiate_all(loss, parameters_), all_reduce_bucket);
   std::vector<Tensor> outputs = {loss};
   outputs.insert(outputs.end(), sums.begin(), sums.end());

@@ -39,9 +39,11 @@ struct StepResult {
 class Trainer {
  public:
   using Loss = std::function<Tensor(const Fields&, ForwardContext&)>;
+  // What the device makes of the fields before the loss sees them.
+  using OnDevice = std::function<Fields(const Fields&, DType compute)>;
 
   Trainer(Device& device, Communicator& communicator, StateStore& store, Loss loss,
-          std::unique_ptr<Optimizer> optimizer, StepOptions options);
+          std::unique_ptr<Optimizer> optimizer, StepOptions options, OnDevice on_device = {});
 
   // The factor on the learning rate of each parameter; before prepare().
   void set_rate_factor(Optimizer::RateFactor factor) {
@@ -99,6 +101,7 @@ class Trainer {
   };
   ForwardContext context_of(std::span<const SampleKey> keys, const std::vector<int64_t>& rows,
                             double progress, const std::map<std::string, StreamRows>& streams = {});
+  Tensor record_loss(const Fields& fields, ForwardContext& forward) const;
   void prepare_counts(const Tensor& loss, const ForwardContext& forward);
   Tensor record_total_count(ForwardContext& forward) const;
   std::vector<Tensor> record_sums(const Tensor& loss);
@@ -118,6 +121,7 @@ class Trainer {
   Communicator& communicator_;
   StateStore& store_;
   Loss loss_;
+  OnDevice on_device_;
   std::unique_ptr<Optimizer> optimizer_;
   StepOptions options_;
   HostTensor one_;  // d(loss)/d(loss) of a micro-batch: the loss scale / micro-batches

@@ -1,6 +1,7 @@
 #include "stages/setup/training.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "base/log.h"
 
@@ -39,9 +40,7 @@ void check_micro_batches(const TrainOptions& options, bool spans_batch, const st
 }
 
 Trainable trainable(Model& model, const Halves& halves) {
-  return {.loss = [objective = &model.objective()](
-                      const Fields& fields,
-                      ForwardContext& forward) { return objective->loss(fields, forward); },
+  return {.loss = std::bind_front(&Objective::loss, &model.objective()),
           .store = model.store(),
           .on_device = halves.device};
 }
@@ -49,11 +48,7 @@ Trainable trainable(Model& model, const Halves& halves) {
 Trainer make_trainer(const Configuration& configuration, DType compute, bool eager,
                      Trainable trainable, Device& device, Communicator& communicator) {
   const TrainOptions options = train_options(configuration);
-  return Trainer(device, communicator, trainable.store,
-                 [loss = std::move(trainable.loss), on_device = std::move(trainable.on_device)](
-                     const Fields& fields, ForwardContext& forward) {
-                   return loss(on_device ? on_device(fields, forward.compute) : fields, forward);
-                 },
+  return Trainer(device, communicator, trainable.store, std::move(trainable.loss),
                  make_optimizer(configuration),
                  {.compute = compute,
                   .synchronise_statistics = options.synchronise_statistics,
@@ -61,7 +56,8 @@ Trainer make_trainer(const Configuration& configuration, DType compute, bool eag
                   .shard_optimizer = options.shard_optimizer,
                   .bucket_bytes = static_cast<size_t>(options.bucket_bytes),
                   .micro_batches = options.accumulate,
-                  .plan = {.eager = eager}});
+                  .plan = {.eager = eager}},
+                 std::move(trainable.on_device));
 }
 
 void tell_of_other_draws(const Checkpoint& checkpoint, const Trainer& trainer, Log& log) {

@@ -25,7 +25,7 @@ void check_micro_batches(const TrainOptions& options, bool spans_batch, const st
 struct Trainable {
   Trainer::Loss loss;
   StateStore& store;
-  std::function<Fields(const Fields&, DType compute)> on_device = {};
+  Trainer::OnDevice on_device = {};
 };
 Trainable trainable(Model& model, const Halves& halves);
 

@@ -4,16 +4,53 @@
 
 namespace lacuna {
 
+namespace {
+
+// What counts the rows of a column, and what belongs to one of them.
+struct Rows {
+  int64_t count = 0;
+  Shape row;
+};
+
+Rows rows_of(const Dataset& dataset, const DataFile& file, const Shape& shape) {
+  const auto of_all = [&](int64_t count) {
+    return count == file.samples() || count == file.places.series();
+  };
+  if (shape.rank() == 2 && shape[0] == 1 && !of_all(1) && of_all(shape[1]))
+    return {shape[1], Shape{}};
+  // Behind fewer axes than count samples there may be a row for each series.
+  int axes = dataset.column_axes(shape);
+  while (axes > 1 && !of_all(shape.slice(0, axes).count()) &&
+         of_all(shape.slice(0, axes - 1).count()))
+    --axes;
+  return {shape.slice(0, axes).count(), shape.from(axes)};
+}
+
+}  // namespace
+
+bool Column::fits(const Dataset& dataset, const DataFile& file, const hdf5::Dataset& stored) {
+  const int64_t rows = rows_of(dataset, file, stored.shape()).count;
+  return rows == file.samples() ||
+         (dataset.layout() != SampleLayout{} && rows == file.places.series());
+}
+
 Column::Column(const Dataset& dataset, const DataFile& file, const hdf5::Dataset& stored)
     : file_(file), stored_(stored) {
-  const Shape& shape = stored.shape();
-  const int axes = dataset.column_axes(shape);
-  const int64_t rows = shape.slice(0, axes).count();
-  per_series_ = rows != file.samples();
-  if (per_series_ && (dataset.layout() == SampleLayout{} || rows != file.places.series()))
-    bad_input(file.path, ": ", stored.path(), " has the shape ", shape, ", but there are ",
-              file.samples(), " samples: name a column with one row for each sample");
-  row_ = shape.from(axes);
+  if (!fits(dataset, file, stored))
+    bad_input(stored.file(), ": ", stored.path(), " has the shape ", stored.shape(),
+              ", but there are ", file.samples(),
+              " samples: name a column with one row for each sample");
+  const Rows rows = rows_of(dataset, file, stored.shape());
+  per_series_ = rows.count != file.samples();
+  row_ = rows.row;
+}
+
+std::vector<int64_t> Column::rows() const {
+  std::vector<int64_t> all;
+  all.reserve(static_cast<size_t>(file_.samples()));
+  for (int64_t sample = 0; sample < file_.samples(); ++sample)
+    all.push_back(per_series_ ? file_.places.series_of(sample) : sample);
+  return all;
 }
 
 template <typename T>
@@ -22,8 +59,8 @@ std::vector<T> Column::of_samples(std::vector<T> rows) const {
   const int64_t width = row_.count();
   std::vector<T> all;
   all.reserve(static_cast<size_t>(file_.samples() * width));
-  for (int64_t sample = 0; sample < file_.samples(); ++sample) {
-    const auto from = rows.begin() + file_.places.series_of(sample) * width;
+  for (const int64_t row : this->rows()) {
+    const auto from = rows.begin() + row * width;
     all.insert(all.end(), from, from + width);
   }
   return all;

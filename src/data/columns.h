@@ -15,11 +15,15 @@ namespace lacuna {
 
 // A column in one file of a data set. What it returns has a row for each sample of the file, in
 // their order: every sample of a series has the series' row.
+//
+// As MATLAB writes them, [1, samples] is read as [samples].
 class Column {
  public:
   // bad_input where it has a row neither for each sample nor for each series. Uses what it is given
-  // as long as it lives.
+  // as long as it lives. `stored` may lie in another file than the samples.
   Column(const Dataset& dataset, const DataFile& file, const hdf5::Dataset& stored);
+  // Whether it has.
+  static bool fits(const Dataset& dataset, const DataFile& file, const hdf5::Dataset& stored);
 
   const DataFile& file() const { return file_; }
   const hdf5::Dataset& stored() const { return stored_; }
@@ -31,6 +35,8 @@ class Column {
   }
   // Of a column of texts.
   std::vector<std::string> texts() const { return of_samples(stored_.texts()); }
+  // Of each sample the row of the column, counted along all axes that count rows.
+  std::vector<int64_t> rows() const;
 
  private:
   template <typename T>

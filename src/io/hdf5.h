@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -115,6 +116,7 @@ class Node {
   std::string file_, path_;
 };
 
+// Also a column of a table: the member of a compound type, by the path "table/column".
 class Dataset : public Node {
  public:
   Dataset() = default;
@@ -127,6 +129,8 @@ class Dataset : public Node {
   // "float32", or the type in words when it is none of ours ("text", "compound", ...).
   std::string type_text() const;
   bool is_text() const;
+  // The names of an enumeration's values; none where the elements are no enumeration.
+  std::optional<std::map<int64_t, std::string>> enumeration() const;
 
   // Values, converted to `as`. Rows are indices of the first axis. bad_input when the values cannot
   // be read (missing filter plugin, damaged chunk).
@@ -155,8 +159,9 @@ class Dataset : public Node {
   void write_rows(int64_t first, int64_t count, const void* from, DType as);
   // Makes the first axis `rows` long.
   void grow(int64_t rows);
-  // Copies rows of any type, texts included, from a dataset whose rows look the same.
-  void copy_rows(const Dataset& from, int64_t first, int64_t count, int64_t at);
+  // Copies values of any type, texts included, to the rows from `at` on: those numbered `rows` of
+  // `from`, whose rows hold as many values as these and may be counted along several axes.
+  void copy_rows(const Dataset& from, std::span<const int64_t> rows, int64_t at);
 
   // Axes of a chunk; no axes when it is not chunked.
   Shape chunk() const;
@@ -172,8 +177,15 @@ class Dataset : public Node {
 
  private:
   friend class Group;
-  Dataset(Handle handle, std::string file, std::string path);
+  // A column of a table, where a name is given: what a compound type calls a member.
+  Dataset(Handle handle, std::string file, std::string path, std::string column = {});
+  Handle element_type() const;
+  Handle in_memory(Handle element) const;
+  Shape stored_shape() const { return shape_.slice(0, shape_.rank() - column_axes_.rank()); }
+
   Shape shape_;
+  std::string column_;
+  Shape column_axes_;  // of one entry of a column, which shape_ ends with
 };
 
 struct Entry {
@@ -191,7 +203,8 @@ class Group : public Node {
   // Paths of all datasets at and below this group, sorted ("/a/b"); at most `limit`.
   std::vector<std::string> datasets(size_t limit = 100000) const;
   bool has(const std::string& path) const;
-  // bad_input names what is there when the path is not.
+  // bad_input names what is there when the path is not. A path may go on behind a dataset of a
+  // compound type, with the name of one of its members.
   Group group(const std::string& path) const;
   // chunk_cache: bytes of decoded chunks that the library keeps for this dataset; 0: its default.
   Dataset dataset(const std::string& path, int64_t chunk_cache = 0) const;
@@ -201,8 +214,8 @@ class Group : public Node {
   Group create_group(const std::string& path);
   Dataset create_dataset(const std::string& path, DType dtype, const Shape& shape,
                          const Storage& storage = {});
-  // `rows` rows that look like those of `model`, of any type.
-  Dataset create_like(const std::string& path, const Dataset& model, int64_t rows);
+  // A dataset of values of the type that those of `model` have, whatever that is.
+  Dataset create_like(const std::string& path, const Dataset& model, const Shape& shape);
   // A dataset [texts.size()] of UTF-8 texts of variable length.
   void create_texts(const std::string& path, std::span<const std::string> texts);
   // `path` leads to `target` in another file; `file` is relative to this file's folder.
@@ -212,6 +225,9 @@ class Group : public Node {
   Group(Handle handle, std::string file, std::string path)
       : Node(std::move(handle), std::move(file), std::move(path)) {}
   std::string absolute(const std::string& path) const;
+
+ private:
+  std::optional<Dataset> column_of_table(const std::string& full) const;
 };
 
 class File : public Group {

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "base/text.h"
 #include "io/hdf5_private.h"
 #include "io/hdf5_spaces.h"
+#include "io/hdf5_tables.h"
 #include "io/hdf5_texts.h"
 
 namespace lacuna::hdf5 {
@@ -85,15 +87,34 @@ std::optional<Element> element_of(hid_t type) {
 
 }  // namespace
 
-Dataset::Dataset(Handle handle, std::string file, std::string path)
-    : Node(std::move(handle), std::move(file), std::move(path)) {
+Dataset::Dataset(Handle handle, std::string file, std::string path, std::string column)
+    : Node(std::move(handle), std::move(file), std::move(path)), column_(std::move(column)) {
   const Handle space = own<H5Sclose>(H5Dget_space(id()));
+  std::optional<Shape> shape = shape_of_space(space.id());
+  if (!column_.empty() && shape) {
+    column_axes_ = axes_of_column(id(), column_);
+    shape = shape->rank() + column_axes_.rank() > Shape::max_rank
+                ? std::nullopt
+                : shape_of(sizes_with(shape->sizes(), column_axes_.sizes()));
+  }
   if (H5Sget_simple_extent_ndims(space.id()) > Shape::max_rank) {
     bad_input(path_, " in ", file_, " has more than ", Shape::max_rank, " axes");
   }
-  const std::optional<Shape> shape = shape_of_space(space.id());
   if (!shape) bad_input(path_, " in ", file_, " has no shape: the file is damaged, copy it again");
   shape_ = *shape;
+}
+
+// Of one value: of a column the type of the member, and of its elements where that is an array.
+Handle Dataset::element_type() const {
+  Handle type = own<H5Tclose>(H5Dget_type(id()));
+  return column_.empty() ? std::move(type) : element_of_column(type.id(), column_);
+}
+
+// How a call of the library is to have `element` in memory: of a column a compound type with that
+// one member, of which the values lie one behind the other.
+Handle Dataset::in_memory(Handle element) const {
+  if (column_.empty()) return element;
+  return with_only_member(column_, element.id(), column_axes_);
 }
 
 // HDF5 lays nothing denser than deflate's 1 : 1032; of filters that are not its own a guess.
@@ -109,10 +130,10 @@ void Dataset::check_size() const {
     for (const Filter& filter : filters())
       most = filter.id > H5Z_FILTER_FLETCHER32 ? by_others : most;
   }
-  const Handle type = own<H5Tclose>(H5Dget_type(id()));
+  const Handle type = own<H5Tclose>(H5Dget_type(id()));  // of a table all of its columns
   const auto size = static_cast<int64_t>(std::max<size_t>(1, H5Tget_size(type.id())));
   const uint64_t file = file_bytes(id());
-  if (static_cast<uint64_t>(shape_.count()) / most > file / static_cast<uint64_t>(size)) {
+  if (static_cast<uint64_t>(stored_shape().count()) / most > file / static_cast<uint64_t>(size)) {
     bad_input(path_, " in ", file_, " has the shape ", shape_, ", which a file of ", file,
               " bytes cannot hold: it is damaged, copy it again");
   }
@@ -127,8 +148,13 @@ std::string Dataset::only_text() const {
 
 Element Dataset::element() const {
   const Lock lock;
-  const Handle type = own<H5Tclose>(H5Dget_type(id()));
-  const std::optional<Element> element = element_of(type.id());
+  const Handle type = element_type();
+  std::optional<Element> element = element_of(type.id());
+  if (element && !column_.empty()) element->direct = false;
+  if (!element && H5Tget_class(type.id()) == H5T_COMPOUND) {
+    bad_input(path_, " in ", file_, " is a table: name one of its columns, as in ", path_, "/",
+              join(member_names(type.id()), " or "));
+  }
   if (!element) {
     bad_input(path_, " in ", file_, " holds ", class_text(type.id()),
               ", which is not supported: integers of up to 64 bits and floats of 16, 32 or 64 bits "
@@ -139,24 +165,32 @@ Element Dataset::element() const {
 
 std::string Dataset::type_text() const {
   const Lock lock;
-  const Handle type = own<H5Tclose>(H5Dget_type(id()));
+  const Handle type = element_type();
   const std::optional<Element> element = element_of(type.id());
   return element && element->direct ? std::string(name_of(element->dtype)) : class_text(type.id());
 }
 
 bool Dataset::is_text() const {
   const Lock lock;
-  const Handle type = own<H5Tclose>(H5Dget_type(id()));
+  const Handle type = element_type();
   return H5Tget_class(type.id()) == H5T_STRING;
+}
+
+std::optional<std::map<int64_t, std::string>> Dataset::enumeration() const {
+  const Lock lock;
+  const Handle type = element_type();
+  if (H5Tget_class(type.id()) != H5T_ENUM) return std::nullopt;
+  return names_of_values(type.id());
 }
 
 void Dataset::read(void* to, DType as) const { read_rows(0, rows(), to, as); }
 
 void Dataset::read_rows(int64_t first, int64_t count, void* to, DType as) const {
   const Lock lock;
-  const Handle from_space = select_rows(id(), shape_, first, count);
-  const Handle to_space = new_space(with_rows(shape_, count));
-  if (H5Dread(id(), memory_type(as).id(), to_space.id(), from_space.id(), H5P_DEFAULT, to) >= 0) {
+  const Handle from_space = select_rows(id(), stored_shape(), first, count);
+  const Handle to_space = new_space(with_rows(stored_shape(), count));
+  const Handle memory = in_memory(memory_type(as));
+  if (H5Dread(id(), memory.id(), to_space.id(), from_space.id(), H5P_DEFAULT, to) >= 0) {
     return;
   }
   const std::string why = last_failure().text;
@@ -174,15 +208,17 @@ HostTensor Dataset::read() const {
 
 std::vector<std::string> Dataset::read_texts(int64_t first, int64_t count) const {
   const Lock lock;
-  const Handle type = own<H5Tclose>(H5Dget_type(id()));
+  const Handle type = element_type();
   if (H5Tget_class(type.id()) != H5T_STRING) bad_input(path_, " in ", file_, " holds no texts");
   check_size();
-  const Handle from_space = select_rows(id(), shape_, first, count);
-  const Handle to_space = new_space(with_rows(shape_, count));
+  const Handle from_space = select_rows(id(), stored_shape(), first, count);
+  const Handle to_space = new_space(with_rows(stored_shape(), count));
   const auto points = static_cast<size_t>(with_rows(shape_, count).count());
+  const Handle texts_space = new_space({static_cast<int64_t>(points)});
   std::vector<std::string> texts =
-      collect_texts(type.id(), to_space.id(), points, [&](hid_t memory, void* to) {
-        return H5Dread(id(), memory, to_space.id(), from_space.id(), H5P_DEFAULT, to) >= 0;
+      collect_texts(type.id(), texts_space.id(), points, [&](hid_t memory, void* to) {
+        const Handle wanted = in_memory(own<H5Tclose>(H5Tcopy(memory)));
+        return H5Dread(id(), wanted.id(), to_space.id(), from_space.id(), H5P_DEFAULT, to) >= 0;
       });
   if (texts.size() != points) bad_input("cannot read the texts of ", path_, " in ", file_);
   return texts;
@@ -205,26 +241,34 @@ void Dataset::grow(int64_t rows) {
   check_write(H5Dset_extent(id(), sizes_of(shape_).data()), file_, path_);
 }
 
-void Dataset::copy_rows(const Dataset& from, int64_t first, int64_t count, int64_t at) {
-  if (count == 0) return;
+void Dataset::copy_rows(const Dataset& from, std::span<const int64_t> rows, int64_t at) {
+  if (rows.empty() || from.shape_.count() == 0) return;
   from.check_size();
   const Lock lock;
-  const Handle type = own<H5Tclose>(H5Dget_type(from.id()));
-  const Handle memory = own<H5Tclose>(H5Tget_native_type(type.id(), H5T_DIR_ASCEND));
-  const Handle from_space = select_rows(from.id(), from.shape_, first, count);
-  const Handle to_space = select_rows(id(), shape_, at, count);
-  const Handle space = new_space(with_rows(from.shape_, count));
-  const auto points = static_cast<size_t>(with_rows(from.shape_, count).count());
-  std::vector<std::byte> values(points * H5Tget_size(memory.id()));
-  if (H5Dread(from.id(), memory.id(), space.id(), from_space.id(), H5P_DEFAULT, values.data()) <
-      0) {
+  const Handle type = from.element_type();
+  const Handle element = own<H5Tclose>(H5Tget_native_type(type.id(), H5T_DIR_ASCEND));
+  const Handle memory = from.in_memory(own<H5Tclose>(H5Tcopy(element.id())));
+  const auto points = static_cast<size_t>(from.shape_.count());
+  const size_t row_bytes = static_cast<size_t>(shape_.from(1).count()) * H5Tget_size(element.id());
+  std::vector<std::byte> values(points * H5Tget_size(element.id()));
+  if (H5Dread(from.id(), memory.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0)
     cannot_copy(from, last_failure().text);
+  std::vector<std::byte> chosen(rows.size() * row_bytes);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const size_t first = static_cast<size_t>(rows[i]) * row_bytes;
+    LACUNA_CHECK(first + row_bytes <= values.size(), "row ", rows[i], " of ", from.shape_);
+    std::copy_n(values.begin() + static_cast<std::ptrdiff_t>(first), row_bytes,
+                chosen.begin() + static_cast<std::ptrdiff_t>(i * row_bytes));
   }
+  const auto count = static_cast<int64_t>(rows.size());
+  const Handle to_space = select_rows(id(), shape_, at, count);
+  const Handle space = new_space(with_rows(shape_, count));
   const herr_t written =
-      H5Dwrite(id(), memory.id(), space.id(), to_space.id(), H5P_DEFAULT, values.data());
+      H5Dwrite(id(), element.id(), space.id(), to_space.id(), H5P_DEFAULT, chosen.data());
   const Failure failure = written < 0 ? last_failure() : Failure{};
-  if (H5Tdetect_class(memory.id(), H5T_VLEN) > 0 || H5Tis_variable_str(memory.id()) > 0) {
-    H5Dvlen_reclaim(memory.id(), space.id(), H5P_DEFAULT, values.data());
+  if (H5Tdetect_class(element.id(), H5T_VLEN) > 0 || H5Tis_variable_str(element.id()) > 0) {
+    const Handle all = new_space({static_cast<int64_t>(points)});
+    H5Dvlen_reclaim(element.id(), all.id(), H5P_DEFAULT, values.data());
   }
   if (written < 0 && failure.error_number == 0) cannot_copy(from, failure.text);
   check_write(written, file_, path_);
@@ -234,9 +278,11 @@ Shape Dataset::chunk() const {
   const Lock lock;
   const Handle plist = own<H5Pclose>(H5Dget_create_plist(id()));
   if (H5Pget_layout(plist.id()) != H5D_CHUNKED) return {};
-  std::vector<hsize_t> dims(static_cast<size_t>(shape_.rank()));
-  const bool fits = H5Pget_chunk(plist.id(), shape_.rank(), dims.data()) == shape_.rank() &&
+  const int rank = stored_shape().rank();
+  std::vector<hsize_t> dims(static_cast<size_t>(rank));
+  const bool fits = H5Pget_chunk(plist.id(), rank, dims.data()) == rank &&
                     std::count(dims.begin(), dims.end(), 0) == 0;
+  for (const int64_t size : column_axes_.sizes()) dims.push_back(static_cast<hsize_t>(size));
   const std::optional<Shape> chunk = shape_of_dims(dims);
   if (!fits || !chunk) {
     bad_input(path_, " in ", file_,

@@ -2,6 +2,7 @@
 
 #include "io/hdf5_private.h"
 #include "io/hdf5_spaces.h"
+#include "io/hdf5_tables.h"
 #include "io/hdf5_texts.h"
 
 namespace lacuna::hdf5 {
@@ -108,12 +109,23 @@ Dataset Group::dataset(const std::string& path, int64_t chunk_cache) const {
   }
   Handle dataset = own<H5Dclose>(H5Dopen2(id(), full.c_str(), access.id()));
   if (!dataset) {
+    if (std::optional<Dataset> column = column_of_table(full)) return std::move(*column);
     const std::string near = nearest(full, datasets());
     bad_input("there is no dataset ", full, " in ", file_,
               near.empty() ? "" : concat("; did you mean ", near, "?"), "; the file holds ",
               contents_text(*this));
   }
   return Dataset(std::move(dataset), file_, full);
+}
+
+// Of the path of a table and behind it the name of a column; none where it is no such path.
+std::optional<Dataset> Group::column_of_table(const std::string& full) const {
+  const size_t slash = full.rfind('/');
+  if (slash == 0 || slash + 1 >= full.size()) return std::nullopt;
+  const std::string column = full.substr(slash + 1);
+  Handle table = own<H5Dclose>(H5Dopen2(id(), full.substr(0, slash).c_str(), H5P_DEFAULT));
+  if (!table || !has_column(table.id(), column)) return std::nullopt;
+  return Dataset(std::move(table), file_, full, column);
 }
 
 Group Group::create_group(const std::string& path) {
@@ -138,12 +150,12 @@ Dataset Group::create_dataset(const std::string& path, DType dtype, const Shape&
   return Dataset(std::move(dataset), file_, full);
 }
 
-Dataset Group::create_like(const std::string& path, const Dataset& model, int64_t rows) {
+Dataset Group::create_like(const std::string& path, const Dataset& model, const Shape& shape) {
   const Lock lock;
   const std::string full = absolute(path);
-  const Handle type = own<H5Tclose>(H5Dget_type(model.id()));
+  const Handle type = model.element_type();
   const Handle plist = creation_properties({});
-  const Handle space = new_space(with_rows(model.shape(), rows));
+  const Handle space = new_space(shape);
   Handle dataset = own<H5Dclose>(H5Dcreate2(id(), full.c_str(), type.id(), space.id(),
                                             link_properties().id(), plist.id(), H5P_DEFAULT));
   if (!dataset) cannot_copy(model, last_failure().text);

@@ -41,6 +41,34 @@ class EmbedStage(support.EndToEndTest):
                 self.assertEqual(one["copied/meta/energy"][row], 1000 * file + place)
                 self.assertEqual(one["label"][row], place % 4)
 
+    def test_columns_of_series_are_copied_to_their_samples(self):
+        images = support.write_images(self.path("data.h5"), samples=24)
+        support.write_experiment(self.path("a.toml"), data="data.h5", more="max_steps = 2\n")
+        with h5py.File(self.path("data.h5"), "a") as data:
+            data["steps"] = images.reshape(6, 4, 8, 8)
+            data["name"] = [f"series {i}" for i in range(6)]
+            data["time"] = numpy.arange(24.0).reshape(6, 4)
+            data["place"] = numpy.arange(48).reshape(6, 4, 2)
+            table = numpy.zeros(6, [("id", "i4"), ("text", "S5"), ("pair", "f4", 2)])
+            table["id"], table["text"] = numpy.arange(6) + 70, b"abc"
+            table["pair"] = numpy.arange(12).reshape(6, 2)
+            data["table"] = table
+        names = ["name", "time", "place", "table/id", "table/text", "table/pair"]
+        self.succeeds("pretrain", "a.toml", "--run", "run", "--set", "data.dataset=steps", "--set",
+                      "data.leading=2")
+        self.succeeds("embed", "run", "--data", "data.h5", "--out", "z.h5", "--set",
+                      "embed.copy=" + str(names).replace("'", '"'))
+        series = numpy.arange(24) // 4
+        with h5py.File(self.path("z.h5")) as file:
+            copied = file["copied"]
+            self.assertEqual(list(copied["name"].asstr()), [f"series {i}" for i in series])
+            self.assertEqual(copied["time"][:].tolist(), list(range(24)))
+            self.assertEqual(copied["place"][:].tolist(), numpy.arange(48).reshape(24, 2).tolist())
+            self.assertEqual(copied["table/id"][:].tolist(), (series + 70).tolist())
+            self.assertEqual(set(copied["table/text"]), {b"abc"})
+            self.assertEqual(copied["table/pair"][:].tolist(),
+                             numpy.arange(12).reshape(6, 2)[series].tolist())
+
     def test_a_column_of_another_length_is_refused(self):
         self.prepare()
         with h5py.File(self.path("part2.h5"), "a") as data:

@@ -98,9 +98,10 @@ TEST_CASE("hdf5 rows of any type are copied between files") {
   from.create_texts("name", names);
   hdf5::File to = hdf5::File::create(folder / "to.h5");
   const hdf5::Dataset source = from.dataset("name");
-  hdf5::Dataset copy = to.create_like("copy/name", source, 2);
-  copy.copy_rows(source, 1, 2, 0);
-  CHECK(copy.read_texts(0, 2) == std::vector<std::string>{"bb", "ccc"});
+  hdf5::Dataset copy = to.create_like("copy/name", source, {4});
+  copy.copy_rows(source, std::vector<int64_t>{1, 2}, 0);
+  copy.copy_rows(source, std::vector<int64_t>{0, 0}, 2);
+  CHECK(copy.read_texts(0, 4) == std::vector<std::string>{"bb", "ccc", "a", "a"});
 }
 
 TEST_CASE("hdf5 early allocated data lies where offset tells") {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/build_info.h"
+#include "data/columns.h"
 #include "data/files/offsets.h"
 #include "io/hdf5.h"
 
@@ -32,10 +33,11 @@ EmbeddedFile::EmbeddedFile(const std::filesystem::path& path, const Source& sour
     layout.columns.push_back({.name = "label", .dtype = DType::i64, .row = Shape{}});
   if (source.dataset().has_extents(0))
     layout.columns.push_back({.name = "at", .dtype = DType::i64, .row = Shape{2}});
-  if (!what.copied.empty()) {
-    LACUNA_CHECK(what.ranges.empty());
+  LACUNA_CHECK(what.copied.empty() || what.ranges.empty());
+  if (!what.copied.empty() || !what.class_names.empty()) {
     layout.add_texts = [this, &what](hdf5::Group& root) {
       for (const std::string& column : what.copied) copy_column(root, column);
+      if (!what.class_names.empty()) root.create_texts("class_name", what.class_names);
     };
   }
   const BuildInfo build = build_info();
@@ -133,24 +135,29 @@ void EmbeddedFile::write_output(int64_t place, int64_t rows, const float* z) {
     writer_->write(column.layout.name, place, rows, column.values(copy).data());
 }
 
-// A column of the user's own, of any type, row by row beside the representations.
-void EmbeddedFile::copy_column(hdf5::Group& root, const std::string& column) const {
+// A column of the user's own, of any type: of each sample its row, beside the representations.
+void EmbeddedFile::copy_column(hdf5::Group& root, const std::string& name) const {
+  const Dataset& dataset = source_.dataset();
   hdf5::Dataset copy;
-  for (const DataFile& file : source_.dataset().files()) {
+  for (const DataFile& file : dataset.files()) {
     const hdf5::File from = hdf5::File::open(file.path);
-    const hdf5::Dataset values = from.dataset(column);
-    if (values.shape().rank() == 0)
-      bad_input(file.path, ": ", column, " is a single value, but there are ", file.samples(),
-                " samples: name in embed.copy only columns with a row for each sample");
-    if (values.rows() != file.samples()) {
-      bad_input(file.path, ": ", column, " has ", values.rows(), " rows, but there are ",
-                file.samples(),
+    const hdf5::Dataset values = from.dataset(name);
+    if (!Column::fits(dataset, file, values)) {
+      bad_input(file.path, ": ", name,
+                values.shape().rank() == 0 ? std::string(" is a single value")
+                                           : concat(" has ", values.rows(), " rows"),
+                ", but there are ", file.samples(),
                 " samples: name in embed.copy only columns with a row for each sample");
     }
-    if (file.first == 0) {
-      copy = root.create_like("copied/" + column, values, samples_);
+    const Column column(dataset, file, values);
+    const Shape shape = column.row().behind(samples_);
+    if (copy.id() < 0) copy = root.create_like("copied/" + name, values, shape);
+    if (copy.shape() != shape) {
+      bad_input(file.path, ": ", name, " has ", column.row(),
+                " for each sample, and in the first file it has ", copy.shape().from(1),
+                ": name in embed.copy only columns that are alike in all files");
     }
-    copy.copy_rows(values, 0, file.samples(), file.first);
+    copy.copy_rows(values, column.rows(), file.first);
   }
 }
 

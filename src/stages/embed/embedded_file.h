@@ -27,12 +27,13 @@ struct EmbeddedWhat {
   int64_t step = 0;
   std::string checkpoint = {};  // checksums; "" where its weights are in no checkpoint
   std::string weights = {}, layer = {};
-  std::string task = {};                   // whose columns are written
-  std::vector<OutputColumn> columns = {};  // in place of /z; none: /z
-  std::string configuration;               // of the run, as TOML
-  std::vector<SampleRange> ranges = {};    // of the source, as Sequential takes them
-  std::vector<std::string> copied = {};    // columns of the user's own
-  int64_t stride = 0;                      // Output::stride
+  std::string task = {};                      // whose columns are written
+  std::vector<OutputColumn> columns = {};     // in place of /z; none: /z
+  std::vector<std::string> class_names = {};  // written as /class_name; none: nothing
+  std::string configuration;                  // of the run, as TOML
+  std::vector<SampleRange> ranges = {};       // of the source, as Sequential takes them
+  std::vector<std::string> copied = {};       // columns of the user's own
+  int64_t stride = 0;                         // Output::stride
 };
 
 // Kept by one rank. Errors as RepresentationsWriter's.

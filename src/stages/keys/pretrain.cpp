@@ -47,8 +47,8 @@ std::vector<Key> snapshot_keys() {
 std::vector<Key> embed_keys() {
   return {
       key::texts("embed.copy", "[]",
-                 "Columns of the data files, one row for each sample, that embed copies beside the "
-                 "representations, such as identifiers.")
+                 "Columns of the data files, one row for each sample or each series, that embed "
+                 "copies beside the representations, such as identifiers.")
           .execution()};
 }
 

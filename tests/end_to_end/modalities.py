@@ -181,6 +181,36 @@ class Modalities(support.EndToEndTest):
                               *self.PADDED, "--set", "augment.size=32")
         self.assertIn("augment.size = 32 stretches views to one size", refused.complaint())
 
+    def test_offsets_that_are_true_or_false_are_refused(self):
+        self.write(SIGNALS)
+        self.write_padded(8)
+        with h5py.File(self.path("data.h5"), "a") as data:
+            data["flags"] = numpy.array([False, True, True])
+        for more in (), ("--set", "data.hop=8"):
+            result = self.lacuna("pretrain", self.path("a.toml"), *self.PADDED, *more, "--set",
+                                 "data.offsets=flags")
+            self.assertEqual(result.status, 2, result)
+            self.assertIn("has the shape [3] and is true or false",
+                          result.complaint())
+
+    def test_check_counts_empty_samples_and_compares_shorter_ones(self):
+        self.write(SIGNALS)
+        random = numpy.random.default_rng(3)
+        lengths = numpy.array([40, 64, 40, 0, 3, 50, 0, 64, 44, 3])
+        starts = numpy.concatenate([[0], numpy.cumsum(lengths)])
+        rows = random.normal(size=(starts[-1], 2)).astype("f4")
+        rows[starts[2]:starts[3]] = 2 * rows[:40] + 1e-3  # as the first, with other contrast
+        with h5py.File(self.path("data.h5"), "w") as data:
+            data["signals"], data["starts"] = rows, starts
+            data["labels"] = numpy.arange(10) % 4
+        result = self.succeeds("check", self.path("a.toml"), *self.PADDED, "--set",
+                               "train.batch=5")
+        self.assertRegex(result.stdout,
+                         r"samples like another +2, 33 %; 2 too short to be compared")
+        self.assertIn("2 of 10 samples are empty", result.stdout)
+        self.assertIn("their pooled output is 0", result.stdout)
+        self.assertRegex(result.stdout, r"samples equal to another +none")
+
     def test_a_dense_output_of_several_lengths_killed_and_continued(self):
         """The mean over a sample's positions is its pooled representation."""
         self.write(SIGNALS)
@@ -192,7 +222,8 @@ class Modalities(support.EndToEndTest):
         dense = ["--output", "encoder.map", "--set", "log.interval=0", "--set",
                  "train.checkpoint_minutes=1e-9"]
         self.succeeds(*embed, "pooled.h5")
-        self.succeeds(*embed, "dense.h5", *dense)
+        self.assertIn("wrote dense.h5: 1200 x up to 8 x 32 representations",
+                      self.succeeds(*embed, "dense.h5", *dense).stdout)
         with h5py.File(self.path("pooled.h5")) as file:
             pooled = file["z"][:]
         with h5py.File(self.path("dense.h5")) as file:

@@ -136,7 +136,8 @@ FieldStorage storage_of(const hdf5::File& file, const hdf5::Dataset& dataset) {
 
 }  // namespace
 
-std::vector<std::string> expand_files(const std::vector<std::string>& patterns) {
+std::vector<std::string> expand_files(const std::vector<std::string>& patterns,
+                                      const std::string& key) {
   std::set<std::string> paths;
   for (const std::string& pattern : patterns) {
     if (access(pattern.c_str(), F_OK) == 0) {  // a name may hold * or [ itself
@@ -149,11 +150,11 @@ std::vector<std::string> expand_files(const std::vector<std::string>& patterns) 
     globfree(&found);
     if (status == 0) continue;
     if (pattern.find_first_of("*?[") != std::string::npos) {
-      bad_input("no file matches ", pattern, " of data.files");
+      bad_input("no file matches ", pattern, " of ", key);
     }
     hdf5::File::open(pattern);  // throws: says what is wrong with it
   }
-  if (paths.empty()) bad_input("data.files names no file");
+  if (paths.empty()) bad_input(key, " names no file");
   return {paths.begin(), paths.end()};
 }
 
@@ -356,10 +357,12 @@ void Dataset::find_places(const hdf5::File& file, DataFile& entry) const {
     return;
   }
   const hdf5::Dataset dataset = file.dataset(layout_.offsets);
-  if (dataset.shape().rank() != 1 || dataset.rows() == 0 || is_float(dataset.dtype())) {
-    bad_input(dataset.path(), " in ", entry.path, " has the shape ", dataset.shape(), " and is ",
-              name_of(dataset.dtype()),
-              ": data.offsets must name whole numbers, one more than there are samples");
+  const bool whole_numbers = !is_float(dataset.dtype()) && !dataset.enumeration();
+  if (dataset.shape().rank() != 1 || dataset.rows() == 0 || !whole_numbers) {
+    bad_input(
+        dataset.path(), " in ", entry.path, " has the shape ", dataset.shape(), " and is ",
+        dataset.enumeration() ? "true or false, or another enumeration" : name_of(dataset.dtype()),
+        ": data.offsets must name whole numbers, one more than there are samples");
   }
   const int64_t extents = dataset.rows() - 1;
   if (!layout_.has_windows()) {

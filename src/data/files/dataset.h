@@ -151,7 +151,8 @@ class Dataset {
 };
 
 // Paths that the patterns (*, ?, []) match, sorted bytewise, each once; a path without match is
-// bad_input.
-std::vector<std::string> expand_files(const std::vector<std::string>& patterns);
+// bad_input, which names the key that they stand in.
+std::vector<std::string> expand_files(const std::vector<std::string>& patterns,
+                                      const std::string& key = "data.files");
 
 }  // namespace lacuna

@@ -29,6 +29,7 @@ struct Seen {
   double low = 0, high = 0;  // of the finite values
   int64_t outside = 0;
   bool finite = true;
+  bool empty = false;
   bool constant() const { return finite && low == high; }
 };
 
@@ -107,20 +108,26 @@ class Thumbnails {
 
   int64_t cells() const { return cells_; }
 
-  // Of unit length and mean 0; false for one that shows nothing.
-  bool make(const void* sample, float* to) const {
-    std::vector<double> sums(values_.size(), 0);
-    for (size_t i = 0; i < cell_.size(); ++i)
+  // Whether the first `count` values of a sample, all that it has, fill cells enough.
+  bool shows(int64_t count) const { return filled_cells(counts_of(count)) >= fewest_cells; }
+
+  // Of unit length and mean 0, of the first `count` values; false for one that shows nothing.
+  bool make(const void* sample, int64_t count, float* to) const {
+    const std::vector<double> counts = counts_of(count);
+    std::vector<double> sums(counts.size(), 0);
+    for (size_t i = 0; i < values_of(count); ++i)
       sums[static_cast<size_t>(cell_[i])] += element_value(sample, static_cast<int64_t>(i), dtype_);
+    const auto filled = static_cast<double>(filled_cells(counts));
     double mean = 0, square = 0, largest = 0;
     for (size_t c = 0; c < sums.size(); ++c) {
-      sums[c] /= values_[c];
-      mean += sums[c] / static_cast<double>(sums.size());
+      if (counts[c] == 0) continue;
+      sums[c] /= counts[c];
+      mean += sums[c] / filled;
       largest = std::max(largest, std::abs(sums[c]));
     }
-    for (double& sum : sums) {
-      sum -= mean;
-      square += sum * sum;
+    for (size_t c = 0; c < sums.size(); ++c) {
+      sums[c] = counts[c] == 0 ? 0 : sums[c] - mean;
+      square += sums[c] * sums[c];
     }
     const double length = std::sqrt(square);
     if (!(length > 1e-9 * largest)) return false;
@@ -129,6 +136,20 @@ class Thumbnails {
   }
 
  private:
+  size_t values_of(int64_t count) const {
+    return std::min(cell_.size(), static_cast<size_t>(count));
+  }
+  // Of each cell, how many of the first `count` values are in it.
+  std::vector<double> counts_of(int64_t count) const {
+    if (values_of(count) == cell_.size()) return values_;
+    std::vector<double> counts(values_.size(), 0);
+    for (size_t i = 0; i < values_of(count); ++i) ++counts[static_cast<size_t>(cell_[i])];
+    return counts;
+  }
+  static int64_t filled_cells(const std::vector<double>& counts) {
+    return static_cast<int64_t>(counts.size()) - std::count(counts.begin(), counts.end(), 0.0);
+  }
+
   DType dtype_;
   std::vector<int32_t> cell_;   // of each value of a sample
   std::vector<double> values_;  // of each cell
@@ -232,9 +253,9 @@ void add_equal(std::span<const Seen> group, Pairs& pairs, int64_t& contradiction
 }
 
 void find_equal(const std::vector<Seen>& all_seen, int64_t samples, Survey& survey) {
-  std::vector<Seen> seen;  // a constant sample is counted as such
+  std::vector<Seen> seen;  // constant and empty samples are counted as such
   std::copy_if(all_seen.begin(), all_seen.end(), std::back_inserter(seen),
-               [](const Seen& s) { return !s.constant(); });
+               [](const Seen& s) { return !s.constant() && !s.empty; });
   std::sort(seen.begin(), seen.end(), [](const Seen& a, const Seen& b) {
     return std::tuple(a.hash, a.block, a.sample) < std::tuple(b.hash, b.block, b.sample);
   });
@@ -307,6 +328,7 @@ void add_up(const Dataset& dataset, const Field& field, const std::vector<Seen>&
     survey.high = std::max(survey.high, s.high);
     outside += static_cast<double>(s.outside);
     survey.constant += s.constant() ? 1 : 0;
+    survey.empty += s.empty ? 1 : 0;
     survey.not_finite += s.finite ? 0 : 1;
     if (!s.finite && (first == nullptr || s.sample < first->sample)) first = &s;
   }
@@ -341,6 +363,7 @@ class Looking {
           std::hash<std::string_view>{}({static_cast<const char*>(sample.data),
                                          static_cast<size_t>(sample.length * row_of.row_bytes())});
       s.label = label_of(rows, i);
+      s.empty = sample.length == 0;
       look_at(sample.data, sample.length * row_of.shape.count(), row_of.dtype, options_.range, s);
     }
   }
@@ -356,10 +379,13 @@ class Looking {
     for (int64_t row = from; row < from + length; ++row) {
       if (static_cast<int64_t>(compared.blocks.size()) >= options_.most_compared) break;
       const Seen& s = seen[seen.size() - static_cast<size_t>(block.samples - row)];
+      const Extent sample = rows.extent(0, row);
+      const int64_t values = sample.length * dataset_.fields()[0].shape.count();
+      if (!s.constant() && !s.empty && !thumbnails_.shows(values)) ++too_short;
       const size_t place = compared.thumbnails.size();
       compared.thumbnails.resize(place + cells());
-      if (s.finite && is_whole(rows.extent(0, row)) &&
-          thumbnails_.make(rows.extent(0, row).data, compared.thumbnails.data() + place)) {
+      if (s.finite && thumbnails_.shows(values) &&
+          thumbnails_.make(sample.data, values, compared.thumbnails.data() + place)) {
         compared.blocks.push_back(s.block);
         compared.samples.push_back(s.sample);
       } else {
@@ -372,13 +398,10 @@ class Looking {
   size_t cells() const { return static_cast<size_t>(thumbnails_.cells()); }
   std::vector<Seen> seen;
   Compared compared;
-  int64_t flat = 0;  // samples that have no thumbnail
+  int64_t flat = 0;       // samples that have no thumbnail
+  int64_t too_short = 0;  // of them, since they are too short
 
  private:
-  // Not a shorter one than others.
-  bool is_whole(const Extent& sample) const {
-    return sample.length * dataset_.fields()[0].shape.count() >= field_.shape.count();
-  }
   // 0 where there are none; the first value of one that has several.
   double label_of(const BlockRows& rows, int64_t row) const {
     if (label_ < 0) return 0;
@@ -420,6 +443,7 @@ Survey survey_samples(const Dataset& dataset, Channels channels, const SurveyOpt
   Survey survey;
   add_up(dataset, dataset.sample_field(), looking.seen, survey);
   survey.all = survey.samples == dataset.samples();
+  survey.too_short = looking.too_short;
   survey.read_seconds = reading * options.threads / static_cast<double>(survey.samples);
   find_equal(looking.seen, dataset.samples(), survey);
   find_alike(looking.compared, looking.cells(), looking.flat, dataset.samples(), options.threads,

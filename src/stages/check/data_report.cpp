@@ -27,6 +27,12 @@ std::string twins_text(const Twins& twins, bool all) {
                 percent(twins.most));
 }
 
+// "; 3 shorter ones were not compared"
+std::string not_compared_text(const Survey& survey) {
+  if (survey.too_short == 0) return "";
+  return concat("; ", survey.too_short, " too short to be compared");
+}
+
 // ", such as samples 7 and 42"
 std::string example_text(const Twins& twins) {
   return concat(", such as samples ", twins.example.first, " and ", twins.example.second);
@@ -59,6 +65,12 @@ void warn_of_twins(const Survey& survey, Report& report) {
 
 void warn_of_values(const Dataset& dataset, const Survey& survey, Report& report) {
   const Field& field = dataset.fields()[static_cast<size_t>(dataset.field(sample_field))];
+  if (survey.empty > 0) {
+    report.warning(survey.empty, " of ", survey.samples,
+                   " samples are empty, so that nothing is learnt from them and their pooled "
+                   "output is 0: leave them out of ",
+                   dataset.layout().offsets.empty() ? field.path : dataset.layout().offsets);
+  }
   if (survey.constant > 0 && survey.low == survey.high) {
     report.warning("every value of ", field.path, " is ", survey.low,
                    ": see whether data.dataset names what you mean");
@@ -161,8 +173,9 @@ void report_survey(const Dataset& dataset, const Survey& survey, Report& report)
   report.row("samples of one value", survey.constant == 0 ? "none" : concat(survey.constant));
   report.row("samples equal to another", twins_text(survey.equal, survey.all));
   if (survey.directions > 0) {
-    const bool all = survey.alike.looked_at + survey.constant >= dataset.samples();
-    report.row("samples like another", twins_text(survey.alike, all));
+    const bool all = survey.alike.looked_at + survey.constant + survey.empty + survey.too_short >=
+                     dataset.samples();
+    report.row("samples like another", twins_text(survey.alike, all), not_compared_text(survey));
     report.row("diversity", "as of ", number(survey.directions, 2), " independent directions");
   }
   warn_of_values(dataset, survey, report);

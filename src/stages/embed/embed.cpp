@@ -55,6 +55,13 @@ std::string sizes_text(const Shape& shape) {
   return join(sizes, " x ");
 }
 
+// "60 x 512"; of what is written of each sample up to its end "60 x up to 128 x 512".
+std::string size_text(const Source& source, const Embedder& embedder, int64_t stride) {
+  const bool ragged = stride > 0 && source.modality().padded();
+  return concat(source.dataset().samples(), ragged ? " x up to " : " x ",
+                sizes_text(embedder.shape()));
+}
+
 ExitStatus embed(const Arguments& arguments, StageContext& context) {
   Communicator& communicator = context.communicator;
   const std::filesystem::path run = arguments.argument();
@@ -88,7 +95,7 @@ ExitStatus embed(const Arguments& arguments, StageContext& context) {
       pretraining_configuration(run, kept_settings(arguments.values("set")), communicator), name);
   what.copied = configuration.texts("embed.copy");
   what.stride = embedder.output().stride;
-  const std::string size = concat(source.dataset().samples(), " x ", sizes_text(embedder.shape()),
+  const std::string size = concat(size_text(source, embedder, what.stride),
                                   " representations of step ", checkpoint.info.step);
   return write_output(embedder, source, early_stop, context,
                       {.out = out,

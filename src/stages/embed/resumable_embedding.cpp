@@ -94,7 +94,8 @@ ResumableEmbedding::Begun ResumableEmbedding::go_on(const std::string& saved) {
   context_.log.line("continuing ", out, " after ", begun.written, " of ", dataset.samples(),
                     " samples");
   if (progress.ranks != ranks) {
-    context_.log.line("they were written by ", progress.ranks, " ranks and the rest is by ", ranks,
+    context_.log.line("they were written by ", counted(progress.ranks, "rank"),
+                      " and the rest is by ", ranks,
                       ": equal within rounding to what either would write alone");
   }
   return begun;

@@ -9,6 +9,7 @@
 #include <iomanip>
 #include <iostream>
 #include <limits>
+#include <optional>
 
 #include "backend/boards.h"
 #include "backend/list.h"
@@ -67,6 +68,13 @@ void report_job(const Job& job, const Needs& needs, Report& report) {
   report.line(job.steps, " steps of ", job.options.batch, " samples, ", job.samples,
               " samples in the data set; ", counted(job.ranks, "rank"), " with up to ", needs.rows,
               " samples", (job.options.accumulate > 1 ? " at a time" : ""));
+}
+
+void warn_of_repeats(const Job& job, const Rehearsal& rehearsal, Report& report) {
+  const std::optional<std::string> repeated =
+      repeated_samples(job.options, job.samples, rehearsal.spans_batch(),
+                       job.configuration.text("objective.name"));
+  if (repeated) report.warning(*repeated);
 }
 
 // The folder that is there, of those in which a path is to be.
@@ -190,6 +198,7 @@ JobRequest check_here(const Job& job, const std::string& plan_file, StageContext
   const Measured measured = measure(job, compute, rehearsal);
   const Needs needs = rehearsal.needs();
   report_job(job, needs, report);
+  warn_of_repeats(job, rehearsal, report);
   report.line(
       job.ranks == job.nodes ? "a rank" : concat("one of ", job.ranks / job.nodes, " ranks"),
       " on a node like this one: ", counted(compute.threads, "thread"), "; ",
@@ -253,6 +262,7 @@ JobRequest check_on_gpu(const Job& job, const Board& board, bool every_plan, Sta
     own += plan.engine.empty() ? 1 : 0;
   }
   report_job(job, needs, report);
+  warn_of_repeats(job, rehearsal, report);
   report.line("a rank on one ", board.what, " (", device->description(), "; nothing has run), ",
               name_of(compute), " activations");
   report_memory(needs, report);

@@ -37,6 +37,7 @@ class Rehearsal {
   // Behind the first step.
   Needs needs() const;
   const RecipePointer& recipe() const { return recipe_; }
+  bool spans_batch() const { return model_.objective().spans_batch(); }
 
  private:
   Traffic traffic_;  // of the last step

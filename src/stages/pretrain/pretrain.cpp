@@ -347,7 +347,7 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
     if (checkpoint) require_position(*checkpoint);
   });
   const int64_t steps = steps_to_do(options, source.dataset().samples(), done, batches);
-  if (done > 0 && batches.rows(done)[0] != options.batch)
+  if (done > 0 && done < steps && batches.rows(done)[0] != options.batch)
     log.line("from step ", done, " on, a step takes ", options.batch, " samples; it took ",
              batches.rows(done)[0]);
   batches.change(done, {options.batch});
@@ -369,6 +369,13 @@ ExitStatus pretrain(const Arguments& arguments, StageContext& context) {
     check_micro_batches(options, model.objective().spans_batch(),
                         configuration.text("objective.name"));
   });
+  const std::optional<std::string> repeated = agreed(communicator, [&] {
+    // A run that has begun so goes on.
+    return repeated_samples(options, source.dataset().samples(),
+                            !checkpoint && model.objective().spans_batch(),
+                            configuration.text("objective.name"));
+  });
+  if (repeated) log.warning(*repeated);
   const RecipePointer recipe = model.objective().recipe();
   const Halves halves = source.loaded(recipe, *compute.device);
   for (const std::string& sentence : without_effect(configuration, *recipe)) log.warning(sentence);

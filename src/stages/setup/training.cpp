@@ -25,6 +25,29 @@ void check_sizes(const TrainOptions& options, int64_t steps, int64_t samples, in
   }
 }
 
+std::optional<std::string> repeated_samples(const TrainOptions& options, int64_t samples,
+                                            bool spans_batch, const std::string& name) {
+  if (options.batch > samples) {
+    const std::string what = concat("train.batch is ", options.batch, ", more than the ", samples,
+                                    " samples, so that every batch holds some of them twice");
+    if (spans_batch)
+      bad_input(what, ", and objective ", name,
+                " takes them for different ones: lower train.batch to ", samples, " or less");
+    return what + ": lower it to have each in a step once";
+  }
+  constexpr int64_t many = 20;  // batches an epoch, of which then few hold a sample twice
+  if (!spans_batch || samples % options.batch == 0 || samples >= many * options.batch)
+    return std::nullopt;
+  int64_t divisor = options.batch;
+  while (samples % divisor != 0) --divisor;
+  return concat("the ", samples,
+                " samples are no whole number of batches of train.batch = ", options.batch,
+                ", so that a batch over the end of an epoch holds some of them twice, ",
+                "which objective ", name, " takes for different ones: set train.batch to a divisor",
+                2 * divisor >= options.batch ? concat(", such as ", divisor) : std::string(),
+                ", or leave some samples out of the files");
+}
+
 void check_micro_batches(const TrainOptions& options, bool spans_batch, const std::string& name) {
   if (options.accumulate == 1) return;
   if (spans_batch) {

@@ -2,6 +2,9 @@
 // configuration alone.
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "stages/setup/model.h"
 #include "train/options.h"
 #include "train/trainer.h"
@@ -15,6 +18,12 @@ int64_t steps_to_do(const TrainOptions& options, int64_t samples, int64_t done =
 
 // bad_input unless every rank has a sample of each batch, and there is a whole batch.
 void check_sizes(const TrainOptions& options, int64_t steps, int64_t samples, int ranks);
+
+// What is to be said where a batch holds a sample twice: there are hardly more samples than in one,
+// or it spans the end of an epoch. bad_input where the objective compares the samples of a batch
+// with each other (`spans_batch`) and every batch holds some of them twice, as their own negatives.
+std::optional<std::string> repeated_samples(const TrainOptions& options, int64_t samples,
+                                            bool spans_batch, const std::string& name);
 
 // bad_input unless the batch can be computed in the parts asked for. `spans_batch`: of what is
 // trained, by its name.

@@ -104,7 +104,10 @@ std::vector<int64_t> held_out_of(const std::vector<int64_t>& rows,
 
 std::vector<int64_t> strata(const Targets& targets) {
   if (targets.type == TargetType::classes) return targets.classes;
-  return std::vector<int64_t>(static_cast<size_t>(targets.count()), 0);
+  std::vector<int64_t> known;
+  for (int64_t sample = 0; sample < targets.count(); ++sample)
+    known.push_back(targets.known(sample) ? 0 : -1);
+  return known;
 }
 
 std::vector<int64_t> label_subset(const std::vector<int64_t>& labels, double fraction,

@@ -8,8 +8,8 @@
 
 namespace lacuna {
 
-// Of each sample its class, or 0 where the targets are values: what is drawn, is drawn of each
-// class alike.
+// Of each sample its class, or 0 where the targets are no classes, and -1 where nothing is known of
+// it: what is drawn, is drawn of each class alike.
 std::vector<int64_t> strata(const Targets& targets);
 
 // A seeded choice of samples, stratified: of each class the same fraction (at least one). Negative

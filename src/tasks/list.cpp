@@ -8,6 +8,7 @@
 #include "tasks/linear.h"
 #include "tasks/regress.h"
 #include "tasks/ridge.h"
+#include "tasks/tag.h"
 
 namespace lacuna {
 
@@ -17,6 +18,7 @@ std::span<const TaskEntry> tasks() {
       TaskEntry{"knn", TargetType::classes, knn_keys, make_knn, nullptr},
       TaskEntry{"ridge", TargetType::values, ridge_keys, make_ridge, nullptr},
       TaskEntry{"classify", TargetType::classes, classify_keys, nullptr, make_classify},
+      TaskEntry{"tag", TargetType::marks, tag_keys, nullptr, make_tag},
       TaskEntry{"regress", TargetType::values, regress_keys, nullptr, make_regress},
   };
   return entries;

@@ -64,6 +64,13 @@ std::unique_ptr<Scorer> class_scorer(int64_t classes, bool likelihood = true);
 // Scores of real values [width]: mean squared error (the main score) and mean absolute error, both
 // over all values of all samples, and R², 1 - squared error / squared deviation from the mean, as
 // the mean over the values of a sample.
+// A sample without values does not count.
 std::unique_ptr<Scorer> value_scorer(int64_t width);
+
+// Scores of marks of `classes` classes, each of which counts as said where its odds are above 1:
+// F1 over all marks (the main score), macro F1 (mean over the classes that are there or said), the
+// share of samples of which all marks are right, and the negative log-likelihood (mean over marks,
+// natural logarithm). Marks that are not known do not count.
+std::unique_ptr<Scorer> mark_scorer(int64_t classes);
 
 }  // namespace lacuna

@@ -6,11 +6,30 @@
 
 namespace lacuna {
 
+int64_t Targets::count() const {
+  if (type == TargetType::classes) return static_cast<int64_t>(classes.size());
+  const size_t numbers = type == TargetType::marks ? classes.size() : values.size();
+  return width == 0 ? 0 : static_cast<int64_t>(numbers) / width;
+}
+
+bool Targets::known(int64_t sample) const {
+  if (type == TargetType::classes) return classes[static_cast<size_t>(sample)] >= 0;
+  if (type == TargetType::marks) {
+    const auto row = classes.begin() + sample * width;
+    return std::any_of(row, row + width, [](int64_t mark) { return mark >= 0; });
+  }
+  const auto row = values.begin() + sample * width;
+  return std::none_of(row, row + width, [](double value) { return std::isnan(value); });
+}
+
 Targets select_rows(const Targets& all, const std::vector<int64_t>& rows) {
   Targets chosen{.type = all.type, .classes = {}, .values = {}, .width = all.width};
   for (const int64_t row : rows) {
     if (all.type == TargetType::classes) {
       chosen.classes.push_back(all.classes[static_cast<size_t>(row)]);
+    } else if (all.type == TargetType::marks) {
+      const auto first = all.classes.begin() + row * all.width;
+      chosen.classes.insert(chosen.classes.end(), first, first + all.width);
     } else {
       const auto first = all.values.begin() + row * all.width;
       chosen.values.insert(chosen.values.end(), first, first + all.width);

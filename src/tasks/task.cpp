@@ -58,6 +58,25 @@ std::vector<PredictionColumn> class_columns(int64_t classes) {
            }}};
 }
 
+std::vector<PredictionColumn> mark_columns(int64_t classes) {
+  const auto column = [classes](const char* name, DType dtype, const char* description,
+                                std::function<HostTensor(const Predicted&)> values) {
+    return PredictionColumn{
+        name, dtype, {classes}, "sample, class", description, std::move(values)};
+  };
+  return {column("mark", DType::u8, "1 where the sample is of the class, else 0",
+                 [](const Predicted& predicted) {
+                   return tensor_from<uint8_t, double>(
+                       predicted.numbers, {rows_of(predicted), predicted.width},
+                       [](double odds) { return static_cast<uint8_t>(odds > 0); });
+                 }),
+          column("probability", DType::f32, "probability of each class", [](const Predicted& p) {
+            return tensor_from<float, double>(p.numbers, {rows_of(p), p.width}, [](double odds) {
+              return static_cast<float>(1 / (1 + std::exp(-odds)));
+            });
+          })};
+}
+
 std::vector<PredictionColumn> value_columns(int64_t width) {
   return {{.name = "value",
            .dtype = DType::f32,

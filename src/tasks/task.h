@@ -40,6 +40,8 @@ struct PredictionColumn {
 // Of `classes` classes: "class" and "probability"; of `width` values: "value".
 std::vector<PredictionColumn> class_columns(int64_t classes);
 std::vector<PredictionColumn> value_columns(int64_t width);
+// Of marks of `classes` classes: "mark" and "probability".
+std::vector<PredictionColumn> mark_columns(int64_t classes);
 
 class Task {
  public:

@@ -25,14 +25,6 @@ def bytes_of(value):
     return float(number) * 1024 ** ("B", "KiB", "MiB", "GiB").index(unit)
 
 
-class OtherStages(support.EndToEndTest):
-    def test_a_configuration_of_finetune_is_named(self):
-        result = self.lacuna("check", support.SOURCE / "inputs/images/fashion-linear.toml")
-        self.assertEqual(result.status, 2, result)
-        self.assertIn("is for lacuna finetune, and check rehearses lacuna pretrain",
-                      result.complaint())
-
-
 class Check(support.EndToEndTest):
     def setUp(self):
         super().setUp()

@@ -278,7 +278,6 @@ interval = 0
                  ["groups are texts or whole numbers"]),
                 ("knn", ["task.held_out=group", "task.group=one"], ["of one group of task.group"]),
                 ("knn", ["task.held_out=time", "task.time=short"], ["short", "79", "80 samples"]),
-                ("ridge", ["data.label=bad"], ["bad of sample 7 is nan"]),
                 ("ridge", ["data.label=wide"], ["wide", "[samples, numbers]"]),
                 ("ridge", ["data.label=two"], ["2 values in two", "1 in labels"])):
             self.task(name)

@@ -128,8 +128,10 @@ class Modalities(support.EndToEndTest):
                     self.assertEqual(file["at"][:8].tolist(),
                                      [[208 * (i // 4) + 48 * (i % 4), 64] for i in range(8)])
             words += ["--set", "test.dataset=" + ("flat" if name == "flat" else "signals")]
-            self.succeeds("finetune", self.path("classify.toml"), "--from", self.path(f"{name}1"),
-                          "--run", self.path(name + "task"), *words)
+            told = self.succeeds("finetune", self.path("classify.toml"), "--from",
+                                 self.path(f"{name}1"), "--run", self.path(name + "task"), *words)
+            self.assertIn('windows of one series are both learned from and held out: set '
+                          'task.held_out = "group"', told.stdout)
             result = json.loads((self.path(name + "task") / "result.json").read_text())
             self.assertGreater(result["accuracy"], 0.5)
         first = found["rows", 1]
@@ -401,7 +403,7 @@ interval = 0
         self.path("classify.toml").write_text(
             text.replace("steps = 40\nrates = [0.02]\n", ""))
         for ranks in (None, 3):
-            for setting, said in (("data.label=pairs", "/pairs have the shape [2]"),
+            for setting, said in (("data.label=pairs", "no training sample has a class in pairs"),
                                   ("test.dataset=short", "test samples are read as [40, 2]")):
                 result = self.lacuna(*task, self.path("no"), *probe, "--set", setting, ranks=ranks)
                 self.assertEqual(result.status, 2, result)

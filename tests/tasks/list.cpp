@@ -17,6 +17,12 @@ Features small_data(TargetType type) {
   Features made = clusters(40, 3, 2, 0.3, 1);
   if (type == TargetType::classes) return made;
   made.targets = {.type = type, .classes = {}, .values = {}, .width = 1};
+  if (type == TargetType::marks) {
+    made.targets.width = 2;
+    for (int64_t i = 0; i < 40; ++i)
+      made.targets.classes.insert(made.targets.classes.end(), {i % 2, int64_t{i % 3 == 0}});
+    return made;
+  }
   for (int64_t i = 0; i < 40; ++i)
     made.targets.values.push_back(
         static_cast<double>(made.values.as<float>()[static_cast<size_t>(3 * i)]));
@@ -63,7 +69,7 @@ TEST_CASE("tasks: each is of one kind, has keys of its own and says what it pred
         .configuration = configuration, .targets = &data.targets, .outputs = data.targets.width};
     if (entry.trains_network()) {
       const auto task = entry.make_network(parts);
-      HostTensor outputs(DType::f32, {40, data.targets.width});
+      HostTensor outputs(DType::f32, {40, task->outputs()});
       std::fill(outputs.as<float>().begin(), outputs.as<float>().end(), 0.5f);
       check_says(*task, data.targets, outputs);
       continue;

@@ -68,7 +68,7 @@ struct LossAndGradient {
 
 // Of a task, in double.
 LossAndGradient loss_and_gradient(const NetworkTask& task, const Data& data,
-                                  const HostTensor& outputs) {
+                                  const HostTensor& outputs, const Targets* marks = nullptr) {
   const auto device = make_device("reference", 1);
   const auto alone = self_communicator();
   ForwardContext forward{.communicator = *alone,
@@ -78,7 +78,13 @@ LossAndGradient loss_and_gradient(const NetworkTask& task, const Data& data,
                          .keys = data.keys};
   const Tensor leaf = host_leaf("outputs", outputs);
   const double one = 1;
-  const Tensor loss = task.loss(leaf, data.fields(), forward);
+  Fields fields = data.fields();
+  if (marks != nullptr) {
+    fields = Fields();
+    fields.add("label",
+               host_leaf("label", DType::i64, {samples, marks->width}, marks->classes.data()));
+  }
+  const Tensor loss = task.loss(leaf, fields, forward);
   Executor executor(*device);
   const Tensor by = differentiate(loss, host_leaf("one", DType::f64, Shape{}, &one), {leaf})[0];
   executor.run({loss, by});
@@ -222,6 +228,30 @@ TEST_CASE("tasks: regression learns standardised values and says them in their u
   }
   CHECK(of_three[0] == of_three[1]);
   CHECK(of_three[0] != said.numbers);
+}
+
+TEST_CASE("tasks: marks are learned by binary cross entropy, those that are not known not at all") {
+  const Data data;
+  Targets targets{.type = TargetType::marks, .classes = {}, .values = {}, .width = 2};
+  for (int64_t i = 0; i < 2 * samples; ++i) targets.classes.push_back(i % 5 == 4 ? -1 : i % 3 % 2);
+  const auto task = make_network_task(task_configuration("tag"), targets);
+  REQUIRE(task->outputs() == 4);
+  const HostTensor outputs = normal({samples, 4}, 2);
+  const std::vector<double> numbers = doubles_of(outputs);
+  const auto [loss, found] = loss_and_gradient(*task, data, outputs, &targets);
+  const Predicted said = task->predicted(outputs);
+  double expected_loss = 0;
+  for (size_t k = 0; k < 2 * samples; ++k) {
+    const double odds = numbers[2 * k + 1] - numbers[2 * k];
+    CHECK(said.numbers[k] == Approx(odds));
+    const auto mark = targets.classes[k];
+    if (mark >= 0) expected_loss += std::log(1 + std::exp(mark == 1 ? -odds : odds)) / 16;
+    const double probability = 1 / (1 + std::exp(-odds));
+    const double expected = mark < 0 ? 0 : (probability - static_cast<double>(mark)) / 16;
+    CHECK(found[2 * k + 1] == Approx(expected).epsilon(1e-10));
+    CHECK(found[2 * k] == Approx(-expected).epsilon(1e-10));
+  }
+  CHECK(loss == Approx(expected_loss).epsilon(1e-12));
 }
 
 TEST_CASE("tasks: gradients do not depend on how samples are divided over ranks") {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "base/random.h"
@@ -175,6 +176,42 @@ TEST_CASE("tasks: scores of values are what their definitions say") {
   CHECK(scores[0].value == Approx(squared / 1000).epsilon(1e-12));
   CHECK(value_of(scores, "mae") == Approx(absolute / 1000).epsilon(1e-12));
   CHECK(value_of(scores, "r2") == Approx(r2).epsilon(1e-9));
+}
+
+TEST_CASE("tasks: scores of marks are what their definitions say, by hand") {
+  // Of three classes the third is neither there nor said; the last sample is not known at all.
+  const Predicted predicted{
+      .classes = {}, .numbers = {2, -1, -3, 1, 1, -2, -1, 3, -1, 5, 5, 5}, .width = 3};
+  const Targets targets{.type = TargetType::marks,
+                        .classes = {1, 0, 0, 0, 1, 0, 1, 1, -1, -1, -1, -1},
+                        .values = {},
+                        .width = 3};
+  const auto scorer = mark_scorer(3);
+  scorer->add(predicted, targets, counting(4));
+  const std::vector<Score> scores = scorer->scores();
+  CHECK(scores[0].name == "f1");
+  // Right 1 and 2; there 2 and 2; said 2 and 2.
+  CHECK(scores[0].value == Approx(2.0 * 3 / 8));
+  CHECK(value_of(scores, "macro_f1") == Approx((2.0 * 1 / 4 + 2.0 * 2 / 4) / 2));
+  CHECK(value_of(scores, "all_right") == Approx(1.0 / 3));
+  double nll = 0;
+  for (const double against : {-2, -1, -3, 1, -1, -2, 1, -3})
+    nll += std::log(1 + std::exp(against));
+  CHECK(value_of(scores, "nll") == Approx(nll / 8));
+  CHECK(scores[3].better == Direction::lower);
+}
+
+TEST_CASE("tasks: a sample without values does not count, even where it is the first") {
+  const double none = std::numeric_limits<double>::quiet_NaN();
+  Case all = random_values(60, 2);
+  const auto known = value_scorer(2), some = value_scorer(2);
+  std::vector<int64_t> rows = counting(60);
+  rows.erase(rows.begin());
+  known->add(predicted_rows(all.predicted, rows), all.targets, rows);
+  all.targets.values[1] = none;
+  some->add(all.predicted, all.targets, counting(60));
+  for (size_t i = 0; i < 3; ++i)
+    CHECK(some->scores()[i].value == Approx(known->scores()[i].value).epsilon(1e-12));
 }
 
 TEST_CASE("tasks: scores do not depend on batches and ranks, bit for bit") {

@@ -1,5 +1,6 @@
 #include "data/load/recipe.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -102,7 +103,39 @@ class Labelled final : public Recipe {
   DType dtype_ = DType::i64;
 };
 
+// Labels that are in memory.
+class WithLabels final : public Recipe {
+ public:
+  WithLabels(RecipePointer recipe, const Shape& row, const std::vector<int64_t>& labels)
+      : recipe_(std::move(recipe)),
+        outputs_(recipe_->outputs()),
+        width_(static_cast<size_t>(row.count())),
+        labels_(labels) {
+    outputs_.push_back({"label", row, DType::i64});
+  }
+
+  const std::vector<OutputField>& outputs() const override { return outputs_; }
+
+  void make(std::span<const Extent> stored, const SampleKey& key, std::span<void* const> to,
+            Scratch& scratch) const override {
+    recipe_->make(stored, key, to.first(to.size() - 1), scratch);
+    const int64_t* const label = labels_.data() + key.sample * width_;
+    std::copy_n(label, width_, static_cast<int64_t*>(to.back()));
+  }
+
+ private:
+  RecipePointer recipe_;
+  std::vector<OutputField> outputs_;
+  size_t width_;
+  const std::vector<int64_t>& labels_;
+};
+
 }  // namespace
+
+RecipePointer with_labels(RecipePointer recipe, const Shape& row,
+                          const std::vector<int64_t>& labels) {
+  return std::make_shared<WithLabels>(std::move(recipe), row, labels);
+}
 
 RecipePointer with_label(const Dataset& dataset, RecipePointer recipe) {
   if (!dataset.has_field("label")) return recipe;

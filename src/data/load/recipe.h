@@ -108,4 +108,9 @@ const Field& label_of(const Dataset& dataset);
 // one. bad_input unless that is one number for each sample; make() throws it where it is no class.
 RecipePointer with_label(const Dataset& dataset, RecipePointer recipe);
 
+// What the recipe makes, and "label", int64 `row`: that of each sample among `labels` [N, row],
+// which must outlive the recipe.
+RecipePointer with_labels(RecipePointer recipe, const Shape& row,
+                          const std::vector<int64_t>& labels);
+
 }  // namespace lacuna

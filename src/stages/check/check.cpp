@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "base/threads.h"
 #include "run/run.h"
+#include "stages/check/check_task.h"
 #include "stages/check/data_report.h"
 #include "stages/check/estimate.h"
 #include "stages/check/launchers.h"
@@ -71,9 +72,8 @@ void report_job(const Job& job, const Needs& needs, Report& report) {
 }
 
 void warn_of_repeats(const Job& job, const Rehearsal& rehearsal, Report& report) {
-  const std::optional<std::string> repeated =
-      repeated_samples(job.options, job.samples, rehearsal.spans_batch(),
-                       job.configuration.text("objective.name"));
+  const std::optional<std::string> repeated = repeated_samples(
+      job.options, job.samples, rehearsal.spans_batch(), job.configuration.text("objective.name"));
   if (repeated) report.warning(*repeated);
 }
 
@@ -304,25 +304,17 @@ void report_request(const std::vector<std::string>& words, Report& report) {
   for (const std::string& word : words) report.line("  #SBATCH ", word);
 }
 
-// A configuration of another stage has keys that pretrain's has not.
-Configuration configuration_of(const Arguments& arguments, StageContext& context) {
+// What is to be checked: of which stage a configuration is says its table [task].
+struct Checked {
+  bool finetune = false;
+  Configuration configuration;
+};
+
+Checked checked_of(const Arguments& arguments, StageContext& context) {
   const std::string text = text_on_all_ranks(arguments.argument(), context.communicator);
-  const auto read_as = [&](const char* stage) {
-    return Configuration::from_text(text, schema_of(stage), arguments.argument(),
-                                    arguments.values("set"));
-  };
-  try {
-    return read_as("pretrain");
-  } catch (const Error&) {
-    try {
-      read_as("finetune");
-    } catch (const Error&) {
-      return read_as("pretrain");  // it is of neither: what pretrain says of it
-    }
-    bad_input(arguments.argument(),
-              " is for lacuna finetune, and check rehearses lacuna pretrain: ",
-              "give it a configuration with an objective");
-  }
+  const bool finetune = ("\n" + text).find("\n[task]") != std::string::npos;
+  return {finetune, Configuration::from_text(text, schema_of(finetune ? "finetune" : "pretrain"),
+                                             arguments.argument(), arguments.values("set"))};
 }
 
 // What the command line says beside the configuration.
@@ -384,7 +376,9 @@ Syntax check_syntax() {
   return {
       .stage = "check",
       .argument = "CONFIG.toml",
-      .argument_doc = "The experiment, as pretrain takes it.",
+      .argument_doc =
+          "The experiment, as pretrain takes it; or a task, as finetune does, of "
+          "which samples and labels are looked at.",
       .summary =
           "Tells before a job is submitted what is in the data, and what it will take: memory, "
           "disk, time, launcher.",
@@ -416,7 +410,8 @@ Syntax check_syntax() {
 
 ExitStatus check(const Arguments& arguments, StageContext& context) {
   const Asked asked = asked_of(arguments);
-  const Configuration configuration = configuration_of(arguments, context);
+  const Checked checked = checked_of(arguments, context);
+  const Configuration& configuration = checked.configuration;
   TrainOptions options = train_options(configuration);
   // The ranks of a node share its processors.
   if (options.threads == 0)
@@ -424,6 +419,15 @@ ExitStatus check(const Arguments& arguments, StageContext& context) {
   std::ostream nowhere(nullptr);
   Report report(asked.words_only ? nowhere : std::cout, asked.words_only ? std::cerr : std::cout);
   Log log(asked.words_only ? 2 : 1, true, false, 10);
+  if (checked.finetune) {
+    if (asked.words_only)
+      bad_input("--sbatch is of jobs of pretrain, and ", arguments.argument(),
+                " is for lacuna finetune: leave it out");
+    const Survey survey = check_task(configuration, context, log, report);
+    std::cout << std::flush;
+    if (survey.not_finite > 0) refuse_values(survey);
+    return ExitStatus::finished;
+  }
   const Source source(configuration, context.communicator, log,
                       {.index_only = true, .all_parts = true});
   const int64_t samples = source.dataset().samples();

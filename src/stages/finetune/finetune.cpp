@@ -5,6 +5,7 @@
 #include "stages/setup/common_options.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "base/log.h"
@@ -22,8 +23,9 @@ namespace lacuna {
 namespace {
 
 std::string environment_text(const Environment& e) {
-  return concat(e.ranks, " ranks of ", e.threads, " threads, ", e.device, ", ", e.instruction_set,
-                ", ", e.precision, ", Lacuna ", e.code_version, ", oneDNN ", e.onednn);
+  return concat(counted(e.ranks, "rank"), " of ", counted(e.threads, "thread"), ", ", e.device,
+                ", ", e.instruction_set, ", ", e.precision, ", Lacuna ", e.code_version,
+                ", oneDNN ", e.onednn);
 }
 
 // Whether the run is finished, which rank 0 then says; refuses a folder that the run does not fit.
@@ -41,6 +43,7 @@ bool is_finished(const std::filesystem::path& folder, const Configuration& confi
 }
 
 }  // namespace
+
 std::string draw_name(int64_t draw) { return concat("draw ", draw + 1); }
 
 void tell_of_draw(Log& log, int64_t draw, size_t labels, const TrialResult& result) {
@@ -57,11 +60,23 @@ void tell_that_none_is_held_out(Log& log, int64_t draw, double chosen) {
               ", the first value, is taken; raise task.labels, or give that one value");
 }
 
+void tell_of_ties(Log& log, int64_t draw, const std::vector<std::vector<Score>>& held_out,
+                  double chosen) {
+  const auto equals_first = [&](const std::vector<Score>& scores) {
+    const double value = scores[0].value, first = held_out[0][0].value;
+    return value == first || (std::isnan(value) && std::isnan(first));
+  };
+  if (held_out.size() < 2 || !std::all_of(held_out.begin(), held_out.end(), equals_first)) return;
+  log.line("the held-out labels of ", draw_name(draw),
+           " cannot tell the values to choose from apart, which all have the ", held_out[0][0].name,
+           " ", held_out[0][0].value, ": ", chosen, ", the first, is taken");
+}
+
 TaskParts parts_of(const FinetuneJob& job, const std::vector<int64_t>* labelled) {
   return {.configuration = job.configuration,
-          .targets = &job.data.train_targets,
+          .targets = &job.data.targets.train,
           .labelled = labelled,
-          .outputs = job.data.train_targets.width};
+          .outputs = job.data.targets.train.width};
 }
 
 namespace {
@@ -138,7 +153,8 @@ ExitStatus finetune(const Arguments& arguments, StageContext& context) {
   Trials trials(folder, origin, early_stop, context);
   const auto work = [&] {
     const std::vector<TrialResult> draws = task(trials);
-    const std::string result = result_text(configuration, entry, draws, from, checkpoint.info.step);
+    const std::string result = result_text(configuration, entry, data.targets.class_names, draws,
+                                           from, checkpoint.info.step);
     agreed(communicator, [&] {
       if (communicator.rank() != 0) return;
       write_durably(folder / "result.json", result + "\n");

@@ -46,6 +46,11 @@ void tell_of_draw(Log& log, int64_t draw, size_t labels, const TrialResult& resu
 // Warns that a draw has no held-out labels to choose a hyper-parameter by.
 void tell_that_none_is_held_out(Log& log, int64_t draw, double chosen);
 
+// Says so where all values of a hyper-parameter do equally well (the scores of each on the held-out
+// labels), so that the first is taken.
+void tell_of_ties(Log& log, int64_t draw, const std::vector<std::vector<Score>>& held_out,
+                  double chosen);
+
 // The representations that probes are fitted to lie in the run's folder until it is finished, so
 // that they are not made again. How far they have come, for people (", train.h5: 1024 samples", or
 // nothing); and their removal.

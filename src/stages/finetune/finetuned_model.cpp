@@ -1,5 +1,7 @@
 #include "stages/finetune/finetuned_model.h"
 
+#include <algorithm>
+
 #include "comm/agree.h"
 #include "io/durable_file.h"
 #include "stages/keys/parts.h"
@@ -12,6 +14,17 @@ namespace {
 
 constexpr const char* width_name =
     "task.outputs";  // how many numbers the task computes of a sample
+
+// The names of the classes, each with a 0 behind it.
+constexpr const char* class_names_name = "task.class_names";
+
+HostTensor tensor_of_names(const std::vector<std::string>& names) {
+  std::string all;
+  for (const std::string& name : names) all.append(name.c_str(), name.size() + 1);
+  HostTensor tensor(DType::u8, {static_cast<int64_t>(all.size())});
+  std::copy(all.begin(), all.end(), tensor.as<uint8_t>().begin());
+  return tensor;
+}
 
 fs::path model_folder(const fs::path& run) { return run / "model"; }
 
@@ -54,6 +67,8 @@ void keep_model(const FinetuneJob& job, const Task& task, const std::vector<cons
     if (probe != nullptr) {
       for (auto& [name, tensor] : probe->tensors()) whole["probe." + name] = std::move(tensor);
     }
+    if (!job.data.targets.class_names.empty())
+      whole[class_names_name] = tensor_of_names(job.data.targets.class_names);
     HostTensor& width = whole[width_name] = HostTensor(DType::i64, {1});
     width.as<int64_t>()[0] = task.outputs();
     std::vector<NamedTensor> tensors;
@@ -83,6 +98,22 @@ Checkpoint kept_model(const fs::path& run, StageContext& context) {
     if (context.communicator.rank() == 0) verify_checkpoint(model);
     return model;
   });
+}
+
+std::vector<std::string> kept_class_names(const Checkpoint& model) {
+  const NamedTensors kept = kept_tensors(model, class_names_name);
+  std::vector<std::string> names;
+  if (kept.empty()) return names;
+  std::string name;
+  for (const uint8_t byte : kept.begin()->second.as<uint8_t>()) {
+    if (byte != 0) {
+      name += static_cast<char>(byte);
+    } else {
+      names.push_back(std::move(name));
+      name.clear();
+    }
+  }
+  return names;
 }
 
 NamedTensors kept_tensors(const Checkpoint& model, const std::string& prefix) {

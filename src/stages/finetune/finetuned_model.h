@@ -20,6 +20,9 @@ void keep_model(const FinetuneJob& job, const Task& task, const std::vector<cons
 // Collective; the same on every rank. bad_input where the run keeps no usable one.
 Checkpoint kept_model(const std::filesystem::path& run, StageContext& context);
 
+// Of each class the name that its labels had; empty where it is its number.
+std::vector<std::string> kept_class_names(const Checkpoint& model);
+
 // Those of the model whose names begin with "task." or "probe.", without that.
 NamedTensors kept_tensors(const Checkpoint& model, const std::string& prefix);
 

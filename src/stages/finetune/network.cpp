@@ -20,6 +20,16 @@ namespace lacuna {
 
 namespace {
 
+// Samples of a step where there are `count` in all: as many parts as asked for, of equal size.
+int64_t batch_of(const TrainOptions& options, int64_t count) {
+  const int64_t parts = options.accumulate;
+  const int64_t batch = std::min(options.batch, count) / parts * parts;
+  if (batch == 0)
+    bad_input("a trial learns from ", count, " samples, fewer than the ", parts,
+              " parts of train.accumulate: lower it, or raise task.labels");
+  return batch;
+}
+
 // A network in training; made anew for each trial.
 class Trial {
  public:
@@ -50,14 +60,15 @@ class Trial {
     const auto count = static_cast<int64_t>(samples.size());
     const int64_t steps = c.integer("task.steps");
     LoopOptions loop_options{.steps = steps,
-                             .batches = BatchTable::constant({batch_of(options, count)}),
+                             .batches = BatchTable::constant(
+                                 {agreed(communicator, [&] { return batch_of(options, count); })}),
                              .micro_batches = options.accumulate,
                              .samples = count,
                              .schedule = {.peak = rate, .warmup = steps / 10, .total = steps},
                              .checkpoint_minutes = options.checkpoint_minutes,
                              .checkpoint_steps = options.checkpoint_steps,
                              .last_checkpoint = false};
-    const Halves halves = source.loaded(source.modality().views(1), *job_.compute.device);
+    const Halves halves = labelled(source.loaded(source.modality().views(1), *job_.compute.device));
     const auto loss = [this](const Fields& fields, ForwardContext& forward) {
       return task_.loss(network_(fields.masked_view(0), forward), fields, forward);
     };
@@ -105,18 +116,6 @@ class Trial {
     return true;
   }
 
-  // Samples of a step where there are `count` in all: as many parts as asked for, of equal size.
-  int64_t batch_of(const TrainOptions& options, int64_t count) const {
-    const int64_t parts = options.accumulate;
-    const int64_t batch = std::min(options.batch, count) / parts * parts;
-    agreed(job_.context.communicator, [&] {
-      if (batch == 0)
-        bad_input("a trial learns from ", count, " samples, fewer than the ", parts,
-                  " parts of train.accumulate: lower it, or raise task.labels");
-    });
-    return batch;
-  }
-
   // Scores of these samples of a source (all, if none are named).
   std::unique_ptr<Scorer> scores(const Source& source, const Targets& targets,
                                  const std::vector<int64_t>& samples,
@@ -155,28 +154,33 @@ class Trial {
   }
 
  private:
+  // With the classes or marks of the samples; values are the task's own.
+  Halves labelled(Halves halves) const {
+    const Targets& targets = job_.data.targets.train;
+    if (targets.type == TargetType::values) return halves;
+    const Shape row = targets.type == TargetType::marks ? Shape{targets.width} : Shape{};
+    halves.host = with_labels(halves.host, row, targets.classes);
+    return halves;
+  }
+
   const FinetuneJob& job_;
   const NetworkTask& task_;
   StateStore store_;
   FineTunedNetwork network_;
 };
 
-}  // namespace
-namespace {
-
 class NetworkDraws {
  public:
   NetworkDraws(const FinetuneJob& job, const TaskEntry& entry, Trials& trials)
-      : job_(job), entry_(entry), trials_(trials), strata_(strata(job.data.train_targets)) {}
+      : job_(job), entry_(entry), trials_(trials), strata_(strata(job.data.targets.train)) {}
 
   TrialResult run(int64_t draw) const {
     const Configuration& c = job_.configuration;
     const auto number = static_cast<uint64_t>(draw);
     const uint64_t seed = static_cast<uint64_t>(c.integer("seed")) + number;
-    const std::vector<int64_t> labelled =
-        label_subset(strata_, c.number("task.labels"), seed - number, number);
+    const std::vector<int64_t> labelled = labelled_samples(c, job_.data.targets.train, draw);
     const Split split = agreed(job_.context.communicator, [&] {
-      return hold_out_fifth(labelled, strata_, job_.data.hold_out, seed);
+      return hold_out_fifth(labelled, strata_, job_.data.targets.hold_out, seed);
     });
     const std::unique_ptr<NetworkTask> task = entry_.make_network(parts_of(job_, &labelled));
     TrialResult best;
@@ -185,9 +189,11 @@ class NetworkDraws {
       tell_that_none_is_held_out(job_.context.log, draw, rates[0]);
       best = {.test = {}, .held_out = task->scorer()->scores(), .chosen = rates[0]};
     }
+    std::vector<std::vector<Score>> found;
     for (const double rate : split.held_out.empty() ? std::vector<double>() : rates) {
       const TrialResult tried = try_rate(*task, draw, rate, split, seed);
       if (tried.held_out.empty()) continue;
+      found.push_back(tried.held_out);
       if (best.held_out.empty() || is_better(tried.held_out[0], best.held_out[0])) {
         best.held_out = tried.held_out;
         best.chosen = rate;
@@ -195,17 +201,23 @@ class NetworkDraws {
     }
     if (best.held_out.empty())
       throw AgreedError(ExitStatus::bad_values,
-                        "at every rate of task.rates the loss became no number: give lower ones",
+                        concat("at every rate of task.rates the loss became no number in ",
+                               draw_name(draw), ": give lower ones"),
                         0);
+    tell_of_ties(job_.context.log, draw, found, best.chosen);
     // The chosen rate again, with all labels of the draw.
     return trials_.once(draw_name(draw), [&](const std::filesystem::path& folder) {
       Trial trial(job_, *task);
-      if (trained(trial, labelled, best.chosen, seed, folder)) {
+      if (trained(trial, draw_name(draw), labelled, best.chosen, seed, folder)) {
         if (draw == 0) trial.keep();
         std::unique_ptr<Scorer> scorer = task->scorer();
         scorer->bootstrap(seed);
         best.test =
-            trial.scores(job_.data.test, job_.data.test_targets, {}, std::move(scorer))->scores();
+            trial.scores(job_.data.test, job_.data.targets.test, {}, std::move(scorer))->scores();
+      } else {
+        job_.context.log.warning(draw_name(draw), " has no score, for with all labels it diverged ",
+                                 "at the rate ", best.chosen, ", which did best on the held-out ",
+                                 "ones: give lower ones in task.rates");
       }
       tell_of_draw(job_.context.log, draw, labelled.size(), best);
       return best;
@@ -214,10 +226,10 @@ class NetworkDraws {
 
  private:
   // False where the training diverges, which it says.
-  bool trained(Trial& trial, const std::vector<int64_t>& samples, double rate, uint64_t seed,
-               const std::filesystem::path& folder) const {
+  bool trained(Trial& trial, const std::string& name, const std::vector<int64_t>& samples,
+               double rate, uint64_t seed, const std::filesystem::path& folder) const {
     if (trial.train(samples, rate, seed, folder)) return true;
-    job_.context.log.line("at rate ", rate, " the loss became no number");
+    job_.context.log.line(name, ": at rate ", rate, " the loss became no number");
     return false;
   }
 
@@ -227,9 +239,9 @@ class NetworkDraws {
     return trials_.once(name, [&](const std::filesystem::path& folder) {
       Trial trial(job_, task);
       TrialResult tried;
-      if (!trained(trial, split.train, rate, seed, folder)) return tried;
+      if (!trained(trial, name, split.train, rate, seed, folder)) return tried;
       tried.held_out =
-          trial.scores(job_.data.train, job_.data.train_targets, split.held_out, task.scorer())
+          trial.scores(job_.data.train, job_.data.targets.train, split.held_out, task.scorer())
               ->scores();
       job_.context.log.line(name, ": held-out ", tried.held_out[0].name, " ",
                             tried.held_out[0].value);
@@ -245,10 +257,31 @@ class NetworkDraws {
 
 }  // namespace
 
-ReadyTask ready_network(const FinetuneJob& job, const TaskEntry& entry) {
+namespace {
+
+// Of the first draw; others have as many samples.
+void check_batch(const FinetuneJob& job, const TaskEntry& entry) {
+  const TrainOptions options = train_options(job.configuration);
+  const Targets& targets = job.data.targets.train;
+  const std::vector<int64_t> samples = labelled_samples(job.configuration, targets, 0);
+  const auto count = static_cast<int64_t>(samples.size());
   agreed(job.context.communicator, [&] {
-    check_micro_batches(train_options(job.configuration), false, std::string(entry.name));
+    check_micro_batches(options, false, std::string(entry.name));
+    const Split split =
+        hold_out_fifth(samples, strata(targets), job.data.targets.hold_out, options.seed);
+    if (!split.held_out.empty()) batch_of(options, static_cast<int64_t>(split.train.size()));
+    batch_of(options, count);
   });
+  if (options.batch > count)
+    job.context.log.line("a draw has ", counted(count, "label"),
+                         ", fewer than train.batch = ", options.batch,
+                         ": a step takes no more samples than there are");
+}
+
+}  // namespace
+
+ReadyTask ready_network(const FinetuneJob& job, const TaskEntry& entry) {
+  check_batch(job, entry);
   const std::unique_ptr<NetworkTask> task = entry.make_network(parts_of(job));
   const Trial fits(job, *task);  // or is refused before the run's folder is made
   return [&job, &entry](Trials& trials) {

@@ -48,7 +48,7 @@ class FeaturesMaker {
   // samples.
   TrainAndTest make(const fs::path& run) const {
     TrainAndTest made;
-    made.train.targets = job_.data.train_targets;
+    made.train.targets = job_.data.targets.train;
     if (!model_) {
       made.train.values = in_memory(job_.data.train);
       made.test = in_memory(job_.data.test);
@@ -156,8 +156,7 @@ class ProbeDraws {
     if (!features_) features_ = maker_.make(job_.run);
     const auto seed = static_cast<uint64_t>(job_.configuration.integer("seed"));
     const std::vector<int64_t> rows =
-        label_subset(strata(job_.data.train_targets), job_.configuration.number("task.labels"),
-                     seed, static_cast<uint64_t>(draw));
+        labelled_samples(job_.configuration, job_.data.targets.train, draw);
     const Features labelled = select_rows(features_->train, rows);
     TrialResult result = chosen_on_held_out(draw, labelled, rows, seed);
     const std::unique_ptr<FittedProbe> fitted =
@@ -166,7 +165,7 @@ class ProbeDraws {
     std::vector<std::unique_ptr<Scorer>> scorer;
     scorer.push_back(task_.scorer());
     scorer[0]->bootstrap(seed + static_cast<uint64_t>(draw));
-    result.test = scores(*fitted, features_->test, job_.data.test_targets, std::move(scorer))[0];
+    result.test = scores(*fitted, features_->test, job_.data.targets.test, std::move(scorer))[0];
     if (draw == 0) keep_model(job_, task_, maker_.state(), fitted.get());
     tell_of_draw(job_.context.log, draw, rows.size(), result);
     return result;
@@ -178,7 +177,7 @@ class ProbeDraws {
     const std::vector<double> candidates = task_.candidates();
     const Split split = agreed(job_.context.communicator, [&] {
       return hold_out_fifth(counting(labelled.count()), strata(labelled.targets),
-                            select_rows(job_.data.hold_out, rows), seed);
+                            select_rows(job_.data.targets.hold_out, rows), seed);
     });
     if (split.held_out.empty()) {
       tell_that_none_is_held_out(job_.context.log, draw, candidates[0]);
@@ -197,6 +196,7 @@ class ProbeDraws {
       result.held_out = found[i];
       result.chosen = candidates[i];
     }
+    tell_of_ties(job_.context.log, draw, found, result.chosen);
     return result;
   }
 

@@ -32,6 +32,7 @@ Score over_draws(const std::vector<Score>& draws) {
 }  // namespace
 
 std::string result_text(const Configuration& configuration, const TaskEntry& task,
+                        const std::vector<std::string>& class_names,
                         const std::vector<TrialResult>& draws, const std::filesystem::path& from,
                         int64_t step) {
   std::vector<double> main_scores, chosen;
@@ -58,6 +59,7 @@ std::string result_text(const Configuration& configuration, const TaskEntry& tas
   JsonObject result;
   result.add("task", configuration.text("task.name"));
   if (task.targets == TargetType::classes) result.add("accuracy", mean_of(main_scores).value);
+  if (!class_names.empty()) result.add("classes", class_names);
   return result.add("draws", main_scores)
       .add("chosen", chosen)
       .add("labels", configuration.number("task.labels"))

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -21,6 +22,14 @@ constexpr const char* title = "Trials of a run of Lacuna";
 
 fs::path file_in(const fs::path& folder) { return folder / "trials.h5"; }
 
+// Earlier versions had no checksum of their own for classes, of which then nothing is known.
+bool knows_targets(const std::string& hash) {
+  return std::count(hash.begin(), hash.end(), '-') > 1;
+}
+bool may_be_same_data(const std::string& then, const std::string& now) {
+  return same_data(then, now) || (knows_targets(now) && !knows_targets(then));
+}
+
 void require_same(const fs::path& folder, const TrialsOrigin& there, const TrialsOrigin& here) {
   if (there.step != here.step || there.checkpoint != here.checkpoint) {
     bad_input("run folder ", folder.string(), " is of step ", there.step, " of ", there.run,
@@ -29,14 +38,26 @@ void require_same(const fs::path& folder, const TrialsOrigin& there, const Trial
               ": give another folder with --run, choose the step with task.checkpoint, or move it "
               "aside with --force");
   }
-  if (!same_data(there.train_data, here.train_data) ||
-      !same_data(there.test_data, here.test_data)) {
+  if (!may_be_same_data(there.train_data, here.train_data) ||
+      !may_be_same_data(there.test_data, here.test_data)) {
     bad_input("run folder ", folder.string(), " is of other data (training ", there.train_data,
               " there, ", here.train_data, " here; test ", there.test_data, " there, ",
               here.test_data,
               " here): restore the files, give another folder with --run, or move it aside with "
               "--force");
   }
+}
+
+// Earlier versions wrote "1 ranks of 1 threads".
+std::string environment_in(const hdf5::Group& root) {
+  std::string text = root.text("environment");
+  for (const auto& [then, now] :
+       {std::pair("1 ranks of ", "1 rank of "), {" 1 threads,", " 1 thread,"}}) {
+    const size_t at = text.find(then);
+    if (at == 0 || (at != std::string::npos && *then == ' '))
+      text.replace(at, std::strlen(then), now);
+  }
+  return text;
 }
 
 // Columns of a file of trials, of one length each.
@@ -102,7 +123,7 @@ Trials::Stored Trials::read(const fs::path& file) {
                  .checkpoint = root.text("checkpoint"),
                  .train_data = root.text("train_data_hash"),
                  .test_data = root.text("test_data_hash"),
-                 .environment = root.text("environment")},
+                 .environment = environment_in(root)},
                 {}};
   for (const std::string& name : root.dataset("/trial").texts())
     stored.trials.push_back({name, {}});
@@ -192,6 +213,10 @@ Trials::Trials(const fs::path& folder, const TrialsOrigin& origin, const EarlySt
     trials_ = std::move(stored.trials);
     if (trials_.empty() && !fs::exists(folder / "trials")) return;
     context.log.line("continuing ", folder.string(), " after ", trials_.size(), " trials");
+    if (!same_data(stored.origin.train_data, origin.train_data))
+      context.log.warning(folder.string(),
+                          " was begun by an earlier version, of which it cannot be told whether "
+                          "it had the same data: see that samples and labels are as they were");
     if (stored.origin.environment != origin.environment) {
       context.log.warning(concat("the rest will be equal within rounding to what an uninterrupted ",
                                  "run gives, for it was begun with ", stored.origin.environment,

@@ -29,6 +29,15 @@ std::vector<Key> finetune_keys() {
       key::text("test.label", required,
                 "Path of the test labels in the files, or of the values that the task predicts."),
       key::paths("test.files", "[]", "HDF5 files of the test data; empty: those of data.files."),
+      key::paths("data.label_files", "[]",
+                 "HDF5 files that hold data.label where the samples' own do not: one for each of "
+                 "these, in the order of their paths, or one for all. Empty: the samples' own."),
+      key::paths("test.label_files", "[]",
+                 "The same of test.label; empty: data.label_files where test.files is empty too, "
+                 "otherwise the test samples' own."),
+      key::texts("data.unlabelled", "[]",
+                 "Labels that mean that a sample has none, such as [\"255\", \"unknown\"], beside "
+                 "negative numbers of classes, NaN, empty texts and the column's _FillValue."),
   };
   for (const Key& each : task_keys()) all.push_back(each);
   return all;

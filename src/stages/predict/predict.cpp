@@ -46,7 +46,8 @@ Configuration finetuned_configuration(const std::filesystem::path& run,
       bad_input(run.string(), " is not finished: start finetune again to finish it");
     for (const std::string& each : overrides) {
       const std::string key = each.substr(0, each.find('='));
-      if (key.starts_with("task.") || key == "data.kind" || key == "data.label")
+      if (key.starts_with("task.") || key == "data.kind" || key == "data.label" ||
+          key == "data.label_files" || key == "data.unlabelled" || key.starts_with("test."))
         bad_input("--set ", each, ": ", key,
                   " is of the model, which was fine-tuned with it, or of its training: leave it "
                   "out");
@@ -87,6 +88,7 @@ ExitStatus predict(const Arguments& arguments, StageContext& context) {
       .checkpoint = kept.checksums(),
       .task = configuration.text("task.name"),
       .columns = predictor.columns(),
+      .class_names = agreed(communicator, [&] { return kept_class_names(kept); }),
       .configuration =
           finetuned_configuration(run, kept_settings(arguments.values("set")), communicator)
               .resolved()};

@@ -14,7 +14,7 @@ std::string result_of(const std::string& task, const std::vector<TrialResult>& d
   const Configuration configuration = Configuration::from_text(
       "", schema_of("finetune"), "finetune",
       {"task.name=" + task, "data.files=x", "data.dataset=x", "test.dataset=x", "test.label=x"});
-  return result_text(configuration, task_of(configuration), draws, "runs/a", 7);
+  return result_text(configuration, task_of(configuration), {}, draws, "runs/a", 7);
 }
 
 TrialResult draw(double accuracy, double nll, double chosen) {

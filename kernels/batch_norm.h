@@ -17,6 +17,8 @@
 //   batch_norm_fixed_moments
 //     in   mean P [C], variance P [C]
 //     out  moments f64 [1 + 2C] of count 1
+//   In what follows a count of 0 (a mask that shows nothing) is taken for 1, so that what there is
+//   not, which a gradient of 0 is multiplied by, is a number.
 //   batch_norm_apply                                                     (BatchNormAttributes)
 //     in   x F [.., C], moments, gamma P [C], beta P [C], residual F [.., C] (if `residual`)
 //     out  y F [.., C] = act(gamma xhat + beta + residual), xhat = (x - mean) rstd,
@@ -40,7 +42,7 @@
 //   batch_norm_running_update (an update)                                (RunningUpdate)
 //     in   moments
 //     targets  running mean P [C], running variance P [C]: running += momentum (value - running);
-//          the variance is M2 / max(count - 1, 1)
+//          the variance is M2 / max(count - 1, 1); of a count of 0 they stay
 #pragma once
 
 #include <cstddef>

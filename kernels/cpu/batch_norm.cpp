@@ -358,7 +358,7 @@ class Coefficients {
   }
   // dx = slope (g - sums[0] / count - xhat sums[1] / count), or slope g if not called
   void add_gradient(const double* moments, const double* sums, const float* gamma, double epsilon) {
-    const double count = moments[0];
+    const double count = std::max(moments[0], 1.0);
     for (int64_t c = 0; c < channels_; ++c) {
       const double rstd = deviation(channels_, moments, c, epsilon);
       const double slope = double{gamma[c]} * rstd;
@@ -370,7 +370,7 @@ class Coefficients {
   }
   // 1 / standard deviation
   static double deviation(int64_t channels, const double* moments, int64_t c, double epsilon) {
-    return 1 / std::sqrt(moments[1 + channels + c] / moments[0] + epsilon);
+    return 1 / std::sqrt(moments[1 + channels + c] / std::max(moments[0], 1.0) + epsilon);
   }
   void put_into(BatchNormArguments& a) {
     a.mean = at(0);
@@ -537,6 +537,7 @@ void batch_norm_parameter_gradient(const Call& call) {
 void batch_norm_running_update(const Call& call) {
   const double momentum = call.attributes.as<RunningUpdate>().momentum;
   const double* moments = call.in[0].as<double>();
+  if (moments[0] == 0) return;
   const int64_t channels = call.out[0].count();
   float* mean = call.out[0].as<float>();
   float* variance = call.out[1].as<float>();

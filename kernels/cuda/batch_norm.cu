@@ -26,7 +26,7 @@ struct Moments {
   int64_t channels;
   double epsilon;
 
-  __device__ double count() const { return all[0]; }
+  __device__ double count() const { return all[0] > 1 ? all[0] : 1; }
   __device__ double mean(int64_t c) const { return all[1 + c]; }
   __device__ double rstd(int64_t c) const {
     return 1 / sqrt(all[1 + channels + c] / count() + epsilon);
@@ -295,6 +295,7 @@ __global__ void __launch_bounds__(block_size)
     running_update_kernel(const double* moments, int64_t channels, double momentum, float* mean,
                           float* variance) {
   const double count = moments[0];
+  if (count == 0) return;
   for (int64_t c = first_of_grid(); c < channels; c += threads_of_grid()) {
     const double unbiased = moments[1 + channels + c] / (count > 2 ? count - 1 : 1);
     mean[c] = static_cast<float>(mean[c] + momentum * (moments[1 + c] - mean[c]));

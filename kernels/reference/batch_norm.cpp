@@ -15,7 +15,7 @@ namespace {
 // count, mean[C], M2[C]
 struct Moments {
   explicit Moments(const double* all, int64_t channels)
-      : count(all[0]), mean(all + 1), m2(all + 1 + channels) {}
+      : count(std::max(all[0], 1.0)), mean(all + 1), m2(all + 1 + channels) {}
   double rstd(int64_t channel, double epsilon) const {
     return 1 / std::sqrt(m2[channel] / count + epsilon);
   }
@@ -172,6 +172,7 @@ void batch_norm_parameter_gradient(const Call& call) {
 void batch_norm_running_update(const Call& call) {
   const double momentum = call.attributes.as<RunningUpdate>().momentum;
   const int64_t channels = call.out[0].count();
+  if (call.in[0].as<double>()[0] == 0) return;
   const Moments moments(call.in[0].as<double>(), channels);
   double* mean = call.out[0].as<double>();
   double* variance = call.out[1].as<double>();

@@ -195,6 +195,22 @@ class Modalities(support.EndToEndTest):
             self.assertIn("has the shape [3] and is true or false",
                           result.complaint())
 
+    def test_a_batch_of_empty_samples_leaves_weights_numbers(self):
+        self.write(SIGNALS)
+        lengths = numpy.array([0, 1, 2, 0] * 4)
+        starts = numpy.concatenate([[0], numpy.cumsum(lengths)])
+        with h5py.File(self.path("data.h5"), "w") as data:
+            data["signals"] = numpy.random.default_rng(1).normal(size=(starts[-1], 2)).astype("f4")
+            data["starts"], data["labels"] = starts, numpy.arange(16) % 4
+        text = self.path("a.toml").read_text().replace("hidden = 16\nprojection = 8\n", "")
+        self.path("a.toml").write_text(text)
+        self.succeeds("pretrain", self.path("a.toml"), *self.PADDED, "--set", "train.batch=2",
+                      "--set", "objective.name=inpaint", "--set", "train.statistics=local",
+                      "--set", "train.max_steps=8", "--run", self.path("run"), ranks=2)
+        for values in support.checkpoint_tensors(
+                support.checkpoint_folder(self.path("run"), 8)).values():
+            self.assertTrue(numpy.isfinite(values).all())
+
     def test_check_counts_empty_samples_and_compares_shorter_ones(self):
         self.write(SIGNALS)
         random = numpy.random.default_rng(3)

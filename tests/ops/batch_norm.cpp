@@ -108,6 +108,12 @@ ShardedModel batch_norm_over_ranks(bool synchronised = true) {
           }};
 }
 
+double value_at(const HostTensor& tensor, int64_t k) {
+  const auto at = static_cast<size_t>(k);
+  return tensor.dtype() == DType::f64 ? tensor.as<double>()[at]
+                                      : static_cast<double>(tensor.as<float>()[at]);
+}
+
 }  // namespace
 
 std::vector<Case> batch_norm_cases() {
@@ -201,6 +207,37 @@ TEST_CASE("running statistics on the cpu device agree with the reference", "[ops
     results.push_back(both);
   }
   CHECK(relative_error(results[1], results[0]) < 1e-6);
+}
+
+TEST_CASE("batch norm of a batch of which a mask shows nothing is 0, as are its gradients",
+          "[ops][cpu]") {
+  for (const char* name : {"reference", "cpu"}) {
+    INFO(name);
+    const std::unique_ptr<Device> device = make_device(name, 1);
+    const DType dtype = device->parameter_dtype();
+    StateStore store(*device);
+    State& mean = store.create("mean", dtype, Shape{2}, Role::buffer);
+    State& variance = store.create("variance", dtype, Shape{2}, Role::buffer);
+    mean.fill([](int64_t) { return 0.5; });
+    variance.fill([](int64_t) { return 3; });
+    Leaves leaf;
+    const Tensor x = leaf(Shape{1, 3, 2}, {1, 2, 3, 4, 5, 6}, dtype);
+    const Tensor nothing = leaf(Shape{1, 3}, {0, 0, 0}, dtype);
+    const Tensor gamma = leaf(Shape{2}, {2, 5}, dtype), beta = leaf(Shape{2}, {1, 7}, dtype);
+    const Tensor y = masked(x, nothing, gamma, beta, true);
+    const Tensor loss = squared_error(y, x, 1);
+    std::vector<Tensor> outputs = differentiate(loss, leaf(Shape{}, {1}, dtype), {x, gamma, beta});
+    outputs.push_back(y);
+    Executor executor(*device);
+    executor.run(outputs, {running_update(batch_moments(keep(x, nothing), nullptr, nothing), mean,
+                                          variance, 0.1)});
+    for (size_t i = 1; i < outputs.size(); ++i) {  // the first also flows through the target
+      const HostTensor& found = executor.output(i);
+      for (int64_t k = 0; k < found.shape().count(); ++k) CHECK(value_at(found, k) == 0);
+    }
+    CHECK_CLOSE(mean.values(), {0.5, 0.5});
+    CHECK_CLOSE(variance.values(), {3, 3});
+  }
 }
 
 TEST_CASE("batch norm refuses shapes that do not fit", "[ops]") {

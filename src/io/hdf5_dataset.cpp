@@ -18,7 +18,7 @@ std::string class_text(hid_t type) {
     case H5T_STRING:
       return "text";
     case H5T_COMPOUND:
-      return "compound";
+      return "table of " + join(member_names(type));
     case H5T_REFERENCE:
       return "references";
     case H5T_ENUM:

@@ -27,6 +27,32 @@ std::string some_names(const std::vector<std::string>& names, bool numbered) {
   return names.size() > most_shown ? concat(text, ", ... (", names.size(), " in all)") : text;
 }
 
+// Bytes that are no UTF-8 as "\xe9": names go into JSON and HDF5.
+std::string as_utf8(const std::string& name) {
+  std::string text;
+  for (size_t i = 0; i < name.size();) {
+    const auto lead = static_cast<unsigned char>(name[i]);
+    const size_t length = lead < 0x80                   ? 1
+                          : lead >= 0xc2 && lead < 0xe0 ? 2
+                          : lead >= 0xe0 && lead < 0xf0 ? 3
+                          : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                        : 0;
+    const std::string letter = name.substr(i, std::max<size_t>(length, 1));
+    const bool whole =
+        length > 0 && letter.size() == length &&
+        std::all_of(letter.begin() + 1, letter.end(), [](char c) { return (c & 0xc0) == 0x80; });
+    if (whole) {
+      text += letter;
+      i += length;
+    } else {
+      constexpr const char* digits = "0123456789abcdef";
+      text += {'\\', 'x', digits[lead / 16], digits[lead % 16]};
+      ++i;
+    }
+  }
+  return text;
+}
+
 bool contains(const std::vector<double>& values, double value) {
   return std::find(values.begin(), values.end(), value) != values.end();
 }
@@ -163,7 +189,7 @@ Distinct distinct_labels(Labels& labels) {
           [&](int64_t i) {
             return labels.is_missing(i) ? std::nullopt : std::optional(labels.text(i));
           },
-          [](const std::string& name) { return name; });
+          [](const std::string& name) { return as_utf8(name); });
     return distinct<int64_t>(
         labels,
         [&](int64_t i) -> std::optional<int64_t> {
@@ -181,7 +207,7 @@ Distinct distinct_labels(Labels& labels) {
       },
       [&](int64_t number) {
         const auto name = labels.column.names.find(number);
-        return name == labels.column.names.end() ? std::to_string(number) : name->second;
+        return name == labels.column.names.end() ? std::to_string(number) : as_utf8(name->second);
       });
 }
 

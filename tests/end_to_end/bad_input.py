@@ -143,10 +143,10 @@ class BadInput(support.EndToEndTest):
             support.write_task(self.path("task.toml"), task, label="grade")
             self.refused("finetune", "task.toml", "--from", "run", "--run", "task",
                          on=(None, 3) if task == "linear" else (None,),
-                         says=["the label of sample 5 in /grade is ", ".25, and classes are"])
+                         says=["the label of sample 5 in grade is ", ".25, and classes are"])
         support.write_task(self.path("task.toml"), "knn")
         self.refused("finetune", "task.toml", "--from", "run", "--run", "task", "--set",
-                     "test.label=grade", on=(None,), says=["the label of sample 5 in /grade is "])
+                     "test.label=grade", on=(None,), says=["the label of sample 5 in grade is "])
         results = []
         for label in ("labels", "whole"):
             support.write_task(self.path("task.toml"), "linear", label=label)

@@ -79,6 +79,9 @@ TEST_CASE("labels: ids are numbered in their order, names in theirs") {
         Names{"9", "10"});
   // These are no numbers as one would write them: two names, not one.
   CHECK(classes_of(texts({"07", "7", "7"}), texts({"7", "07"})).class_names == Names{"07", "7"});
+  // Names are UTF-8, whatever the file holds.
+  CHECK(classes_of(texts({"caf\xe9", "\xc3\xa9t\xc3\xa9"}), texts({"caf\xe9"})).class_names ==
+        Names{"caf\\xe9", "\xc3\xa9t\xc3\xa9"});
   LabelColumn kinds = integers({1, 0, 1, -1});
   kinds.names = {{-1, "unknown"}, {0, "zebra"}, {1, "ape"}};
   const LabelTargets named = classes_of(kinds, texts({"ape", "zebra"}));

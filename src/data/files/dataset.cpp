@@ -309,6 +309,12 @@ void Dataset::index_field(const hdf5::File& file, const FieldSpec& spec, size_t 
     bad_input(dataset.path(), " in ", entry.path,
               " is a single value; its first axis must count samples");
   }
+  if (f > 0 && dataset.is_text()) {
+    bad_input(
+        dataset.path(), " in ", entry.path, " holds texts, and labels that are read with the ",
+        "samples are whole numbers: leave data.label out, name it for lacuna finetune, which ",
+        "takes names, or copy it beside the representations with embed.copy");
+  }
   const int row_axes = f == 0 ? layout_.row_axes() : column_axes(dataset.shape());
   if (rank < row_axes) {
     bad_input(dataset.path(), " in ", entry.path, " has the shape ", dataset.shape(),

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <map>
+#include <tuple>
 
 #include "base/log.h"
 #include "comm/communicator.h"
@@ -71,6 +72,33 @@ TEST_CASE("trials: what a process before has found is not done again") {
   CHECK(runs == 2);
   CHECK(Trials(folder.path(), origin(), go_on, context).once("b", found(0)).held_out.at(0).value ==
         1.0 / 3);
+}
+
+TEST_CASE("trials: of a run of an earlier version the checksum of its classes is not known") {
+  const TemporaryFolder folder;
+  const auto alone = self_communicator();
+  Log silent(1, false, false, 10);
+  StageContext context{*alone, silent, nullptr};
+  const EarlyStop go_on({}, 0, {}, *alone);
+  const auto of_data = [](const char* train) {
+    TrialsOrigin made = origin();
+    made.train_data = train;
+    return made;
+  };
+  for (const auto& [then, now, goes_on] : {std::tuple("3f-1", "77-9-5", true),
+                                           {"3f-1-5", "3f-1-5", true},
+                                           {"3f-1-5", "3f-1-6", false},
+                                           {"3f-1", "77-9", false}}) {
+    CAPTURE(then, now);
+    const std::filesystem::path run = folder / now;
+    std::filesystem::create_directories(run);
+    Trials(run, of_data(then), go_on, context).once("a", [](const auto&) { return TrialResult{}; });
+    if (goes_on)
+      CHECK_NOTHROW(Trials(run, of_data(now), go_on, context));
+    else
+      CHECK_THROWS(Trials(run, of_data(now), go_on, context));
+    std::filesystem::remove_all(run);
+  }
 }
 
 TEST_CASE("trials: scores are kept with their directions and intervals") {

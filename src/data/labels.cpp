@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "data/columns.h"
+#include "data/files/expand_files.h"
 
 namespace lacuna {
 

@@ -10,10 +10,15 @@ std::vector<Key> data_keys() {
       key::paths("data.files", required,
                  "HDF5 files, or patterns of them (*, ?, []); read in the bytewise order of their "
                  "paths."),
-      key::text("data.dataset", required, "Path of the samples in each file."),
+      key::text("data.dataset", required,
+                "Path of the samples in each file; or a pattern (*, ?, []) of datasets that are "
+                "one sample each, in natural order."),
+      key::one_of("data.samples", {"first", "last", "file"}, "first",
+                  "Which axis of the stored samples counts them: the first or the last; file: "
+                  "none, each file is one sample, or one series."),
       key::integer("data.leading", "1",
                    "Axes of the stored samples in front that count them, or count series of which "
-                   "data.hop takes windows; 0: each file is one.")
+                   "data.hop takes windows; 0: as data.samples = \"file\".")
           .between(0, 4),
       key::text("data.label", "",
                 "Path of the labels in each file, one whole number for each sample; empty: there "
@@ -68,13 +73,43 @@ std::vector<Key> extent_keys() {
 
 namespace {
 
-SampleLayout sample_layout(const Configuration& configuration) {
+// data.samples and data.leading.
+SampleLayout layout_of_axes(const Configuration& configuration) {
   SampleLayout layout;
   layout.leading = static_cast<int>(configuration.integer("data.leading"));
+  const std::string& samples = configuration.text("data.samples");
+  if (samples == "first") return layout;
+  if (layout.leading > 1)
+    bad_input(configuration.place("data.leading"), ": data.leading = ", layout.leading,
+              " counts along the first axes, and data.samples is \"", samples,
+              "\": leave one of them out");
+  layout.leading = samples == "file" ? 0 : 1;
+  layout.last = samples == "last";
+  return layout;
+}
+
+// bad_input where one of these is set beside a layout that it does not go with.
+void refuse_with(const Configuration& configuration, const std::string& what,
+                 const SampleLayout& layout) {
+  const std::string beside = layout.leading != 1       ? "data.leading"
+                             : !layout.offsets.empty() ? "data.offsets"
+                             : layout.has_windows()    ? "data.hop"
+                             : layout.length > 0       ? "data.length"
+                                                       : "";
+  if (!beside.empty())
+    bad_input(configuration.place(beside), ": ", beside, " does not go with ", what,
+              ": leave it out");
+}
+
+SampleLayout sample_layout(const Configuration& configuration) {
+  SampleLayout layout = layout_of_axes(configuration);
+  if (configuration.has("data.offsets")) {
+    layout.offsets = configuration.text("data.offsets");
+    layout.length = configuration.integer("data.length");
+    layout.hop = configuration.integer("data.hop");
+  }
+  if (layout.last) refuse_with(configuration, "data.samples = \"last\"", layout);
   if (!configuration.has("data.offsets")) return layout;
-  layout.offsets = configuration.text("data.offsets");
-  layout.length = configuration.integer("data.length");
-  layout.hop = configuration.integer("data.hop");
   if (!layout.offsets.empty() && layout.leading != 1)
     bad_input(configuration.place("data.leading"), ": data.leading = ", layout.leading,
               " does not go with data.offsets, which counts along the first axis: leave it out");
@@ -85,8 +120,8 @@ SampleLayout sample_layout(const Configuration& configuration) {
               layout.hop > 0 ? "a window" : "a sample, to which others are padded or cut");
   if (layout.length > 0 && !layout.has_extents())
     bad_input(configuration.place("data.length"), ": data.length = ", layout.length,
-              " has no effect without data.offsets, data.hop or data.leading = 0: set one of them, "
-              "or leave it out");
+              " has no effect without data.offsets, data.hop or data.samples = \"file\": set one "
+              "of them, or leave it out");
   return layout;
 }
 

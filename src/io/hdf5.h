@@ -91,6 +91,8 @@ class Node {
 
   std::vector<std::string> attributes() const;
   bool has_attribute(const std::string& name) const;
+  // Of its values; none where there is no such attribute.
+  std::optional<Shape> attribute_shape(const std::string& name) const;
   // Setting replaces. A text is stored as UTF-8 of variable length.
   void set(const std::string& name, const std::string& text);
   void set(const std::string& name, const char* text) { set(name, std::string(text)); }
@@ -136,6 +138,8 @@ class Dataset : public Node {
   // be read (missing filter plugin, damaged chunk).
   void read(void* to, DType as) const;
   void read_rows(int64_t first, int64_t count, void* to, DType as) const;
+  // The same along the last axis: `to` is [.., count].
+  void read_last_axis(int64_t first, int64_t count, void* to, DType as) const;
   HostTensor read() const;  // in dtype()
   template <typename T>
   std::vector<T> values() const {
@@ -179,6 +183,7 @@ class Dataset : public Node {
   friend class Group;
   // A column of a table, where a name is given: what a compound type calls a member.
   Dataset(Handle handle, std::string file, std::string path, std::string column = {});
+  void read_along(int axis, int64_t first, int64_t count, void* to, DType as) const;
   Handle element_type() const;
   Handle in_memory(Handle element) const;
   Shape stored_shape() const { return shape_.slice(0, shape_.rank() - column_axes_.rank()); }

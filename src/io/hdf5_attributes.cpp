@@ -82,6 +82,14 @@ bool Node::has_attribute(const std::string& name) const {
   return H5Aexists(id(), name.c_str()) > 0;
 }
 
+std::optional<Shape> Node::attribute_shape(const std::string& name) const {
+  const Lock lock;
+  if (H5Aexists(id(), name.c_str()) <= 0) return std::nullopt;
+  const Handle attribute = open_attribute(*this, name);
+  const Handle space = own<H5Sclose>(H5Aget_space(attribute.id()));
+  return shape_of_space(space.id());
+}
+
 void Node::set(const std::string& name, const std::string& text) {
   const Lock lock;
   const Handle type = text_type();

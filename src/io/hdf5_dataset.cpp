@@ -186,9 +186,17 @@ std::optional<std::map<int64_t, std::string>> Dataset::enumeration() const {
 void Dataset::read(void* to, DType as) const { read_rows(0, rows(), to, as); }
 
 void Dataset::read_rows(int64_t first, int64_t count, void* to, DType as) const {
+  read_along(0, first, count, to, as);
+}
+
+void Dataset::read_last_axis(int64_t first, int64_t count, void* to, DType as) const {
+  read_along(shape_.rank() - 1, first, count, to, as);
+}
+
+void Dataset::read_along(int axis, int64_t first, int64_t count, void* to, DType as) const {
   const Lock lock;
-  const Handle from_space = select_rows(id(), stored_shape(), first, count);
-  const Handle to_space = new_space(with_rows(stored_shape(), count));
+  const Handle from_space = select_rows(id(), stored_shape(), first, count, axis);
+  const Handle to_space = new_space(with_rows(stored_shape(), count, axis));
   const Handle memory = in_memory(memory_type(as));
   if (H5Dread(id(), memory.id(), to_space.id(), from_space.id(), H5P_DEFAULT, to) >= 0) {
     return;

@@ -40,15 +40,15 @@ Handle new_space(const Shape& shape, bool growing) {
   return own<H5Sclose>(H5Screate_simple(shape.rank(), dims.data(), most.data()));
 }
 
-Handle select_rows(hid_t dataset, const Shape& shape, int64_t first, int64_t count) {
+Handle select_rows(hid_t dataset, const Shape& shape, int64_t first, int64_t count, int axis) {
   Handle space = own<H5Sclose>(H5Dget_space(dataset));
   if (shape.rank() == 0) return space;
-  LACUNA_CHECK(first >= 0 && count >= 0 && first + count <= shape[0], "rows ", first, " + ", count,
-               " of ", shape);
+  LACUNA_CHECK(first >= 0 && count >= 0 && first + count <= shape[axis], "rows ", first, " + ",
+               count, " of ", shape);
   std::vector<hsize_t> start(static_cast<size_t>(shape.rank()), 0);
   std::vector<hsize_t> size = sizes_of(shape);
-  start[0] = static_cast<hsize_t>(first);
-  size[0] = static_cast<hsize_t>(count);
+  start[static_cast<size_t>(axis)] = static_cast<hsize_t>(first);
+  size[static_cast<size_t>(axis)] = static_cast<hsize_t>(count);
   if (count == 0) {
     H5Sselect_none(space.id());
   } else {
@@ -57,10 +57,10 @@ Handle select_rows(hid_t dataset, const Shape& shape, int64_t first, int64_t cou
   return space;
 }
 
-Shape with_rows(const Shape& shape, int64_t count) {
+Shape with_rows(const Shape& shape, int64_t count, int axis) {
   if (shape.rank() == 0) return shape;
   Shape rows = shape;
-  rows.set(0, count);
+  rows.set(axis, count);
   return rows;
 }
 

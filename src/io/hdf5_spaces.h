@@ -18,11 +18,12 @@ std::optional<Shape> shape_of_space(hid_t space);
 // A data space of a shape; of no axes: of one value. `growing`: the first axis may become longer.
 Handle new_space(const Shape& shape, bool growing = false);
 
-// The rows [first, first + count) of a dataset, selected in its data space.
-Handle select_rows(hid_t dataset, const Shape& shape, int64_t first, int64_t count);
+// The rows [first, first + count) of a dataset, selected in its data space; along another axis than
+// the first its entries.
+Handle select_rows(hid_t dataset, const Shape& shape, int64_t first, int64_t count, int axis = 0);
 
 // `shape` with `count` rows.
-Shape with_rows(const Shape& shape, int64_t count);
+Shape with_rows(const Shape& shape, int64_t count, int axis = 0);
 
 // Bytes of the file, or image of one, that an object is in.
 uint64_t file_bytes(hid_t object);

@@ -13,9 +13,11 @@ namespace lacuna {
 std::vector<Key> array_keys() {
   return {
       key::one_of("data.channels", {"auto", "last", "first", "none"}, "auto",
-                  "Where the channels of a sample are; auto: of an image none for samples of at "
-                  "most two axes, otherwise last; of a signal none for samples of one axis, "
-                  "otherwise the shorter axis."),
+                  "Where the channels of a sample are; auto: none for images of two axes and "
+                  "signals of one; otherwise where only one reading is plausible: of an image the "
+                  "end axis of at most 4, or as long as a list among the dataset's attributes or "
+                  "as data.mean; of a signal the shorter axis; asked for where that decides "
+                  "nothing."),
       key::numbers("data.range", "auto",
                    "The values that become 0 and 1; values beyond are clamped. auto: of images the "
                    "type's range for unsigned integers, otherwise percentiles; of signals and "
@@ -110,11 +112,33 @@ Interpretation read_as(const ModalityParts& parts, const ArrayKind& kind, Channe
   });
 }
 
+// What the run that began with these data says or has found; nothing where it does neither.
+std::optional<Channels> known_channels(const ModalityParts& parts) {
+  const std::vector<double> stored = parts.known("channels");
+  for (const Channels channels : {Channels::last, Channels::first, Channels::none})
+    if (stored == std::vector<double>{static_cast<double>(channels)}) return channels;
+  if (!stored.empty())
+    bad_input("what was found in the data before holds channels that none can have: use another ",
+              "checkpoint");
+  return parts.run != nullptr ? array_options(*parts.run).channels : std::nullopt;
+}
+
 // Rows of samples of several rows have their channels last, or are one number each.
-Channels channels_of(const Dataset& dataset, const ArrayOptions& options, const ArrayKind& kind) {
+Channels channels_of(const ModalityParts& parts, const ArrayOptions& options,
+                     const ArrayKind& kind) {
+  const Dataset& dataset = parts.dataset;
   const Field field = dataset.sample_field();
-  if (!dataset.layout().has_extents())
-    return options.channels ? *options.channels : kind.usual_channels(field.shape);
+  if (!dataset.layout().has_extents()) {
+    if (options.channels) return *options.channels;
+    if (parts.known) {
+      const std::optional<Channels> known = known_channels(parts);
+      return known ? *known : kind.earlier_channels(field.shape);
+    }
+    return kind.usual_channels({.path = field.path,
+                                .shape = field.shape,
+                                .lists = field.lists,
+                                .given = static_cast<int64_t>(options.mean.size())});
+  }
   if (options.channels == Channels::first)
     bad_input("data.channels is \"first\", but samples that are several rows of ", field.path,
               " have their channels last: write them so that time comes before the channels");
@@ -140,30 +164,33 @@ ArrayValues::ArrayValues(const ModalityParts& parts, const ArrayKind& kind)
           settled(array_options(parts.configuration), kind, parts.dataset.sample_field().dtype)),
       dataset_(&parts.dataset),
       channel_(kind.channel),
-      channels_(
-          agreed(parts.communicator, [&] { return channels_of(parts.dataset, options_, kind); })),
+      channels_(agreed(parts.communicator, [&] { return channels_of(parts, options_, kind); })),
       range_(options_.range),
       interpretation_(read_as(parts, kind, channels_)) {
-  if (parts.known) {
-    const std::vector<double> range = parts.known("range");
-    agreed(parts.communicator, [&] {
-      if (range.size() != 2 || !(range[0] < range[1] && std::isfinite(range[1] - range[0]))) {
-        bad_input("what was found in the data before holds a range that none can have: use ",
-                  "another checkpoint");
-      }
-    });
-    range_ = {range[0], range[1]};
-    // Whether values were scaled is a matter of the run that found the facts.
-    if (parts.run != nullptr)
-      options_.range_from =
-          settled(array_options(*parts.run), kind, dataset_->sample_field().dtype).range_from;
-    mean_ = parts.known("mean");
-    std_ = parts.known("std");
-    interpretation_ = interpretation_of(dataset_->sample_field(), channels_, options_, range_);
-  } else {
+  if (parts.known)
+    take_known(parts, kind);
+  else
     find(parts);
-  }
   agreed(parts.communicator, [&] { check_channels(); });
+}
+
+void ArrayValues::take_known(const ModalityParts& parts, const ArrayKind& kind) {
+  const std::vector<double> range = parts.known("range");
+  agreed(parts.communicator, [&] {
+    if (range.size() != 2 || !(range[0] < range[1] && std::isfinite(range[1] - range[0]))) {
+      bad_input("what was found in the data before holds no range, or one that none can have: use ",
+                "another checkpoint");
+    }
+  });
+  range_ = {range[0], range[1]};
+  // Whether values were scaled is a matter of the run that found the facts.
+  if (parts.run != nullptr)
+    options_.range_from =
+        settled(array_options(*parts.run), kind, dataset_->sample_field().dtype).range_from;
+  mean_ = parts.known("mean");
+  std_ = parts.known("std");
+  stores_channels_ = !parts.known("channels").empty();
+  interpretation_ = interpretation_of(dataset_->sample_field(), channels_, options_, range_);
 }
 
 ArrayValues::ArrayValues(Interpretation interpretation, std::vector<double> mean,
@@ -183,6 +210,8 @@ void ArrayValues::find(const ModalityParts& parts) {
   if (options_.range_from == ArrayOptions::RangeFrom::percentiles && !parts.index_only)
     range_ = percentile_range(*dataset_, number, options_.percentiles, parts.scan, communicator);
   interpretation_ = interpretation_of(field, channels_, options_, range_);
+  range_found_ = !parts.index_only || options_.range_from != ArrayOptions::RangeFrom::percentiles;
+  warnings_ = doubts_of_axes(parts.dataset, parts.configuration);
   const int64_t channels = interpretation_.channels();
   if (options_.statistics_from == ArrayOptions::StatisticsFrom::given) {
     agreed(communicator, [&] {
@@ -230,18 +259,26 @@ void ArrayValues::check_channels() const {
 }
 
 Facts ArrayValues::facts() const {
-  return {
+  Facts all = {
       {"range", {range_.low, range_.high}}, {"mean", mean_, "channel"}, {"std", std_, "channel"}};
+  if (stores_channels_) all.push_back({"channels", {static_cast<double>(channels_)}});
+  return all;
+}
+
+// ", 0 to 255 as 0 to 1"
+std::string ArrayValues::range_text() const {
+  if (interpretation_.as_they_are()) return ", values as they are";
+  if (!range_found_)
+    return concat(", its percentiles ", options_.percentiles[0], " and ", options_.percentiles[1],
+                  " as 0 and 1");
+  return concat(", ", range_.low, " to ", range_.high, " as 0 to 1");
 }
 
 std::string ArrayValues::description() const {
   const std::string where =
       channels_ == Channels::none ? "" : concat(" (", name_of(channels_), ")");
   return concat(counted(interpretation_.channels(), channel_), where, ", ",
-                lacuna::name_of(interpretation_.stored()),
-                interpretation_.as_they_are()
-                    ? std::string(", values as they are")
-                    : concat(", ", range_.low, " to ", range_.high, " as 0 to 1"));
+                lacuna::name_of(interpretation_.stored()), range_text());
 }
 
 Survey ArrayValues::survey(SurveyOptions options) const {

@@ -9,6 +9,7 @@
 #include "augment/augmentation.h"
 #include "data/values/interpretation.h"
 #include "data/values/statistics.h"
+#include "modalities/channels.h"
 #include "modalities/modality.h"
 
 namespace lacuna {
@@ -33,8 +34,10 @@ struct ArrayKind {
   const char* plural;
   const char* axes;
   int rank;  // of a decoded sample, its channels included
-  // Where channels are, and where the range is from, when the configuration leaves it open.
-  Channels (*usual_channels)(const Shape& stored);
+  // Where channels are, and where the range is from, when the configuration leaves it open; the
+  // first of the earlier runs that did not store it. bad_input where it does not follow.
+  Channels (*earlier_channels)(const Shape& stored);
+  Channels (*usual_channels)(const ChannelHints& hints);
   ArrayOptions::RangeFrom usual_range;
   const char* channel = "channel";  // what its users call one
 };
@@ -63,13 +66,17 @@ class ArrayValues {
   // What is left of the mean then.
   std::vector<float> mean_of_centred() const;
 
-  // "range", "mean" and "std".
+  // "range", "mean", "std" and "channels", but that of earlier runs.
   Facts facts() const;
+  const std::vector<std::string>& warnings() const { return warnings_; }
   // "3 channels (last), uint8, 0 to 255 as 0 to 1".
   std::string description() const;
+  // ", 0 to 255 as 0 to 1": the end of that.
+  std::string range_text() const;
   Survey survey(SurveyOptions options) const;
 
  private:
+  void take_known(const ModalityParts& parts, const ArrayKind& kind);
   void find(const ModalityParts& parts);
   void check_channels() const;
 
@@ -77,9 +84,12 @@ class ArrayValues {
   const Dataset* dataset_ = nullptr;  // of the data that it was made for
   const char* channel_ = "channel";   // ArrayKind::channel
   Channels channels_ = Channels::last;
+  bool stores_channels_ = true;  // whether that is a fact of the run
+  bool range_found_ = true;      // whether more than the index was read for it
   Range range_;
   Interpretation interpretation_;
   std::vector<double> mean_, std_;
+  std::vector<std::string> warnings_;
 };
 
 // Of `count` positions the share that is hidden where this share is asked for: a whole number of

@@ -15,7 +15,8 @@ namespace {
 constexpr ArrayKind image_kind = {.plural = "images",
                                   .axes = "a height, a width and perhaps channels",
                                   .rank = 3,
-                                  .usual_channels = usual_channels,
+                                  .earlier_channels = usual_channels,
+                                  .usual_channels = image_channels,
                                   .usual_range = ArrayOptions::RangeFrom::type};
 
 // bad_input where samples may as well be signals and nobody said that they are images.
@@ -30,7 +31,10 @@ void ask_for_kind(const ModalityParts& parts) {
   if (shape.rank() != 2 || std::min(shape[0], shape[1]) > most_channels) return;
   bad_input("samples of ", field.path, " have the shape ", shape, ", which may be signals of ",
             counted(std::min(shape[0], shape[1]), "channel"),
-            " or images without an axis of channels: set data.kind to \"signal\" or to \"image\"");
+            " or images without an axis of channels: set data.kind to \"signal\" or to \"image\"",
+            parts.dataset.files().size() > 1
+                ? "; or, where each file is one sample, data.samples to \"file\""
+                : "");
 }
 
 // The sample as it is stored, and what is drawn: the host's half of an augmentation. The

@@ -17,6 +17,7 @@ class ImageModality final : public Modality {
   std::string_view name() const override { return "image"; }
   std::string description() const override;
   Facts facts() const override { return values_.facts(); }
+  std::vector<std::string> warnings() const override { return values_.warnings(); }
   const Shape& sample() const override { return values_.shape(); }
   const Shape& view() const override { return view_; }
 

@@ -47,6 +47,8 @@ class Modality {
   // How a sample is read: "32 x 32 pixels, 3 channels (last), uint8, 0 to 255 as 0 to 1".
   virtual std::string description() const = 0;
   virtual Facts facts() const = 0;
+  // What the user should know of how samples are read, one sentence each.
+  virtual std::vector<std::string> warnings() const { return {}; }
 
   // One decoded sample: [H, W, C], [L, C], [D].
   virtual const Shape& sample() const = 0;
@@ -90,8 +92,8 @@ Halves halves_of(const PartModalities& parts, const RecipePointer& recipe, const
 struct ModalityParts {
   const Dataset& dataset;
   const Configuration& configuration;
-  // The values of a fact that is known already, from a checkpoint or from another source; empty:
-  // facts are to be found.
+  // The values of a fact that is known already, from a checkpoint or from another source, none
+  // where that has no such fact; an empty function: facts are to be found.
   std::function<std::vector<double>(const std::string& name)> known = {};
   const Configuration* run = nullptr;  // that the known facts are of, where it is another one
   bool index_only = false;  // only the index may be read; facts that need more mean nothing

@@ -11,19 +11,6 @@ namespace lacuna {
 
 namespace {
 
-// The shorter axis; bad_input where either may be the channels'.
-Channels signal_channels(const Shape& stored) {
-  if (stored.rank() < 2) return Channels::none;
-  if (stored.rank() > 2) return Channels::last;  // which is refused
-  const int64_t first = stored[0], last = stored[-1];
-  if (2 * std::min(first, last) > std::max(first, last)) {
-    bad_input("samples have the shape ", stored,
-              ", and either axis may be the channels': set data.channels to \"first\" or to "
-              "\"last\"");
-  }
-  return first < last ? Channels::first : Channels::last;
-}
-
 // Samples of several lengths, whole as they are stored, then the augmentation.
 class PaddedRecipe final : public Recipe {
  public:
@@ -47,6 +34,7 @@ class PaddedRecipe final : public Recipe {
 constexpr ArrayKind signal_kind = {.plural = "signals",
                                    .axes = "a length and perhaps channels",
                                    .rank = 2,
+                                   .earlier_channels = shorter_axis,
                                    .usual_channels = signal_channels,
                                    .usual_range = ArrayOptions::RangeFrom::none};
 

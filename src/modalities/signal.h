@@ -18,6 +18,7 @@ class SignalModality final : public Modality {
   std::string_view name() const override { return "signal"; }
   std::string description() const override;
   Facts facts() const override { return values_.facts(); }
+  std::vector<std::string> warnings() const override { return values_.warnings(); }
   const Shape& sample() const override { return values_.shape(); }
   const Shape& view() const override { return view_; }
   bool padded() const override { return padded_; }

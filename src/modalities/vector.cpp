@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "comm/agree.h"
 #include "data/columns.h"
+#include "data/files/stored_rows.h"
 #include "data/options.h"
 
 namespace lacuna {
@@ -13,11 +14,13 @@ namespace lacuna {
 namespace {
 
 Channels every_feature(const Shape&) { return Channels::last; }
+Channels any_feature(const ChannelHints&) { return Channels::last; }
 
 constexpr ArrayKind vector_kind = {.plural = "vectors",
                                    .axes = "one axis of features",
                                    .rank = 1,
-                                   .usual_channels = every_feature,
+                                   .earlier_channels = every_feature,
+                                   .usual_channels = any_feature,
                                    .usual_range = ArrayOptions::RangeFrom::none,
                                    .channel = "feature"};
 
@@ -54,11 +57,11 @@ std::vector<double> find_marginals(const ModalityParts& parts, const ArrayValues
       const int64_t in_file = dataset.rows_of(in, 0, sample - in.first).first;
       const int64_t per_entry = dataset.rows_per_entry(in, 0);
       stored.resize(static_cast<size_t>(per_entry * field.row_bytes()));
-      const hdf5::Dataset rows = file.dataset(field.path);
-      if (field.row_axes == 0)
-        rows.read(stored.data(), field.dtype);
-      else
-        rows.read_rows(in_file / per_entry, 1, stored.data(), field.dtype);
+      const FieldStorage& storage = in.fields[0];
+      const int64_t entries =
+          field.row_axes == 0 && storage.shape.rank() > 0 ? storage.shape[0] : 1;
+      read_stored(file, open_stored(file, field, storage), storage, in_file / per_entry, entries,
+                  stored.data(), field.dtype);
       values.interpretation().doubles(stored.data() + in_file % per_entry * field.row_bytes(),
                                       row.data());
       to = std::copy(row.begin(), row.end(), to);
@@ -101,10 +104,8 @@ VectorModality::VectorModality(ArrayValues values, std::vector<double> marginals
       features_(features_of(values_, marginals_)) {}
 
 std::string VectorModality::description() const {
-  const Interpretation& read = values_.interpretation();
-  return concat(counted(sample()[0], "feature"), ", ", name_of(read.stored()), ", ",
-                read.as_they_are() ? std::string("values as they are")
-                                   : concat(read.low(), " to ", read.high(), " as 0 to 1"));
+  return concat(counted(sample()[0], "feature"), ", ", name_of(values_.interpretation().stored()),
+                values_.range_text());
 }
 
 Facts VectorModality::facts() const {

@@ -18,6 +18,7 @@ class VectorModality final : public Modality {
   std::string description() const override;
   // Those of the values, and "marginals".
   Facts facts() const override;
+  std::vector<std::string> warnings() const override { return values_.warnings(); }
   const Shape& sample() const override { return values_.shape(); }
   const Shape& view() const override { return values_.shape(); }
 

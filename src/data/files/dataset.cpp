@@ -1,19 +1,18 @@
 #include "data/files/dataset.h"
 
-#include <glob.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <set>
 
 #include "base/error.h"
 #include "base/random.h"
 #include "comm/agree.h"
+#include "data/files/expand_files.h"
+#include "data/files/members.h"
 #include "data/files/offsets.h"
 #include "io/hdf5.h"
 
@@ -22,50 +21,6 @@ namespace lacuna {
 namespace {
 
 constexpr int64_t contiguous_block_bytes = 1 << 20;
-
-// Numbers and texts, one behind the other, for the way from rank 0 to the others.
-class Packer {
- public:
-  void number(int64_t value) { text_.append(reinterpret_cast<const char*>(&value), sizeof(value)); }
-  void text(const std::string& value) {
-    number(static_cast<int64_t>(value.size()));
-    text_ += value;
-  }
-  void shape(const Shape& shape) {
-    number(shape.rank());
-    for (const int64_t size : shape.sizes()) number(size);
-  }
-  std::string take() { return std::move(text_); }
-
- private:
-  std::string text_;
-};
-
-class Unpacker {
- public:
-  explicit Unpacker(const std::string& text) : text_(text) {}
-  int64_t number() {
-    int64_t value;
-    LACUNA_CHECK(at_ + sizeof(value) <= text_.size());
-    std::memcpy(&value, text_.data() + at_, sizeof(value));
-    at_ += sizeof(value);
-    return value;
-  }
-  std::string text() {
-    const auto size = static_cast<size_t>(number());
-    at_ += size;
-    return text_.substr(at_ - size, size);
-  }
-  Shape shape() {
-    std::vector<int64_t> sizes(static_cast<size_t>(number()));
-    for (int64_t& size : sizes) size = number();
-    return Shape(std::span<const int64_t>(sizes));
-  }
-
- private:
-  const std::string& text_;
-  size_t at_ = 0;
-};
 
 void broadcast_text(std::string& text, Communicator& communicator) {
   auto size = static_cast<int64_t>(text.size());
@@ -115,12 +70,20 @@ int64_t column_bytes_of_each(size_t files) {
 
 constexpr int deflate_filter = 1, shuffle_filter = 2, fletcher32_filter = 3;
 
-FieldStorage storage_of(const hdf5::File& file, const hdf5::Dataset& dataset) {
+// `rows`: the shape with rows in front. `last`: whether the stored last axis counts them.
+FieldStorage storage_of(const hdf5::File& file, const hdf5::Dataset& dataset, const Shape& rows,
+                        bool last, std::vector<std::string> members) {
   const hdf5::Element element = dataset.element();
   FieldStorage storage;
-  storage.shape = dataset.shape();
-  storage.chunk = dataset.chunk();
-  storage.contiguous = dataset.contiguous();
+  storage.shape = rows;
+  storage.members = std::move(members);
+  storage.last = last;
+  const bool as_stored = !last && storage.members.empty();
+  if (storage.members.empty()) {
+    storage.chunk = dataset.chunk();
+    if (last && storage.chunk.rank() > 0) storage.chunk = last_axis_first(storage.chunk);
+  }
+  storage.contiguous = as_stored && dataset.contiguous();
   storage.big_endian = element.big_endian;
   bool known = true;
   for (const hdf5::Filter& filter : dataset.filters()) {
@@ -129,34 +92,38 @@ FieldStorage storage_of(const hdf5::File& file, const hdf5::Dataset& dataset) {
              filter.id == fletcher32_filter;
     storage.compressed |= filter.id != shuffle_filter && filter.id != fletcher32_filter;
   }
-  storage.direct = element.direct && file.plain_driver() && known &&
+  storage.direct = as_stored && element.direct && file.plain_driver() && known &&
                    (storage.contiguous || storage.chunk.rank() > 0);
   return storage;
 }
 
-}  // namespace
-
-std::vector<std::string> expand_files(const std::vector<std::string>& patterns,
-                                      const std::string& key) {
-  std::set<std::string> paths;
-  for (const std::string& pattern : patterns) {
-    if (access(pattern.c_str(), F_OK) == 0) {  // a name may hold * or [ itself
-      paths.insert(pattern);
-      continue;
-    }
-    glob_t found{};
-    const int status = glob(pattern.c_str(), 0, nullptr, &found);
-    for (size_t i = 0; status == 0 && i < found.gl_pathc; ++i) paths.insert(found.gl_pathv[i]);
-    globfree(&found);
-    if (status == 0) continue;
-    if (pattern.find_first_of("*?[") != std::string::npos) {
-      bad_input("no file matches ", pattern, " of ", key);
-    }
-    hdf5::File::open(pattern);  // throws: says what is wrong with it
+// bad_input unless they look like the first of them.
+void check_members(const hdf5::File& file, const std::vector<std::string>& members,
+                   const hdf5::Dataset& first) {
+  for (const std::string& path : members) {
+    const hdf5::Dataset member = file.dataset(path);
+    member.check_size();
+    if (member.shape() == first.shape() && member.dtype() == first.dtype()) continue;
+    bad_input(path, " in ", file.file(), " is ", member.shape(), " ", name_of(member.dtype()),
+              ", but ", first.path(), " is ", first.shape(), " ", name_of(first.dtype()),
+              "; all datasets that are samples must agree");
   }
-  if (paths.empty()) bad_input(key, " names no file");
-  return {paths.begin(), paths.end()};
 }
+
+// Lengths of the lists that are attributes, but for those that belong to HDF5 and NetCDF.
+std::vector<int64_t> lists_of(const hdf5::Dataset& dataset) {
+  std::vector<int64_t> lengths;
+  for (const std::string& name : dataset.attributes()) {
+    if (name.starts_with("_") || name == "DIMENSION_LIST" || name == "REFERENCE_LIST" ||
+        name == "DIMENSION_LABELS" || name == "valid_range" || name == "actual_range")
+      continue;
+    const std::optional<Shape> shape = dataset.attribute_shape(name);
+    if (shape && shape->rank() == 1 && (*shape)[0] > 1) lengths.push_back((*shape)[0]);
+  }
+  return lengths;
+}
+
+}  // namespace
 
 Dataset::Dataset(const std::vector<std::string>& patterns, std::vector<FieldSpec> specs,
                  Communicator& communicator, SampleLayout layout)
@@ -303,43 +270,39 @@ void Dataset::index_file(const std::string& path, const std::vector<FieldSpec>& 
 void Dataset::index_field(const hdf5::File& file, const FieldSpec& spec, size_t files,
                           DataFile& entry) {
   const size_t f = entry.fields.size();
-  const hdf5::Dataset dataset = file.dataset(spec.path);
-  const int rank = dataset.shape().rank();
-  if (rank == 0 && (f == 0 || layout_.leading > 0)) {
-    bad_input(dataset.path(), " in ", entry.path,
-              " is a single value; its first axis must count samples");
-  }
+  std::vector<std::string> members = matching_datasets(file, spec.path);
+  if (!members.empty() && (layout_.last || layout_.leading != 1 || !layout_.offsets.empty()))
+    bad_input(spec.path, " names datasets that are a row each, which does not go with data.samples",
+              ", data.leading or data.offsets: leave these out");
+  const hdf5::Dataset dataset = file.dataset(members.empty() ? spec.path : members[0]);
   if (f > 0 && dataset.is_text()) {
     bad_input(
         dataset.path(), " in ", entry.path, " holds texts, and labels that are read with the ",
         "samples are whole numbers: leave data.label out, name it for lacuna finetune, which ",
         "takes names, or copy it beside the representations with embed.copy");
   }
-  const int row_axes = f == 0 ? layout_.row_axes() : column_axes(dataset.shape());
-  if (rank < row_axes) {
-    bad_input(dataset.path(), " in ", entry.path, " has the shape ", dataset.shape(),
-              ", too few axes for data.leading = ", layout_.leading,
-              layout_.has_windows() ? " and the axis of windows behind them" : "",
-              ": set it to the number of axes that count samples or series");
-  }
-  const Field field{spec.name, dataset.path(), dataset.dtype(), dataset.shape().from(row_axes),
-                    row_axes};
+  const Shape stored = rows_of_field(dataset, f, members.size(), entry);
+  const int row_axes = f == 0 ? layout_.row_axes() : column_axes(stored);
+  Field field{spec.name, dataset.path(), dataset.dtype(), stored.from(row_axes), row_axes};
+  if (!members.empty()) field.path = spec.path[0] == '/' ? spec.path : "/" + spec.path;
+  if (f == 0) field.lists = lists_of(dataset);
   dataset.check_filters();
+  check_members(file, members, dataset);
   dataset.check_size();
   if (field.shape.count() == 0) {
     bad_input(field.path, " in ", entry.path, " has samples of the shape ", field.shape,
               ", which hold no values");
   }
   if (f > 0 && row_axes > 1 &&
-      dataset.shape().slice(0, row_axes) != entry.fields[0].shape.slice(0, row_axes)) {
-    bad_input(field.path, " in ", entry.path, " has the shape ", dataset.shape(), ", but ",
-              fields_[0].path, " has the shape ", entry.fields[0].shape, ": the first ", row_axes,
+      stored.slice(0, row_axes) != entry.fields[0].shape.slice(0, row_axes)) {
+    bad_input(field.path, " in ", entry.path, " has the shape ", stored, ", but ", fields_[0].path,
+              " has the shape ", entry.fields[0].shape, ": the first ", row_axes,
               " axes of both must agree");
   }
   if (files_.empty()) {
     fields_.push_back(field);
   } else if (field.row_axes != fields_[f].row_axes) {
-    bad_input(field.path, " in ", entry.path, " has the shape ", dataset.shape(), ", but in ",
+    bad_input(field.path, " in ", entry.path, " has the shape ", stored, ", but in ",
               files_[0].path, " it has the shape ", files_[0].fields[f].shape,
               ": the same number of axes must count samples in all files of a data set");
   } else if (field.shape != fields_[f].shape || field.dtype != fields_[f].dtype) {
@@ -350,9 +313,31 @@ void Dataset::index_field(const hdf5::File& file, const FieldSpec& spec, size_t 
                   ? ", or, where signals have several lengths, set data.length"
                   : "");
   }
-  entry.fields.push_back(storage_of(file, dataset));
-  entry.contents =
-      std::rotl(entry.contents, 1) ^ column_of(dataset, field, column_bytes_of_each(files));
+  const bool whole = members.empty();
+  entry.fields.push_back(
+      storage_of(file, dataset, stored, f == 0 && layout_.last, std::move(members)));
+  entry.contents = std::rotl(entry.contents, 1) ^
+                   (whole ? column_of(dataset, field, column_bytes_of_each(files)) : 0);
+}
+
+// The shape of what is stored, with rows in front. `members`: how many datasets are a row each.
+Shape Dataset::rows_of_field(const hdf5::Dataset& dataset, size_t field, size_t members,
+                             const DataFile& entry) const {
+  const Shape& shape = dataset.shape();
+  if (members > 0 && shape.rank() < Shape::max_rank)
+    return shape.behind(static_cast<int64_t>(members));
+  const int rank = shape.rank();
+  if (rank == 0 && (field == 0 || layout_.leading > 0)) {
+    bad_input(dataset.path(), " in ", entry.path,
+              " is a single value; its first axis must count samples");
+  }
+  if (rank < (field == 0 ? layout_.row_axes() : column_axes(shape))) {
+    bad_input(dataset.path(), " in ", entry.path, " has the shape ", shape,
+              ", too few axes for data.leading = ", layout_.leading,
+              layout_.has_windows() ? " and the axis of windows behind them" : "",
+              ": set it to the number of axes that count samples or series");
+  }
+  return field == 0 && layout_.last ? last_axis_first(shape) : shape;
 }
 
 // Where its samples lie on the rows of the first field.
@@ -386,91 +371,6 @@ void Dataset::find_places(const hdf5::File& file, DataFile& entry) const {
   const std::string path = dataset.path();
   check_offsets(offsets, 0, {path, entry.path, fields_[0].path, stored[0]});
   entry.places = SamplePlaces::windows(layout_, std::move(offsets));
-}
-
-std::string Dataset::packed() const {
-  Packer pack;
-  for (const int64_t value : {samples_, blocks_, int64_t{main_field_}}) pack.number(value);
-  pack.number(static_cast<int64_t>(fields_.size()));
-  for (const Field& field : fields_) {
-    pack.text(field.name);
-    pack.text(field.path);
-    pack.number(static_cast<int64_t>(field.dtype));
-    pack.shape(field.shape);
-    pack.number(field.row_axes);
-    pack.number(field.per_series);
-  }
-  pack.number(static_cast<int64_t>(files_.size()));
-  for (const DataFile& file : files_) {
-    pack.text(file.path);
-    for (const int64_t value :
-         {file.first, file.samples(), file.places.rows(), file.first_block, file.block_samples,
-          static_cast<int64_t>(file.user_block), static_cast<int64_t>(file.bytes), file.modified,
-          static_cast<int64_t>(file.contents)}) {
-      pack.number(value);
-    }
-    pack.number(static_cast<int64_t>(file.places.offsets().size()));
-    for (const int64_t offset : file.places.offsets()) pack.number(offset);
-    for (const FieldStorage& storage : file.fields) {
-      pack.shape(storage.shape);
-      pack.shape(storage.chunk);
-      for (const bool flag :
-           {storage.contiguous, storage.direct, storage.big_endian, storage.compressed}) {
-        pack.number(flag);
-      }
-      pack.number(static_cast<int64_t>(storage.filters.size()));
-      for (const int filter : storage.filters) pack.number(filter);
-    }
-  }
-  pack.number(static_cast<int64_t>(warnings_.size()));
-  for (const std::string& warning : warnings_) pack.text(warning);
-  return pack.take();
-}
-
-void Dataset::unpack(const std::string& text) {
-  Unpacker unpack(text);
-  samples_ = unpack.number();
-  blocks_ = unpack.number();
-  main_field_ = static_cast<int>(unpack.number());
-  fields_.resize(static_cast<size_t>(unpack.number()));
-  for (Field& field : fields_) {
-    field.name = unpack.text();
-    field.path = unpack.text();
-    field.dtype = static_cast<DType>(unpack.number());
-    field.shape = unpack.shape();
-    field.row_axes = static_cast<int>(unpack.number());
-    field.per_series = unpack.number() != 0;
-  }
-  files_.resize(static_cast<size_t>(unpack.number()));
-  for (DataFile& file : files_) {
-    file.path = unpack.text();
-    file.first = unpack.number();
-    const int64_t samples = unpack.number(), rows = unpack.number();
-    file.first_block = unpack.number();
-    file.block_samples = unpack.number();
-    file.user_block = static_cast<uint64_t>(unpack.number());
-    file.bytes = static_cast<uint64_t>(unpack.number());
-    file.modified = unpack.number();
-    file.contents = static_cast<uint64_t>(unpack.number());
-    std::vector<int64_t> offsets(static_cast<size_t>(unpack.number()));
-    for (int64_t& offset : offsets) offset = unpack.number();
-    file.fields.resize(fields_.size());
-    for (FieldStorage& storage : file.fields) {
-      storage.shape = unpack.shape();
-      storage.chunk = unpack.shape();
-      storage.contiguous = unpack.number() != 0;
-      storage.direct = unpack.number() != 0;
-      storage.big_endian = unpack.number() != 0;
-      storage.compressed = unpack.number() != 0;
-      storage.filters.resize(static_cast<size_t>(unpack.number()));
-      for (int& filter : storage.filters) filter = static_cast<int>(unpack.number());
-    }
-    file.places = !offsets.empty()          ? SamplePlaces::windows(layout_, std::move(offsets))
-                  : layout_.offsets.empty() ? SamplePlaces(layout_, file.fields[0].shape)
-                                            : SamplePlaces::with_offsets(samples, rows);
-  }
-  warnings_.resize(static_cast<size_t>(unpack.number()));
-  for (std::string& warning : warnings_) warning = unpack.text();
 }
 
 int Dataset::field(const std::string& name) const {
@@ -587,7 +487,8 @@ uint64_t Dataset::fingerprint() const {
                    '\n');
   }
   if (layout_ != SampleLayout{}) {
-    text += concat(layout_.leading, ' ', layout_.offsets, ' ', layout_.length, ' ', layout_.hop);
+    text += concat(layout_.leading, ' ', layout_.offsets, ' ', layout_.length, ' ', layout_.hop,
+                   layout_.last ? " last" : "");
   }
   return hash_name(text);
 }

@@ -23,27 +23,32 @@ struct stat;
 namespace lacuna {
 
 namespace hdf5 {
+class Dataset;
 class File;
 }  // namespace hdf5
 
 struct FieldSpec {
   std::string name;  // in a batch: "image", "label"
-  std::string path;  // in the files: "/train/images"
+  std::string path;  // in the files: "/train/images"; or a pattern of datasets, a row each
 };
 
 struct Field {
   std::string name, path;
   DType dtype = DType::f32;
-  Shape shape;              // of one row: of one sample, unless that may be several rows
-  int row_axes = 1;         // axes of the stored values in front of those
+  Shape shape;       // of one row: of one sample, unless that may be several rows
+  int row_axes = 1;  // axes of the stored values in front of those
+  // Of lists that are attributes of the first file's dataset: wavelengths, names of bands.
+  std::vector<int64_t> lists = {};
   bool per_series = false;  // whether a row is there for each series, not for each sample
   int64_t row_bytes() const { return shape.count() * static_cast<int64_t>(size_of(dtype)); }
 };
 
 // How one file stores one field.
 struct FieldStorage {
-  Shape shape;  // of all of it
-  Shape chunk;  // no axes: not chunked
+  Shape shape;        // of all of it; samples along the last axis are told as along the first
+  Shape chunk;        // likewise; no axes: not chunked
+  bool last = false;  // rows lie along the stored last axis
+  std::vector<std::string> members;  // datasets that are one row each; else empty
   bool contiguous = false;
   bool direct = false;  // may be read without the library, as far as the index can tell
   bool big_endian = false;
@@ -134,6 +139,8 @@ class Dataset {
   void index(const std::vector<std::string>& patterns, const std::vector<FieldSpec>& specs);
   void index_file(const std::string& path, const std::vector<FieldSpec>& specs, size_t files);
   void index_field(const hdf5::File& file, const FieldSpec& spec, size_t files, DataFile& entry);
+  Shape rows_of_field(const hdf5::Dataset& dataset, size_t field, size_t members,
+                      const DataFile& entry) const;
   void find_places(const hdf5::File& file, DataFile& entry) const;
   void settle_series();
   void count_blocks();
@@ -149,10 +156,5 @@ class Dataset {
   int64_t blocks_ = 0;
   int main_field_ = 0;
 };
-
-// Paths that the patterns (*, ?, []) match, sorted bytewise, each once; a path without match is
-// bad_input, which names the key that they stand in.
-std::vector<std::string> expand_files(const std::vector<std::string>& patterns,
-                                      const std::string& key = "data.files");
 
 }  // namespace lacuna

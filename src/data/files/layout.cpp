@@ -20,6 +20,10 @@ int64_t windows_in(int64_t rows, int64_t length, int64_t hop) {
 
 }  // namespace
 
+Shape last_axis_first(const Shape& stored) {
+  return stored.slice(0, stored.rank() - 1).behind(stored[-1]);
+}
+
 SamplePlaces::SamplePlaces(const SampleLayout& layout, const Shape& stored) {
   LACUNA_CHECK(layout.offsets.empty() && stored.rank() >= layout.row_axes(), stored);
   rows_ = product(stored, 0, layout.row_axes());

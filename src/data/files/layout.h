@@ -18,7 +18,8 @@ namespace lacuna {
 
 // The same for all files of a data set.
 struct SampleLayout {
-  int leading = 1;           // axes that count samples, or series; 0: a file is one
+  int leading = 1;    // axes that count samples, or series; 0: a file is one
+  bool last = false;  // samples lie along the last axis, which is read as if it were the first
   std::string offsets = {};  // path of [N + 1]: extent i is the rows [offsets[i], offsets[i + 1])
   int64_t length = 0;        // rows of a window; of extents: what they are padded or cut to
   int64_t hop = 0;           // rows from window to window; 0: samples are no windows
@@ -34,6 +35,9 @@ struct SampleLayout {
   }
   friend bool operator==(const SampleLayout&, const SampleLayout&) = default;
 };
+
+// A shape whose last axis counts samples, with that axis in front.
+Shape last_axis_first(const Shape& stored);
 
 struct RowRange {
   int64_t first = 0, count = 0;

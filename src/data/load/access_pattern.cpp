@@ -148,8 +148,9 @@ std::vector<UnfitChunks> unfit_chunks(const Dataset& dataset, int64_t batch, int
   for (int f = 0; f < static_cast<int>(dataset.fields().size()); ++f) {
     const Field& field = dataset.fields()[static_cast<size_t>(f)];
     for (const DataFile& file : dataset.files()) {
-      const Shape& chunk = file.fields[static_cast<size_t>(f)].chunk;
-      if (chunk.rank() == 0 || file.samples() == 0) continue;
+      const FieldStorage& storage = file.fields[static_cast<size_t>(f)];
+      const Shape& chunk = storage.chunk;
+      if (chunk.rank() == 0 || storage.last || file.samples() == 0) continue;
       const double amplification = field_amplification(dataset, file, f, chunk_cache_of(buffer));
       UnfitChunks unfit{static_cast<int>(&file - dataset.files().data()), f, "", ""};
       if (f == dataset.main_field()) {

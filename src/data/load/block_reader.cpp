@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "data/files/offsets.h"
+#include "data/files/stored_rows.h"
 #include "io/hdf5_private.h"
 
 namespace lacuna {
@@ -196,8 +197,10 @@ BlockReader::OpenFile& BlockReader::open(int number) {
     const Field& field = dataset_.fields()[f];
     const FieldStorage& storage = entry.fields[f];
     const int64_t cache = chunk_cache_bytes(dataset_, storage, field, cache_bytes_);
-    opened->fields.push_back(opened->file.dataset(field.path, cache));
-    const Shape& shape = opened->fields.back().shape();
+    opened->fields.push_back(open_stored(opened->file, field, storage, cache));
+    if (!storage.members.empty()) continue;
+    const Shape& stored = opened->fields.back().shape();
+    const Shape shape = storage.last && stored.rank() > 0 ? last_axis_first(stored) : stored;
     if (shape != storage.shape) {
       bad_input(field.path, " in ", entry.path, " has the shape ", shape, ", but it was ",
                 storage.shape, " when the run began; the file was replaced");
@@ -332,11 +335,10 @@ std::vector<BlockReader::Task> BlockReader::tasks_of(OpenFile& open, const Wante
 }
 
 void BlockReader::read_by_library(OpenFile& open, const Wanted& wanted, HostTensor& to) {
-  const hdf5::Dataset& field = open.fields[static_cast<size_t>(wanted.field)];
-  if (field.shape().rank() == 0)
-    field.read(to.data(), to.dtype());
-  else
-    field.read_rows(wanted.first, wanted.count, to.data(), to.dtype());
+  const auto f = static_cast<size_t>(wanted.field);
+  const FieldStorage& storage = dataset_.files()[static_cast<size_t>(wanted.file)].fields[f];
+  read_stored(open.file, open.fields[f], storage, wanted.first, wanted.count, to.data(),
+              to.dtype());
 }
 
 // Decides how a field of a file is read, by reading one piece of this block in each way.

@@ -38,14 +38,17 @@ std::function<std::vector<double>(const std::string&)> known_facts(const PartOpt
     return [as = options.as](const std::string& name) {
       for (const Fact& fact : as->facts())
         if (fact.name == name) return fact.values;
-      LACUNA_CHECK(false, name);
       return std::vector<double>();
     };
   }
   if (options.like == nullptr) return {};
   return [like = options.like, prefix = fact_prefix(options.part),
           &communicator](const std::string& name) {
-    return agreed(communicator, [&] { return stored_values<double>(*like, prefix + name); });
+    return agreed(communicator, [&] {
+      const std::string stored = prefix + name;
+      return like->find(stored) == nullptr ? std::vector<double>()
+                                           : stored_values<double>(*like, stored);
+    });
   };
 }
 

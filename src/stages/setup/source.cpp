@@ -101,7 +101,7 @@ Source::Source(const Configuration& configuration, Communicator& communicator, L
                  ? agreed(communicator, [&] { return stored_lanes(*instead.like); })
                  : chosen_lanes(dataset_, options_, configuration.integer("train.batch"))) {
   for (const std::string& warning : dataset_.warnings()) log.warning(warning);
-  if (!instead.index_only) tell_reading(log);
+  tell_reading(log);
   if (labelled() && is_float(label().dtype))
     log.line("the labels in ", label().path, " are ", name_of(label().dtype),
              ": they are read as classes, and refused where they are no whole numbers");
@@ -110,9 +110,12 @@ Source::Source(const Configuration& configuration, Communicator& communicator, L
 void Source::tell_reading(Log& log) const {
   log.line(counted(dataset_.samples(), "sample"), " of ", modality_->description(), " (",
            options_.dataset, ")");
-  for (const Further& part : further_)
+  for (const std::string& warning : modality_->warnings()) log.warning(warning);
+  for (const Further& part : further_) {
     log.line("their part \"", part.name, "\": ", part.modality->description(), " (",
              part.options.dataset, ")");
+    for (const std::string& warning : part.modality->warnings()) log.warning(warning);
+  }
 }
 
 PartModalities Source::parts() const {

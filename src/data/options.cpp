@@ -23,6 +23,16 @@ std::vector<Key> data_keys() {
       key::text("data.label", "",
                 "Path of the labels in each file, one whole number for each sample; empty: there "
                 "are none."),
+      key::number(
+          "data.missing", "refuse",
+          "What numbers count as that are NaN, infinite, or missing by the attributes "
+          "_FillValue, missing_value, valid_range, valid_min, valid_max or by data.valid: a "
+          "value, or the mean of their channel; refuse: none may be.")
+          .or_word("refuse")
+          .or_word("mean"),
+      key::text("data.valid", "",
+                "Path of what says which numbers of the samples count, 0 where they do not: one "
+                "value for each number, pixel, channel or sample; empty: there is none."),
       key::bytes(
           "data.buffer", "1 GiB",
           "Memory of each rank for decoded data; what does not fit is read again in the next "
@@ -132,6 +142,8 @@ DataOptions data_options(const Configuration& configuration) {
   options.files = configuration.paths("data.files");
   options.dataset = configuration.text("data.dataset");
   options.label = configuration.text("data.label");
+  options.valid = configuration.text("data.valid");
+  options.missing = missing_numbers(configuration);
   options.layout = sample_layout(configuration);
   options.buffer = configuration.bytes("data.buffer");
   options.lanes = configuration.integer("data.lanes");
@@ -147,8 +159,17 @@ Dataset open_dataset(const DataOptions& options, Communicator& communicator,
   std::vector<FieldSpec> fields = {{sample_field, options.dataset}};
   fields.insert(fields.end(), parts.begin(), parts.end());
   if (!options.label.empty()) fields.push_back({label_field, options.label});
+  if (!options.valid.empty()) fields.push_back({valid_field, options.valid});
   fields.insert(fields.end(), columns.begin(), columns.end());
-  return Dataset(options.files, std::move(fields), communicator, options.layout);
+  return Dataset(options.files, std::move(fields), communicator, options.layout,
+                 {.by_attributes = options.by_attributes, .may_miss = !options.missing.refused});
+}
+
+MissingNumbers missing_numbers(const Configuration& configuration) {
+  MissingNumbers missing{.refused = configuration.is("data.missing", "refuse")};
+  if (!missing.refused && !configuration.is("data.missing", "mean"))
+    missing.value = configuration.number("data.missing");
+  return missing;
 }
 
 LaneLayout chosen_lanes(const Dataset& dataset, const DataOptions& options, int64_t batch) {

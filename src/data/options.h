@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,10 +22,19 @@ inline constexpr const char* label_field = "label";
 
 inline constexpr int64_t most_lanes = 1 << 20;
 
+// data.missing.
+struct MissingNumbers {
+  bool refused = true;
+  std::optional<double> value = {};  // that they count as; otherwise the channel's mean
+};
+
 struct DataOptions {
   std::vector<std::string> files;  // paths or patterns
   std::string dataset;             // path of the samples in the files
   std::string label;               // path of the labels; empty: none
+  std::string valid;               // path of what says which numbers count; empty: none
+  MissingNumbers missing;
+  bool by_attributes = true;  // whether attributes say what numbers mean
   SampleLayout layout;
   int64_t buffer = int64_t{1} << 30;
   int64_t lanes = 0, window = 0;  // 0: follows from the data
@@ -33,6 +43,7 @@ struct DataOptions {
 
 std::vector<Key> data_keys();
 DataOptions data_options(const Configuration& configuration);
+MissingNumbers missing_numbers(const Configuration& configuration);
 
 // Keys of samples that may be several rows, for the kinds of data that have them.
 std::vector<Key> extent_keys();

@@ -59,6 +59,8 @@ struct Element {
   DType dtype = DType::f32;
   bool big_endian = false;
   bool direct = true;
+  enum class Kind { number, boolean, enumeration } kind = Kind::number;
+  double low = 0, high = 0;  // the least and the greatest member of an enumeration
 };
 
 // Sizes of axes that a file tells as a shape; none when no array can have them: too many axes, a
@@ -93,6 +95,8 @@ class Node {
   bool has_attribute(const std::string& name) const;
   // Of its values; none where there is no such attribute.
   std::optional<Shape> attribute_shape(const std::string& name) const;
+  // "text", "float32", "float64", "integer" or "other"; "" where there is no such attribute.
+  std::string attribute_type(const std::string& name) const;
   // Setting replaces. A text is stored as UTF-8 of variable length.
   void set(const std::string& name, const std::string& text);
   void set(const std::string& name, const char* text) { set(name, std::string(text)); }
@@ -128,6 +132,9 @@ class Dataset : public Node {
   // bad_input, with what it is and what is supported, for elements that are no supported numbers.
   Element element() const;
   DType dtype() const { return element().dtype; }
+  // What the real and the imaginary part are of complex numbers, which element() does not support;
+  // none where the elements are no such numbers.
+  std::optional<Element> complex() const;
   // "float32", or the type in words when it is none of ours ("text", "compound", ...).
   std::string type_text() const;
   bool is_text() const;
@@ -138,8 +145,9 @@ class Dataset : public Node {
   // be read (missing filter plugin, damaged chunk).
   void read(void* to, DType as) const;
   void read_rows(int64_t first, int64_t count, void* to, DType as) const;
-  // The same along the last axis: `to` is [.., count].
-  void read_last_axis(int64_t first, int64_t count, void* to, DType as) const;
+  // The same along any axis, of which `to` has `count`. `parts`: 2 for complex numbers, each two
+  // of `as`.
+  void read_along(int axis, int64_t first, int64_t count, void* to, DType as, int parts) const;
   HostTensor read() const;  // in dtype()
   template <typename T>
   std::vector<T> values() const {
@@ -183,7 +191,6 @@ class Dataset : public Node {
   friend class Group;
   // A column of a table, where a name is given: what a compound type calls a member.
   Dataset(Handle handle, std::string file, std::string path, std::string column = {});
-  void read_along(int axis, int64_t first, int64_t count, void* to, DType as) const;
   Handle element_type() const;
   Handle in_memory(Handle element) const;
   Shape stored_shape() const { return shape_.slice(0, shape_.rank() - column_axes_.rank()); }

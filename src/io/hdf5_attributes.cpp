@@ -90,6 +90,23 @@ std::optional<Shape> Node::attribute_shape(const std::string& name) const {
   return shape_of_space(space.id());
 }
 
+std::string Node::attribute_type(const std::string& name) const {
+  const Lock lock;
+  if (H5Aexists(id(), name.c_str()) <= 0) return "";
+  const Handle attribute = open_attribute(*this, name);
+  const Handle type = own<H5Tclose>(H5Aget_type(attribute.id()));
+  switch (H5Tget_class(type.id())) {
+    case H5T_STRING:
+      return "text";
+    case H5T_INTEGER:
+      return "integer";
+    case H5T_FLOAT:
+      return H5Tget_size(type.id()) == 4 ? "float32" : "float64";
+    default:
+      return "other";
+  }
+}
+
 void Node::set(const std::string& name, const std::string& text) {
   const Lock lock;
   const Handle type = text_type();

@@ -44,15 +44,54 @@ std::string class_text(hid_t type) {
 
 bool equal(hid_t type, const Handle& other) { return H5Tequal(type, other.id()) > 0; }
 
+std::optional<Element> element_of(hid_t type);
+
+// The number of a member of an enumeration.
+double member_of(hid_t type, unsigned number, hid_t base) {
+  int64_t value[4] = {};  // as large as any integer
+  H5Tget_member_value(type, number, value);
+  H5Tconvert(base, H5T_NATIVE_INT64, 1, value, nullptr, H5P_DEFAULT);
+  return static_cast<double>(value[0]);
+}
+
+std::string member_name(hid_t type, unsigned number) {
+  char* text = H5Tget_member_name(type, number);
+  const std::string name = text == nullptr ? "" : text;
+  H5free_memory(text);
+  return name;
+}
+
+// h5py stores bool as an enumeration of FALSE and TRUE.
+std::optional<Element> element_of_enumeration(hid_t type) {
+  const Handle base = own<H5Tclose>(H5Tget_super(type));
+  std::optional<Element> element = element_of(base.id());
+  const int members = H5Tget_nmembers(type);
+  if (!element || members < 1) return element;
+  element->kind = Element::Kind::enumeration;
+  for (int i = 0; i < members; ++i) {
+    const double value = member_of(type, static_cast<unsigned>(i), base.id());
+    element->low = i == 0 ? value : std::min(element->low, value);
+    element->high = i == 0 ? value : std::max(element->high, value);
+  }
+  if (H5Tget_size(type) == 1 && element->low >= 0) {
+    element->dtype = DType::u8;
+    element->direct = true;
+  }
+  if (members == 2 && element->low == 0 && element->high == 1 && member_name(type, 0) == "FALSE" &&
+      member_name(type, 1) == "TRUE")
+    element->kind = Element::Kind::boolean;
+  return element;
+}
+
+bool is_bit_field(hid_t type) {  // PyTables stores bool so
+  return H5Tget_class(type) == H5T_BITFIELD && H5Tget_size(type) == 1;
+}
+
 // The element for a stored type, or none when it is not supported.
 std::optional<Element> element_of(hid_t type) {
   const H5T_class_t kind = H5Tget_class(type);
-  if (kind == H5T_ENUM) {  // h5py stores bool as an enumeration of int8
-    const Handle base = own<H5Tclose>(H5Tget_super(type));
-    std::optional<Element> element = element_of(base.id());
-    if (element && H5Tget_size(type) == 1) return Element{DType::u8, false, true};
-    return element;
-  }
+  if (kind == H5T_ENUM) return element_of_enumeration(type);
+  if (is_bit_field(type)) return Element{DType::u8, false, true, Element::Kind::boolean, 0, 1};
   if (kind == H5T_FLOAT) {
     for (const DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16}) {
       for (const bool big : {false, true}) {
@@ -82,6 +121,44 @@ std::optional<Element> element_of(hid_t type) {
       return Element{DType::i64, false, false};
     default:
       return std::nullopt;
+  }
+}
+
+// Of a compound of two floats of one type: real and imaginary part, as h5py and others name them.
+std::optional<Element> complex_of(hid_t type) {
+  if (H5Tget_class(type) != H5T_COMPOUND || H5Tget_nmembers(type) != 2) return std::nullopt;
+  const std::string real = member_name(type, 0), imaginary = member_name(type, 1);
+  const bool named = (real == "r" && imaginary == "i") || (real == "re" && imaginary == "im") ||
+                     (real == "real" && imaginary == "imag");
+  const Handle first = own<H5Tclose>(H5Tget_member_type(type, 0));
+  const Handle second = own<H5Tclose>(H5Tget_member_type(type, 1));
+  if (!named || !equal(first.id(), second) || H5Tget_class(first.id()) != H5T_FLOAT)
+    return std::nullopt;
+  std::optional<Element> element = element_of(first.id());
+  if (element) element->direct = false;
+  return element;
+}
+
+// What elements are read as: `parts` of `as`.
+Handle reading_type(hid_t type, DType as, int parts) {
+  if (is_bit_field(type)) return own<H5Tclose>(H5Tcopy(H5T_NATIVE_B8));
+  if (parts == 1) return memory_type(as);
+  const Handle part = memory_type(as);
+  const size_t size = size_of(as);
+  Handle both = own<H5Tclose>(H5Tcreate(H5T_COMPOUND, 2 * size));
+  H5Tinsert(both.id(), member_name(type, 0).c_str(), 0, part.id());
+  H5Tinsert(both.id(), member_name(type, 1).c_str(), size, part.id());
+  return both;
+}
+
+// `count` bytes at the beginning of `values` become elements of `as`.
+void widen(void* values, size_t count, DType as) {
+  const auto* bytes = static_cast<const uint8_t*>(values);
+  for (size_t i = count; i-- > 0;) {
+    const uint8_t byte = bytes[i];
+    if (as == DType::i64) static_cast<int64_t*>(values)[i] = byte;
+    if (as == DType::f64) static_cast<double*>(values)[i] = byte;
+    if (as == DType::f32) static_cast<float*>(values)[i] = byte;
   }
 }
 
@@ -163,10 +240,20 @@ Element Dataset::element() const {
   return *element;
 }
 
+std::optional<Element> Dataset::complex() const {
+  const Lock lock;
+  const Handle type = own<H5Tclose>(H5Dget_type(id()));
+  return complex_of(type.id());
+}
+
 std::string Dataset::type_text() const {
   const Lock lock;
   const Handle type = element_type();
+  if (const std::optional<Element> part = complex_of(type.id()))
+    return concat("complex", 16 * size_of(part->dtype));
   const std::optional<Element> element = element_of(type.id());
+  if (element && element->kind == Element::Kind::boolean) return "bool";
+  if (element && element->kind == Element::Kind::enumeration) return "enumeration";
   return element && element->direct ? std::string(name_of(element->dtype)) : class_text(type.id());
 }
 
@@ -186,19 +273,20 @@ std::optional<std::map<int64_t, std::string>> Dataset::enumeration() const {
 void Dataset::read(void* to, DType as) const { read_rows(0, rows(), to, as); }
 
 void Dataset::read_rows(int64_t first, int64_t count, void* to, DType as) const {
-  read_along(0, first, count, to, as);
+  read_along(0, first, count, to, as, 1);
 }
 
-void Dataset::read_last_axis(int64_t first, int64_t count, void* to, DType as) const {
-  read_along(shape_.rank() - 1, first, count, to, as);
-}
-
-void Dataset::read_along(int axis, int64_t first, int64_t count, void* to, DType as) const {
+void Dataset::read_along(int axis, int64_t first, int64_t count, void* to, DType as,
+                         int parts) const {
   const Lock lock;
+  const Handle type = element_type();
   const Handle from_space = select_rows(id(), stored_shape(), first, count, axis);
   const Handle to_space = new_space(with_rows(stored_shape(), count, axis));
-  const Handle memory = in_memory(memory_type(as));
+  const Handle memory = in_memory(reading_type(type.id(), as, parts));
   if (H5Dread(id(), memory.id(), to_space.id(), from_space.id(), H5P_DEFAULT, to) >= 0) {
+    const Shape read = with_rows(shape_, count, axis);
+    if (is_bit_field(type.id()) && as != DType::u8)
+      widen(to, static_cast<size_t>(read.count()), as);
     return;
   }
   const std::string why = last_failure().text;

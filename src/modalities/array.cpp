@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iomanip>
+#include <sstream>
 #include <utility>
 
 #include "base/text.h"
@@ -80,16 +82,19 @@ ArrayOptions array_options(const Configuration& configuration) {
 
 namespace {
 
-bool is_unsigned(DType dtype) { return dtype == DType::u8 || dtype == DType::u16; }
-
 // What the configuration leaves open, settled for the field.
-ArrayOptions settled(ArrayOptions options, const ArrayKind& kind, DType dtype) {
+ArrayOptions settled(ArrayOptions options, const ArrayKind& kind, const Field& field) {
   using From = ArrayOptions::RangeFrom;
   if (options.range_from == From::usual) options.range_from = kind.usual_range;
-  if (options.range_from == From::type && !is_unsigned(dtype))
-    options.range_from = From::percentiles;
-  if (options.range_from == From::type) options.range = type_range(dtype);
+  if (options.range_from == From::type && !field.type_range) options.range_from = From::percentiles;
+  if (options.range_from == From::type)
+    options.range = {(*field.type_range)[0], (*field.type_range)[1]};
   return options;
+}
+
+// Of a sample without the parts of complex numbers.
+Shape shape_of_numbers(const Field& field) {
+  return field.complex ? field.shape.slice(0, field.shape.rank() - 1) : field.shape;
 }
 
 Interpretation interpretation_of(const Field& field, Channels channels, const ArrayOptions& options,
@@ -103,8 +108,8 @@ Interpretation read_as(const ModalityParts& parts, const ArrayKind& kind, Channe
     const Field field = parts.dataset.sample_field();
     const Interpretation any(field, channels);
     if (any.shape().rank() != kind.rank) {
-      bad_input("samples of ", field.path, " have the shape ", field.shape, ", and ", kind.plural,
-                " have ", kind.axes, ": name ", kind.plural,
+      bad_input("samples of ", field.path, " have the shape ", shape_of_numbers(field), ", and ",
+                kind.plural, " have ", kind.axes, ": name ", kind.plural,
                 " in data.dataset, say in data.channels which axis is the channels', or in "
                 "data.kind what samples are");
     }
@@ -128,21 +133,24 @@ Channels channels_of(const ModalityParts& parts, const ArrayOptions& options,
                      const ArrayKind& kind) {
   const Dataset& dataset = parts.dataset;
   const Field field = dataset.sample_field();
+  const Shape shape = shape_of_numbers(field);
   if (!dataset.layout().has_extents()) {
     if (options.channels) return *options.channels;
     if (parts.known) {
       const std::optional<Channels> known = known_channels(parts);
-      return known ? *known : kind.earlier_channels(field.shape);
+      if (!known) return kind.earlier_channels(shape);
+      const bool fits = (*known == Channels::none) == (shape.rank() < kind.rank);
+      if (fits) return *known;  // other files may have an axis more or less
     }
     return kind.usual_channels({.path = field.path,
-                                .shape = field.shape,
+                                .shape = shape,
                                 .lists = field.lists,
                                 .given = static_cast<int64_t>(options.mean.size())});
   }
   if (options.channels == Channels::first)
     bad_input("data.channels is \"first\", but samples that are several rows of ", field.path,
               " have their channels last: write them so that time comes before the channels");
-  return field.shape.rank() < 2 ? Channels::none : Channels::last;
+  return shape.rank() < 2 ? Channels::none : Channels::last;
 }
 
 void check_given(const std::vector<double>& values, const char* name, int64_t channels,
@@ -160,8 +168,7 @@ const char* name_of(Channels channels) {
 }  // namespace
 
 ArrayValues::ArrayValues(const ModalityParts& parts, const ArrayKind& kind)
-    : options_(
-          settled(array_options(parts.configuration), kind, parts.dataset.sample_field().dtype)),
+    : options_(settled(array_options(parts.configuration), kind, parts.dataset.sample_field())),
       dataset_(&parts.dataset),
       channel_(kind.channel),
       channels_(agreed(parts.communicator, [&] { return channels_of(parts, options_, kind); })),
@@ -172,6 +179,23 @@ ArrayValues::ArrayValues(const ModalityParts& parts, const ArrayKind& kind)
   else
     find(parts);
   agreed(parts.communicator, [&] { check_channels(); });
+  replace_missing(parts.missing);
+}
+
+// What is missing is delivered in the units of the rest.
+void ArrayValues::replace_missing(const MissingNumbers& missing) {
+  missing_numbers_ = missing;
+  if (!dataset_->fields()[0].may_miss) return;
+  std::vector<double> instead = mean_;
+  if (missing.value) {
+    const Interpretation& read = interpretation_;
+    const double value =
+        read.as_they_are()
+            ? *missing.value
+            : std::clamp((*missing.value - read.low()) / (read.high() - read.low()), 0.0, 1.0);
+    instead.assign(mean_.size(), value);
+  }
+  interpretation_ = interpretation_.replacing(std::move(instead));
 }
 
 void ArrayValues::take_known(const ModalityParts& parts, const ArrayKind& kind) {
@@ -186,7 +210,7 @@ void ArrayValues::take_known(const ModalityParts& parts, const ArrayKind& kind) 
   // Whether values were scaled is a matter of the run that found the facts.
   if (parts.run != nullptr)
     options_.range_from =
-        settled(array_options(*parts.run), kind, dataset_->sample_field().dtype).range_from;
+        settled(array_options(*parts.run), kind, dataset_->sample_field()).range_from;
   mean_ = parts.known("mean");
   std_ = parts.known("std");
   stores_channels_ = !parts.known("channels").empty();
@@ -230,6 +254,7 @@ void ArrayValues::find(const ModalityParts& parts) {
         channel_statistics(*dataset_, number, interpretation_, scan, communicator);
     mean_ = std::move(found.mean);
     std_ = std::move(found.std);
+    missing_ = found.missing;
   }
 }
 
@@ -265,7 +290,6 @@ Facts ArrayValues::facts() const {
   return all;
 }
 
-// ", 0 to 255 as 0 to 1"
 std::string ArrayValues::range_text() const {
   if (interpretation_.as_they_are()) return ", values as they are";
   if (!range_found_)
@@ -274,16 +298,35 @@ std::string ArrayValues::range_text() const {
   return concat(", ", range_.low, " to ", range_.high, " as 0 to 1");
 }
 
+// ", 3.1 % missing as the mean"
+std::string ArrayValues::missing_text() const {
+  if (missing_numbers_.refused || missing_ == 0.0) return "";
+  std::ostringstream share;
+  if (missing_) share << std::setprecision(2) << 100 * *missing_ << " % ";
+  return concat(", ", share.str(), "missing as ",
+                missing_numbers_.value ? concat(*missing_numbers_.value) : "the mean");
+}
+
+std::string ArrayValues::numbers_text() const {
+  const Field field = dataset_ == nullptr ? Field{} : dataset_->fields()[0];
+  const std::string units = field.units.empty() ? "" : concat(", in ", field.units);
+  return concat(field.type.empty() ? lacuna::name_of(interpretation_.stored()) : field.type,
+                field.scaled ? " by scale_factor and add_offset" : "", range_text(), missing_text(),
+                units);
+}
+
 std::string ArrayValues::description() const {
+  const bool complex = dataset_ != nullptr && dataset_->fields()[0].complex;
+  const std::string parts = complex ? " of real and imaginary parts" : "";
   const std::string where =
-      channels_ == Channels::none ? "" : concat(" (", name_of(channels_), ")");
-  return concat(counted(interpretation_.channels(), channel_), where, ", ",
-                lacuna::name_of(interpretation_.stored()), range_text());
+      channels_ == Channels::none ? parts : concat(parts, " (", name_of(channels_), ")");
+  return concat(counted(interpretation_.channels(), channel_), where, ", ", numbers_text());
 }
 
 Survey ArrayValues::survey(SurveyOptions options) const {
   if (options_.range_from == ArrayOptions::RangeFrom::given) options.range = options_.range;
-  Survey survey = survey_samples(*dataset_, channels_, options);
+  const bool parts = dataset_->fields()[0].complex && channels_ == Channels::none;
+  Survey survey = survey_samples(*dataset_, parts ? Channels::last : channels_, options);
   if (options_.range_from == ArrayOptions::RangeFrom::type) survey.type_range = range_;
   return survey;
 }

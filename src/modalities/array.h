@@ -71,14 +71,17 @@ class ArrayValues {
   const std::vector<std::string>& warnings() const { return warnings_; }
   // "3 channels (last), uint8, 0 to 255 as 0 to 1".
   std::string description() const;
-  // ", 0 to 255 as 0 to 1": the end of that.
-  std::string range_text() const;
+  // "uint8, 0 to 255 as 0 to 1, 3 % missing as the mean, in K": the end of that.
+  std::string numbers_text() const;
   Survey survey(SurveyOptions options) const;
 
  private:
   void take_known(const ModalityParts& parts, const ArrayKind& kind);
   void find(const ModalityParts& parts);
+  void replace_missing(const MissingNumbers& missing);
   void check_channels() const;
+  std::string range_text() const;
+  std::string missing_text() const;
 
   ArrayOptions options_;
   const Dataset* dataset_ = nullptr;  // of the data that it was made for
@@ -89,6 +92,8 @@ class ArrayValues {
   Range range_;
   Interpretation interpretation_;
   std::vector<double> mean_, std_;
+  MissingNumbers missing_numbers_;
+  std::optional<double> missing_;  // share of the values, where it was found
   std::vector<std::string> warnings_;
 };
 

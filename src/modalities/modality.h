@@ -16,6 +16,7 @@
 #include "comm/communicator.h"
 #include "config/configuration.h"
 #include "data/load/recipe.h"
+#include "data/options.h"
 #include "data/survey/survey.h"
 #include "data/values/statistics.h"
 #include "nn/fields.h"
@@ -96,6 +97,7 @@ struct ModalityParts {
   // where that has no such fact; an empty function: facts are to be found.
   std::function<std::vector<double>(const std::string& name)> known = {};
   const Configuration* run = nullptr;  // that the known facts are of, where it is another one
+  MissingNumbers missing = {};
   bool index_only = false;  // only the index may be read; facts that need more mean nothing
   ScanOptions scan = {};
   Communicator& communicator;

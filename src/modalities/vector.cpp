@@ -1,6 +1,7 @@
 #include "modalities/vector.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/random_subset.h"
 #include "base/text.h"
@@ -45,7 +46,7 @@ std::vector<double> find_marginals(const ModalityParts& parts, const ArrayValues
   if (parts.index_only) return std::vector<double>(count);
   return read_on_rank_0<double>(parts.communicator, [&] {
     std::vector<double> all(count);
-    std::vector<std::byte> stored;
+    std::vector<std::byte> stored(static_cast<size_t>(field.row_bytes()));
     std::vector<double> row(static_cast<size_t>(features));
     hdf5::File file;
     const DataFile* open = nullptr;
@@ -54,17 +55,11 @@ std::vector<double> find_marginals(const ModalityParts& parts, const ArrayValues
       const DataFile& in = dataset.file_of(sample);
       if (&in != open) file = hdf5::File::open(in.path);
       open = &in;
-      const int64_t in_file = dataset.rows_of(in, 0, sample - in.first).first;
-      const int64_t per_entry = dataset.rows_per_entry(in, 0);
-      stored.resize(static_cast<size_t>(per_entry * field.row_bytes()));
-      const FieldStorage& storage = in.fields[0];
-      const int64_t entries =
-          field.row_axes == 0 && storage.shape.rank() > 0 ? storage.shape[0] : 1;
-      read_stored(file, open_stored(file, field, storage), storage, in_file / per_entry, entries,
-                  stored.data(), field.dtype);
-      values.interpretation().doubles(stored.data() + in_file % per_entry * field.row_bytes(),
-                                      row.data());
-      to = std::copy(row.begin(), row.end(), to);
+      read_sample_row(file, dataset, in, dataset.rows_of(in, 0, sample - in.first).first,
+                      stored.data());
+      values.interpretation().doubles(stored.data(), row.data());
+      for (size_t d = 0; d < row.size(); ++d)
+        *to++ = std::isnan(row[d]) ? values.mean()[d] : row[d];
     }
     return all;
   });
@@ -104,8 +99,7 @@ VectorModality::VectorModality(ArrayValues values, std::vector<double> marginals
       features_(features_of(values_, marginals_)) {}
 
 std::string VectorModality::description() const {
-  return concat(counted(sample()[0], "feature"), ", ", name_of(values_.interpretation().stored()),
-                values_.range_text());
+  return concat(counted(sample()[0], "feature"), ", ", values_.numbers_text());
 }
 
 Facts VectorModality::facts() const {

@@ -86,9 +86,9 @@ class BadInput(support.EndToEndTest):
     def test_unsupported_type(self):
         with h5py.File(self.path("text.h5"), "w") as file:
             file["images"] = ["a", "b", "c"]
-        with h5py.File(self.path("complex.h5"), "w") as file:
-            file["images"] = numpy.zeros((32, 16, 16), "complex64")
-        for name in ("text.h5", "complex.h5"):
+        with h5py.File(self.path("records.h5"), "w") as file:
+            file["images"] = numpy.zeros((32, 16, 16), [("counts", "f4"), ("error", "f4")])
+        for name in ("text.h5", "records.h5"):
             self.refused("pretrain", "a.toml", "--set", f"data.files={name}",
                          says=[name, "/images"])
 

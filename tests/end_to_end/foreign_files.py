@@ -194,3 +194,174 @@ class ForeignFiles(support.EndToEndTest):
             Case("two leading axes", lambda f: f.update(x=rgb.reshape(4, 5, 32, 32, 3)),
                  "leading = 2", like=rgb),
         ])
+
+    def test_what_numbers_mean(self):
+        random = numpy.random.default_rng(7)
+        wide = random.normal(280, 20, (20, 16, 16, 3)).astype("float32")
+        gone = random.random(wide.shape) < 0.1
+        holed = numpy.where(gone, numpy.nan, wide)
+        packed = random.integers(-3000, 3000, (20, 16, 16), dtype="int16")
+        missing = random.random(packed.shape) < 0.2
+        small = random.integers(0, 200, (20, 16, 16), dtype="uint8")
+        lost = small > 180
+        mean = 'missing = "mean"'
+        given = ('range = [200, 350]\nstatistics = "given"\n'
+                 "mean = [0.5, 0.5, 0.5]\nstd = [1, 1, 1]")
+        signal = 'kind = "signal"\nchannels = "last"'
+        waves = random.normal(0, 1, (20, 64, 2))
+
+        def with_attributes(values, **attributes):
+            def write(file):
+                file["x"] = values
+                file["x"].attrs.update(attributes)
+
+            return write
+
+        def with_validity(values, valid, name="quality"):
+            def write(file):
+                file["x"] = values
+                file[name] = valid
+
+            return write
+
+        def scaled_in_each_file(folder):
+            for i, scale in enumerate((0.01, 0.5)):
+                with h5py.File(folder / f"s{i}.h5", "w") as file:
+                    file["x"] = packed[10 * i:10 * i + 10]
+                    file["x"].attrs.update(scale_factor=scale, add_offset=100.0 * i)
+            return folder / "s*.h5"
+
+        def units_in_each_file(folder):
+            for i, units in enumerate(("K", "degC")):
+                with h5py.File(folder / f"s{i}.h5", "w") as file:
+                    file["x"] = wide
+                    file["x"].attrs["units"] = units
+            return folder / "s*.h5"
+
+        unpacked = packed * 0.01 + 250
+        per_file = numpy.concatenate([packed[:10] * 0.01, packed[10:] * 0.5 + 100.0])
+        nan = numpy.nan
+        enumeration = h5py.enum_dtype({"cloud": -1, "land": 0, "sea": 1, "ice": 3}, basetype="i1")
+        kinds = random.choice([-1, 0, 1, 3], (20, 16, 16)).astype("int8")
+        bools = random.random((20, 16, 16)) < 0.3
+        phases = (random.normal(size=(20, 16, 16)) + 1j * random.normal(size=(20, 16, 16)))
+        parts = numpy.stack([phases.real, phases.imag], -1)
+        quads = numpy.stack([phases, 2 * phases, 3 * phases], 1).astype("complex64")
+        channels_of_quads = numpy.moveaxis(quads, 1, -1).view("float32")
+        first = 'channels = "last"\n'
+        self.check([
+            Case("a fill value is refused", with_attributes(numpy.where(gone, -9999, wide),
+                                                            _FillValue=numpy.float32(-9999)),
+                 refused='holds a missing value in row 0; set data.missing to "mean"'),
+            Case("NaN is refused as ever", with_attributes(holed),
+                 refused="holds a NaN or infinity in row 0; mend or remove"),
+            Case("a fill value", with_attributes(numpy.where(gone, -9999, wide),
+                                                 _FillValue=numpy.float32(-9999)), mean, like=holed,
+                 plain=mean, said=[" % missing as the mean"]),
+            Case("a large fill value told in double", with_attributes(
+                numpy.where(gone, numpy.float32(1e20), wide), missing_value=1e20), mean, like=holed,
+                 plain=mean),
+            Case("two missing values", with_attributes(
+                numpy.where(gone, numpy.where(wide > 280, -1, -2), wide).astype("float32"),
+                missing_value=numpy.array([-1, -2], "f4")), mean, like=holed, plain=mean),
+            Case("a valid range", with_attributes(
+                numpy.where(gone, numpy.where(wide > 280, 1e9, -1), wide).astype("float32"),
+                valid_range=numpy.array([0, 1000], "f4")), mean, like=holed, plain=mean),
+            Case("valid_min and valid_max", with_attributes(
+                numpy.where(gone, numpy.where(wide > 280, 1e9, -1), wide).astype("float32"),
+                valid_min=numpy.float32(0), valid_max=numpy.float32(1000)), mean, like=holed,
+                 plain=mean),
+            Case("infinity is missing", with_attributes(numpy.where(gone, numpy.inf, wide)), mean,
+                 like=holed, plain=mean),
+            Case("missing as a value", with_attributes(holed),
+                 f"missing = 250\n{given}",
+                 like=numpy.where(gone, 250, wide).astype("float32"), plain=given,
+                 said=["missing as 250"]),
+            Case("scale and offset", with_attributes(packed, scale_factor=0.01, add_offset=250.0),
+                 like=unpacked, said=["int16 by scale_factor and add_offset"]),
+            Case("scale in float32", with_attributes(packed, scale_factor=numpy.float32(0.01)),
+                 like=packed * numpy.float32(0.01)),
+            Case("scale of each file", write_files=scaled_in_each_file, like=per_file),
+            Case("scale and a packed fill value", with_attributes(
+                numpy.where(missing, -32768, packed).astype("int16"), scale_factor=0.01,
+                add_offset=250.0, _FillValue=numpy.int16(-32768)), mean,
+                 like=numpy.where(missing, nan, unpacked), plain=mean),
+            Case("a valid range of packed numbers", with_attributes(
+                packed, scale_factor=0.01, valid_range=numpy.array([-2000, 2000], "i2")), mean,
+                 like=numpy.where(abs(packed) > 2000, nan, packed * 0.01), plain=mean),
+            Case("a valid range of unpacked numbers", with_attributes(
+                packed, scale_factor=0.01, valid_range=[-20.0, 20.0]), mean,
+                 like=numpy.where(abs(packed * 0.01) > 20, nan, packed * 0.01), plain=mean),
+            Case("uint8 with a fill value", with_attributes(
+                numpy.where(lost, 255, small).astype("uint8"), _FillValue=numpy.uint8(255)), mean,
+                 like=numpy.where(lost, nan, small).astype("float32"),
+                 plain=mean + "\nrange = [0, 255]", said=["uint8, 0 to 255 as 0 to 1"]),
+            Case("a scale of 1 says nothing", with_attributes(small, scale_factor=1.0,
+                                                              add_offset=0.0), like=small),
+            Case("a scale of 0", with_attributes(small, scale_factor=0.0),
+                 refused="scale_factor of /x in .* is 0"),
+            Case("units", with_attributes(wide, units="K"), like=wide, said=[", in K"]),
+            Case("units of each file", write_files=units_in_each_file,
+                 refused='has the units "degC", but in .* "K"'),
+            Case("a signed enumeration", lambda f: f.create_dataset("x", data=kinds,
+                                                                    dtype=enumeration),
+                 like=kinds.astype("int16"), plain="range = [-1, 3]",
+                 said=["enumeration, -1 to 3 as 0 to 1"]),
+            Case("bool", with_attributes(bools), like=bools.astype("float32"),
+                 plain="range = [0, 1]", said=["bool, 0 to 1 as 0 to 1"]),
+            Case("bool of MATLAB", with_attributes(bools.astype("uint8"),
+                                                   MATLAB_class=numpy.bytes_("logical")),
+                 like=bools, said=["bool, 0 to 1"]),
+            Case("complex", with_attributes(phases), like=parts, plain=first,
+                 said=["2 channels of real and imaginary parts, complex128"]),
+            Case("complex, channels first", with_attributes(quads), 'channels = "first"',
+                 like=channels_of_quads, plain=first),
+            Case("complex, samples last", with_attributes(numpy.moveaxis(phases, 0, -1)),
+                 'samples = "last"', like=parts, plain=first),
+            Case("validity of each number", with_validity(wide, ~gone), f'{mean}\nvalid = "quality"',
+                 like=holed, plain=mean),
+            Case("validity of each pixel", with_validity(wide, ~gone[..., 0]),
+                 f'{mean}\nvalid = "quality"', like=numpy.where(gone[..., :1], nan, wide),
+                 plain=mean),
+            Case("validity of each pixel, channels first",
+                 with_validity(numpy.moveaxis(wide, -1, 1), (~gone[..., 0]).astype("int32")),
+                 f'{mean}\nvalid = "quality"', like=numpy.where(gone[..., :1], nan, wide),
+                 plain=mean),
+            Case("validity of each sample", with_validity(wide, numpy.arange(20) % 5 > 0),
+                 f'{mean}\nvalid = "quality"', plain=mean,
+                 like=numpy.where((numpy.arange(20) % 5 > 0)[:, None, None, None], wide, nan)),
+            Case("validity of other shape", with_validity(wide, numpy.ones((20, 7))),
+                 f'{mean}\nvalid = "quality"', refused="/quality has .7. for each row of /x"),
+            Case("validity in chunks", lambda f: (
+                f.create_dataset("x", data=wide, chunks=(3, 16, 16, 3), compression=1),
+                f.create_dataset("quality", data=~gone, chunks=(4, 16, 16, 3), compression=1)),
+                 f'{mean}\nvalid = "quality"', like=holed, plain=mean),
+            Case("missing in signals", with_attributes(numpy.where(abs(waves) > 2, 1e30, waves),
+                                                       _FillValue=1e30), f"{signal}\n{mean}",
+                 like=numpy.where(abs(waves) > 2, nan, waves), plain=f"{signal}\n{mean}"),
+            Case("missing in tables", with_attributes(
+                numpy.where(abs(waves[:, :, 0]) > 2, -999, waves[:, :, 0]), missing_value=-999.0),
+                 f'kind = "vector"\n{mean}', plain=f'kind = "vector"\n{mean}',
+                 like=numpy.where(abs(waves[:, :, 0]) > 2, nan, waves[:, :, 0])),
+            Case("validity of series", with_validity(waves, abs(waves[:, :, 0]) < 1),
+                 f'kind = "signal"\nlength = 16\nhop = 8\n{mean}\nvalid = "quality"',
+                 like=numpy.where((abs(waves[:, :, 0]) < 1)[..., None], waves, nan),
+                 plain=f'kind = "signal"\nlength = 16\nhop = 8\n{mean}'),
+        ])
+
+    def test_missing_numbers_change_no_statistics(self):
+        """Mean, spread and range are those of the numbers that are there."""
+        values = numbers(20, 16, 16, 3, dtype="float32")
+        holed = values.copy()
+        holed[3:] = numpy.where(numbers(17, 16, 16, 3, dtype="float32", seed=2) < 0.5, numpy.nan,
+                                holed[3:])
+        cases = [Case("holes", lambda f: f.update(x=holed), 'missing = "mean"\nstatistics = "all"')]
+        self.check(cases)
+        found = fields_of(self.path("holes") / "case.out")["view0"]
+        there = numpy.isfinite(holed)
+        low, high = numpy.percentile(holed[there], [0.1, 99.9])
+        scaled = numpy.clip((holed.astype("f8") - low) / (high - low), 0, 1)
+        wanted = ((scaled - numpy.nanmean(scaled, axis=(0, 1, 2))) /
+                  numpy.nanstd(scaled, axis=(0, 1, 2)))
+        self.assertLess(numpy.abs(found - wanted)[there].max(), 1e-4)
+        self.assertEqual(numpy.abs(found[~there]).max(), 0)

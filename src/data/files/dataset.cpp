@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "comm/agree.h"
 #include "data/files/expand_files.h"
+#include "data/files/field_storage.h"
 #include "data/files/members.h"
 #include "data/files/offsets.h"
 #include "io/hdf5.h"
@@ -68,66 +69,11 @@ int64_t column_bytes_of_each(size_t files) {
   return static_cast<int64_t>(std::clamp<size_t>((64 << 20) / files, 64 << 10, 8 << 20));
 }
 
-constexpr int deflate_filter = 1, shuffle_filter = 2, fletcher32_filter = 3;
-
-// `rows`: the shape with rows in front. `last`: whether the stored last axis counts them.
-FieldStorage storage_of(const hdf5::File& file, const hdf5::Dataset& dataset, const Shape& rows,
-                        bool last, std::vector<std::string> members) {
-  const hdf5::Element element = dataset.element();
-  FieldStorage storage;
-  storage.shape = rows;
-  storage.members = std::move(members);
-  storage.last = last;
-  const bool as_stored = !last && storage.members.empty();
-  if (storage.members.empty()) {
-    storage.chunk = dataset.chunk();
-    if (last && storage.chunk.rank() > 0) storage.chunk = last_axis_first(storage.chunk);
-  }
-  storage.contiguous = as_stored && dataset.contiguous();
-  storage.big_endian = element.big_endian;
-  bool known = true;
-  for (const hdf5::Filter& filter : dataset.filters()) {
-    storage.filters.push_back(filter.id);
-    known &= filter.id == deflate_filter || filter.id == shuffle_filter ||
-             filter.id == fletcher32_filter;
-    storage.compressed |= filter.id != shuffle_filter && filter.id != fletcher32_filter;
-  }
-  storage.direct = as_stored && element.direct && file.plain_driver() && known &&
-                   (storage.contiguous || storage.chunk.rank() > 0);
-  return storage;
-}
-
-// bad_input unless they look like the first of them.
-void check_members(const hdf5::File& file, const std::vector<std::string>& members,
-                   const hdf5::Dataset& first) {
-  for (const std::string& path : members) {
-    const hdf5::Dataset member = file.dataset(path);
-    member.check_size();
-    if (member.shape() == first.shape() && member.dtype() == first.dtype()) continue;
-    bad_input(path, " in ", file.file(), " is ", member.shape(), " ", name_of(member.dtype()),
-              ", but ", first.path(), " is ", first.shape(), " ", name_of(first.dtype()),
-              "; all datasets that are samples must agree");
-  }
-}
-
-// Lengths of the lists that are attributes, but for those that belong to HDF5 and NetCDF.
-std::vector<int64_t> lists_of(const hdf5::Dataset& dataset) {
-  std::vector<int64_t> lengths;
-  for (const std::string& name : dataset.attributes()) {
-    if (name.starts_with("_") || name == "DIMENSION_LIST" || name == "REFERENCE_LIST" ||
-        name == "DIMENSION_LABELS" || name == "valid_range" || name == "actual_range")
-      continue;
-    const std::optional<Shape> shape = dataset.attribute_shape(name);
-    if (shape && shape->rank() == 1 && (*shape)[0] > 1) lengths.push_back((*shape)[0]);
-  }
-  return lengths;
-}
-
 }  // namespace
 
 Dataset::Dataset(const std::vector<std::string>& patterns, std::vector<FieldSpec> specs,
-                 Communicator& communicator, SampleLayout layout)
-    : layout_(std::move(layout)) {
+                 Communicator& communicator, SampleLayout layout, NumberReading numbers)
+    : layout_(std::move(layout)), numbers_(numbers) {
   LACUNA_CHECK(!specs.empty());
   std::string result;
   agreed(communicator, [&] {
@@ -137,6 +83,7 @@ Dataset::Dataset(const std::vector<std::string>& patterns, std::vector<FieldSpec
   });
   broadcast_text(result, communicator);
   unpack(result);
+  find_validity();
 }
 
 Dataset::Dataset(Field sample, SampleLayout layout) : layout_(std::move(layout)) {
@@ -146,6 +93,8 @@ Dataset::Dataset(Field sample, SampleLayout layout) : layout_(std::move(layout))
 void Dataset::index(const std::vector<std::string>& patterns, const std::vector<FieldSpec>& specs) {
   const std::vector<std::string> paths = expand_files(patterns);
   for (const std::string& path : paths) index_file(path, specs, paths.size());
+  settle_numbers();
+  find_validity();
   settle_series();
   if (samples_ == 0) {
     bad_input(fields_[0].path, " holds no samples in ",
@@ -179,6 +128,7 @@ void Dataset::settle_series() {
                                layout_.length, ": no sample is of them"));
   }
   for (size_t f = 1; f < fields_.size(); ++f) {
+    if (has_extents(static_cast<int>(f))) continue;  // has a row for each of theirs
     const auto rows_in = [&](const DataFile& file) {
       return file.fields[f].shape.slice(0, fields_[f].row_axes).count();
     };
@@ -281,19 +231,26 @@ void Dataset::index_field(const hdf5::File& file, const FieldSpec& spec, size_t 
         "samples are whole numbers: leave data.label out, name it for lacuna finetune, which ",
         "takes names, or copy it beside the representations with embed.copy");
   }
-  const Shape stored = rows_of_field(dataset, f, members.size(), entry);
-  const int row_axes = f == 0 ? layout_.row_axes() : column_axes(stored);
-  Field field{spec.name, dataset.path(), dataset.dtype(), stored.from(row_axes), row_axes};
+  const Shape stored = rows_of_field(dataset, f, members.size(), entry, spec.name == valid_field);
+  const int row_axes = row_axes_of(spec.name, f, stored);
+  Field field{spec.name, dataset.path(), f == 0 ? number_type(dataset) : dataset.dtype(),
+              stored.from(row_axes), row_axes};
   if (!members.empty()) field.path = spec.path[0] == '/' ? spec.path : "/" + spec.path;
-  if (f == 0) field.lists = lists_of(dataset);
+  const bool by_attributes = f == 0 && numbers_.by_attributes;
+  if (f == 0) {
+    field.lists = lists_of(dataset);
+    describe_type(dataset, field);
+    if (dataset.attribute_type("units") == "text") field.units = dataset.text("units");
+  }
   dataset.check_filters();
-  check_members(file, members, dataset);
+  check_members(file, members, dataset, by_attributes);
   dataset.check_size();
   if (field.shape.count() == 0) {
     bad_input(field.path, " in ", entry.path, " has samples of the shape ", field.shape,
               ", which hold no values");
   }
-  if (f > 0 && row_axes > 1 &&
+  const bool like_samples = row_axes > 1 || spec.name == valid_field;
+  if (f > 0 && like_samples &&
       stored.slice(0, row_axes) != entry.fields[0].shape.slice(0, row_axes)) {
     bad_input(field.path, " in ", entry.path, " has the shape ", stored, ", but ", fields_[0].path,
               " has the shape ", entry.fields[0].shape, ": the first ", row_axes,
@@ -305,6 +262,9 @@ void Dataset::index_field(const hdf5::File& file, const FieldSpec& spec, size_t 
     bad_input(field.path, " in ", entry.path, " has the shape ", stored, ", but in ",
               files_[0].path, " it has the shape ", files_[0].fields[f].shape,
               ": the same number of axes must count samples in all files of a data set");
+  } else if (field.units != fields_[f].units && by_attributes) {
+    bad_input(field.path, " in ", entry.path, " has the units \"", field.units, "\", but in ",
+              files_[0].path, " \"", fields_[f].units, "\": write all files in the same");
   } else if (field.shape != fields_[f].shape || field.dtype != fields_[f].dtype) {
     bad_input(field.path, " in ", entry.path, " has samples ", field.shape, " ",
               name_of(field.dtype), ", but in ", files_[0].path, " they are ", fields_[f].shape,
@@ -314,30 +274,89 @@ void Dataset::index_field(const hdf5::File& file, const FieldSpec& spec, size_t 
                   : "");
   }
   const bool whole = members.empty();
-  entry.fields.push_back(
-      storage_of(file, dataset, stored, f == 0 && layout_.last, std::move(members)));
+  const bool last = layout_.last && (f == 0 || (spec.name == valid_field && stored.rank() > 1));
+  entry.fields.push_back(storage_of(file, dataset, stored, last, std::move(members)));
+  if (by_attributes) entry.fields.back().meaning = meaning_of(dataset, field.dtype);
   entry.contents = std::rotl(entry.contents, 1) ^
                    (whole ? column_of(dataset, field, column_bytes_of_each(files)) : 0);
 }
 
 // The shape of what is stored, with rows in front. `members`: how many datasets are a row each.
 Shape Dataset::rows_of_field(const hdf5::Dataset& dataset, size_t field, size_t members,
-                             const DataFile& entry) const {
-  const Shape& shape = dataset.shape();
-  if (members > 0 && shape.rank() < Shape::max_rank)
-    return shape.behind(static_cast<int64_t>(members));
-  const int rank = shape.rank();
+                             const DataFile& entry, bool valid) const {
+  const bool complex = field == 0 && dataset.complex();
+  if (dataset.shape().rank() + (members > 0 ? 1 : 0) + (complex ? 1 : 0) > Shape::max_rank)
+    bad_input(dataset.path(), " in ", entry.path, " has too many axes");
+  const Shape shape = complex ? with_parts(dataset.shape()) : dataset.shape();
+  if (members > 0) return shape.behind(static_cast<int64_t>(members));
+  const int rank = dataset.shape().rank();
   if (rank == 0 && (field == 0 || layout_.leading > 0)) {
     bad_input(dataset.path(), " in ", entry.path,
               " is a single value; its first axis must count samples");
   }
-  if (rank < (field == 0 ? layout_.row_axes() : column_axes(shape))) {
+  if (rank < (field == 0 ? layout_.row_axes() : valid ? 0 : column_axes(shape))) {
     bad_input(dataset.path(), " in ", entry.path, " has the shape ", shape,
               ", too few axes for data.leading = ", layout_.leading,
               layout_.has_windows() ? " and the axis of windows behind them" : "",
               ": set it to the number of axes that count samples or series");
   }
-  return field == 0 && layout_.last ? last_axis_first(shape) : shape;
+  const bool last = layout_.last && (field == 0 || (valid && rank > 1));
+  if (!last) return shape;
+  const Shape rows = last_axis_first(dataset.shape());
+  return complex ? with_parts(rows) : rows;
+}
+
+// Of how many axes rows are counted along. Validity has a row for each of the samples'.
+int Dataset::row_axes_of(const std::string& name, size_t field, const Shape& stored) const {
+  if (field == 0) return layout_.row_axes();
+  if (name == valid_field) return std::min(stored.rank(), layout_.row_axes());
+  return column_axes(stored);
+}
+
+// What the samples of all files are delivered as.
+void Dataset::settle_numbers() {
+  Field& field = fields_[0];
+  bool plain = !has_field(valid_field), wide = false;
+  field.has_missing = !plain;
+  field.may_miss = numbers_.may_miss;
+  for (const DataFile& file : files_) {
+    const FieldStorage& storage = file.fields[0];
+    const NumberMeaning& meaning = storage.meaning;
+    plain &= meaning.plain();
+    field.scaled |= meaning.scaled();
+    field.has_missing |= meaning.has_missing();
+    wide |= size_of(storage.dtype) == 8 || storage.dtype == DType::i32 || meaning.in_double;
+  }
+  if (field.scaled) field.type_range.reset();
+  if (!plain) field.dtype = wide ? DType::f64 : DType::f32;
+}
+
+bool Dataset::decodes(const DataFile& file) const {
+  const FieldStorage& storage = file.fields[0];
+  return storage.dtype != fields_[0].dtype || !storage.meaning.plain() || has_field(valid_field);
+}
+
+// Whether validity is of the first axes of a sample or of its last ones; axes of one do not count.
+void Dataset::find_validity() {
+  if (!has_field(valid_field)) return;
+  const auto without_ones = [](const Shape& shape) {
+    std::vector<int64_t> sizes(shape.sizes().begin(), shape.sizes().end());
+    std::erase(sizes, 1);
+    return sizes;
+  };
+  const Field& valid = fields_[static_cast<size_t>(field(valid_field))];
+  const std::vector<int64_t> sample = without_ones(fields_[0].shape);
+  const std::vector<int64_t> part = without_ones(valid.shape);
+  const bool fits = part.size() <= sample.size();
+  const int64_t each = valid.shape.count();
+  if (fits && std::equal(part.begin(), part.end(), sample.begin()))
+    validity_ = {.repeat = fields_[0].shape.count() / each, .validities = each};
+  else if (fits && std::equal(part.rbegin(), part.rend(), sample.rbegin()))
+    validity_ = {.repeat = 0, .validities = each};
+  else
+    bad_input(valid.path, " has ", valid.shape, " for each row of ", fields_[0].path,
+              ", which are of the shape ", fields_[0].shape,
+              ": data.valid must name one value for each number, pixel, channel or sample");
 }
 
 // Where its samples lie on the rows of the first field.

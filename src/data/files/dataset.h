@@ -9,7 +9,9 @@
 // so that little is read twice at its ends. Blocks never cross files.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,21 +19,27 @@
 #include "base/shape.h"
 #include "comm/communicator.h"
 #include "data/files/layout.h"
+#include "data/files/meaning.h"
 
 struct stat;
 
 namespace lacuna {
 
-namespace hdf5 {
-class Dataset;
-class File;
-}  // namespace hdf5
+// The field that says of a data set's samples which of their numbers count: not 0 where they do.
+inline constexpr const char* valid_field = "valid";
+
+// How the numbers of the samples are taken.
+struct NumberReading {
+  bool by_attributes = false;  // as attributes say (data/files/meaning.h); else as they are stored
+  bool may_miss = false;       // NaN and infinity are no fault: numbers that are missing
+};
 
 struct FieldSpec {
   std::string name;  // in a batch: "image", "label"
   std::string path;  // in the files: "/train/images"; or a pattern of datasets, a row each
 };
 
+// dtype, shape: of the values that a data set delivers.
 struct Field {
   std::string name, path;
   DType dtype = DType::f32;
@@ -39,7 +47,16 @@ struct Field {
   int row_axes = 1;  // axes of the stored values in front of those
   // Of lists that are attributes of the first file's dataset: wavelengths, names of bands.
   std::vector<int64_t> lists = {};
-  bool per_series = false;  // whether a row is there for each series, not for each sample
+  // Of the samples: what is stored, as people call it ("uint8", "complex64"); the numbers that the
+  // type alone says to be the least and the greatest; and the rest of what their numbers mean.
+  std::string type = {};
+  std::optional<std::array<double, 2>> type_range = {};
+  std::string units = {};
+  bool complex = false;      // the last axis of shape is real and imaginary part
+  bool scaled = false;       // by scale_factor and add_offset
+  bool has_missing = false;  // attributes or a column of validity say so
+  bool may_miss = false;     // a number may be NaN or infinite, and is missing then
+  bool per_series = false;   // whether a row is there for each series, not for each sample
   int64_t row_bytes() const { return shape.count() * static_cast<int64_t>(size_of(dtype)); }
 };
 
@@ -49,6 +66,9 @@ struct FieldStorage {
   Shape chunk;        // likewise; no axes: not chunked
   bool last = false;  // rows lie along the stored last axis
   std::vector<std::string> members;  // datasets that are one row each; else empty
+  DType dtype = DType::f32;          // of what is stored, as it is read
+  bool complex = false;              // the last axis of shape is real and imaginary part
+  NumberMeaning meaning = {};        // of the samples
   bool contiguous = false;
   bool direct = false;  // may be read without the library, as far as the index can tell
   bool big_endian = false;
@@ -86,7 +106,7 @@ class Dataset {
   // bad_input, on every rank, for: no file, a file that cannot be read, no such dataset, an
   // unsupported type, a missing filter, fields or files that do not go together, no samples.
   Dataset(const std::vector<std::string>& patterns, std::vector<FieldSpec> fields,
-          Communicator& communicator, SampleLayout layout = {});
+          Communicator& communicator, SampleLayout layout = {}, NumberReading numbers = {});
 
   // A data set without files, of samples that would be stored as `sample`: what a modality is made
   // for where the data are not at hand.
@@ -113,7 +133,13 @@ class Dataset {
   // them.
   Field sample_field() const;
   // Whether a sample is several rows of this field.
-  bool has_extents(int field) const { return field == 0 && layout_.has_extents(); }
+  bool has_extents(int field) const {
+    return layout_.has_extents() &&
+           (field == 0 || fields_[static_cast<size_t>(field)].name == valid_field);
+  }
+  // Whether the samples of a file, as they are stored, are not yet what they mean.
+  bool decodes(const DataFile& file) const;
+  const Validity& validity() const { return validity_; }
   // The rows of a field that a sample of a file (counted from the file's first) is, or that a block
   // needs: from its first sample's first to its last one's last. Not of extents whose offsets are
   // read with their block.
@@ -140,15 +166,20 @@ class Dataset {
   void index_file(const std::string& path, const std::vector<FieldSpec>& specs, size_t files);
   void index_field(const hdf5::File& file, const FieldSpec& spec, size_t files, DataFile& entry);
   Shape rows_of_field(const hdf5::Dataset& dataset, size_t field, size_t members,
-                      const DataFile& entry) const;
+                      const DataFile& entry, bool valid) const;
+  int row_axes_of(const std::string& name, size_t field, const Shape& stored) const;
   void find_places(const hdf5::File& file, DataFile& entry) const;
   void settle_series();
+  void settle_numbers();
+  void find_validity();
   void count_blocks();
   int64_t samples_of_block(const DataFile& file) const;
   std::string packed() const;
   void unpack(const std::string& text);
 
   SampleLayout layout_;
+  NumberReading numbers_;
+  Validity validity_;
   std::vector<Field> fields_;
   std::vector<DataFile> files_;
   std::vector<std::string> warnings_;

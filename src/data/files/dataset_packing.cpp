@@ -1,4 +1,5 @@
 // The index of a data set as text, for the way from rank 0 to the others.
+#include <bit>
 #include <cstring>
 
 #include "base/error.h"
@@ -12,6 +13,7 @@ namespace {
 class Packer {
  public:
   void number(int64_t value) { text_.append(reinterpret_cast<const char*>(&value), sizeof(value)); }
+  void real(double value) { number(std::bit_cast<int64_t>(value)); }
   void text(const std::string& value) {
     number(static_cast<int64_t>(value.size()));
     text_ += value;
@@ -36,6 +38,7 @@ class Unpacker {
     at_ += sizeof(value);
     return value;
   }
+  double real() { return std::bit_cast<double>(number()); }
   std::string text() {
     const auto size = static_cast<size_t>(number());
     at_ += size;
@@ -52,6 +55,28 @@ class Unpacker {
   size_t at_ = 0;
 };
 
+void pack_meaning(const FieldStorage& storage, Packer& pack) {
+  const NumberMeaning& meaning = storage.meaning;
+  pack.number(static_cast<int64_t>(storage.dtype));
+  pack.number(storage.complex);
+  pack.number(meaning.in_double);
+  for (const double value : {meaning.scale, meaning.offset, meaning.low, meaning.high})
+    pack.real(value);
+  pack.number(static_cast<int64_t>(meaning.missing.size()));
+  for (const double value : meaning.missing) pack.real(value);
+}
+
+void unpack_meaning(FieldStorage& storage, Unpacker& unpack) {
+  NumberMeaning& meaning = storage.meaning;
+  storage.dtype = static_cast<DType>(unpack.number());
+  storage.complex = unpack.number() != 0;
+  meaning.in_double = unpack.number() != 0;
+  for (double* value : {&meaning.scale, &meaning.offset, &meaning.low, &meaning.high})
+    *value = unpack.real();
+  meaning.missing.resize(static_cast<size_t>(unpack.number()));
+  for (double& value : meaning.missing) value = unpack.real();
+}
+
 }  // namespace
 
 std::string Dataset::packed() const {
@@ -67,6 +92,13 @@ std::string Dataset::packed() const {
     pack.number(field.per_series);
     pack.number(static_cast<int64_t>(field.lists.size()));
     for (const int64_t length : field.lists) pack.number(length);
+    pack.text(field.type);
+    pack.text(field.units);
+    pack.number(field.type_range.has_value());
+    if (field.type_range)
+      for (const double limit : *field.type_range) pack.real(limit);
+    for (const bool flag : {field.complex, field.scaled, field.has_missing, field.may_miss})
+      pack.number(flag);
   }
   pack.number(static_cast<int64_t>(files_.size()));
   for (const DataFile& file : files_) {
@@ -90,6 +122,7 @@ std::string Dataset::packed() const {
       for (const int filter : storage.filters) pack.number(filter);
       pack.number(static_cast<int64_t>(storage.members.size()));
       for (const std::string& member : storage.members) pack.text(member);
+      pack_meaning(storage, pack);
     }
   }
   pack.number(static_cast<int64_t>(warnings_.size()));
@@ -112,6 +145,15 @@ void Dataset::unpack(const std::string& text) {
     field.per_series = unpack.number() != 0;
     field.lists.resize(static_cast<size_t>(unpack.number()));
     for (int64_t& length : field.lists) length = unpack.number();
+    field.type = unpack.text();
+    field.units = unpack.text();
+    field.type_range.reset();
+    if (unpack.number() != 0) {
+      const double low = unpack.real();
+      field.type_range = {low, unpack.real()};
+    }
+    for (bool* flag : {&field.complex, &field.scaled, &field.has_missing, &field.may_miss})
+      *flag = unpack.number() != 0;
   }
   files_.resize(static_cast<size_t>(unpack.number()));
   for (DataFile& file : files_) {
@@ -139,6 +181,7 @@ void Dataset::unpack(const std::string& text) {
       for (int& filter : storage.filters) filter = static_cast<int>(unpack.number());
       storage.members.resize(static_cast<size_t>(unpack.number()));
       for (std::string& member : storage.members) member = unpack.text();
+      unpack_meaning(storage, unpack);
     }
     file.places = !offsets.empty()          ? SamplePlaces::windows(layout_, std::move(offsets))
                   : layout_.offsets.empty() ? SamplePlaces(layout_, file.fields[0].shape)

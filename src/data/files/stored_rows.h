@@ -18,4 +18,8 @@ hdf5::Dataset open_stored(const hdf5::File& file, const Field& field, const Fiel
 void read_stored(const hdf5::File& file, const hdf5::Dataset& dataset, const FieldStorage& storage,
                  int64_t first, int64_t count, void* to, DType as);
 
+// A row of the samples of a file, as their numbers mean it: Field::row_bytes() of Field::dtype.
+void read_sample_row(const hdf5::File& file, const Dataset& dataset, const DataFile& in,
+                     int64_t row, void* to);
+
 }  // namespace lacuna

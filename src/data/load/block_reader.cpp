@@ -11,6 +11,7 @@
 #include <mutex>
 
 #include "base/error.h"
+#include "data/files/field_storage.h"
 #include "data/files/offsets.h"
 #include "data/files/stored_rows.h"
 #include "io/hdf5_private.h"
@@ -110,7 +111,7 @@ void BlockReader::Task::run(ReadScratch& scratch) const {
 }
 
 void BlockReader::Task::run_piece(const Piece& piece, ReadScratch& scratch) const {
-  const size_t element = size_of(field_->dtype);
+  const size_t element = size_of(storage_->dtype);
   const Shape& block = to_->shape();
   const bool swap = storage_->big_endian;
   if (storage_->chunk.rank() == 0) {  // contiguous: straight into place
@@ -200,7 +201,8 @@ BlockReader::OpenFile& BlockReader::open(int number) {
     opened->fields.push_back(open_stored(opened->file, field, storage, cache));
     if (!storage.members.empty()) continue;
     const Shape& stored = opened->fields.back().shape();
-    const Shape shape = storage.last && stored.rank() > 0 ? last_axis_first(stored) : stored;
+    Shape shape = storage.last && stored.rank() > 0 ? last_axis_first(stored) : stored;
+    if (storage.complex) shape = with_parts(shape);
     if (shape != storage.shape) {
       bad_input(field.path, " in ", entry.path, " has the shape ", shape, ", but it was ",
                 storage.shape, " when the run began; the file was replaced");
@@ -265,9 +267,13 @@ BlockReader::Wanted BlockReader::place_rows(OpenFile& open, const Block& block, 
        (!column.per_series && storage.chunk[0] * per_entry == file.block_samples));
   Shape shape = storage.shape;
   if (shape.rank() > 0) shape.set(0, wanted.count);
-  HostTensor& values = to.fields[f];
-  if (!values.defined() || values.shape() != shape) values = HostTensor(column.dtype, shape);
+  HostTensor& values = decodes(block.file, f) ? to.stored_ : to.fields[f];
+  if (!values.defined() || values.shape() != shape) values = HostTensor(storage.dtype, shape);
   return wanted;
+}
+
+bool BlockReader::decodes(int file, size_t field) const {
+  return field == 0 && dataset_.decodes(dataset_.files()[static_cast<size_t>(file)]);
 }
 
 // What is to be read of a field without the library; possible = false where the library must.
@@ -277,7 +283,7 @@ std::vector<BlockReader::Task> BlockReader::tasks_of(OpenFile& open, const Wante
   const auto f = static_cast<size_t>(wanted.field);
   const DataFile& file = dataset_.files()[static_cast<size_t>(wanted.file)];
   const FieldStorage& storage = file.fields[f];
-  const size_t element = size_of(dataset_.fields()[f].dtype);
+  const size_t element = size_of(storage.dtype);
   possible = false;
   Task model;
   model.descriptor_ = open.descriptor;
@@ -387,7 +393,7 @@ std::vector<BlockReader::Task> BlockReader::start(int64_t number, BlockRows& to)
   to.rows_.resize(to.fields.size());
   for (size_t f = 0; f < to.fields.size(); ++f) {
     const Wanted wanted = place_rows(open, block, static_cast<int>(f), to);
-    HostTensor& rows = to.fields[f];
+    HostTensor& rows = decodes(block.file, f) ? to.stored_ : to.fields[f];
     const Way way = ways_[static_cast<size_t>(block.file)][f];
     bool possible = false;
     if (way == Way::direct || way == Way::direct_behind_user_block) {
@@ -432,20 +438,60 @@ int64_t BlockRows::bytes() const {
   return bytes;
 }
 
-void BlockReader::finish(int64_t number, const BlockRows& rows) const {
+void BlockReader::decode(int64_t number, BlockRows& rows) const {
+  const int in = dataset_.block(number).file;
+  if (!decodes(in, 0)) return;
+  const Field& field = dataset_.fields()[0];
+  const FieldStorage& storage = dataset_.files()[static_cast<size_t>(in)].fields[0];
+  const HostTensor stored = std::move(rows.stored_);
+  rows.stored_ = HostTensor();
+  HostTensor& numbers = rows.fields[0];
+  if (!numbers.defined() || numbers.shape() != stored.shape())
+    numbers = HostTensor(field.dtype, stored.shape());
+  decode_numbers(stored.data(), storage.dtype, storage.meaning, stored.shape().count(),
+                 numbers.data(), field.dtype);
+  if (dataset_.has_field(valid_field)) hide_invalid_numbers(rows);
+}
+
+void BlockReader::hide_invalid_numbers(BlockRows& rows) const {
+  const auto v = static_cast<size_t>(dataset_.field(valid_field));
+  const Field& field = dataset_.fields()[0];
+  const Field& valid = dataset_.fields()[v];
+  for (const RowRange& piece : rows.pieces(0)) {
+    for (int64_t row = piece.first; row < piece.end(); ++row) {
+      const int64_t of_row = rows.first_row(0) + row - rows.first_row(v);
+      hide_invalid(bytes_of(rows.fields[0]) + row * field.row_bytes(), field.dtype,
+                   field.shape.count(), bytes_of(rows.fields[v]) + of_row * valid.row_bytes(),
+                   valid.dtype, dataset_.validity());
+    }
+  }
+}
+
+void BlockReader::refuse_number(const Block& block, size_t f, int64_t row) const {
+  const Field& field = dataset_.fields()[f];
+  const std::string& file = dataset_.files()[static_cast<size_t>(block.file)].path;
+  if (field.has_missing)
+    throw Error(ExitStatus::bad_values,
+                concat(field.path, " in ", file, " holds a missing value in row ", row,
+                       "; set data.missing to \"mean\" or to a value, or remove that row, then ",
+                       "start the same command again"));
+  throw Error(ExitStatus::bad_values,
+              concat(field.path, " in ", file, " holds a NaN or infinity in row ", row,
+                     "; mend or remove that row, then start the same command again"));
+}
+
+void BlockReader::finish(int64_t number, BlockRows& rows) const {
+  decode(number, rows);
   const Block block = dataset_.block(number);
   for (size_t f = 0; f < rows.fields.size(); ++f) {
     const Field& field = dataset_.fields()[f];
+    if (field.may_miss) continue;
     for (const RowRange& used : rows.pieces(f)) {
       const auto* values = static_cast<const std::byte*>(rows.fields[f].data());
       const int64_t bad = first_not_finite(values + used.first * field.row_bytes(),
                                            used.count * field.shape.count(), field.dtype);
       if (bad < 0) continue;
-      const int64_t row = rows.first_row(f) + used.first + bad / field.shape.count();
-      throw Error(ExitStatus::bad_values,
-                  concat(field.path, " in ", dataset_.files()[static_cast<size_t>(block.file)].path,
-                         " holds a NaN or infinity in row ", row,
-                         "; mend or remove that row, then start the same command again"));
+      refuse_number(block, f, rows.first_row(f) + used.first + bad / field.shape.count());
     }
   }
 }

@@ -56,6 +56,8 @@ class BlockRows {
 
  private:
   friend class BlockReader;
+  HostTensor
+      stored_;  // of the samples before decode(), where they are not stored as they are meant
   struct Rows {
     int64_t first = 0, row_bytes = 1;
     int64_t skipped = 0;              // the first sample's row in the tensor
@@ -108,9 +110,11 @@ class BlockReader {
   // allocated, or used again where it has the shapes of this block (of the same data set).
   // bad_input where a file was replaced or written to since it was indexed.
   std::vector<Task> start(int64_t block, BlockRows& to);
-  // To be called when all tasks of a block have run: bad_values, with file and row, for a NaN or an
-  // infinity. Thread-safe.
-  void finish(int64_t block, const BlockRows& rows) const;
+  // To be called when all tasks of a block have run, once: the numbers of its samples become what
+  // they mean. Thread-safe for different blocks.
+  void decode(int64_t block, BlockRows& rows) const;
+  // decode(), then bad_values, with file and row, for a NaN or an infinity where none may be.
+  void finish(int64_t block, BlockRows& rows) const;
   // All of it, on `threads` threads (OpenMP).
   BlockRows read(int64_t block, int threads = 1);
 
@@ -134,6 +138,9 @@ class BlockReader {
                              bool& possible);
   void read_by_library(OpenFile& open, const Wanted& wanted, HostTensor& to);
   void verify(OpenFile& open, const Wanted& wanted, const HostTensor& truth);
+  bool decodes(int file, size_t field) const;
+  void hide_invalid_numbers(BlockRows& rows) const;
+  [[noreturn]] void refuse_number(const Block& block, size_t field, int64_t row) const;
 
   const Dataset& dataset_;
   int64_t cache_bytes_;

@@ -28,9 +28,10 @@ struct Seen {
   double label = 0;
   double low = 0, high = 0;  // of the finite values
   int64_t outside = 0;
-  bool finite = true;
+  int64_t not_finite = 0;  // values
   bool empty = false;
-  bool constant() const { return finite && low == high; }
+  bool finite() const { return not_finite == 0; }
+  bool constant() const { return finite() && low == high; }
 };
 
 template <typename T>
@@ -45,7 +46,7 @@ void look_at(const T* values, int64_t count, const std::optional<Range>& range, 
       value = static_cast<double>(static_cast<float>(values[i]));
     }
     if (!std::isfinite(value)) {
-      seen.finite = false;
+      ++seen.not_finite;
       continue;
     }
     low = std::min(low, value);
@@ -322,19 +323,23 @@ void add_up(const Dataset& dataset, const Field& field, const std::vector<Seen>&
   const Seen* first = nullptr;
   survey.low = std::numeric_limits<double>::infinity();
   survey.high = -survey.low;
-  double outside = 0;
+  double outside = 0, missing = 0;
   for (const Seen& s : seen) {
     survey.low = std::min(survey.low, s.low);
     survey.high = std::max(survey.high, s.high);
     outside += static_cast<double>(s.outside);
     survey.constant += s.constant() ? 1 : 0;
     survey.empty += s.empty ? 1 : 0;
-    survey.not_finite += s.finite ? 0 : 1;
-    if (!s.finite && (first == nullptr || s.sample < first->sample)) first = &s;
+    missing += static_cast<double>(s.not_finite);
+    if (field.may_miss) continue;
+    survey.not_finite += s.finite() ? 0 : 1;
+    if (!s.finite() && (first == nullptr || s.sample < first->sample)) first = &s;
   }
+  const double values = static_cast<double>(std::max<size_t>(1, seen.size())) *
+                        static_cast<double>(std::max<int64_t>(1, field.shape.count()));
+  if (field.may_miss) survey.missing = missing / values;
   if (first != nullptr) survey.where = place_of(dataset, field, *first);
-  survey.outside = outside / static_cast<double>(std::max<size_t>(1, seen.size())) /
-                   static_cast<double>(std::max<int64_t>(1, field.shape.count()));
+  survey.outside = outside / values;
   survey.samples = static_cast<int64_t>(seen.size());
 }
 
@@ -384,7 +389,7 @@ class Looking {
       if (!s.constant() && !s.empty && !thumbnails_.shows(values)) ++too_short;
       const size_t place = compared.thumbnails.size();
       compared.thumbnails.resize(place + cells());
-      if (s.finite && thumbnails_.shows(values) &&
+      if (s.finite() && thumbnails_.shows(values) &&
           thumbnails_.make(sample.data, values, compared.thumbnails.data() + place)) {
         compared.blocks.push_back(s.block);
         compared.samples.push_back(s.sample);
@@ -436,6 +441,7 @@ Survey survey_samples(const Dataset& dataset, Channels channels, const SurveyOpt
     const auto begin = Clock::now();
     BlockRows rows;
     run_tasks(reader.start(number, rows), options.threads);
+    reader.decode(number, rows);
     reading += std::chrono::duration<double>(Clock::now() - begin).count();
     looking.look(number, rows);
     looking.compare(rows, run);

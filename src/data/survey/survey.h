@@ -38,6 +38,7 @@ struct Survey {
   int64_t samples = 0;              // that were looked at
   bool all = false;                 // they are all
   int64_t not_finite = 0;           // samples that hold a NaN or an infinity
+  double missing = 0;               // share of values, where some may be missing
   std::string where;                // the first of them: "row 12 of /images in a.h5"
   int64_t constant = 0;             // samples of one value
   int64_t empty = 0;                // samples without a value: extents of no rows

@@ -1,6 +1,8 @@
 #include "data/values/interpretation.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <utility>
 
 #include "base/error.h"
@@ -10,11 +12,24 @@ namespace lacuna {
 
 namespace {
 
-Shape delivered_shape(const Shape& stored, Channels channels) {
+Shape delivered_shape(const Shape& stored, Channels channels, int64_t parts) {
   std::vector<int64_t> sizes(stored.sizes().begin(), stored.sizes().end());
   if (channels == Channels::none) sizes.push_back(1);
   if (channels == Channels::first) std::rotate(sizes.begin(), sizes.begin() + 1, sizes.end());
+  sizes.back() *= parts;
   return Shape(std::span<const int64_t>(sizes));
+}
+
+// Of one sample as it is stored, without the parts of its numbers.
+Shape shape_of_numbers(const Field& field) {
+  return field.complex ? field.shape.slice(0, field.shape.rank() - 1) : field.shape;
+}
+
+// What is no number becomes NaN.
+template <typename To>
+void mark_missing(To* values, int64_t count) {
+  for (int64_t i = 0; i < count; ++i)
+    if (!std::isfinite(values[i])) values[i] = std::numeric_limits<To>::quiet_NaN();
 }
 
 }  // namespace
@@ -33,18 +48,21 @@ Interpretation::Interpretation(const Field& field, Channels channels, double low
                                bool as_they_are)
     : dtype_(field.dtype),
       first_(channels == Channels::first),
+      may_miss_(field.may_miss),
+      parts_(field.complex ? 2 : 1),
       low_(low),
       high_(high),
       as_they_are_(as_they_are) {
   const int most = Shape::max_rank - (channels == Channels::none ? 1 : 0);
   const int least = channels == Channels::none ? 0 : 1;
-  if (field.shape.rank() < least || field.shape.rank() > most) {
-    bad_input("samples of ", field.path, " have the shape ", field.shape,
+  const Shape stored = shape_of_numbers(field);
+  if (stored.rank() < least || stored.rank() > most) {
+    bad_input("samples of ", field.path, " have the shape ", stored,
               ", which does not go with data.channels: set it to \"none\" where there is no axis "
               "of channels");
   }
   LACUNA_CHECK(high > low, "range ", low, " to ", high);
-  shape_ = delivered_shape(field.shape, channels);
+  shape_ = delivered_shape(stored, channels, parts_);
   if (dtype_ == DType::u8 && !as_they_are) {
     for (int value = 0; value < 256; ++value) {
       table_.push_back(static_cast<float>(std::clamp((value - low) / (high - low), 0.0, 1.0)));
@@ -58,11 +76,26 @@ void Interpretation::convert(const T* from, To* to, int64_t count, const Value& 
     for (int64_t i = 0; i < count; ++i) to[i] = value(from[i]);
     return;
   }
-  const int64_t c = channels();
-  const int64_t pixels = count / std::max<int64_t>(c, 1);
+  const int64_t c = channels() / parts_;
+  const int64_t pixels = count / std::max<int64_t>(channels(), 1);
+  if (parts_ == 2) {
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t k = i / 2 / pixels, p = i / 2 % pixels;
+      to[2 * (p * c + k) + i % 2] = value(from[i]);
+    }
+    return;
+  }
   for (int64_t k = 0; k < c; ++k) {
     for (int64_t p = 0; p < pixels; ++p) to[p * c + k] = value(from[k * pixels + p]);
   }
+}
+
+Interpretation Interpretation::replacing(std::vector<double> missing) const {
+  LACUNA_CHECK(static_cast<int64_t>(missing.size()) == channels(), missing.size(), " of ",
+               channels());
+  Interpretation made = *this;
+  made.missing_ = std::move(missing);
+  return made;
 }
 
 Interpretation Interpretation::centred(std::vector<double> centre) const {
@@ -95,15 +128,30 @@ void Interpretation::floats(const void* stored, float* to, int64_t positions) co
 }
 
 void Interpretation::doubles_of(const void* stored, double* to, int64_t count) const {
-  if (as_they_are_)
-    return convert_with(stored, to, count, [](auto x) { return static_cast<double>(x); });
+  if (as_they_are_) {
+    convert_with(stored, to, count, [](auto x) { return static_cast<double>(x); });
+    if (may_miss_) mark_missing(to, count);
+    return;
+  }
   thread_local std::vector<float> scaled;
   scaled.resize(static_cast<size_t>(count));
-  floats_of(stored, scaled.data(), count);
+  mapped_floats(stored, scaled.data(), count);
   std::copy(scaled.begin(), scaled.end(), to);
 }
 
 void Interpretation::floats_of(const void* stored, float* to, int64_t count) const {
+  mapped_floats(stored, to, count);
+  if (missing_.empty()) return;
+  const auto c = static_cast<size_t>(channels());
+  for (int64_t i = 0; i < count; ++i) {
+    const size_t channel = static_cast<size_t>(i) % c;
+    if (!std::isfinite(to[i]))
+      to[i] = static_cast<float>(missing_[channel] - (centre_.empty() ? 0 : centre_[channel]));
+  }
+}
+
+// NaN where a number is missing.
+void Interpretation::mapped_floats(const void* stored, float* to, int64_t count) const {
   if (!centre_.empty()) {
     thread_local std::vector<double> exact;
     exact.resize(static_cast<size_t>(count));
@@ -120,6 +168,12 @@ void Interpretation::floats_of(const void* stored, float* to, int64_t count) con
                    [table](uint8_t x) { return table[x]; });
   }
   const double low = low_, scale = 1 / (high_ - low_);
+  if (may_miss_)
+    return convert_with(stored, to, count, [low, scale](auto x) {
+      const auto value = static_cast<double>(x);
+      return std::isfinite(value) ? static_cast<float>(std::clamp((value - low) * scale, 0.0, 1.0))
+                                  : std::numeric_limits<float>::quiet_NaN();
+    });
   convert_with(stored, to, count, [low, scale](auto x) {
     return static_cast<float>(std::clamp((static_cast<double>(x) - low) * scale, 0.0, 1.0));
   });

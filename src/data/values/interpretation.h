@@ -37,10 +37,14 @@ class Interpretation {
   // taken in double, so that float64 and integers far from zero keep the digits in which they
   // differ, which float32 would not hold.
   Interpretation centred(std::vector<double> centre) const;
+  // The same, but a number that is missing (NaN or infinite) is delivered as that of its channel,
+  // in the units of what is delivered, by floats(); doubles() has NaN for it.
+  Interpretation replacing(std::vector<double> missing) const;
+  bool replaces() const { return !missing_.empty(); }
 
-  // Whether a stored sample is shape() numbers in their order, so that they can go as they are to
-  // who maps them.
-  bool keeps_order() const { return !first_; }
+  // Whether a stored sample is shape() numbers in their order, none of them missing, so that they
+  // can go as they are to who maps them.
+  bool keeps_order() const { return !first_ && missing_.empty(); }
   DType stored() const { return dtype_; }
 
   // `stored`: one sample of the field, in native byte order; `to`: shape().count() floats, in
@@ -60,15 +64,19 @@ class Interpretation {
   void convert_with(const void* stored, To* to, int64_t count, const Map& map) const;
   int64_t count_of(int64_t positions) const;
   void floats_of(const void* stored, float* to, int64_t count) const;
+  void mapped_floats(const void* stored, float* to, int64_t count) const;
   void doubles_of(const void* stored, double* to, int64_t count) const;
 
   DType dtype_;
   bool first_;
+  bool may_miss_;
+  int64_t parts_;  // of a number: 2 of a complex one, which are two channels
   Shape shape_;
   double low_, high_;
   bool as_they_are_;
-  std::vector<double> centre_;  // of each channel; empty: none
-  std::vector<float> table_;    // of the 256 values of a uint8
+  std::vector<double> centre_;   // of each channel; empty: none
+  std::vector<double> missing_;  // of each channel; empty: no number is missing
+  std::vector<float> table_;     // of the 256 values of a uint8
 };
 
 // The one that fits a sample of that shape when the configuration leaves it open: none for at most

@@ -17,6 +17,8 @@ namespace lacuna {
 
 namespace {
 
+constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
+
 // The blocks that a scan reads, ascending: all, or as many as most_bytes allows, drawn by the seed.
 std::vector<int64_t> scanned_blocks(const Dataset& dataset, const ScanOptions& options) {
   std::vector<int64_t> blocks(static_cast<size_t>(dataset.blocks()));
@@ -175,7 +177,7 @@ Range percentile_range(const Dataset& dataset, int field, std::array<double, 2> 
                                              tensor.dtype());
         }
       });
-  std::erase_if(values, [](double value) { return std::isnan(value); });
+  std::erase_if(values, [](double value) { return !std::isfinite(value); });
   if (values.empty())
     bad_input("the samples of ", dataset.fields()[static_cast<size_t>(field)].path,
               " hold no values: name other samples in data.dataset and data.offsets");
@@ -202,23 +204,24 @@ ChannelStatistics channel_statistics(const Dataset& dataset, int field,
   const int64_t channels = interpretation.channels();
   const int64_t values = interpretation.shape().count();
   const auto c = static_cast<size_t>(channels);
-  const size_t width = 2 * c + 1;
+  const size_t width = 3 * c + 1;
   // What is interpreted at a time: a sample, or of samples of several rows as many rows as one has.
   // The rows of a block count once, in however many windows they are.
   const auto number = static_cast<size_t>(field);
   const bool extents = dataset.has_extents(field);
   const int64_t together = extents ? interpretation.shape()[0] : 1;
   const int64_t row_bytes = dataset.fields()[number].row_bytes();
-  // Of each block: how many values a channel has; of each channel mean, and sum of squares about
-  // it. Sums are taken about the block's first value, which keeps their digits where the spread is
-  // small.
+  // Of each block and channel: how many values there are, their mean, and the sum of squares about
+  // it; and how many values are stored. Sums are taken about the first value, which keeps their
+  // digits where the spread is small.
   const std::vector<double> all = scan_on_all_ranks(
       dataset, blocks, width, options, communicator,
       [&](int64_t block, const BlockRows& rows, double* to) {
         const std::vector<RowRange> used = counted_rows(dataset, block, rows, field);
         const auto* stored = static_cast<const std::byte*>(rows.fields[number].data());
         std::vector<double> exact(static_cast<size_t>(values));
-        std::vector<double> base, sum(c, 0), square(c, 0);
+        std::vector<double> base(c, nothing), sum(c, 0), square(c, 0);
+        std::vector<int64_t> counts(c, 0);
         const auto add = [&](int64_t row, int64_t positions) {
           if (extents) {
             exact.resize(static_cast<size_t>(positions) * c);
@@ -226,49 +229,55 @@ ChannelStatistics channel_statistics(const Dataset& dataset, int field,
           } else {
             interpretation.doubles(stored + row * row_bytes, exact.data());
           }
-          if (base.empty()) base.assign(exact.begin(), exact.begin() + channels);
           if (interpretation.as_they_are()) require_floats(exact, dataset.fields()[number].path);
           for (size_t k = 0; k < c; ++k) {
             double a = 0, b = 0;
+            int64_t count = 0;
             for (size_t i = k; i < exact.size(); i += c) {
+              if (std::isnan(exact[i])) continue;
+              if (std::isnan(base[k])) base[k] = exact[i];
               const double x = exact[i] - base[k];
               a += x;
               b += x * x;
+              ++count;
             }
             sum[k] += a;
             square[k] += b;
+            counts[k] += count;
           }
         };
         for (const RowRange& piece : used) {
           for (int64_t s = 0; s < piece.count; s += together)
             add(piece.first + s, std::min(together, piece.count - s));
         }
-        const double n = static_cast<double>(rows_in(used)) *
-                         (extents ? 1.0 : static_cast<double>(values / channels));
-        *to++ = n;
         for (size_t k = 0; k < c; ++k) {
-          to[2 * k] = n > 0 ? base[k] + sum[k] / n : 0;
-          to[2 * k + 1] = n > 0 ? std::max(0.0, square[k] - sum[k] * sum[k] / n) : 0;
+          const auto n = static_cast<double>(counts[k]);
+          to[3 * k] = n;
+          to[3 * k + 1] = n > 0 ? base[k] + sum[k] / n : 0;
+          to[3 * k + 2] = n > 0 ? std::max(0.0, square[k] - sum[k] * sum[k] / n) : 0;
         }
+        to[3 * c] = static_cast<double>(rows_in(used) * dataset.fields()[number].shape.count());
       });
   ChannelStatistics result;
   result.mean.assign(c, 0);
-  std::vector<double> square(c, 0);
-  double n = 0;
+  std::vector<double> square(c, 0), n(c, 0);
+  double stored = 0;
   for (size_t b = 0; b < blocks.size(); ++b) {
     const double* of_block = all.data() + width * b;
-    const double m = of_block[0];
     result.samples += dataset.block(blocks[b]).samples;
-    if (m == 0) continue;
+    stored += of_block[3 * c];
     for (size_t k = 0; k < c; ++k) {
-      const double difference = of_block[1 + 2 * k] - result.mean[k];
-      result.mean[k] += difference * m / (n + m);
-      square[k] += of_block[2 + 2 * k] + difference * difference * n * m / (n + m);
+      const double m = of_block[3 * k];
+      if (m == 0) continue;
+      const double difference = of_block[3 * k + 1] - result.mean[k];
+      result.mean[k] += difference * m / (n[k] + m);
+      square[k] += of_block[3 * k + 2] + difference * difference * n[k] * m / (n[k] + m);
+      n[k] += m;
     }
-    n += m;
   }
+  if (stored > 0) result.missing = 1 - std::accumulate(n.begin(), n.end(), 0.0) / stored;
   for (size_t k = 0; k < c; ++k) {
-    const double spread = n > 0 ? std::sqrt(square[k] / n) : 0;
+    const double spread = n[k] > 0 ? std::sqrt(square[k] / n[k]) : 0;
     // What is left of a constant channel by rounding: of values in [0, 1], or relative to the mean,
     // of floats that were perhaps computed in float32.
     const double relative = is_wide(dataset.fields()[number].dtype) ? 1e-13 : 1e-7;

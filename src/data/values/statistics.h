@@ -40,6 +40,7 @@ struct ChannelStatistics {
   std::vector<double> mean;
   std::vector<double> std;  // 1 for a channel that does not vary
   int64_t samples = 0;      // that they were found from
+  double missing = 0;       // share of the values, which count nowhere
 };
 
 // Sums in double for each block, merged in the order of blocks by Chan's formula ("Updating

@@ -341,7 +341,7 @@ Asked asked_of(const Arguments& arguments) {
   throw Error(ExitStatus::bad_values,
               concat(survey.not_finite, " of ", survey.samples,
                      " samples looked at hold a NaN or infinity, the first in ", survey.where,
-                     ", at which training would end: mend or remove them"));
+                     ", at which training would end: mend or remove them, or set data.missing"));
 }
 
 // Of each part; of the first it is returned.

@@ -169,7 +169,8 @@ void report_survey(const Dataset& dataset, const Survey& survey, Report& report)
                                                    " samples, drawn by the seed"));
   report.row(
       "values", survey.low > survey.high ? "no number" : concat(survey.low, " to ", survey.high),
-      survey.not_finite > 0 ? concat("; NaN or infinity in ", survey.not_finite, " samples") : "");
+      survey.not_finite > 0 ? concat("; NaN or infinity in ", survey.not_finite, " samples") : "",
+      survey.missing > 0 ? concat("; ", percent(survey.missing), " missing") : "");
   report.row("samples of one value", survey.constant == 0 ? "none" : concat(survey.constant));
   report.row("samples equal to another", twins_text(survey.equal, survey.all));
   if (survey.directions > 0) {

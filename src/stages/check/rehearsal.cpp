@@ -63,6 +63,7 @@ double seconds_of_row(const Dataset& dataset, const Recipe& recipe) {
   BlockReader reader(dataset);
   BlockRows block;
   run_tasks(reader.start(0, block), 1);
+  reader.decode(0, block);
   std::vector<HostTensor> row;
   std::vector<void*> to;
   for (const OutputField& output : recipe.outputs())

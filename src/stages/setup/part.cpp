@@ -6,7 +6,6 @@
 #include "comm/agree.h"
 #include "modalities/list.h"
 #include "stages/keys/parts.h"
-#include "stages/keys/schema.h"
 
 namespace lacuna {
 
@@ -77,18 +76,12 @@ std::unique_ptr<Modality> make_part(const Configuration& configuration, const Da
   scan.buffer = std::min<int64_t>(options.buffer, scan.buffer);
   return of_part(options.part, communicator, [&] {
     std::optional<Configuration> run;
-    if (options.like != nullptr) {
-      run = agreed(communicator, [&] {
-        return configuration_of_part(
-            Configuration::from_text(options.like->info.configuration, schema_of("pretrain"),
-                                     options.like->folder.string()),
-            options.part);
-      });
-    }
+    if (options.run != nullptr) run = configuration_of_part(*options.run, options.part);
     return make_modality({.dataset = dataset,
                           .configuration = configuration_of_part(configuration, options.part),
                           .known = known_facts(options, communicator),
                           .run = run ? &*run : nullptr,
+                          .missing = options.missing,
                           .index_only = options.index_only,
                           .scan = scan,
                           .communicator = communicator});

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "data/options.h"
 #include "modalities/modality.h"
 #include "run/checkpoint.h"
 
@@ -12,10 +13,12 @@ namespace lacuna {
 
 // How a part's modality is made; see ModalityParts.
 struct PartOptions {
-  std::string part = {};             // "": the first
-  const Checkpoint* like = nullptr;  // whose facts hold
-  const Modality* as = nullptr;      // whose facts hold
-  int64_t buffer = 0;                // bytes, at most, for reading
+  std::string part = {};               // "": the first
+  const Checkpoint* like = nullptr;    // whose facts hold
+  const Configuration* run = nullptr;  // of that
+  const Modality* as = nullptr;        // whose facts hold
+  MissingNumbers missing = {};
+  int64_t buffer = 0;  // bytes, at most, for reading
   int threads = 1;
   bool index_only = false;
 };

@@ -37,7 +37,9 @@ PartsOfRun::PartsOfRun(const Configuration& run, const Source& source, const Che
     if (all_.contains(part)) continue;
     described_.push_back(agreed(communicator, [&] { return described(run, part, checkpoint); }));
     own_.push_back(
-        make_part(run, *described_.back(), {.part = part, .like = &checkpoint}, communicator));
+        make_part(run, *described_.back(),
+                  {.part = part, .like = &checkpoint, .run = &run, .missing = missing_numbers(run)},
+                  communicator));
     all_[part] = own_.back().get();
   }
 }

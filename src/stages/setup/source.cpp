@@ -7,11 +7,22 @@
 #include "comm/agree.h"
 #include "data/columns.h"
 #include "stages/keys/parts.h"
+#include "stages/keys/schema.h"
 #include "stages/setup/part.h"
 
 namespace lacuna {
 
 namespace {
+
+// What a run that began with these data keeps of how their numbers are read.
+void keep_reading(const Configuration& configuration, const Configuration* run,
+                  const SourceOptions& instead, DataOptions& options) {
+  if (instead.like != nullptr)
+    options.by_attributes = instead.like->find("data.channels") != nullptr;
+  if (instead.as != nullptr) options.by_attributes = instead.as->options().by_attributes;
+  if (run != nullptr && !configuration.is_set("data.missing"))
+    options.missing = missing_numbers(*run);
+}
 
 DataOptions with(DataOptions options, const SourceOptions& instead) {
   if (!instead.files.empty()) options.files = instead.files;
@@ -26,15 +37,30 @@ DataOptions with(DataOptions options, const SourceOptions& instead) {
   return options;
 }
 
-DataOptions options_of(const Configuration& configuration, const SourceOptions& instead) {
-  return with(data_options(configuration_of_part(configuration, instead.part)), instead);
+std::optional<Configuration> configuration_of_run(Communicator& communicator,
+                                                  const SourceOptions& instead) {
+  if (instead.like == nullptr) return std::nullopt;
+  return agreed(communicator, [&] {
+    return Configuration::from_text(instead.like->info.configuration, schema_of("pretrain"),
+                                    instead.like->folder.string());
+  });
 }
 
-PartOptions part_options(const SourceOptions& instead, const DataOptions& options,
-                         const std::string& part) {
+DataOptions options_of(const Configuration& configuration, const std::optional<Configuration>& run,
+                       const SourceOptions& instead) {
+  DataOptions options =
+      with(data_options(configuration_of_part(configuration, instead.part)), instead);
+  keep_reading(configuration, run ? &*run : nullptr, instead, options);
+  return options;
+}
+
+PartOptions part_options(const SourceOptions& instead, const std::optional<Configuration>& run,
+                         const DataOptions& options, const std::string& part) {
   return {.part = part,
           .like = instead.like,
+          .run = run ? &*run : nullptr,
           .as = instead.as == nullptr ? nullptr : instead.as->parts().at(part),
+          .missing = options.missing,
           .buffer = options.buffer,
           .threads = instead.threads,
           .index_only = instead.index_only};
@@ -75,9 +101,11 @@ std::vector<Source::Further> Source::further_parts(const Configuration& configur
     part.options = data_options(configuration_of_part(configuration, name));
     part.options.files = options_.files;
     part.options.label = "";
+    part.options.by_attributes = options_.by_attributes;
+    part.options.missing = options_.missing;
     part.dataset = std::make_unique<Dataset>(open_dataset(part.options, communicator));
     part.modality = make_part(configuration, *part.dataset,
-                              part_options(instead, part.options, name), communicator);
+                              part_options(instead, run_, part.options, name), communicator);
   }
   return all;
 }
@@ -91,11 +119,12 @@ std::vector<FieldSpec> Source::fields_of(const std::vector<Further>& parts) {
 Source::Source(const Configuration& configuration, Communicator& communicator, Log& log,
                const SourceOptions& instead)
     : part_(instead.part),
-      options_(options_of(configuration, instead)),
+      run_(configuration_of_run(communicator, instead)),
+      options_(options_of(configuration, run_, instead)),
       further_(further_parts(configuration, communicator, instead)),
       dataset_(open_dataset(options_, communicator, {}, fields_of(further_))),
-      modality_(make_part(configuration, dataset_, part_options(instead, options_, instead.part),
-                          communicator)),
+      modality_(make_part(configuration, dataset_,
+                          part_options(instead, run_, options_, instead.part), communicator)),
       lanes_(instead.as != nullptr ? instead.as->lanes_
              : instead.like != nullptr
                  ? agreed(communicator, [&] { return stored_lanes(*instead.like); })

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -89,6 +90,7 @@ class Source {
   const Field& label() const;  // of a source that is labelled
 
   std::string part_;
+  std::optional<Configuration> run_;  // of SourceOptions::like
   DataOptions options_;
   std::vector<Further> further_;
   Dataset dataset_;

@@ -88,6 +88,10 @@ void write_data(const std::string& path, int64_t count) {
   for (int64_t i = 0; i <= static_cast<int64_t>(n); ++i) offsets.push_back(60 * i - i % 7);
   file.add("offsets", H5T_NATIVE_INT64, H5T_NATIVE_INT64, {n + 1}, offsets.data());
   file.add("table", H5T_NATIVE_FLOAT, H5T_NATIVE_FLOAT, {n, 12}, numbers.data());
+  std::vector<float> holes(numbers.begin(), numbers.begin() + 64 * count);
+  for (size_t k = 0; k < holes.size(); k += 5) holes[k] = std::numeric_limits<float>::quiet_NaN();
+  file.add("holes", H5T_NATIVE_FLOAT, H5T_NATIVE_FLOAT, {n, edge, edge}, holes.data());
+  file.add("valid", H5T_NATIVE_INT64, H5T_NATIVE_INT64, {n}, labels.data());
   file.add("labels", H5T_NATIVE_INT64, H5T_NATIVE_INT64, {n}, labels.data());
   file.add("rare", H5T_NATIVE_INT64, H5T_NATIVE_INT64, {n}, rare.data());
   file.add("patient", H5T_NATIVE_INT64, H5T_NATIVE_INT64, {n}, patient.data());

@@ -242,7 +242,7 @@ Element Dataset::element() const {
 
 std::optional<Element> Dataset::complex() const {
   const Lock lock;
-  const Handle type = own<H5Tclose>(H5Dget_type(id()));
+  const Handle type = element_type();
   return complex_of(type.id());
 }
 

@@ -20,13 +20,17 @@ std::vector<Key> array_keys() {
                   "end axis of at most 4, or as long as a list among the dataset's attributes or "
                   "as data.mean; of a signal the shorter axis; asked for where that decides "
                   "nothing."),
-      key::numbers("data.range", "auto",
-                   "The values that become 0 and 1; values beyond are clamped. auto: of images the "
-                   "type's range for unsigned integers, otherwise percentiles; of signals and "
-                   "vectors none: values stay as they are.")
+      key::numbers(
+          "data.range", "auto",
+          "The values that become 0 and 1; values beyond are clamped. auto: of images the "
+          "type's range for unsigned integers and bool, otherwise percentiles; of signals "
+          "and vectors none: values stay as they are. channel: percentiles of each channel; "
+          "taken by auto too where those of a channel span less than a hundredth of those "
+          "of all.")
           .length(2)
           .or_word("auto")
           .or_word("percentiles")
+          .or_word("channel")
           .or_word("none"),
       key::numbers("data.percentiles", "[0.1, 99.9]",
                    "The shares of values that become 0 and 1 where data.range is found from "
@@ -53,6 +57,8 @@ ArrayOptions array_options(const Configuration& configuration) {
   if (channels == "none") options.channels = Channels::none;
   if (configuration.is("data.range", "percentiles")) {
     options.range_from = ArrayOptions::RangeFrom::percentiles;
+  } else if (configuration.is("data.range", "channel")) {
+    options.range_from = ArrayOptions::RangeFrom::channel;
   } else if (configuration.is("data.range", "none")) {
     options.range_from = ArrayOptions::RangeFrom::none;
   } else if (!configuration.is("data.range", "auto")) {
@@ -97,10 +103,17 @@ Shape shape_of_numbers(const Field& field) {
   return field.complex ? field.shape.slice(0, field.shape.rank() - 1) : field.shape;
 }
 
+// `ranges`: of each channel, or none.
 Interpretation interpretation_of(const Field& field, Channels channels, const ArrayOptions& options,
-                                 const Range& range) {
+                                 const Range& range, const std::vector<Range>& ranges) {
   if (options.range_from == ArrayOptions::RangeFrom::none) return {field, channels};
-  return {field, channels, range.low, range.high};
+  if (ranges.empty()) return {field, channels, range.low, range.high};
+  std::vector<double> low, high;
+  for (const Range& each : ranges) {
+    low.push_back(each.low);
+    high.push_back(each.high);
+  }
+  return Interpretation(field, channels).ranged(std::move(low), std::move(high));
 }
 
 Interpretation read_as(const ModalityParts& parts, const ArrayKind& kind, Channels channels) {
@@ -172,6 +185,7 @@ ArrayValues::ArrayValues(const ModalityParts& parts, const ArrayKind& kind)
       dataset_(&parts.dataset),
       channel_(kind.channel),
       channels_(agreed(parts.communicator, [&] { return channels_of(parts, options_, kind); })),
+      range_open_(parts.configuration.is("data.range", "auto")),
       range_(options_.range),
       interpretation_(read_as(parts, kind, channels_)) {
   if (parts.known)
@@ -188,12 +202,8 @@ void ArrayValues::replace_missing(const MissingNumbers& missing) {
   if (!dataset_->fields()[0].may_miss) return;
   std::vector<double> instead = mean_;
   if (missing.value) {
-    const Interpretation& read = interpretation_;
-    const double value =
-        read.as_they_are()
-            ? *missing.value
-            : std::clamp((*missing.value - read.low()) / (read.high() - read.low()), 0.0, 1.0);
-    instead.assign(mean_.size(), value);
+    for (size_t c = 0; c < instead.size(); ++c)
+      instead[c] = interpretation_.delivered(*missing.value, static_cast<int64_t>(c));
   }
   interpretation_ = interpretation_.replacing(std::move(instead));
 }
@@ -201,12 +211,17 @@ void ArrayValues::replace_missing(const MissingNumbers& missing) {
 void ArrayValues::take_known(const ModalityParts& parts, const ArrayKind& kind) {
   const std::vector<double> range = parts.known("range");
   agreed(parts.communicator, [&] {
-    if (range.size() != 2 || !(range[0] < range[1] && std::isfinite(range[1] - range[0]))) {
+    bool good = !range.empty() && range.size() % 2 == 0;
+    for (size_t i = 0; good && i < range.size(); i += 2)
+      good = range[i] < range[i + 1] && std::isfinite(range[i + 1] - range[i]);
+    if (!good) {
       bad_input("what was found in the data before holds no range, or one that none can have: use ",
                 "another checkpoint");
     }
   });
   range_ = {range[0], range[1]};
+  for (size_t i = 0; range.size() > 2 && i < range.size(); i += 2)
+    ranges_.push_back({range[i], range[i + 1]});
   // Whether values were scaled is a matter of the run that found the facts.
   if (parts.run != nullptr)
     options_.range_from =
@@ -214,7 +229,14 @@ void ArrayValues::take_known(const ModalityParts& parts, const ArrayKind& kind) 
   mean_ = parts.known("mean");
   std_ = parts.known("std");
   stores_channels_ = !parts.known("channels").empty();
-  interpretation_ = interpretation_of(dataset_->sample_field(), channels_, options_, range_);
+  agreed(parts.communicator, [&] {
+    check_channels();
+    if (!ranges_.empty() && ranges_.size() != mean_.size())
+      bad_input("what was found in the data before holds ranges of ", ranges_.size(),
+                " channels and statistics of ", mean_.size(), ": use another checkpoint");
+  });
+  interpretation_ =
+      interpretation_of(dataset_->sample_field(), channels_, options_, range_, ranges_);
 }
 
 ArrayValues::ArrayValues(Interpretation interpretation, std::vector<double> mean,
@@ -231,10 +253,8 @@ void ArrayValues::find(const ModalityParts& parts) {
   const Field field = dataset_->sample_field();
   const int number = dataset_->field(sample_field);
   Communicator& communicator = parts.communicator;
-  if (options_.range_from == ArrayOptions::RangeFrom::percentiles && !parts.index_only)
-    range_ = percentile_range(*dataset_, number, options_.percentiles, parts.scan, communicator);
-  interpretation_ = interpretation_of(field, channels_, options_, range_);
-  range_found_ = !parts.index_only || options_.range_from != ArrayOptions::RangeFrom::percentiles;
+  find_range(parts);
+  interpretation_ = interpretation_of(field, channels_, options_, range_, ranges_);
   warnings_ = doubts_of_axes(parts.dataset, parts.configuration);
   const int64_t channels = interpretation_.channels();
   if (options_.statistics_from == ArrayOptions::StatisticsFrom::given) {
@@ -255,7 +275,34 @@ void ArrayValues::find(const ModalityParts& parts) {
     mean_ = std::move(found.mean);
     std_ = std::move(found.std);
     missing_ = found.missing;
+    warn_of_constant(found.constant);
   }
+}
+
+void ArrayValues::find_range(const ModalityParts& parts) {
+  using From = ArrayOptions::RangeFrom;
+  if (options_.range_from != From::percentiles && options_.range_from != From::channel) return;
+  range_found_ = !parts.index_only;
+  if (parts.index_only) return;
+  FoundRanges found = percentile_ranges(*dataset_, dataset_->field(sample_field), interpretation_,
+                                        options_.percentiles, parts.scan, parts.communicator);
+  range_ = found.all;
+  if (options_.range_from == From::channel || (range_open_ && found.unlike()))
+    ranges_ = std::move(found.channels);
+}
+
+void ArrayValues::warn_of_constant(const std::vector<int64_t>& channels) {
+  if (channels.empty()) return;
+  constexpr size_t shown = 8;
+  std::vector<std::string> numbers;
+  for (size_t i = 0; i < std::min(shown, channels.size()); ++i)
+    numbers.push_back(std::to_string(channels[i]));
+  const bool one = channels.size() == 1;
+  warnings_.push_back(concat(
+      channel_, one ? " " : "s ", join(numbers, ", "), channels.size() > shown ? ", ..." : "",
+      " of ", dataset_->fields()[0].path, " (counted from 0) ", one ? "has" : "have",
+      " the same value throughout", interpretation_.as_they_are() ? "" : ", read as 0 to 1",
+      ", from which nothing can be learnt"));
 }
 
 std::vector<double> ArrayValues::centre() const {
@@ -284,8 +331,10 @@ void ArrayValues::check_channels() const {
 }
 
 Facts ArrayValues::facts() const {
-  Facts all = {
-      {"range", {range_.low, range_.high}}, {"mean", mean_, "channel"}, {"std", std_, "channel"}};
+  std::vector<double> range = {range_.low, range_.high};
+  if (!ranges_.empty()) range.clear();
+  for (const Range& each : ranges_) range.insert(range.end(), {each.low, each.high});
+  Facts all = {{"range", range}, {"mean", mean_, "channel"}, {"std", std_, "channel"}};
   if (stores_channels_) all.push_back({"channels", {static_cast<double>(channels_)}});
   return all;
 }
@@ -293,8 +342,17 @@ Facts ArrayValues::facts() const {
 std::string ArrayValues::range_text() const {
   if (interpretation_.as_they_are()) return ", values as they are";
   if (!range_found_)
-    return concat(", its percentiles ", options_.percentiles[0], " and ", options_.percentiles[1],
-                  " as 0 and 1");
+    return concat(
+        options_.range_from == ArrayOptions::RangeFrom::channel ? ", each channel's" : ", its",
+        " percentiles ", options_.percentiles[0], " and ", options_.percentiles[1], " as 0 and 1");
+  if (!ranges_.empty()) {
+    constexpr size_t shown = 4;
+    std::vector<std::string> texts;
+    for (size_t c = 0; c < std::min(shown, ranges_.size()); ++c)
+      texts.push_back(concat(ranges_[c].low, " to ", ranges_[c].high));
+    return concat(", the range of each ", channel_, " as 0 to 1 (", join(texts, ", "),
+                  ranges_.size() > shown ? ", ..." : "", ")");
+  }
   return concat(", ", range_.low, " to ", range_.high, " as 0 to 1");
 }
 

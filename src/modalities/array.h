@@ -19,7 +19,14 @@ std::vector<Key> array_keys();
 
 struct ArrayOptions {
   std::optional<Channels> channels;  // none: as usual for the shape
-  enum class RangeFrom { usual, type, percentiles, given, none } range_from = RangeFrom::usual;
+  enum class RangeFrom {
+    usual,
+    type,
+    percentiles,
+    channel,
+    given,
+    none
+  } range_from = RangeFrom::usual;
   Range range;  // if given
   std::array<double, 2> percentiles = {0.1, 99.9};
   enum class StatisticsFrom { sample, all, given } statistics_from = StatisticsFrom::sample;
@@ -69,6 +76,8 @@ class ArrayValues {
   // "range", "mean", "std" and "channels", but that of earlier runs.
   Facts facts() const;
   const std::vector<std::string>& warnings() const { return warnings_; }
+  // Whether facts hold that an earlier version did not find and did not need.
+  bool of_earlier_run() const { return !stores_channels_; }
   // "3 channels (last), uint8, 0 to 255 as 0 to 1".
   std::string description() const;
   // "uint8, 0 to 255 as 0 to 1, 3 % missing as the mean, in K": the end of that.
@@ -79,6 +88,8 @@ class ArrayValues {
   void take_known(const ModalityParts& parts, const ArrayKind& kind);
   void find(const ModalityParts& parts);
   void replace_missing(const MissingNumbers& missing);
+  void find_range(const ModalityParts& parts);
+  void warn_of_constant(const std::vector<int64_t>& channels);
   void check_channels() const;
   std::string range_text() const;
   std::string missing_text() const;
@@ -89,7 +100,9 @@ class ArrayValues {
   Channels channels_ = Channels::last;
   bool stores_channels_ = true;  // whether that is a fact of the run
   bool range_found_ = true;      // whether more than the index was read for it
+  bool range_open_ = false;      // whether data.range leaves it open
   Range range_;
+  std::vector<Range> ranges_;  // of each channel, where each has its own
   Interpretation interpretation_;
   std::vector<double> mean_, std_;
   MissingNumbers missing_numbers_;

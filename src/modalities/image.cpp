@@ -63,13 +63,44 @@ class DrawnRecipe final : public Recipe {
 
 }  // namespace
 
-std::vector<Key> image_keys() { return augment_keys(); }
+std::vector<Key> image_keys() {
+  std::vector<Key> keys = augment_keys();
+  keys.push_back(
+      key::boolean("data.colours", "auto",
+                   "Whether the channels are colours, which jitter and greyscale mix; of others "
+                   "jitter changes brightness and contrast of each, and greyscale nothing. auto: "
+                   "three real channels of one range are.")
+          .or_word("auto"));
+  return keys;
+}
+
+namespace {
+
+bool are_colours(const ModalityParts& parts, const ArrayValues& values) {
+  const auto said = [](const Configuration& configuration) -> std::optional<bool> {
+    if (configuration.is("data.colours", "auto")) return std::nullopt;
+    return configuration.boolean("data.colours");
+  };
+  if (const auto here = said(parts.configuration)) return *here;
+  if (parts.known) {
+    const std::vector<double> found = parts.known("colours");
+    return found.empty() || found[0] != 0;  // earlier runs mixed any channels
+  }
+  const Field& field = parts.dataset.fields()[0];
+  const int64_t channels = values.shape()[-1];
+  return channels == 1 ||
+         (channels == 3 && !field.complex && !values.interpretation().has_own_ranges());
+}
+
+}  // namespace
 
 std::unique_ptr<Modality> make_image(const ModalityParts& parts) {
   agreed(parts.communicator, [&] { ask_for_kind(parts); });
   ArrayValues values(parts, image_kind);
   return agreed(parts.communicator, [&] {
-    return std::make_unique<ImageModality>(std::move(values), augment_options(parts.configuration));
+    AugmentOptions augment = augment_options(parts.configuration);
+    augment.colours = are_colours(parts, values);
+    return std::make_unique<ImageModality>(std::move(values), augment);
   });
 }
 
@@ -85,6 +116,19 @@ ImageModality::ImageModality(ArrayValues values, const AugmentOptions& augment)
 
 std::string ImageModality::description() const {
   return concat(sample()[0], " x ", sample()[1], " pixels, ", values_.description());
+}
+
+Facts ImageModality::facts() const {
+  Facts all = values_.facts();
+  if (!values_.of_earlier_run()) all.push_back({"colours", {augment_.colours ? 1.0 : 0.0}});
+  return all;
+}
+
+std::vector<std::string> ImageModality::notes() const {
+  if (augment_.colours) return {};
+  return {concat("the ", sample()[-1],
+                 " channels are read as no colours (data.colours): jitter changes brightness and "
+                 "contrast of each, and greyscale nothing")};
 }
 
 RecipePointer ImageModality::recipe(std::unique_ptr<Augmentation> augmentation) const {
@@ -111,7 +155,8 @@ std::optional<Halves> ImageModality::halves(const RecipePointer& recipe,
                                             const Device& device) const {
   const Interpretation& values = values_.interpretation();
   const DrawnViews* drawn = augmentation_of(*recipe).drawn();
-  if (device.reads_host_memory() || drawn == nullptr || !values.keeps_order() ||
+  const bool jitters_each = !augment_.colours && augment_.jitter[1] > 0;  // on the host alone
+  if (device.reads_host_memory() || drawn == nullptr || jitters_each || !values.keeps_order() ||
       values.as_they_are() || !is_stored_view_type(values.stored()) ||
       device.find(make_views_operation.name, values.stored()) == nullptr)
     return std::nullopt;

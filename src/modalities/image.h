@@ -12,12 +12,14 @@ std::unique_ptr<Modality> make_image(const ModalityParts& parts);
 class ImageModality final : public Modality {
  public:
   // bad_input from its recipes where the options do not fit the samples.
+  // `augment.colours` is stored as a fact, but by an earlier run.
   ImageModality(ArrayValues values, const AugmentOptions& augment);
 
   std::string_view name() const override { return "image"; }
   std::string description() const override;
-  Facts facts() const override { return values_.facts(); }
+  Facts facts() const override;
   std::vector<std::string> warnings() const override { return values_.warnings(); }
+  std::vector<std::string> notes() const override;
   const Shape& sample() const override { return values_.shape(); }
   const Shape& view() const override { return view_; }
 

@@ -50,6 +50,7 @@ class Modality {
   virtual Facts facts() const = 0;
   // What the user should know of how samples are read, one sentence each.
   virtual std::vector<std::string> warnings() const { return {}; }
+  virtual std::vector<std::string> notes() const { return {}; }  // which are no warnings
 
   // One decoded sample: [H, W, C], [L, C], [D].
   virtual const Shape& sample() const = 0;

@@ -179,6 +179,19 @@ void adjust_contrast(WorkImage& view, float factor) {
   HWY_DYNAMIC_DISPATCH(scale_shift_body)(view, factor, mean * (1.f - factor));
 }
 
+void adjust_contrast_of_channels(WorkImage& view, float factor) {
+  for (int64_t c = 0; c < view.channels; ++c) {
+    const auto column = [&](int64_t x) { return view.column(x) + c * view.stride(); };
+    double sum = 0;
+    for (int64_t x = 0; x < view.width; ++x)
+      for (int64_t y = 0; y < view.height; ++y) sum += static_cast<double>(column(x)[y]);
+    const auto mean = static_cast<float>(sum / static_cast<double>(view.width * view.height));
+    for (int64_t x = 0; x < view.width; ++x)
+      for (int64_t y = 0; y < view.height; ++y)
+        column(x)[y] = std::clamp(mean + (column(x)[y] - mean) * factor, 0.f, 1.f);
+  }
+}
+
 void adjust_saturation(WorkImage& view, float factor) {
   HWY_DYNAMIC_DISPATCH(saturation_body)(view, factor);
 }
@@ -209,7 +222,9 @@ void draw_jitter(const ViewSpec& spec, const TransformDraws& draws, ViewDraws& d
   size_t count = 0;
   for (const uint32_t which : order) {
     const double s = strength[which];
+    const bool mixes = which == ViewDraws::saturation || which == ViewDraws::hue;
     if (s == 0 || (which == ViewDraws::saturation && spec.channels == 1)) continue;
+    if (mixes && !spec.options.colours) continue;
     drawn.jitter[count] = static_cast<ViewDraws::Jitter>(which);
     drawn.factors[count++] = static_cast<float>(
         which == ViewDraws::hue ? draws.between(2 + which, -s, s)
@@ -218,7 +233,8 @@ void draw_jitter(const ViewSpec& spec, const TransformDraws& draws, ViewDraws& d
 }
 
 void draw_greyscale(const ViewSpec& spec, const TransformDraws& draws, ViewDraws& drawn) {
-  drawn.grey = spec.channels > 1 && draws.happens(0, spec.options.greyscale);
+  drawn.grey =
+      spec.channels > 1 && spec.options.colours && draws.happens(0, spec.options.greyscale);
 }
 
 void draw_solarise(const ViewSpec& spec, const TransformDraws& draws, ViewDraws& drawn) {
@@ -230,7 +246,7 @@ void draw_channel_drop(const ViewSpec& spec, const TransformDraws& draws, ViewDr
   drawn.dropped = static_cast<int32_t>(draws.below(1, static_cast<uint64_t>(spec.channels)));
 }
 
-void apply_jitter(const ViewSpec&, const ViewDraws& drawn, WorkImage& view, float*) {
+void apply_jitter(const ViewSpec& spec, const ViewDraws& drawn, WorkImage& view, float*) {
   for (size_t i = 0; i < 4; ++i) {
     const float f = drawn.factors[i];
     switch (drawn.jitter[i]) {
@@ -240,7 +256,10 @@ void apply_jitter(const ViewSpec&, const ViewDraws& drawn, WorkImage& view, floa
         adjust_brightness(view, f);
         break;
       case ViewDraws::contrast:
-        adjust_contrast(view, f);
+        if (spec.options.colours)
+          adjust_contrast(view, f);
+        else
+          adjust_contrast_of_channels(view, f);
         break;
       case ViewDraws::saturation:
         adjust_saturation(view, f);

@@ -13,6 +13,7 @@ namespace lacuna {
 void adjust_brightness(WorkImage& view, float factor);  // x * factor
 void adjust_contrast(WorkImage& view,
                      float factor);  // from the view's mean grey: m + (x - m) * factor
+void adjust_contrast_of_channels(WorkImage& view, float factor);  // from each channel's mean
 void adjust_saturation(WorkImage& view,
                        float factor);          // from the pixel's grey: g + (x - g) * factor
 void adjust_hue(WorkImage& view, float turn);  // of the colour circle, in [-0.5, 0.5]; 3 channels

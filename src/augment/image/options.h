@@ -13,6 +13,7 @@ class Configuration;
 using Interval = std::array<double, 2>;  // [low, high]
 
 struct AugmentOptions {
+  bool colours = true;         // whether channels are colours, which may be mixed
   int64_t size = 0;            // pixels, edge of the square output; 0: the sample's own size
   Interval crop = {0.2, 1.0};  // share of the sample's area; [1, 1]: no random crop
   Interval crop_ratio = {0.75, 4. / 3};  // width / height of the crop

@@ -37,7 +37,8 @@ void check_options(const ViewSpec& spec) {
   check_interval("crop_ratio", options.crop_ratio, 0.01, 100);
   check_interval("blur_sigma", options.blur_sigma, 1e-3, 1e3);
   check_interval("noise_sigma", options.noise_sigma, 0, 1e3);
-  if (options.jitter[3] > 0 && options.jitter_probability > 0 && spec.channels != 3)
+  if (options.jitter[3] > 0 && options.jitter_probability > 0 && options.colours &&
+      spec.channels != 3)
     bad_input("augment.jitter turns the hue by ", options.jitter[3], ", but samples have ",
               spec.channels,
               " channels and hue is a property of three; set the fourth value of augment.jitter to "

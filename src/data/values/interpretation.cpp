@@ -106,6 +106,31 @@ Interpretation Interpretation::centred(std::vector<double> centre) const {
   return made;
 }
 
+Interpretation Interpretation::ranged(std::vector<double> low, std::vector<double> high) const {
+  LACUNA_CHECK(static_cast<int64_t>(low.size()) == channels() && low.size() == high.size(),
+               low.size(), " of ", channels());
+  Interpretation made = *this;
+  made.as_they_are_ = false;
+  made.lows_ = std::move(low);
+  made.highs_ = std::move(high);
+  for (size_t c = 0; c < made.lows_.size(); ++c)
+    LACUNA_CHECK(made.highs_[c] > made.lows_[c], "range ", made.lows_[c], " to ", made.highs_[c]);
+  return made;
+}
+
+int64_t Interpretation::channel_of(int64_t i) const {
+  if (!first_) return i % channels();
+  const int64_t pixels = shape_.count() / channels();
+  return i / parts_ / pixels * parts_ + i % parts_;
+}
+
+double Interpretation::delivered(double number, int64_t channel) const {
+  if (as_they_are_) return number;
+  const auto c = static_cast<size_t>(channel);
+  const double low = lows_.empty() ? low_ : lows_[c], high = lows_.empty() ? high_ : highs_[c];
+  return std::clamp((number - low) / (high - low), 0.0, 1.0);
+}
+
 void Interpretation::doubles(const void* stored, double* to) const {
   doubles_of(stored, to, shape_.count());
 }
@@ -160,6 +185,7 @@ void Interpretation::mapped_floats(const void* stored, float* to, int64_t count)
       to[i] = static_cast<float>(exact[i] - centre_[i % centre_.size()]);
     return;
   }
+  if (!lows_.empty()) return floats_of_own_ranges(stored, to, count);
   if (as_they_are_)
     return convert_with(stored, to, count, [](auto x) { return static_cast<float>(x); });
   if (dtype_ == DType::u8) {
@@ -177,6 +203,21 @@ void Interpretation::mapped_floats(const void* stored, float* to, int64_t count)
   convert_with(stored, to, count, [low, scale](auto x) {
     return static_cast<float>(std::clamp((static_cast<double>(x) - low) * scale, 0.0, 1.0));
   });
+}
+
+void Interpretation::floats_of_own_ranges(const void* stored, float* to, int64_t count) const {
+  thread_local std::vector<double> exact;
+  exact.resize(static_cast<size_t>(count));
+  convert_with(stored, exact.data(), count, [](auto x) { return static_cast<double>(x); });
+  const size_t c = lows_.size();
+  std::vector<double> scale(c);
+  for (size_t k = 0; k < c; ++k) scale[k] = 1 / (highs_[k] - lows_[k]);
+  for (size_t i = 0; i < exact.size(); ++i) {
+    const size_t k = i % c;
+    to[i] = std::isfinite(exact[i])
+                ? static_cast<float>(std::clamp((exact[i] - lows_[k]) * scale[k], 0.0, 1.0))
+                : std::numeric_limits<float>::quiet_NaN();
+  }
 }
 
 template <typename To, typename Map>

@@ -40,11 +40,18 @@ class Interpretation {
   // The same, but a number that is missing (NaN or infinite) is delivered as that of its channel,
   // in the units of what is delivered, by floats(); doubles() has NaN for it.
   Interpretation replacing(std::vector<double> missing) const;
+  // The same, but each channel with numbers of its own that are 0 and 1.
+  Interpretation ranged(std::vector<double> low, std::vector<double> high) const;
+  bool has_own_ranges() const { return !lows_.empty(); }
+  // The channel of number i of a stored sample.
+  int64_t channel_of(int64_t i) const;
+  // A number of a channel as it is delivered.
+  double delivered(double number, int64_t channel) const;
   bool replaces() const { return !missing_.empty(); }
 
-  // Whether a stored sample is shape() numbers in their order, none of them missing, so that they
-  // can go as they are to who maps them.
-  bool keeps_order() const { return !first_ && missing_.empty(); }
+  // Whether a stored sample is shape() numbers in their order, none of them missing and all of one
+  // range, so that they can go as they are to who maps them.
+  bool keeps_order() const { return !first_ && missing_.empty() && lows_.empty(); }
   DType stored() const { return dtype_; }
 
   // `stored`: one sample of the field, in native byte order; `to`: shape().count() floats, in
@@ -65,6 +72,7 @@ class Interpretation {
   int64_t count_of(int64_t positions) const;
   void floats_of(const void* stored, float* to, int64_t count) const;
   void mapped_floats(const void* stored, float* to, int64_t count) const;
+  void floats_of_own_ranges(const void* stored, float* to, int64_t count) const;
   void doubles_of(const void* stored, double* to, int64_t count) const;
 
   DType dtype_;
@@ -74,9 +82,10 @@ class Interpretation {
   Shape shape_;
   double low_, high_;
   bool as_they_are_;
-  std::vector<double> centre_;   // of each channel; empty: none
-  std::vector<double> missing_;  // of each channel; empty: no number is missing
-  std::vector<float> table_;     // of the 256 values of a uint8
+  std::vector<double> lows_, highs_;  // of each channel; empty: low_ and high_ of all
+  std::vector<double> centre_;        // of each channel; empty: none
+  std::vector<double> missing_;       // of each channel; empty: no number is missing
+  std::vector<float> table_;          // of the 256 values of a uint8
 };
 
 // The one that fits a sample of that shape when the configuration leaves it open: none for at most

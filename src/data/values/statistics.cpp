@@ -18,6 +18,7 @@ namespace lacuna {
 namespace {
 
 constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
+constexpr double infinity = std::numeric_limits<double>::infinity();
 
 // The blocks that a scan reads, ascending: all, or as many as most_bytes allows, drawn by the seed.
 std::vector<int64_t> scanned_blocks(const Dataset& dataset, const ScanOptions& options) {
@@ -149,16 +150,24 @@ Range type_range(DType dtype) {
   return {0, dtype == DType::u8 ? 255.0 : 65535.0};
 }
 
-Range percentile_range(const Dataset& dataset, int field, std::array<double, 2> percentiles,
-                       ScanOptions options, Communicator& communicator) {
+namespace {
+
+struct SampledValue {
+  double value;
+  int64_t in_row;  // its place among the values of its row
+};
+
+// About a million of the values, drawn by the seed; none that is missing. Collective.
+std::vector<SampledValue> sampled_values(const Dataset& dataset, int field, ScanOptions options,
+                                         Communicator& communicator) {
   constexpr int64_t most_values = 1 << 20;
   constexpr int64_t bytes_for_range = int64_t{256} << 20;
   if (options.most_bytes == 0) options.most_bytes = bytes_for_range;
   options.most_bytes = std::min(options.most_bytes, bytes_for_range);
   const std::vector<int64_t> blocks = scanned_blocks(dataset, options);
   const auto each = std::max<int64_t>(1, most_values / static_cast<int64_t>(blocks.size()));
-  std::vector<double> values = scan_on_all_ranks(
-      dataset, blocks, static_cast<size_t>(each), options, communicator,
+  const std::vector<double> found = scan_on_all_ranks(
+      dataset, blocks, static_cast<size_t>(2 * each), options, communicator,
       [&](int64_t block, const BlockRows& rows, double* to) {
         const HostTensor& tensor = rows.fields[static_cast<size_t>(field)];
         const std::vector<RowRange> used = counted_rows(dataset, block, rows, field);
@@ -172,15 +181,24 @@ Range percentile_range(const Dataset& dataset, int field, std::array<double, 2> 
                                  ? i % count
                                  : static_cast<int64_t>(draws.below(static_cast<uint32_t>(i),
                                                                     static_cast<uint64_t>(count)));
-          to[i] = count == 0 ? std::numeric_limits<double>::quiet_NaN()
-                             : element_value(tensor.data(), row_at(used, at / row) * row + at % row,
-                                             tensor.dtype());
+          to[2 * i] = count == 0
+                          ? nothing
+                          : element_value(tensor.data(), row_at(used, at / row) * row + at % row,
+                                          tensor.dtype());
+          to[2 * i + 1] = count == 0 ? 0 : static_cast<double>(at % row);
         }
       });
-  std::erase_if(values, [](double value) { return !std::isfinite(value); });
+  std::vector<SampledValue> values;
+  for (size_t i = 0; i < found.size(); i += 2)
+    if (std::isfinite(found[i])) values.push_back({found[i], static_cast<int64_t>(found[i + 1])});
   if (values.empty())
     bad_input("the samples of ", dataset.fields()[static_cast<size_t>(field)].path,
               " hold no values: name other samples in data.dataset and data.offsets");
+  return values;
+}
+
+// Sorts the values; there is at least one.
+Range percentiles_of(std::vector<double>& values, std::array<double, 2> percentiles) {
   std::sort(values.begin(), values.end());
   const auto at = [&](double percent) {
     const double place = percent / 100 * static_cast<double>(values.size() - 1);
@@ -188,13 +206,60 @@ Range percentile_range(const Dataset& dataset, int field, std::array<double, 2> 
     const size_t above = std::min(below + 1, values.size() - 1);
     return values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
   };
-  const Range range{at(percentiles[0]), at(percentiles[1])};
+  return {at(percentiles[0]), at(percentiles[1])};
+}
+
+// A range that holds a channel's sorted values, of which there may be none.
+Range range_of_channel(std::vector<double>& values, std::array<double, 2> percentiles) {
+  if (values.empty()) return {0, 1};
+  const Range range = percentiles_of(values, percentiles);
+  if (range.high > range.low) return range;
+  if (values.back() > values.front()) return {values.front(), values.back()};
+  const double half = std::max(0.5, std::abs(values.front()) / 1024);
+  return {values.front() - half, values.front() + half};
+}
+
+Range range_of_all(const Dataset& dataset, int field, const std::vector<SampledValue>& sampled,
+                   std::array<double, 2> percentiles) {
+  std::vector<double> values;
+  for (const SampledValue& each : sampled) values.push_back(each.value);
+  const Range range = percentiles_of(values, percentiles);
   if (!(range.high > range.low)) {
     bad_input("the percentiles ", percentiles[0], " and ", percentiles[1], " of ",
               dataset.fields()[static_cast<size_t>(field)].path, " are both ", range.low,
               ": give data.range as two values");
   }
   return range;
+}
+
+}  // namespace
+
+Range percentile_range(const Dataset& dataset, int field, std::array<double, 2> percentiles,
+                       ScanOptions options, Communicator& communicator) {
+  const auto sampled = sampled_values(dataset, field, options, communicator);
+  return range_of_all(dataset, field, sampled, percentiles);
+}
+
+bool FoundRanges::unlike() const {
+  for (size_t c = 0; c < channels.size(); ++c)
+    if (varies[c] && all.high - all.low > 100 * (channels[c].high - channels[c].low)) return true;
+  return false;
+}
+
+FoundRanges percentile_ranges(const Dataset& dataset, int field,
+                              const Interpretation& interpretation,
+                              std::array<double, 2> percentiles, ScanOptions options,
+                              Communicator& communicator) {
+  const auto sampled = sampled_values(dataset, field, options, communicator);
+  FoundRanges found{.all = range_of_all(dataset, field, sampled, percentiles)};
+  std::vector<std::vector<double>> values(static_cast<size_t>(interpretation.channels()));
+  for (const SampledValue& each : sampled)
+    values[static_cast<size_t>(interpretation.channel_of(each.in_row))].push_back(each.value);
+  for (std::vector<double>& of_channel : values) {
+    found.channels.push_back(range_of_channel(of_channel, percentiles));
+    found.varies.push_back(!of_channel.empty() && of_channel.back() > of_channel.front());
+  }
+  return found;
 }
 
 ChannelStatistics channel_statistics(const Dataset& dataset, int field,
@@ -204,15 +269,15 @@ ChannelStatistics channel_statistics(const Dataset& dataset, int field,
   const int64_t channels = interpretation.channels();
   const int64_t values = interpretation.shape().count();
   const auto c = static_cast<size_t>(channels);
-  const size_t width = 3 * c + 1;
+  const size_t width = 5 * c + 1;
   // What is interpreted at a time: a sample, or of samples of several rows as many rows as one has.
   // The rows of a block count once, in however many windows they are.
   const auto number = static_cast<size_t>(field);
   const bool extents = dataset.has_extents(field);
   const int64_t together = extents ? interpretation.shape()[0] : 1;
   const int64_t row_bytes = dataset.fields()[number].row_bytes();
-  // Of each block and channel: how many values there are, their mean, and the sum of squares about
-  // it; and how many values are stored. Sums are taken about the first value, which keeps their
+  // Of each block and channel: how many values there are, their mean, the sum of squares about it,
+  // the least and the greatest; and how many values are stored. Sums are taken about the first value, which keeps their
   // digits where the spread is small.
   const std::vector<double> all = scan_on_all_ranks(
       dataset, blocks, width, options, communicator,
@@ -221,6 +286,7 @@ ChannelStatistics channel_statistics(const Dataset& dataset, int field,
         const auto* stored = static_cast<const std::byte*>(rows.fields[number].data());
         std::vector<double> exact(static_cast<size_t>(values));
         std::vector<double> base(c, nothing), sum(c, 0), square(c, 0);
+        std::vector<double> least(c, infinity), most(c, -infinity);
         std::vector<int64_t> counts(c, 0);
         const auto add = [&](int64_t row, int64_t positions) {
           if (extents) {
@@ -239,6 +305,8 @@ ChannelStatistics channel_statistics(const Dataset& dataset, int field,
               const double x = exact[i] - base[k];
               a += x;
               b += x * x;
+              least[k] = std::min(least[k], exact[i]);
+              most[k] = std::max(most[k], exact[i]);
               ++count;
             }
             sum[k] += a;
@@ -252,38 +320,43 @@ ChannelStatistics channel_statistics(const Dataset& dataset, int field,
         }
         for (size_t k = 0; k < c; ++k) {
           const auto n = static_cast<double>(counts[k]);
-          to[3 * k] = n;
-          to[3 * k + 1] = n > 0 ? base[k] + sum[k] / n : 0;
-          to[3 * k + 2] = n > 0 ? std::max(0.0, square[k] - sum[k] * sum[k] / n) : 0;
+          to[5 * k] = n;
+          to[5 * k + 1] = n > 0 ? base[k] + sum[k] / n : 0;
+          to[5 * k + 2] = n > 0 ? std::max(0.0, square[k] - sum[k] * sum[k] / n) : 0;
+          to[5 * k + 3] = least[k];
+          to[5 * k + 4] = most[k];
         }
-        to[3 * c] = static_cast<double>(rows_in(used) * dataset.fields()[number].shape.count());
+        to[5 * c] = static_cast<double>(rows_in(used) * dataset.fields()[number].shape.count());
       });
   ChannelStatistics result;
   result.mean.assign(c, 0);
-  std::vector<double> square(c, 0), n(c, 0);
+  std::vector<double> square(c, 0), n(c, 0), least(c, infinity), most(c, -infinity);
   double stored = 0;
   for (size_t b = 0; b < blocks.size(); ++b) {
     const double* of_block = all.data() + width * b;
     result.samples += dataset.block(blocks[b]).samples;
-    stored += of_block[3 * c];
+    stored += of_block[5 * c];
     for (size_t k = 0; k < c; ++k) {
-      const double m = of_block[3 * k];
+      const double m = of_block[5 * k];
       if (m == 0) continue;
-      const double difference = of_block[3 * k + 1] - result.mean[k];
+      least[k] = std::min(least[k], of_block[5 * k + 3]);
+      most[k] = std::max(most[k], of_block[5 * k + 4]);
+      const double difference = of_block[5 * k + 1] - result.mean[k];
       result.mean[k] += difference * m / (n[k] + m);
-      square[k] += of_block[3 * k + 2] + difference * difference * n[k] * m / (n[k] + m);
+      square[k] += of_block[5 * k + 2] + difference * difference * n[k] * m / (n[k] + m);
       n[k] += m;
     }
   }
   if (stored > 0) result.missing = 1 - std::accumulate(n.begin(), n.end(), 0.0) / stored;
   for (size_t k = 0; k < c; ++k) {
     const double spread = n[k] > 0 ? std::sqrt(square[k] / n[k]) : 0;
-    // What is left of a constant channel by rounding: of values in [0, 1], or relative to the mean,
-    // of floats that were perhaps computed in float32.
+    // What is left of a constant channel by rounding, relative to the mean, of floats that were
+    // perhaps computed in float32. A channel of values in [0, 1] is constant where all are the same.
     const double relative = is_wide(dataset.fields()[number].dtype) ? 1e-13 : 1e-7;
-    const double rounding =
-        interpretation.as_they_are() ? relative * std::abs(result.mean[k]) : 1e-6;
-    result.std.push_back(spread > rounding ? spread : 1.0);
+    const double rounding = interpretation.as_they_are() ? relative * std::abs(result.mean[k]) : 0;
+    const bool varies = most[k] > least[k] && spread > rounding;
+    result.std.push_back(varies ? spread : 1.0);
+    if (!varies) result.constant.push_back(static_cast<int64_t>(k));
   }
   return result;
 }

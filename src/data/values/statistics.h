@@ -35,12 +35,27 @@ Range type_range(DType dtype);
 Range percentile_range(const Dataset& dataset, int field, std::array<double, 2> percentiles,
                        ScanOptions options, Communicator& communicator);
 
+// The same of all values and of those of each channel, of which one without two values gets a range
+// about it.
+struct FoundRanges {
+  Range all;
+  std::vector<Range> channels = {};
+  std::vector<bool> varies = {};  // of each channel
+  // Whether a channel that varies would use less than a hundredth of the range of all.
+  bool unlike() const;
+};
+FoundRanges percentile_ranges(const Dataset& dataset, int field,
+                              const Interpretation& interpretation,
+                              std::array<double, 2> percentiles, ScanOptions options,
+                              Communicator& communicator);
+
 // Of each channel of the interpreted values, so in units of [0, 1].
 struct ChannelStatistics {
   std::vector<double> mean;
-  std::vector<double> std;  // 1 for a channel that does not vary
-  int64_t samples = 0;      // that they were found from
-  double missing = 0;       // share of the values, which count nowhere
+  std::vector<double> std;             // 1 for a channel that does not vary
+  int64_t samples = 0;                 // that they were found from
+  double missing = 0;                  // share of the values, which count nowhere
+  std::vector<int64_t> constant = {};  // channels that do not vary
 };
 
 // Sums in double for each block, merged in the order of blocks by Chan's formula ("Updating

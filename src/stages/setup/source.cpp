@@ -75,6 +75,11 @@ LaneLayout stored_lanes(const Checkpoint& checkpoint) {
   return {.lanes = order[0], .window = order[1]};
 }
 
+void tell_of(const Modality& modality, Log& log) {
+  for (const std::string& note : modality.notes()) log.line(note);
+  for (const std::string& warning : modality.warnings()) log.warning(warning);
+}
+
 void keep(StateStore& store, const std::string& name, DType dtype, const void* values, size_t count,
           const char* axes = "") {
   store.create(name, dtype, {static_cast<int64_t>(count)}, Role::buffer)
@@ -139,11 +144,11 @@ Source::Source(const Configuration& configuration, Communicator& communicator, L
 void Source::tell_reading(Log& log) const {
   log.line(counted(dataset_.samples(), "sample"), " of ", modality_->description(), " (",
            options_.dataset, ")");
-  for (const std::string& warning : modality_->warnings()) log.warning(warning);
+  tell_of(*modality_, log);
   for (const Further& part : further_) {
     log.line("their part \"", part.name, "\": ", part.modality->description(), " (",
              part.options.dataset, ")");
-    for (const std::string& warning : part.modality->warnings()) log.warning(warning);
+    tell_of(*part.modality, log);
   }
 }
 

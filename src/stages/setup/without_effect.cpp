@@ -33,9 +33,9 @@ const std::vector<std::string> mask_keys = {"augment.mask", "augment.mask_edge",
 
 void tell_of_features(Sentences& sentences, const Configuration& configuration) {
   std::vector<std::string> keys = {
-      "optimizer.",      "train.epochs",          "train.batch",           "train.accumulate",
-      "train.max_steps", "train.statistics",      "train.shard_optimizer", "train.bucket",
-      "train.keep",      "train.checkpoint_steps"};
+      "optimizer.",      "train.epochs",           "train.batch",           "train.accumulate",
+      "train.max_steps", "train.statistics",       "train.shard_optimizer", "train.bucket",
+      "train.keep",      "train.checkpoint_steps", "data.colours"};
   for (const auto& [name, entry] : configuration.entries()) {
     if (name.starts_with("augment.") && name != "augment.size") keys.push_back(name);
   }

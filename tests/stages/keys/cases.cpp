@@ -46,6 +46,7 @@ static std::vector<Case> shared_cases() {
       {"augment.jitter", "[0, 0, 0, 0]"},
       {"augment.jitter_probability", "0"},
       {"augment.greyscale", "1"},
+      {"data.colours", "false"},
       {"augment.blur", "[1]"},
       {"augment.blur_kernel", "7", {"augment.blur=[1]"}},
       {"augment.blur_sigma", "[2, 3]", {"augment.blur=[1]"}},

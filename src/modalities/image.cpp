@@ -6,6 +6,7 @@
 #include "augment/image/drawn_views.h"
 #include "comm/agree.h"
 #include "data/options.h"
+#include "modalities/counted.h"
 #include "ops/views.h"
 
 namespace lacuna {
@@ -144,7 +145,10 @@ RecipePointer ImageModality::views(int count) const {
 }
 
 RecipePointer ImageModality::masked() const {
-  return recipe(masked_view(sample(), augment_, normalisation_));
+  const RecipePointer masked = recipe(masked_view(sample(), augment_, normalisation_));
+  if (!values_.interpretation().replaces()) return masked;
+  return with_counted(
+      masked, array_recipe(values_.interpretation().presence(), geometry_view(sample(), augment_)));
 }
 
 RecipePointer ImageModality::rotated() const {
@@ -154,10 +158,11 @@ RecipePointer ImageModality::rotated() const {
 std::optional<Halves> ImageModality::halves(const RecipePointer& recipe,
                                             const Device& device) const {
   const Interpretation& values = values_.interpretation();
+  if (!values.keeps_order()) return std::nullopt;
   const DrawnViews* drawn = augmentation_of(*recipe).drawn();
   const bool jitters_each = !augment_.colours && augment_.jitter[1] > 0;  // on the host alone
-  if (device.reads_host_memory() || drawn == nullptr || jitters_each || !values.keeps_order() ||
-      values.as_they_are() || !is_stored_view_type(values.stored()) ||
+  if (device.reads_host_memory() || drawn == nullptr || jitters_each || values.as_they_are() ||
+      !is_stored_view_type(values.stored()) ||
       device.find(make_views_operation.name, values.stored()) == nullptr)
     return std::nullopt;
   return Halves{.host = std::make_shared<DrawnRecipe>(values, recipe, *drawn),

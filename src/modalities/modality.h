@@ -67,7 +67,8 @@ class Modality {
   virtual RecipePointer views(int count) const = 0;
   // "view0", whole; "mask", float32, the view's shape with one channel: 1 where the objective must
   // hide the view; and "target", the view that is to be found again, where "view0" differs from it
-  // elsewhere than under the mask.
+  // elsewhere than under the mask. Where numbers may be missing also "counted", float32, the view's
+  // shape: 1 where the mask hides a number that is there.
   virtual RecipePointer masked() const = 0;
   // The share of a view that the mask hides, the same for every sample.
   virtual double masked_share() const = 0;

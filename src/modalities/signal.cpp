@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "comm/agree.h"
 #include "data/options.h"
+#include "modalities/counted.h"
 
 namespace lacuna {
 
@@ -71,21 +72,29 @@ std::string SignalModality::description() const {
                 values_.description());
 }
 
-RecipePointer SignalModality::recipe(std::unique_ptr<SignalAugmentation> augmentation) const {
-  if (padded_) return std::make_shared<PaddedRecipe>(centred_, std::move(augmentation));
-  return array_recipe(centred_, std::move(augmentation));
+RecipePointer SignalModality::recipe(const Interpretation& values,
+                                     std::unique_ptr<SignalAugmentation> augmentation) const {
+  if (padded_) return std::make_shared<PaddedRecipe>(values, std::move(augmentation));
+  return array_recipe(values, std::move(augmentation));
 }
 
 RecipePointer SignalModality::plain() const {
-  return recipe(plain_signal(shape(), augment_.size, normalisation_));
+  return recipe(centred_, plain_signal(shape(), augment_.size, normalisation_));
 }
 
 RecipePointer SignalModality::views(int count) const {
-  return recipe(signal_views(shape(), count, augment_, normalisation_));
+  return recipe(centred_, signal_views(shape(), count, augment_, normalisation_));
 }
 
 RecipePointer SignalModality::masked() const {
-  return recipe(masked_signal(shape(), augment_, normalisation_));
+  const RecipePointer masked = recipe(centred_, masked_signal(shape(), augment_, normalisation_));
+  if (!centred_.replaces()) return masked;
+  SignalOptions geometry = augment_;  // where the view lies, and nothing else
+  geometry.scale = geometry.noise = geometry.channel_drop = geometry.time_mask = 0;
+  const auto channels = static_cast<size_t>(sample()[-1]);
+  const ChannelNormalisation none{std::vector<float>(channels, 0), std::vector<float>(channels, 1)};
+  return with_counted(masked,
+                      recipe(centred_.presence(), signal_views(shape(), 1, geometry, none)));
 }
 
 double SignalModality::masked_share() const { return exact_share(augment_.mask, view_[0]); }

@@ -30,7 +30,8 @@ class SignalModality final : public Modality {
   Survey survey(SurveyOptions options) const override { return values_.survey(options); }
 
  private:
-  RecipePointer recipe(std::unique_ptr<SignalAugmentation> augmentation) const;
+  RecipePointer recipe(const Interpretation& values,
+                       std::unique_ptr<SignalAugmentation> augmentation) const;
   SignalShape shape() const { return {sample(), padded_}; }
 
   ArrayValues values_;

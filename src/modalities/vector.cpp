@@ -9,6 +9,7 @@
 #include "data/columns.h"
 #include "data/files/stored_rows.h"
 #include "data/options.h"
+#include "modalities/counted.h"
 
 namespace lacuna {
 
@@ -119,7 +120,11 @@ RecipePointer VectorModality::views(int count) const {
 }
 
 RecipePointer VectorModality::masked() const {
-  return recipe(masked_vector(sample(), augment_, features_));
+  const RecipePointer masked = recipe(masked_vector(sample(), augment_, features_));
+  if (!centred_.replaces()) return masked;
+  const auto features = static_cast<size_t>(sample()[0]);
+  const FeatureFacts none{std::vector<float>(features, 0), std::vector<float>(features, 1), {}};
+  return with_counted(masked, array_recipe(centred_.presence(), plain_vector(sample(), none)));
 }
 
 double VectorModality::masked_share() const { return exact_share(augment_.mask, sample()[0]); }

@@ -132,6 +132,8 @@ class Inpaint final : public Objective {
     const Tensor& target = batch.contains("target") ? batch["target"] : view;
     const Tensor filled = positions(exact(decoder_(seen, seen_whole, forward), forward));
     const Tensor wanted = positions(exact(target, forward));
+    if (batch.contains("counted"))  // some numbers are missing
+      return loss_of_counted(filled, wanted, exact(batch["counted"], forward), forward);
     const Tensor hidden = exact(mask, forward);
     if (seen_whole.mask.defined()) {  // samples have several lengths, and so have hidden parts
       const auto channels = static_cast<double>(filled.shape()[-1]);
@@ -142,6 +144,19 @@ class Inpaint final : public Objective {
     // Mean square over the hidden part of the global batch: the same fraction of every sample.
     const double values = static_cast<double>(view.shape().from(1).count() * forward.global_rows());
     return squared_error(filled, wanted, 1 / (fraction_ * values), hidden);
+  }
+
+  // Mean square over the numbers that count, of the global batch.
+  static Tensor loss_of_counted(const Tensor& filled, const Tensor& wanted, const Tensor& counted,
+                                ForwardContext& forward) {
+    const auto each = [](const Tensor& x) {
+      const Shape& s = x.shape();
+      return reshape(x, {s[0], s.from(1).count(), 1});
+    };
+    const Tensor weights = each(counted);
+    return loss_of_means({{.numerator = squared_error(each(filled), each(wanted), 1, weights),
+                           .denominator = squared_norm({weights})}},
+                         forward);
   }
 
   bool spans_batch() const override { return false; }

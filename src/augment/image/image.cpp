@@ -211,6 +211,12 @@ std::unique_ptr<Augmentation> masked_view(const Shape& sample, const AugmentOpti
   return std::make_unique<MaskedView>(sample, options, normalisation);
 }
 
+std::unique_ptr<Augmentation> geometry_view(const Shape& sample, const AugmentOptions& options) {
+  const auto channels = static_cast<size_t>(sample.rank() == 3 ? sample[2] : 1);
+  const Normalisation none{std::vector<float>(channels, 0), std::vector<float>(channels, 1)};
+  return std::make_unique<Views>(sample, 1, geometry_of(options), none, true);
+}
+
 std::unique_ptr<Augmentation> plain_view(const Shape& sample, int64_t size,
                                          const Normalisation& normalisation) {
   AugmentOptions options;

@@ -29,6 +29,10 @@ std::unique_ptr<Augmentation> rotated_view(const Shape& sample, const AugmentOpt
 std::unique_ptr<Augmentation> masked_view(const Shape& sample, const AugmentOptions& options,
                                           const Normalisation& normalisation);
 
+// "view0" of masked_view(), with its numbers as they are: not normalised, and only the box, flips
+// and turns are made.
+std::unique_ptr<Augmentation> geometry_view(const Shape& sample, const AugmentOptions& options);
+
 // "view0" without anything random, for embedding and evaluation: the centred box with the view's
 // proportions, resized. `size` as AugmentOptions::size.
 std::unique_ptr<Augmentation> plain_view(const Shape& sample, int64_t size,

@@ -106,6 +106,12 @@ Interpretation Interpretation::centred(std::vector<double> centre) const {
   return made;
 }
 
+Interpretation Interpretation::presence() const {
+  Interpretation made = *this;
+  made.presence_ = true;
+  return made;
+}
+
 Interpretation Interpretation::ranged(std::vector<double> low, std::vector<double> high) const {
   LACUNA_CHECK(static_cast<int64_t>(low.size()) == channels() && low.size() == high.size(),
                low.size(), " of ", channels());
@@ -165,6 +171,9 @@ void Interpretation::doubles_of(const void* stored, double* to, int64_t count) c
 }
 
 void Interpretation::floats_of(const void* stored, float* to, int64_t count) const {
+  if (presence_)
+    return convert_with(stored, to, count,
+                        [](auto x) { return std::isfinite(static_cast<double>(x)) ? 1.f : 0.f; });
   mapped_floats(stored, to, count);
   if (missing_.empty()) return;
   const auto c = static_cast<size_t>(channels());

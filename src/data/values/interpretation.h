@@ -48,6 +48,8 @@ class Interpretation {
   // A number of a channel as it is delivered.
   double delivered(double number, int64_t channel) const;
   bool replaces() const { return !missing_.empty(); }
+  // The same samples, but 1 for each number that is there and 0 for what is missing.
+  Interpretation presence() const;
 
   // Whether a stored sample is shape() numbers in their order, none of them missing and all of one
   // range, so that they can go as they are to who maps them.
@@ -78,6 +80,7 @@ class Interpretation {
   DType dtype_;
   bool first_;
   bool may_miss_;
+  bool presence_ = false;
   int64_t parts_;  // of a number: 2 of a complex one, which are two channels
   Shape shape_;
   double low_, high_;

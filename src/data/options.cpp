@@ -162,7 +162,10 @@ Dataset open_dataset(const DataOptions& options, Communicator& communicator,
   if (!options.valid.empty()) fields.push_back({valid_field, options.valid});
   fields.insert(fields.end(), columns.begin(), columns.end());
   return Dataset(options.files, std::move(fields), communicator, options.layout,
-                 {.by_attributes = options.by_attributes, .may_miss = !options.missing.refused});
+                 {.by_attributes = options.by_attributes,
+                  .may_miss = !options.missing.refused,
+                  .each_once = options.by_attributes,
+                  .warns = true});
 }
 
 MissingNumbers missing_numbers(const Configuration& configuration) {

@@ -34,7 +34,9 @@ struct DataOptions {
   std::string label;               // path of the labels; empty: none
   std::string valid;               // path of what says which numbers count; empty: none
   MissingNumbers missing;
-  bool by_attributes = true;  // whether attributes say what numbers mean
+  // Whether attributes say what numbers mean, and a file of several names is read once; not so for
+  // runs of earlier versions.
+  bool by_attributes = true;
   SampleLayout layout;
   int64_t buffer = int64_t{1} << 30;
   int64_t lanes = 0, window = 0;  // 0: follows from the data

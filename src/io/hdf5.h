@@ -181,6 +181,13 @@ class Dataset : public Node {
   std::vector<Filter> filters() const;
   // bad_input when a filter is missing: which, and how to get it or do without.
   void check_filters() const;
+  // Of virtual data, the files that parts of it are in, each once, as they are named; none of other
+  // data, nor of parts in the file itself.
+  std::vector<std::string> virtual_files() const;
+  // Of chunked data, how many chunks were never written; 0 of other data.
+  int64_t unwritten_chunks() const;
+  // What stands for elements that were never written, where the file says so.
+  std::optional<double> fill_value() const;
   // Bytes of storage in use; 0 for virtual data.
   uint64_t stored_bytes() const;
   // Where contiguous values begin, as the library tells it; none when not (yet) allocated.

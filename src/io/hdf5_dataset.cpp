@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <set>
 
 #include "base/text.h"
 #include "io/hdf5_private.h"
@@ -420,6 +421,47 @@ void Dataset::check_filters() const {
           "folder of its plugin, or rewrite the file where it can be read: h5repack -f GZIP=4");
     }
   }
+}
+
+std::vector<std::string> Dataset::virtual_files() const {
+  const Lock lock;
+  const Handle plist = own<H5Pclose>(H5Dget_create_plist(id()));
+  if (H5Pget_layout(plist.id()) != H5D_VIRTUAL) return {};
+  size_t parts = 0;
+  if (H5Pget_virtual_count(plist.id(), &parts) < 0) return {};
+  std::set<std::string> files;
+  for (size_t i = 0; i < parts; ++i) {
+    std::string name(4096, '\0');
+    const ssize_t length = H5Pget_virtual_filename(plist.id(), i, name.data(), name.size());
+    name.resize(length > 0 ? std::min(name.size() - 1, static_cast<size_t>(length)) : 0);
+    if (!name.empty() && name != ".") files.insert(name);
+  }
+  return {files.begin(), files.end()};
+}
+
+int64_t Dataset::unwritten_chunks() const {
+  const Lock lock;
+  const Shape size = chunk();
+  if (size.rank() == 0) return 0;
+  int64_t all = 1;
+  for (int axis = 0; axis < size.rank(); ++axis)
+    all *= (shape_[axis] + size[axis] - 1) / size[axis];
+  constexpr int64_t most = 100'000;  // counting more would take longer than opening the file
+  hsize_t written = 0;
+  const Handle space = own<H5Sclose>(H5Dget_space(id()));
+  if (all > most || H5Dget_num_chunks(id(), space.id(), &written) < 0) return 0;
+  return std::max<int64_t>(0, all - static_cast<int64_t>(written));
+}
+
+std::optional<double> Dataset::fill_value() const {
+  const Lock lock;
+  const Handle plist = own<H5Pclose>(H5Dget_create_plist(id()));
+  H5D_fill_value_t defined = H5D_FILL_VALUE_UNDEFINED;
+  double value = 0;
+  if (H5Pfill_value_defined(plist.id(), &defined) < 0 || defined != H5D_FILL_VALUE_USER_DEFINED ||
+      H5Pget_fill_value(plist.id(), H5T_NATIVE_DOUBLE, &value) < 0)
+    return std::nullopt;
+  return value;
 }
 
 uint64_t Dataset::stored_bytes() const {

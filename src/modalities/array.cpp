@@ -121,10 +121,11 @@ Interpretation read_as(const ModalityParts& parts, const ArrayKind& kind, Channe
     const Field field = parts.dataset.sample_field();
     const Interpretation any(field, channels);
     if (any.shape().rank() != kind.rank) {
-      bad_input("samples of ", field.path, " have the shape ", shape_of_numbers(field), ", and ",
-                kind.plural, " have ", kind.axes, ": name ", kind.plural,
-                " in data.dataset, say in data.channels which axis is the channels', or in "
-                "data.kind what samples are");
+      bad_input(
+          "samples of ", field.path, " have the shape ", shape_of_numbers(field), ", and ",
+          kind.plural, " have ", kind.axes, ": name ", kind.plural,
+          " in data.dataset, say in data.channels which axis is the channels', in data.samples "
+          "which one counts samples, or in data.kind what samples are");
     }
     return any;
   });
@@ -229,6 +230,12 @@ void ArrayValues::take_known(const ModalityParts& parts, const ArrayKind& kind) 
   mean_ = parts.known("mean");
   std_ = parts.known("std");
   stores_channels_ = !parts.known("channels").empty();
+  for (const double character : parts.known("units")) units_ += static_cast<char>(character);
+  const Field& field = dataset_->fields()[0];
+  if (!units_.empty() && !field.units.empty() && units_ != field.units)
+    warnings_.push_back(concat("samples of ", field.path, " are in ", field.units,
+                               ", and those of the run were in ", units_,
+                               ": convert them, unless both mean the same"));
   agreed(parts.communicator, [&] {
     check_channels();
     if (!ranges_.empty() && ranges_.size() != mean_.size())
@@ -253,6 +260,7 @@ void ArrayValues::find(const ModalityParts& parts) {
   const Field field = dataset_->sample_field();
   const int number = dataset_->field(sample_field);
   Communicator& communicator = parts.communicator;
+  units_ = field.units;
   find_range(parts);
   interpretation_ = interpretation_of(field, channels_, options_, range_, ranges_);
   warnings_ = doubts_of_axes(parts.dataset, parts.configuration);
@@ -276,6 +284,10 @@ void ArrayValues::find(const ModalityParts& parts) {
     std_ = std::move(found.std);
     missing_ = found.missing;
     warn_of_constant(found.constant);
+    if (found.flat_samples * 1000 >= found.samples && found.flat_samples > 0)
+      warnings_.push_back(concat(found.flat_samples, " of ", found.samples,
+                                 " samples that were looked at hold one value throughout, from "
+                                 "which nothing can be learnt: remove them"));
   }
 }
 
@@ -287,6 +299,7 @@ void ArrayValues::find_range(const ModalityParts& parts) {
   FoundRanges found = percentile_ranges(*dataset_, dataset_->field(sample_field), interpretation_,
                                         options_.percentiles, parts.scan, parts.communicator);
   range_ = found.all;
+  if (found.channels.size() == 1) return;
   if (options_.range_from == From::channel || (range_open_ && found.unlike()))
     ranges_ = std::move(found.channels);
 }
@@ -336,6 +349,7 @@ Facts ArrayValues::facts() const {
   for (const Range& each : ranges_) range.insert(range.end(), {each.low, each.high});
   Facts all = {{"range", range}, {"mean", mean_, "channel"}, {"std", std_, "channel"}};
   if (stores_channels_) all.push_back({"channels", {static_cast<double>(channels_)}});
+  if (!units_.empty()) all.push_back({"units", {units_.begin(), units_.end()}, "character"});
   return all;
 }
 

@@ -73,7 +73,8 @@ class ArrayValues {
   // What is left of the mean then.
   std::vector<float> mean_of_centred() const;
 
-  // "range", "mean", "std" and "channels", but that of earlier runs.
+  // "range", "mean", "std"; "channels", but of earlier runs; and "units", its bytes, where samples
+  // have some.
   Facts facts() const;
   const std::vector<std::string>& warnings() const { return warnings_; }
   // Whether facts hold that an earlier version did not find and did not need.
@@ -98,6 +99,7 @@ class ArrayValues {
   const Dataset* dataset_ = nullptr;  // of the data that it was made for
   const char* channel_ = "channel";   // ArrayKind::channel
   Channels channels_ = Channels::last;
+  std::string units_;            // of the samples, those of the run's
   bool stores_channels_ = true;  // whether that is a fact of the run
   bool range_found_ = true;      // whether more than the index was read for it
   bool range_open_ = false;      // whether data.range leaves it open

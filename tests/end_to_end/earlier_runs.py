@@ -199,6 +199,16 @@ class EarlierRuns(support.EndToEndTest):
                     self.succeeds(*arguments(kind, "run"))
                 self.assertEqual(findings(self.folder, "run") | self.continued(), expected)
 
+    def test_attributes_of_their_data_are_left_aside_as_they_were(self):
+        expected = self.unpack(FIXTURES / "075c6a7")
+        with h5py.File(self.path("data.h5"), "r+") as file:
+            file["images"].attrs.update(scale_factor=0.5, _FillValue=numpy.uint8(0))
+        told = self.succeeds(*arguments("embed", "run"))
+        self.assertIn("say of its numbers (_FillValue, scale_factor and the like) is left aside",
+                      told.stdout)
+        with h5py.File(self.path("run.h5")) as file:
+            self.assertEqual(digest(file["z"][:]), expected["z"])
+
     def test_a_planted_change_of_one_weight_is_found(self):
         expected = self.unpack(FIXTURES / "075c6a7")
 

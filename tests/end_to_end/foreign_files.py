@@ -1,5 +1,5 @@
 """Files as people have them: what is loaded of each is compared, bit for bit, with the same data
-given plainly. A case is a few lines; all cases of a test are loaded by one process (lacuna-load)."""
+given plainly. A case is a few lines; all cases of a test are loaded by one process."""
 
 import dataclasses
 import pathlib
@@ -172,7 +172,8 @@ class ForeignFiles(support.EndToEndTest):
             Case("samples last", lambda f: f.update(x=cube), 'samples = "last"',
                  like=numpy.moveaxis(cube, -1, 0), said=["120 samples of 16 x 16 pixels"],
                  unsaid=["warning"]),
-            Case("samples last in chunks", in_chunks_of_the_last_axis, 'samples = "last"', like=rgb),
+            Case("samples last in chunks", in_chunks_of_the_last_axis, 'samples = "last"',
+                 like=rgb),
             Case("samples last unsaid", lambda f: f.update(x=cube),
                  said=["warning: there are as many samples as they have on an edge, 16",
                        'data.samples = "last"']),
@@ -238,6 +239,15 @@ class ForeignFiles(support.EndToEndTest):
                     file["x"].attrs["units"] = units
             return folder / "s*.h5"
 
+        def netcdf_fill(file):
+            file.create_dataset("x", wide.shape, "f4", fillvalue=9.969209968386869e36,
+                                chunks=(5, 16, 16, 3))[:15] = wide[:15]
+
+        def bit_field(file):
+            space = h5py.h5s.create_simple(bools.shape)
+            data = h5py.h5d.create(file.id, b"x", h5py.h5t.STD_B8LE, space)
+            data.write(h5py.h5s.ALL, h5py.h5s.ALL, bools.astype("u1"), h5py.h5t.NATIVE_B8)
+
         unpacked = packed * 0.01 + 250
         per_file = numpy.concatenate([packed[:10] * 0.01, packed[10:] * 0.5 + 100.0])
         nan = numpy.nan
@@ -300,6 +310,8 @@ class ForeignFiles(support.EndToEndTest):
                                                               add_offset=0.0), like=small),
             Case("a scale of 0", with_attributes(small, scale_factor=0.0),
                  refused="scale_factor of /x in .* is 0"),
+            Case("what NetCDF fills with", netcdf_fill, mean, plain=mean,
+                 like=numpy.where(numpy.arange(20)[:, None, None, None] < 15, wide, nan)),
             Case("units", with_attributes(wide, units="K"), like=wide, said=[", in K"]),
             Case("units of each file", write_files=units_in_each_file,
                  refused='has the units "degC", but in .* "K"'),
@@ -309,6 +321,7 @@ class ForeignFiles(support.EndToEndTest):
                  said=["enumeration, -1 to 3 as 0 to 1"]),
             Case("bool", with_attributes(bools), like=bools.astype("float32"),
                  plain="range = [0, 1]", said=["bool, 0 to 1 as 0 to 1"]),
+            Case("bool of PyTables", bit_field, like=bools, said=["bool, 0 to 1"]),
             Case("bool of MATLAB", with_attributes(bools.astype("uint8"),
                                                    MATLAB_class=numpy.bytes_("logical")),
                  like=bools, said=["bool, 0 to 1"]),
@@ -318,8 +331,8 @@ class ForeignFiles(support.EndToEndTest):
                  like=channels_of_quads, plain=first),
             Case("complex, samples last", with_attributes(numpy.moveaxis(phases, 0, -1)),
                  'samples = "last"', like=parts, plain=first),
-            Case("validity of each number", with_validity(wide, ~gone), f'{mean}\nvalid = "quality"',
-                 like=holed, plain=mean),
+            Case("validity of each number", with_validity(wide, ~gone),
+                 f'{mean}\nvalid = "quality"', like=holed, plain=mean),
             Case("validity of each pixel", with_validity(wide, ~gone[..., 0]),
                  f'{mean}\nvalid = "quality"', like=numpy.where(gone[..., :1], nan, wide),
                  plain=mean),
@@ -423,3 +436,130 @@ class ForeignFiles(support.EndToEndTest):
         hardly = view("a band that hardly varies")[..., 1]
         self.assertAlmostEqual(float(hardly.std()), 1, 4)
         self.assertEqual(len(numpy.unique(hardly)), 2)
+
+    def test_what_is_missing_is_not_to_be_found_again(self):
+        random = numpy.random.default_rng(5)
+        images = random.random((20, 16, 16, 3)).astype("float32")
+        gone = random.random(images.shape) < 0.2
+        waves = random.normal(size=(20, 64, 2))
+        table = random.normal(size=(20, 12))
+        kinds = {
+            "image": (images, "crop = [1, 1]\ncrop_ratio = [1, 1]\nflip = 0"),
+            "signal": (waves, "crop = [1, 1]"), "vector": (table, "corrupt = [0.5]")}
+        for kind, (values, augment) in kinds.items():
+            holes = random.random(values.shape) < 0.2
+            holed = numpy.where(holes, numpy.nan, values)
+            lines = f'kind = "{kind}"\nmissing = "mean"\n'
+            if kind != "vector":
+                lines += 'channels = "last"\n'
+            self.check([Case(kind, lambda f, holed=holed: f.update(x=holed),
+                             f"{lines}[augment]\n{augment}", recipe="masked")])
+            found = fields_of(self.path(kind) / "case.out")
+            hidden = numpy.broadcast_to(found["mask"], values.shape) != 0
+            self.assertEqual(found["counted"].tolist(), (hidden & ~holes).astype(int).tolist())
+            self.assertGreater(hidden[holes].sum(), 0)
+        self.check([Case("moved", lambda f: f.update(x=numpy.where(gone, numpy.nan, images)),
+                         'missing = "mean"\n[augment]\njitter = [0, 0, 0, 0]\ngreyscale = 0',
+                         recipe="masked")])
+        found = fields_of(self.path("moved") / "case.out")
+        self.assertLess(found["counted"].mean(), 0.25 * 0.7)
+        self.assertGreater(found["counted"].mean(), 0)
+
+    def test_twice_the_same_file_and_parts_that_are_not_there(self):
+        rgb = numbers(20, 32, 32, 3)
+
+        def linked(folder):
+            with h5py.File(folder / "s1.h5", "w") as file:
+                file["x"] = rgb
+            (folder / "s2.h5").symlink_to("s1.h5")
+            (folder / "s3.h5").hardlink_to(folder / "s1.h5")
+            return folder / "s*.h5"
+
+        def virtual(folder, parts=(0, 1)):
+            layout = h5py.VirtualLayout((20, 32, 32, 3), "u1")
+            for i in range(2):
+                layout[10 * i:10 * i + 10] = h5py.VirtualSource(f"part{i}.h5", "x", (10, 32, 32, 3))
+            for i in parts:
+                with h5py.File(folder / f"part{i}.h5", "w") as file:
+                    file["x"] = rgb[10 * i:10 * i + 10]
+            with h5py.File(folder / "v.h5", "w") as file:
+                file.create_virtual_dataset("x", layout)
+            return folder / "v.h5"
+
+        def half_written(file):
+            data = file.create_dataset("x", (20, 32, 32, 3), "u1", chunks=(5, 32, 32, 3))
+            data[:10] = rgb[:10]
+
+        half = numpy.where(numpy.arange(20)[:, None, None, None] < 10, rgb, 0).astype("u1")
+        flat = "10 of 20 samples that were looked at hold one value throughout"
+        self.check([
+            Case("three names of a file", write_files=linked, like=rgb,
+                 said=["warning: data.files names files 2 times under another name", "s2.h5 is "]),
+            Case("virtual", write_files=virtual, like=rgb, unsaid=["warning"]),
+            Case("a virtual part is not there", write_files=lambda folder: virtual(folder, (0, )),
+                 like=half, said=["2 files, 1 of them such that are not there, as part1.h5", flat]),
+            Case("chunks never written", half_written, like=half,
+                 said=["2 chunks of /x in ", " were never written", flat]),
+            Case("none never written", lambda f: f.create_dataset(
+                "x", data=rgb, chunks=(6, 32, 32, 3)), like=rgb, unsaid=["warning"]),
+        ])
+
+
+class Runs(support.EndToEndTest):
+    def test_who_uses_a_run_reads_as_it_did(self):
+        """Other files say less than the run's own."""
+        random = numpy.random.default_rng(9)
+        bands = random.random((16, 6, 8, 8)).astype("float32")
+        bands[:, 2] *= 1e-5
+        holes = random.random(bands.shape) < 0.1
+        for name in ("data.h5", "other.h5"):
+            with h5py.File(self.path(name), "w") as file:
+                file["images"] = numpy.where(holes, -1, bands).astype("float32")
+                file["images"].attrs["_FillValue"] = numpy.float32(-1)
+                file["labels"] = numpy.arange(16) % 2
+                if name == "data.h5":
+                    file["images"].attrs["bands"] = numpy.arange(6)
+                    file["images"].attrs["units"] = "K"
+        support.write_experiment(self.path("a.toml"))
+        read = "16 samples of 8 x 8 pixels, 6 channels (first), float32, the range of each channel"
+        told = self.succeeds("pretrain", "a.toml", "--run", "run", "--set", "data.missing=mean")
+        self.assertIn(read, told.stdout)
+        self.assertIn("the 6 channels are read as no colours", told.stdout)
+        asked = self.lacuna("pretrain", "a.toml", "--run", "no", "--set", "data.files=other.h5",
+                            "--set", "data.missing=mean")
+        self.assertIn("set data.channels", asked.complaint())
+        z = []
+        for name in ("data.h5", "other.h5"):
+            told = self.succeeds("embed", "run", "--data", name, "--out", "z.h5", "--force")
+            self.assertIn(read, told.stdout)
+            self.assertIn(", missing as the mean", told.stdout)
+            with h5py.File(self.path("z.h5")) as file:
+                z.append(file["z"][:])
+        self.assertEqual(z[0].tobytes(), z[1].tobytes())
+        with h5py.File(self.path("other.h5"), "r+") as file:
+            file["images"].attrs["units"] = "degC"
+        told = self.succeeds("embed", "run", "--data", "other.h5", "--out", "z.h5", "--force")
+        self.assertIn("warning: samples of /images are in degC, and those of the run were in K",
+                      told.stdout)
+        support.write_task(self.path("linear.toml"), "linear")
+        told = self.succeeds("finetune", "linear.toml", "--from", "run", "--run", "probe",
+                             "--set", "data.files=other.h5")
+        self.assertEqual(told.stdout.count(read), 2)
+
+    def test_inpainting_learns_from_what_is_there(self):
+        """Numbers in the place of missing ones change no loss, on one rank and on two."""
+        values = numbers(24, 8, 8, 3, dtype="float32")
+        holes = numbers(24, 8, 8, 1, dtype="float32", seed=2) < 0.2
+        support.write_experiment(self.path("a.toml"), objective="inpaint")
+        curves = []
+        for ranks, instead in ((None, -5.0), (2, 1e9)):
+            with h5py.File(self.path("data.h5"), "w") as file:
+                file["images"] = numpy.where(holes, instead, values).astype("float32")
+                file["images"].attrs["missing_value"] = numpy.float32(instead)
+            run = self.path(f"run{ranks}")
+            self.succeeds("pretrain", "a.toml", "--run", run, "--set", "data.missing=mean", "--set",
+                          "train.device=reference", ranks=ranks)
+            curves.append([row["loss"] for row in support.curve(run) if "loss" in row])
+        self.assertGreater(len(curves[0]), 2)
+        for one, two in zip(*curves):
+            self.assertAlmostEqual(one, two, 8)

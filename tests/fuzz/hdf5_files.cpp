@@ -41,7 +41,22 @@ struct Images {
   std::vector<hsize_t> shape;  // of a sample
   written::Style style = {};
   hsize_t user_block = 0;
+  std::vector<std::pair<const char*, double>> attributes = {};
 };
+
+void add_attributes(hid_t file, const Images& images) {
+  const hid_t dataset = H5Dopen2(file, "/images", H5P_DEFAULT);
+  const hsize_t one = 1;
+  for (const auto& [name, value] : images.attributes) {
+    const hid_t space = H5Screate_simple(1, &one, nullptr);
+    const hid_t attribute =
+        H5Acreate2(dataset, name, H5T_IEEE_F64LE, space, H5P_DEFAULT, H5P_DEFAULT);
+    H5Awrite(attribute, H5T_NATIVE_DOUBLE, &value);
+    H5Aclose(attribute);
+    H5Sclose(space);
+  }
+  H5Dclose(dataset);
+}
 
 // /images, /label, and /id: texts or records of the user's own.
 std::string data_file(const fs::path& folder, const Images& images, bool texts) {
@@ -54,6 +69,7 @@ std::string data_file(const fs::path& folder, const Images& images, bool texts) 
         std::accumulate(shape.begin(), shape.end(), size_t{1}, std::multiplies<>());
     const std::vector<double> values = ascending<double>(count);
     file.add("/images", images.stored, H5T_NATIVE_DOUBLE, shape, values.data(), images.style);
+    add_attributes(file.id(), images);
     const std::vector<int64_t> labels = ascending<int64_t>(rows);
     written::Style small;
     if (!images.style.chunk.empty()) small.chunk = {4};
@@ -77,23 +93,30 @@ std::string data_file(const fs::path& folder, const Images& images, bool texts) 
 }
 
 std::vector<Input> data_sets(const fs::path& folder) {
-  const std::vector<hsize_t> grey = {5, 6}, colour = {4, 4, 3};
+  const std::vector<hsize_t> grey = {5, 6}, colour = {6, 6, 3};
   const hid_t half = written::half_type(false);
   const std::vector<Images> all = {
       {H5T_STD_U8LE, H5T_NATIVE_DOUBLE, grey},
       {H5T_STD_U8LE, H5T_NATIVE_DOUBLE, grey, {}, 512},
-      {H5T_STD_U8LE, H5T_NATIVE_DOUBLE, colour, {.chunk = {4, 4, 4, 3}}},
+      {H5T_STD_U8LE, H5T_NATIVE_DOUBLE, colour, {.chunk = {4, 6, 6, 3}}},
       {H5T_STD_U16BE, H5T_NATIVE_DOUBLE, grey, {.chunk = {3, 2, 6}, .shuffle = true, .deflate = 6}},
       {H5T_IEEE_F32LE,
        H5T_NATIVE_DOUBLE,
        colour,
-       {.chunk = {4, 4, 4, 3}, .deflate = 1, .fletcher32 = true}},
+       {.chunk = {4, 6, 6, 3}, .deflate = 1, .fletcher32 = true}},
       {H5T_IEEE_F64LE,
        H5T_NATIVE_DOUBLE,
        {5, 7},
        {.chunk = {10, 5, 7}, .shuffle = true, .deflate = 1}},
       {H5T_STD_I32LE, H5T_NATIVE_DOUBLE, grey, {.chunk = {4, 5, 6}, .fletcher32_first = true}},
       {half, H5T_NATIVE_DOUBLE, grey},
+      {H5T_STD_I16LE,
+       H5T_NATIVE_DOUBLE,
+       grey,
+       {.chunk = {4, 5, 6}, .deflate = 1},
+       0,
+       {{"scale_factor", 0.5}, {"add_offset", 3}, {"valid_max", 200}}},
+      {H5T_IEEE_F32LE, H5T_NATIVE_DOUBLE, grey, {}, 0, {{"_FillValue", -9}, {"missing_value", -8}}},
   };
   std::vector<Input> seeds;
   for (size_t i = 0; i < all.size(); ++i)
@@ -136,9 +159,10 @@ void read_data_set(const fs::path& folder) {
   const auto communicator = self_communicator();
   Log log(-1, false, false, 10);
   // To find percentiles takes as long as all the rest: for some.
-  const bool percentiles = hash_name(content_of(folder / "data.h5")) % 16 == 0;
-  const Configuration& configuration =
-      experiment(folder, percentiles ? "data.range=percentiles" : "data.range=[0, 255]");
+  const uint64_t chosen = hash_name(content_of(folder / "data.h5")) % 16;
+  const Configuration& configuration = experiment(folder, chosen == 0   ? "data.range=percentiles"
+                                                          : chosen == 1 ? "data.missing=mean"
+                                                                        : "data.range=[0, 255]");
   const auto train = [&] {
     const Source source(configuration, *communicator, log);
     each_of([&] { source.labels(*communicator); },

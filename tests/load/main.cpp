@@ -3,7 +3,8 @@
 //
 //   each line of standard input:   CONFIG.toml OUT plain|masked
 //   standard output:               what a stage would say, or "error: …", then a line "end"
-//   OUT:                           a line "FIELD float32 60 32 32 3" for each field, then their bytes
+//   OUT:                           a line "FIELD float32 60 32 32 3" for each field, an empty line,
+//                                  then their bytes
 #include <fstream>
 #include <iostream>
 #include <sstream>

@@ -93,10 +93,10 @@ const std::string signal = "data.kind = \"signal\"\n", table = "data.kind = \"ve
 }  // namespace
 
 TEST_CASE("modalities: images take the type's range, and say how they read a sample") {
-  Samples samples({40, 5, 4, 2}, H5T_STD_U16LE);
+  Samples samples({40, 6, 4, 2}, H5T_STD_U16LE);
   const auto image = samples.read("");
-  CHECK(image->description() == "5 x 4 pixels, 2 channels (last), uint16, 0 to 65535 as 0 to 1");
-  CHECK(image->sample() == Shape{5, 4, 2});
+  CHECK(image->description() == "6 x 4 pixels, 2 channels (last), uint16, 0 to 65535 as 0 to 1");
+  CHECK(image->sample() == Shape{6, 4, 2});
   CHECK(fact(*image, "range") == std::vector<double>{0, 65535});
   CHECK(fact(*image, "mean")[0] == Approx(239.0 / 65535).epsilon(1e-3));
   CHECK_THROWS_WITH(samples.read("data.range = [4, 4]\n"), Contains("data.range is [4, 4]"));
@@ -104,7 +104,7 @@ TEST_CASE("modalities: images take the type's range, and say how they read a sam
                                  "data.mean = [0.5]\ndata.std = [0.25]\n"),
                     Contains("data.mean has 1 value, but") && Contains("2 channels"));
   CHECK_THROWS_WITH(samples.read(signal),
-                    Contains("/x have the shape [5, 4, 2]") && Contains("data.channels"));
+                    Contains("/x have the shape [6, 4, 2]") && Contains("data.channels"));
 }
 
 TEST_CASE("modalities: what may be a signal or an image is asked for, and its channels too") {

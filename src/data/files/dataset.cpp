@@ -1,15 +1,18 @@
 #include "data/files/dataset.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <map>
 
 #include "base/error.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "comm/agree.h"
 #include "data/files/expand_files.h"
 #include "data/files/field_storage.h"
@@ -91,7 +94,7 @@ Dataset::Dataset(Field sample, SampleLayout layout) : layout_(std::move(layout))
 }
 
 void Dataset::index(const std::vector<std::string>& patterns, const std::vector<FieldSpec>& specs) {
-  const std::vector<std::string> paths = expand_files(patterns);
+  const std::vector<std::string> paths = distinct(expand_files(patterns));
   for (const std::string& path : paths) index_file(path, specs, paths.size());
   settle_numbers();
   find_validity();
@@ -114,6 +117,69 @@ void Dataset::index(const std::vector<std::string>& patterns, const std::vector<
     if (fields_[f].row_bytes() > fields_[main].row_bytes()) main_field_ = static_cast<int>(f);
   }
   count_blocks();
+}
+
+// Without the second and further names of a file, of which it warns.
+std::vector<std::string> Dataset::distinct(const std::vector<std::string>& paths) {
+  if (!numbers_.each_once) return paths;
+  std::map<std::pair<dev_t, ino_t>, std::string> first;
+  std::vector<std::string> kept;
+  std::string example;
+  for (const std::string& path : paths) {
+    struct stat status {};
+    const bool there = stat(path.c_str(), &status) == 0;
+    const auto [place, is_new] = first.try_emplace({status.st_dev, status.st_ino}, path);
+    if (!there || is_new)
+      kept.push_back(path);
+    else if (example.empty())
+      example = concat(path, " is ", place->second);
+  }
+  if (const size_t left = paths.size() - kept.size(); left > 0)
+    warnings_.push_back(concat("data.files names ",
+                               left == 1 ? "a file" : concat("files ", left, " times"),
+                               " under another name again, which is read once: ", example));
+  return kept;
+}
+
+// What reads as if it were there, and what attributes say that is left aside.
+void Dataset::warn_of_field(const hdf5::Dataset& dataset, size_t members, const DataFile& entry) {
+  const auto warn_once = [&](const char* what, const std::string& sentence) {
+    const bool is_new = std::none_of(warnings_.begin(), warnings_.end(), [&](const auto& warning) {
+      return warning.find(what) != warning.npos;
+    });
+    if (is_new) warnings_.push_back(sentence);
+  };
+  std::vector<std::string> absent;
+  const std::vector<std::string> sources = dataset.virtual_files();
+  const std::string folder = entry.path.substr(0, entry.path.rfind('/') + 1);
+  for (const std::string& source : sources) {
+    if (source.find("%b") != source.npos) continue;  // numbered from 0 up to where they end
+    const bool there = access(source.c_str(), R_OK) == 0 ||
+                       (source[0] != '/' && access((folder + source).c_str(), R_OK) == 0);
+    if (!there) absent.push_back(source);
+  }
+  if (!absent.empty())
+    warn_once("that are not there",
+              concat(dataset.path(), " in ", entry.path, " takes its numbers from ",
+                     counted(static_cast<int64_t>(sources.size()), "file"), ", ", absent.size(),
+                     " of them such that are not there, as ", absent[0],
+                     ": what they hold reads as the fill value; put them where they belong"));
+  const int64_t unwritten = members > 0 ? 0 : dataset.unwritten_chunks();
+  if (unwritten > 0)
+    warn_once("were never written",
+              concat(counted(unwritten, "chunk"), " of ", dataset.path(), " in ", entry.path,
+                     " were never written, and read as the fill value: write them, or leave ",
+                     "their samples out"));
+  if (numbers_.by_attributes || !numbers_.warns) return;
+  try {
+    if (!meaning_of(dataset, number_type(dataset)).plain())
+      warn_once("is left aside",
+                concat("what attributes of ", dataset.path(), " in ", entry.path,
+                       " say of its numbers (_FillValue, scale_factor and the like) is left aside, "
+                       "as it was when the run began"));
+  } catch (const Error&) {
+    // attributes that say nothing
+  }
 }
 
 // A column has a row for each sample, or for each series that samples are of.
@@ -241,6 +307,7 @@ void Dataset::index_field(const hdf5::File& file, const FieldSpec& spec, size_t 
     field.lists = lists_of(dataset);
     describe_type(dataset, field);
     if (dataset.attribute_type("units") == "text") field.units = dataset.text("units");
+    warn_of_field(dataset, members.size(), entry);
   }
   dataset.check_filters();
   check_members(file, members, dataset, by_attributes);
@@ -273,7 +340,7 @@ void Dataset::index_field(const hdf5::File& file, const FieldSpec& spec, size_t 
                   ? ", or, where signals have several lengths, set data.length"
                   : "");
   }
-  const bool whole = members.empty();
+  const bool whole = members.empty() && !field.complex;
   const bool last = layout_.last && (f == 0 || (spec.name == valid_field && stored.rank() > 1));
   entry.fields.push_back(storage_of(file, dataset, stored, last, std::move(members)));
   if (by_attributes) entry.fields.back().meaning = meaning_of(dataset, field.dtype);

@@ -1,6 +1,7 @@
 #include "data/files/field_storage.h"
 
 #include "base/error.h"
+#include "data/files/layout.h"
 
 namespace lacuna {
 

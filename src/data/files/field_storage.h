@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "data/files/dataset.h"
+#include "data/files/field.h"
 #include "io/hdf5.h"
 
 namespace lacuna {

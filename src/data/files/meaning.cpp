@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "data/files/decode.h"
+#include "io/hdf5.h"
 
 namespace lacuna {
 
@@ -137,6 +138,8 @@ NumberMeaning meaning_of(const hdf5::Dataset& dataset, DType stored) {
   for (const char* name : {"_FillValue", "missing_value"})
     for (const double value : numbers_of(dataset, name))
       if (!std::isnan(value)) meaning.missing.push_back(in_type(value, stored));
+  constexpr double netcdf = 9.969209968386869e36;  // NC_FILL_FLOAT and NC_FILL_DOUBLE
+  if (is_float(stored) && dataset.fill_value() == netcdf) meaning.missing.push_back(netcdf);
   read_limits(dataset, stored, meaning);
   return meaning;
 }

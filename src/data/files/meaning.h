@@ -2,6 +2,7 @@
 //
 //   _FillValue, missing_value               stored numbers that stand for none
 //   valid_range, valid_min, valid_max       stored numbers beyond are none
+//   (none of these)                         what NetCDF itself fills floats with that nobody wrote
 //   scale_factor, add_offset                a number is stored * scale_factor + add_offset
 //
 // A number that is missing becomes NaN.
@@ -13,9 +14,12 @@
 #include <vector>
 
 #include "base/dtype.h"
-#include "io/hdf5.h"
 
 namespace lacuna {
+
+namespace hdf5 {
+class Dataset;
+}  // namespace hdf5
 
 struct NumberMeaning {
   double scale = 1, offset = 0;

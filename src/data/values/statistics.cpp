@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <exception>
 #include <functional>
 #include <limits>
@@ -128,6 +129,19 @@ std::vector<RowRange> counted_rows(const Dataset& dataset, int64_t number, const
     piece = {piece.first + twice, piece.count - twice};
   }
   return pieces;
+}
+
+// How many of the rows are of one value throughout.
+double flat_rows(const HostTensor& tensor, const std::vector<RowRange>& used, int64_t row_bytes) {
+  const auto bytes = static_cast<size_t>(row_bytes), element = size_of(tensor.dtype());
+  int64_t flat = 0;
+  for (const RowRange& piece : used) {
+    for (int64_t row = piece.first; row < piece.end(); ++row) {
+      const std::byte* values = static_cast<const std::byte*>(tensor.data()) + row * row_bytes;
+      flat += bytes > element && std::memcmp(values, values + element, bytes - element) == 0;
+    }
+  }
+  return static_cast<double>(flat);
 }
 
 // How many they are, and the one at a place among them.
@@ -269,7 +283,7 @@ ChannelStatistics channel_statistics(const Dataset& dataset, int field,
   const int64_t channels = interpretation.channels();
   const int64_t values = interpretation.shape().count();
   const auto c = static_cast<size_t>(channels);
-  const size_t width = 5 * c + 1;
+  const size_t width = 5 * c + 2;
   // What is interpreted at a time: a sample, or of samples of several rows as many rows as one has.
   // The rows of a block count once, in however many windows they are.
   const auto number = static_cast<size_t>(field);
@@ -277,8 +291,8 @@ ChannelStatistics channel_statistics(const Dataset& dataset, int field,
   const int64_t together = extents ? interpretation.shape()[0] : 1;
   const int64_t row_bytes = dataset.fields()[number].row_bytes();
   // Of each block and channel: how many values there are, their mean, the sum of squares about it,
-  // the least and the greatest; and how many values are stored. Sums are taken about the first value, which keeps their
-  // digits where the spread is small.
+  // the least and the greatest; and how many values are stored, and how many samples are of one.
+  // Sums are taken about the first value, which keeps their digits where the spread is small.
   const std::vector<double> all = scan_on_all_ranks(
       dataset, blocks, width, options, communicator,
       [&](int64_t block, const BlockRows& rows, double* to) {
@@ -327,6 +341,7 @@ ChannelStatistics channel_statistics(const Dataset& dataset, int field,
           to[5 * k + 4] = most[k];
         }
         to[5 * c] = static_cast<double>(rows_in(used) * dataset.fields()[number].shape.count());
+        to[5 * c + 1] = extents ? 0 : flat_rows(rows.fields[number], used, row_bytes);
       });
   ChannelStatistics result;
   result.mean.assign(c, 0);
@@ -336,6 +351,7 @@ ChannelStatistics channel_statistics(const Dataset& dataset, int field,
     const double* of_block = all.data() + width * b;
     result.samples += dataset.block(blocks[b]).samples;
     stored += of_block[5 * c];
+    result.flat_samples += static_cast<int64_t>(of_block[5 * c + 1]);
     for (size_t k = 0; k < c; ++k) {
       const double m = of_block[5 * k];
       if (m == 0) continue;
@@ -351,7 +367,7 @@ ChannelStatistics channel_statistics(const Dataset& dataset, int field,
   for (size_t k = 0; k < c; ++k) {
     const double spread = n[k] > 0 ? std::sqrt(square[k] / n[k]) : 0;
     // What is left of a constant channel by rounding, relative to the mean, of floats that were
-    // perhaps computed in float32. A channel of values in [0, 1] is constant where all are the same.
+    // perhaps computed in float32. A channel of values in [0, 1] is constant where all are equal.
     const double relative = is_wide(dataset.fields()[number].dtype) ? 1e-13 : 1e-7;
     const double rounding = interpretation.as_they_are() ? relative * std::abs(result.mean[k]) : 0;
     const bool varies = most[k] > least[k] && spread > rounding;

@@ -56,6 +56,7 @@ struct ChannelStatistics {
   int64_t samples = 0;                 // that they were found from
   double missing = 0;                  // share of the values, which count nowhere
   std::vector<int64_t> constant = {};  // channels that do not vary
+  int64_t flat_samples = 0;  // samples of one value; not counted where they are several rows
 };
 
 // Sums in double for each block, merged in the order of blocks by Chan's formula ("Updating

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <set>
 
+#include "augment/augmented.h"
 #include "augment/image/support.h"
 
 using namespace lacuna;
@@ -32,6 +33,45 @@ double grey_of(const float* pixel, int64_t channels) {
 }
 
 }  // namespace
+
+TEST_CASE("channels that are no colours are not mixed") {
+  AugmentOptions options;
+  options.jitter = {0.4, 0.4, 0.4, 0.3};
+  options.jitter_probability = options.greyscale = 1;
+  const Shape shape{17, 12, 3};
+  const std::vector<float> one = byte_sample(shape);
+  std::vector<float> other = one;
+  for (size_t i = 1; i < other.size(); i += 3) other[i] = 1 - other[i] / 2;
+  for (const bool colours : {true, false}) {
+    options.colours = colours;
+    const auto views = image_views(shape, 1, options, no_normalisation(3));
+    bool same = true, grey = true;
+    for (uint64_t number = 0; number < 20; ++number) {
+      const std::vector<float> a = augmented(*views, one, {1, 0, number})[0];
+      const std::vector<float> b = augmented(*views, other, {1, 0, number})[0];
+      for (size_t i = 0; i < a.size(); i += 3) {
+        same &= a[i] == b[i] && a[i + 2] == b[i + 2];
+        grey &= a[i] == a[i + 1];
+      }
+    }
+    CHECK(same == !colours);
+    CHECK(grey == colours);
+  }
+}
+
+TEST_CASE("contrast of each channel is about its own mean") {
+  const int64_t height = 13, width = 6, channels = 4;
+  const auto sample = byte_sample({height, width, channels});
+  std::vector<double> mean(channels, 0), wanted;
+  for (size_t i = 0; i < sample.size(); ++i)
+    mean[i % channels] += static_cast<double>(sample[i]) / (height * width);
+  for (size_t i = 0; i < sample.size(); ++i)
+    wanted.push_back(
+        clamped(mean[i % channels] + (static_cast<double>(sample[i]) - mean[i % channels]) * 1.7));
+  const auto got = changed(sample, height, width, channels,
+                           [](WorkImage& view) { adjust_contrast_of_channels(view, 1.7f); });
+  CHECK(largest_difference(got, wanted) < 1e-6);
+}
 
 TEST_CASE("brightness contrast saturation greyscale and solarising agree with their formulas") {
   const int64_t height = 21, width = 7;

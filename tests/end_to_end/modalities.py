@@ -380,10 +380,13 @@ interval = 0
         self.write(SIGNALS)
         with h5py.File(self.path("data.h5"), "a") as file:
             file["fewer"] = file["table"][:-1]
+            file["scaled"] = file["table"][:]
+            file["scaled"].attrs["scale_factor"] = 0.5
         self.path("a.toml").write_text(self.PAIRS)
         for setting, said in (
                 ("part.paired.data.dataset=none", "no dataset"),
                 ("part.paired.data.dataset=fewer", "95"),
+                ("part.paired.data.dataset=scaled", "[part.paired]: /scaled in"),
                 ("part.paired.data.kind=image", "[part.paired]: samples of /table have the shape "
                  "[12]"),
                 ("part.paired.augment.flip=1", "part.paired.augment.flip is a key of image, not of "

@@ -87,6 +87,21 @@ void keep(StateStore& store, const std::string& name, DType dtype, const void* v
       .write(values);
 }
 
+// Beside the first part numbers are read as they are stored, a row after the other.
+void require_plain_numbers(const Dataset& part, const std::string& name) {
+  for (const DataFile& file : part.files()) {
+    const FieldStorage& storage = file.fields[0];
+    const bool plain = !part.decodes(file) && !storage.complex && storage.members.empty();
+    if (plain && !storage.last) continue;
+    bad_input("[part.", name, "]: ", part.fields()[0].path, " in ", file.path,
+              plain ? " has its samples along the last axis"
+                    : " has numbers that do not stand there as they are meant (attributes such as "
+                      "_FillValue or scale_factor, an enumeration, complex numbers, a pattern)",
+              ", which only the first part of samples may have: write plain numbers, or make this "
+              "part the first");
+  }
+}
+
 }  // namespace
 
 std::vector<Source::Further> Source::further_parts(const Configuration& configuration,
@@ -109,6 +124,7 @@ std::vector<Source::Further> Source::further_parts(const Configuration& configur
     part.options.by_attributes = options_.by_attributes;
     part.options.missing = options_.missing;
     part.dataset = std::make_unique<Dataset>(open_dataset(part.options, communicator));
+    require_plain_numbers(*part.dataset, name);
     part.modality = make_part(configuration, *part.dataset,
                               part_options(instead, run_, part.options, name), communicator);
   }

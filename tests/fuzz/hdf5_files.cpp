@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "comm/communicator.h"
+#include "data/labels.h"
 #include "data/load/access_pattern.h"
 #include "data/load/loader.h"
 #include "fuzz/target.h"
@@ -19,6 +20,7 @@
 #include "stages/finetune/trials.h"
 #include "stages/keys/schema.h"
 #include "stages/setup/source.h"
+#include "tasks/label_targets.h"
 
 namespace lacuna::fuzz {
 namespace fs = std::filesystem;
@@ -58,7 +60,7 @@ void add_attributes(hid_t file, const Images& images) {
   H5Dclose(dataset);
 }
 
-// /images, /label, and /id: texts or records of the user's own.
+// /images, /label, /kind (an enumeration), /table, and /id: texts or records of the user's own.
 std::string data_file(const fs::path& folder, const Images& images, bool texts) {
   const std::string path = (folder / "data.h5").string();
   {
@@ -74,6 +76,17 @@ std::string data_file(const fs::path& folder, const Images& images, bool texts) 
     written::Style small;
     if (!images.style.chunk.empty()) small.chunk = {4};
     file.add("/label", H5T_STD_U8LE, H5T_NATIVE_INT64, {rows}, labels.data(), small);
+    const hid_t kinds = H5Tenum_create(H5T_STD_I8LE);
+    for (int8_t value = -1; value < 2; ++value)
+      H5Tenum_insert(kinds, concat("kind ", int{value}).c_str(), &value);
+    const std::vector<int8_t> kind(rows, 1);
+    file.add("/kind", kinds, kinds, {rows}, kind.data(), small);
+    H5Tclose(kinds);
+    const hid_t record = H5Tcreate(H5T_COMPOUND, 12);
+    H5Tinsert(record, "energy", 0, H5T_IEEE_F64LE);
+    H5Tinsert(record, "hit", 8, H5T_STD_I32LE);
+    const std::vector<char> records(12 * rows, 1);
+    file.add("/table", record, record, {rows}, records.data(), small);
     if (texts) {
       const hid_t type = H5Tcopy(H5T_C_S1);
       H5Tset_size(type, H5T_VARIABLE);
@@ -81,13 +94,9 @@ std::string data_file(const fs::path& folder, const Images& images, bool texts) 
       file.add("/id", type, type, {rows}, names.data(), small);
       H5Tclose(type);
     } else {
-      const hid_t type = H5Tcreate(H5T_COMPOUND, 12);
-      H5Tinsert(type, "energy", 0, H5T_IEEE_F64LE);
-      H5Tinsert(type, "hit", 8, H5T_STD_I32LE);
-      const std::vector<char> records(12 * rows, 1);
-      file.add("/id", type, type, {rows}, records.data(), small);
-      H5Tclose(type);
+      file.add("/id", record, record, {rows}, records.data(), small);
     }
+    H5Tclose(record);
   }
   return content_of(path);
 }
@@ -155,6 +164,14 @@ void load_batches(const Source& source, const Communicator& communicator, int64_
   }
 }
 
+// As finetune reads a column of labels. Many are no targets of a task.
+void read_targets(const Dataset& dataset, const std::string& path) {
+  const LabelColumn column = read_labels(dataset, {.path = path});
+  FirstError refused;
+  for (const TargetType type : {TargetType::classes, TargetType::values, TargetType::marks})
+    refused.run([&] { label_targets(type, column, column, {"3", "a name"}); });
+}
+
 void read_data_set(const fs::path& folder) {
   const auto communicator = self_communicator();
   Log log(-1, false, false, 10);
@@ -176,7 +193,16 @@ void read_data_set(const fs::path& folder) {
               EmbeddedWhat what;
               what.copied = {"id"};
               const EmbeddedFile file(folder / "z.h5", source, {2}, what, true);
-            });
+            },
+            [&] {
+              EmbeddedWhat what;
+              what.copied = {"table/hit"};
+              const EmbeddedFile file(folder / "z.h5", source, {2}, what, true);
+            },
+            [&] { read_targets(source.dataset(), "label"); },
+            [&] { read_targets(source.dataset(), "table/hit"); },
+            [&] { read_targets(source.dataset(), "table/energy"); },
+            [&] { read_targets(source.dataset(), "kind"); });
   };
   each_of(train, [&] { run_stage({"inspect", (folder / "data.h5").string()}); });
 }

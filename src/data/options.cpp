@@ -21,8 +21,9 @@ std::vector<Key> data_keys() {
                    "data.hop takes windows; 0: as data.samples = \"file\".")
           .between(0, 4),
       key::text("data.label", "",
-                "Path of the labels in each file, one whole number for each sample; empty: there "
-                "are none."),
+                "Path of the labels in each file: whole numbers, which embed writes beside the "
+                "representations; for finetune all that its task can learn (docs/data.md); empty: "
+                "there are none."),
       key::number(
           "data.missing", "refuse",
           "What numbers count as that are NaN, infinite, or missing by the attributes "

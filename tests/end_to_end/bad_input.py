@@ -151,7 +151,7 @@ class BadInput(support.EndToEndTest):
         for label in ("labels", "whole"):
             support.write_task(self.path("task.toml"), "linear", label=label)
             said = self.succeeds("finetune", "task.toml", "--from", "run", "--run", label).stdout
-            self.assertEqual("the labels in /whole are float64" in said, label == "whole", said)
+            self.assertEqual("the labels in whole are float64" in said, label == "whole", said)
             results.append(said.split("RESULT")[1])
         self.assertEqual(*results)
 

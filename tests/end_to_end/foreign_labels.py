@@ -319,6 +319,10 @@ class Labels(support.EndToEndTest):
         result = self.lacuna("check", "check.toml", "--set", "data.label=short")
         self.assertEqual(result.status, 2, result)
         self.assertIn("short has the shape [59]", result.complaint())
+        for words in ("--ranks", "4"), ("--sbatch",):
+            result = self.lacuna("check", "check.toml", *words)
+            self.assertEqual(result.status, 2, result)
+            self.assertIn(f"{words[0]} is of jobs of pretrain", result.complaint())
 
 
 class SmallSets(support.EndToEndTest):

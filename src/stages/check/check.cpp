@@ -337,6 +337,15 @@ Asked asked_of(const Arguments& arguments) {
   return asked;
 }
 
+// Of a task samples and labels are looked at, and nothing is rehearsed.
+void refuse_options_of_jobs(const Arguments& arguments) {
+  for (const char* option :
+       {"ranks", "nodes", "bandwidth", "device", "sbatch", "time-plans", "plans"})
+    if (arguments.given(option))
+      bad_input("--", option, " is of jobs of pretrain, and ", arguments.argument(),
+                " is for lacuna finetune: leave it out");
+}
+
 [[noreturn]] void refuse_values(const Survey& survey) {
   throw Error(ExitStatus::bad_values,
               concat(survey.not_finite, " of ", survey.samples,
@@ -420,9 +429,7 @@ ExitStatus check(const Arguments& arguments, StageContext& context) {
   Report report(asked.words_only ? nowhere : std::cout, asked.words_only ? std::cerr : std::cout);
   Log log(asked.words_only ? 2 : 1, true, false, 10);
   if (checked.finetune) {
-    if (asked.words_only)
-      bad_input("--sbatch is of jobs of pretrain, and ", arguments.argument(),
-                " is for lacuna finetune: leave it out");
+    refuse_options_of_jobs(arguments);
     const Survey survey = check_task(configuration, context, log, report);
     std::cout << std::flush;
     if (survey.not_finite > 0) refuse_values(survey);

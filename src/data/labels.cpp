@@ -1,5 +1,6 @@
 #include "data/labels.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "base/error.h"
@@ -51,6 +52,21 @@ void check_unsigned(const hdf5::Dataset& stored, const std::vector<int64_t>& val
                 "classes below it, or write them as texts");
 }
 
+// NetCDF's arrays of characters [samples, length] hold one text for each sample.
+void join_characters(LabelColumn& column, std::vector<std::string>& texts) {
+  const bool characters = std::all_of(texts.begin(), texts.end(),
+                                      [](const std::string& text) { return text.size() <= 1; });
+  if (column.width < 2 || !characters) return;
+  std::vector<std::string> joined;
+  for (size_t i = 0; i < texts.size(); i += static_cast<size_t>(column.width)) {
+    std::string& text = joined.emplace_back();
+    for (int64_t k = 0; k < column.width; ++k) text += texts[i + static_cast<size_t>(k)];
+    text.erase(text.find_last_not_of(' ') + 1);
+  }
+  texts = std::move(joined);
+  column.width = 1;
+}
+
 class Reading {
  public:
   explicit Reading(const LabelPlace& place) : path_(place.path) {}
@@ -58,7 +74,12 @@ class Reading {
   // Rows that belong to `samples` samples; `values` reads them, given a vector of their type.
   template <typename Values>
   void add(const hdf5::Dataset& stored, const Shape& row, int64_t samples, const Values& values) {
-    const LabelColumn here = described(stored, row, path_);
+    LabelColumn here = described(stored, row, path_);
+    std::vector<std::string> texts;
+    if (here.type == Type::texts) {
+      texts = values(std::type_identity<std::string>());
+      join_characters(here, texts);
+    }
     if (first_.empty()) {
       all_ = here;
       first_ = stored.file();
@@ -81,7 +102,7 @@ class Reading {
         append(all_.numbers, values(std::type_identity<double>()));
         break;
       case Type::texts:
-        append(all_.texts, values(std::type_identity<std::string>()));
+        append(all_.texts, std::move(texts));
     }
   }
   LabelColumn take() { return std::move(all_); }

@@ -52,6 +52,7 @@ def write_labels(data):
         "unsigned": label.astype("u8") * 2**60 + 1,
         "names": NAMES[label].astype(object),
         "fixed": NAMES[label].astype("S7"),
+        "characters": NAMES[label].astype("S7").view("S1").reshape(SAMPLES, 7),  # as NetCDF's
         "numerals": numpy.array(["2", "10", "30", "100"])[label].astype("S3"),
         "one_hot": one_hot.astype("u1"),
         "one_hot_floats": one_hot.astype("f4"),
@@ -96,8 +97,8 @@ def write_labels(data):
     lists[0] = [1, 2]
 
 
-PLAIN = {"names": ["gaps", "large", "unsigned", "names", "fixed", "numerals", "kinds",
-                   "table/species"],
+PLAIN = {"names": ["gaps", "large", "unsigned", "names", "fixed", "characters", "numerals",
+                   "kinds", "table/species"],
          "numbers": ["column", "row", "floats", "one_hot", "one_hot_floats", "one_hot_bool",
                      "table/class", "table/marks"]}
 # A column, what is said of the samples without a label, and what is given.
@@ -306,6 +307,16 @@ class Labels(support.EndToEndTest):
             result = self.task("species", parts, f"data.label_files={value}", status=2, run="no")
             for part in says:
                 self.assertIn(part, result.complaint())
+
+    def test_a_label_in_each_file(self):
+        _, plain = self.task("plain")
+        with h5py.File(self.path("data.h5")) as data:
+            images, labels = data["images"][:], data["names"].asstr()[:]
+        for i in range(SAMPLES):
+            with h5py.File(self.path(f"one-{i:03}.h5"), "w") as file:
+                file["images"], file["kind"] = images[i], labels[i]
+        _, result = self.task("kind", 'data.files="one-*.h5"', "data.leading=0")
+        self.assertEqual(self.scores(result), self.scores(plain))
 
     def test_check_looks_at_a_task(self):
         self.task("plain", run="plain")

@@ -15,16 +15,19 @@ namespace {
             "set data.channels to \"first\" or to \"last\"");
 }
 
-bool is_told(const ChannelHints& hints, int64_t length) {
-  return length > 1 && (length == hints.given || std::find(hints.lists.begin(), hints.lists.end(),
-                                                           length) != hints.lists.end());
+// The end axis that is as long as what is given, if the other one is not.
+std::optional<Channels> given_channels(const ChannelHints& hints) {
+  const bool first = hints.shape[0] == hints.given, last = hints.shape[-1] == hints.given;
+  if (hints.given == 0 || first == last) return std::nullopt;
+  return first ? Channels::first : Channels::last;
 }
 
-// The end axis whose length is told, if the other one's is not.
-std::optional<Channels> told_channels(const ChannelHints& hints) {
-  const bool first = is_told(hints, hints.shape[0]), last = is_told(hints, hints.shape[-1]);
-  if (first == last) return std::nullopt;
-  return first ? Channels::first : Channels::last;
+// Whether a list is as long as this axis, and no other axis is.
+bool is_listed(const ChannelHints& hints, int axis) {
+  const int64_t length = hints.shape[axis];
+  const auto axes = hints.shape.sizes();
+  return length > 1 && std::count(axes.begin(), axes.end(), length) == 1 &&
+         std::find(hints.lists.begin(), hints.lists.end(), length) != hints.lists.end();
 }
 
 }  // namespace
@@ -33,23 +36,27 @@ Channels image_channels(const ChannelHints& hints) {
   const Shape& shape = hints.shape;
   if (shape.rank() <= 2) return Channels::none;
   if (shape.rank() > 3) return Channels::last;  // which is refused
-  if (const auto told = told_channels(hints)) return *told;
+  if (const auto given = given_channels(hints)) return *given;
   constexpr int64_t most_channels = 4;
-  const auto plausible = [&](int64_t channels, int64_t height, int64_t width) {
+  const auto is_short = [&](int64_t channels, int64_t height, int64_t width) {
     return channels <= most_channels && 2 * channels <= std::min(height, width);
   };
-  const bool first = plausible(shape[0], shape[1], shape[2]);
-  const bool last = plausible(shape[2], shape[0], shape[1]);
+  const bool first = is_short(shape[0], shape[1], shape[2]) || is_listed(hints, 0);
+  const bool last = is_short(shape[2], shape[0], shape[1]) || is_listed(hints, 2);
   if (first == last) ask(hints.path, shape);
   return first ? Channels::first : Channels::last;
 }
 
 Channels signal_channels(const ChannelHints& hints) {
   const Shape& shape = hints.shape;
+  const bool clear =
+      shape.rank() != 2 || 2 * std::min(shape[0], shape[1]) <= std::max(shape[0], shape[1]);
   if (shape.rank() == 2) {
-    if (const auto told = told_channels(hints)) return *told;
-    if (2 * std::min(shape[0], shape[1]) > std::max(shape[0], shape[1])) ask(hints.path, shape);
+    if (const auto given = given_channels(hints)) return *given;
+    const bool first = is_listed(hints, 0), last = is_listed(hints, 1);
+    if (!clear && first != last) return first ? Channels::first : Channels::last;
   }
+  if (!clear) ask(hints.path, shape);
   return shorter_axis(shape);
 }
 

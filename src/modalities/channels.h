@@ -19,13 +19,13 @@ struct ChannelHints {
   int64_t given = 0;                  // values of data.mean; 0: not given
 };
 
-// Of images: none for two axes; of three the end axis that is at most 4 long while the others are
-// twice as long, or that is as long as one of the lists or as what is given. bad_input, which asks
-// for data.channels, where that is not exactly one.
+// Of images: none for two axes; of three the end axis that is as long as what is given; or the only
+// one that is at most 4 long while the others are twice as long, or that is as long as one of the
+// lists while no other is. bad_input, which asks for data.channels, where that is not exactly one.
 Channels image_channels(const ChannelHints& hints);
 
-// Of signals: none for one axis; otherwise the shorter of two, where the other is twice as long, or
-// that as long as one of the lists or as what is given. bad_input likewise.
+// Of signals: none for one axis; of two that as long as what is given; or the shorter one, where
+// the other is twice as long; or that as long as one of the lists. bad_input likewise.
 Channels signal_channels(const ChannelHints& hints);
 
 // Of signals, from the shape alone.

@@ -230,7 +230,8 @@ void ArrayValues::take_known(const ModalityParts& parts, const ArrayKind& kind) 
   mean_ = parts.known("mean");
   std_ = parts.known("std");
   stores_channels_ = !parts.known("channels").empty();
-  for (const double character : parts.known("units")) units_ += static_cast<char>(character);
+  for (const double character : parts.known("units"))
+    units_ += std::abs(character) < 128 ? static_cast<char>(character) : '?';
   const Field& field = dataset_->fields()[0];
   if (!units_.empty() && !field.units.empty() && units_ != field.units)
     warnings_.push_back(concat("samples of ", field.path, " are in ", field.units,
@@ -397,8 +398,7 @@ std::string ArrayValues::description() const {
 
 Survey ArrayValues::survey(SurveyOptions options) const {
   if (options_.range_from == ArrayOptions::RangeFrom::given) options.range = options_.range;
-  const bool parts = dataset_->fields()[0].complex && channels_ == Channels::none;
-  Survey survey = survey_samples(*dataset_, parts ? Channels::last : channels_, options);
+  Survey survey = survey_samples(*dataset_, channels_, options);
   if (options_.range_from == ArrayOptions::RangeFrom::type) survey.type_range = range_;
   return survey;
 }

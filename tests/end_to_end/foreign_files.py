@@ -163,6 +163,14 @@ class ForeignFiles(support.EndToEndTest):
                  plain='channels = "first"', said=["12 channels (first)"]),
             Case("names of bands", listed("bands", [f"B{i}" for i in range(12)]), like=bands,
                  plain='channels = "first"'),
+            Case("a list as long as an edge", lambda f: (
+                f.update(x=first), f["x"].attrs.update(names=numpy.arange(32.))), like=rgb),
+            Case("a list as long as one edge alone", lambda f: (
+                f.update(x=first[..., :24]), f["x"].attrs.update(names=numpy.arange(24.))),
+                 refused=r"\[3, 32, 24\].* set data.channels"),
+            Case("a list of times", lambda f: (
+                f.update(x=bands[..., 0]), f["x"].attrs.update(time=numpy.arange(24.))),
+                 'kind = "signal"', said=["24 positions, 12 channels (first)"]),
             Case("a list of another length", listed("wavelengths", numpy.arange(13.)),
                  refused="set data.channels"),
             Case("given statistics", lambda f: f.update(x=bands),
@@ -563,3 +571,23 @@ class Runs(support.EndToEndTest):
         self.assertGreater(len(curves[0]), 2)
         for one, two in zip(*curves):
             self.assertAlmostEqual(one, two, 8)
+
+    def test_check_tells_of_channels_and_of_what_is_missing(self):
+        values = numbers(24, 8, 8, 4, dtype="float32")
+        values[..., 1] *= 1e-4
+        values[..., 2] = 0.5
+        values[:12, 0, 0, 0] = -9
+        with h5py.File(self.path("data.h5"), "w") as file:
+            file["images"] = values
+            file["images"].attrs["_FillValue"] = numpy.float32(-9)
+        support.write_experiment(self.path("a.toml"))
+        refused = self.lacuna("check", "a.toml")
+        self.assertEqual(refused.status, 3)
+        self.assertIn("12 of 24 samples looked at hold missing numbers, the first in row 0 of "
+                      "/images", refused.complaint())
+        told = self.succeeds("check", "a.toml", "--set", "data.missing=mean").stdout
+        first = told.splitlines()[0]
+        self.assertIn("24 samples of 8 x 8 pixels, 4 channels (last), float32", first)
+        self.assertRegex(told, r"values +.*; 0\.2 % missing")
+        self.assertRegex(told, r"channels +values span .* \(channel 1, counted from 0\) to .*")
+        self.assertIn("warning: channels 2 (counted from 0) have the same value", told)

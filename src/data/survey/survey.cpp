@@ -351,7 +351,10 @@ class Looking {
         options_(options),
         field_(dataset.sample_field()),
         label_(dataset.has_field(label_field) ? dataset.field(label_field) : -1),
-        thumbnails_(field_, channels) {}
+        values_(field_, channels),
+        // The parts of complex numbers lie as channels do.
+        thumbnails_(field_,
+                    field_.complex && channels == Channels::none ? Channels::last : channels) {}
 
   void look(int64_t number, const BlockRows& rows) {
     const Block block = dataset_.block(number);
@@ -370,6 +373,37 @@ class Looking {
       s.label = label_of(rows, i);
       s.empty = sample.length == 0;
       look_at(sample.data, sample.length * row_of.shape.count(), row_of.dtype, options_.range, s);
+    }
+  }
+
+  // Least and greatest value of each channel, of the same block.
+  void look_at_channels(const BlockRows& rows, Survey& survey) const {
+    const Field& row = dataset_.fields()[0];
+    const auto c = static_cast<size_t>(values_.channels());
+    survey.channel_low.resize(c, std::numeric_limits<double>::infinity());
+    survey.channel_high.resize(c, -std::numeric_limits<double>::infinity());
+    const auto* stored = static_cast<const std::byte*>(rows.fields[0].data());
+    for (const RowRange& piece : rows.pieces(0)) {
+#pragma omp parallel num_threads(options_.threads) if (options_.threads > 1)
+      {
+        std::vector<double> low = survey.channel_low, high = survey.channel_high;
+#pragma omp barrier
+#pragma omp for nowait
+        for (int64_t r = piece.first; r < piece.end(); ++r) {
+          for (int64_t i = 0; i < row.shape.count(); ++i) {
+            const double value = element_value(stored + r * row.row_bytes(), i, row.dtype);
+            if (!std::isfinite(value)) continue;
+            const auto channel = static_cast<size_t>(values_.channel_of(i));
+            low[channel] = std::min(low[channel], value);
+            high[channel] = std::max(high[channel], value);
+          }
+        }
+#pragma omp critical(lacuna_survey_channels)
+        for (size_t k = 0; k < c; ++k) {
+          survey.channel_low[k] = std::min(survey.channel_low[k], low[k]);
+          survey.channel_high[k] = std::max(survey.channel_high[k], high[k]);
+        }
+      }
     }
   }
 
@@ -418,6 +452,7 @@ class Looking {
   const SurveyOptions& options_;
   Field field_;  // of whole samples
   int label_;
+  Interpretation values_;
   Thumbnails thumbnails_;
   uint32_t draws_ = 0;
 };
@@ -436,6 +471,7 @@ Survey survey_samples(const Dataset& dataset, Channels channels, const SurveyOpt
   BlockReader reader(dataset);
   Looking looking(dataset, channels, options);
   double reading = 0;
+  Survey survey;
   for (const int64_t number : blocks) {
     if (reading > options.most_seconds) break;
     const auto begin = Clock::now();
@@ -444,9 +480,10 @@ Survey survey_samples(const Dataset& dataset, Channels channels, const SurveyOpt
     reader.decode(number, rows);
     reading += std::chrono::duration<double>(Clock::now() - begin).count();
     looking.look(number, rows);
+    looking.look_at_channels(rows, survey);
     looking.compare(rows, run);
   }
-  Survey survey;
+  survey.by_attributes = dataset.fields()[0].has_missing;
   add_up(dataset, dataset.sample_field(), looking.seen, survey);
   survey.all = survey.samples == dataset.samples();
   survey.too_short = looking.too_short;

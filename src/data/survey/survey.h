@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "data/files/dataset.h"
 #include "data/values/interpretation.h"
@@ -35,19 +36,21 @@ struct Twins {
 };
 
 struct Survey {
-  int64_t samples = 0;              // that were looked at
-  bool all = false;                 // they are all
-  int64_t not_finite = 0;           // samples that hold a NaN or an infinity
-  double missing = 0;               // share of values, where some may be missing
-  std::string where;                // the first of them: "row 12 of /images in a.h5"
-  int64_t constant = 0;             // samples of one value
-  int64_t empty = 0;                // samples without a value: extents of no rows
-  int64_t too_short = 0;            // samples that are too short for a thumbnail
-  double low = 0, high = 0;         // least and greatest finite value
-  std::optional<Range> type_range;  // where that is the range that becomes 0 to 1
-  double outside = 0;               // share of values outside the range
-  Twins equal;                      // to the bit
-  int64_t contradictions = 0;       // samples equal to one of another label
+  int64_t samples = 0;         // that were looked at
+  bool all = false;            // they are all
+  int64_t not_finite = 0;      // samples that hold a NaN or an infinity
+  bool by_attributes = false;  // whether these may be numbers that attributes call missing
+  double missing = 0;          // share of values, where some may be missing
+  std::vector<double> channel_low, channel_high;  // of each channel: least and greatest
+  std::string where;                              // the first of them: "row 12 of /images in a.h5"
+  int64_t constant = 0;                           // samples of one value
+  int64_t empty = 0;                              // samples without a value: extents of no rows
+  int64_t too_short = 0;                          // samples that are too short for a thumbnail
+  double low = 0, high = 0;                       // least and greatest finite value
+  std::optional<Range> type_range;                // where that is the range that becomes 0 to 1
+  double outside = 0;                             // share of values outside the range
+  Twins equal;                                    // to the bit
+  int64_t contradictions = 0;                     // samples equal to one of another label
   // By thumbnails: all channels' mean, in at most 16 x 16 cells (256 along one axis), mean and
   // spread taken out; cells behind the end of a shorter sample count as its mean. Two are alike
   // where their correlation is above 0.995: the same but for brightness, contrast and slight noise.

@@ -348,8 +348,9 @@ void refuse_options_of_jobs(const Arguments& arguments) {
 
 [[noreturn]] void refuse_values(const Survey& survey) {
   throw Error(ExitStatus::bad_values,
-              concat(survey.not_finite, " of ", survey.samples,
-                     " samples looked at hold a NaN or infinity, the first in ", survey.where,
+              concat(survey.not_finite, " of ", survey.samples, " samples looked at hold ",
+                     survey.by_attributes ? "missing numbers" : "a NaN or infinity",
+                     ", the first in ", survey.where,
                      ", at which training would end: mend or remove them, or set data.missing"));
 }
 

@@ -100,6 +100,29 @@ std::string some(const std::vector<int64_t>& values) {
   return values.size() > shown ? concat(text, ", ... (", values.size(), " in all)") : text;
 }
 
+// Where there are several: of which the values span most and least.
+void report_channels(const Survey& survey, Report& report) {
+  std::vector<int64_t> constant;
+  size_t widest = 0, narrowest = 0;
+  const auto width = [&](size_t c) { return survey.channel_high[c] - survey.channel_low[c]; };
+  for (size_t c = 0; c < survey.channel_low.size(); ++c) {
+    if (!(width(c) > 0)) {
+      constant.push_back(static_cast<int64_t>(c));
+      continue;
+    }
+    if (!(width(widest) >= width(c))) widest = c;
+    if (!(width(narrowest) <= width(c) && width(narrowest) > 0)) narrowest = c;
+  }
+  if (survey.channel_low.size() < 2) return;
+  if (width(narrowest) > 0 && width(widest) > 100 * width(narrowest))
+    report.row("channels", "values span ", number(width(narrowest)), " (channel ", narrowest,
+               ", counted from 0) to ", number(width(widest)), " (channel ", widest, ")");
+  if (!constant.empty() && survey.low < survey.high)
+    report.warning("channels ", some(constant),
+                   " (counted from 0) have the same value throughout, from which nothing can be "
+                   "learnt");
+}
+
 void warn_of_classes(const Field& label, const LabelScan& scan, const Balance& classes,
                      Report& report) {
   const auto count = static_cast<int64_t>(classes.counts.size());
@@ -167,10 +190,14 @@ void report_survey(const Dataset& dataset, const Survey& survey, Report& report)
   report.line("the data, by ", survey.all ? concat("all ", survey.samples, " samples")
                                           : concat(survey.samples, " of ", dataset.samples(),
                                                    " samples, drawn by the seed"));
-  report.row(
-      "values", survey.low > survey.high ? "no number" : concat(survey.low, " to ", survey.high),
-      survey.not_finite > 0 ? concat("; NaN or infinity in ", survey.not_finite, " samples") : "",
-      survey.missing > 0 ? concat("; ", percent(survey.missing), " missing") : "");
+  report.row("values",
+             survey.low > survey.high ? "no number" : concat(survey.low, " to ", survey.high),
+             survey.not_finite > 0
+                 ? concat("; ", survey.by_attributes ? "missing numbers" : "NaN or infinity",
+                          " in ", survey.not_finite, " samples")
+                 : "",
+             survey.missing > 0 ? concat("; ", percent(survey.missing), " missing") : "");
+  report_channels(survey, report);
   report.row("samples of one value", survey.constant == 0 ? "none" : concat(survey.constant));
   report.row("samples equal to another", twins_text(survey.equal, survey.all));
   if (survey.directions > 0) {

@@ -32,13 +32,13 @@ namespace {
 
 // With oneDNN 2.6 the weight gradient of a strided convolution of one position over one axis writes
 // behind its scratch memory where samples are long and have less than a vector of channels: its
-// implementation for such kernels ("jit_1x1") is passed over then.
+// implementations for such kernels ("jit_1x1", of bfloat16 "jit_bf16_1x1") are passed over then.
 dnnl::convolution_backward_weights::primitive_desc within_its_memory(
     const OneDnnConvolution& c, dnnl::convolution_backward_weights::primitive_desc descriptor) {
   constexpr int64_t vector = 16;
   const auto source = c.source.dims();
   if (source.size() != 3 || c.strides[0] == 1 || source[1] >= vector) return descriptor;
-  while (std::string_view(descriptor.impl_info_str()).starts_with("jit_1x1")) {
+  while (std::string_view(descriptor.impl_info_str()).find("1x1") != std::string_view::npos) {
     if (!descriptor.next_impl()) throw dnnl::error(dnnl_unimplemented, "weight gradient");
   }
   return descriptor;

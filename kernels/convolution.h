@@ -43,6 +43,11 @@ struct Groups {
   int64_t groups;
 };
 
+// What the CPU may compute a convolution in f32 by: `definition` alone, as direct convolutions do;
+// `exact`, also Winograd's F(2x2), which rounds as direct ones do (relative L2 errors of
+// ResNet-18's layers up to 4e-7, theirs up to 1.1e-6); `fast`, also F(4x4) (up to 1.3e-6).
+enum class ConvolutionMethods { definition, exact, fast };
+
 namespace operands {
 
 struct Convolution {

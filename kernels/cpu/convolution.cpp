@@ -1,5 +1,7 @@
-// Convolutions by oneDNN: 2 B prod(out) K C prod(kernel) FLOPs each, bound by arithmetic (the floor
-// is the processor's FLOPs; 64 channels to 64 take 144 FLOPs a byte of f32 activations).
+// Convolutions by oneDNN, and 3x3 ones of stride 1 in f32 by kernels of our own where those are
+// faster (support/winograd_choice.h). oneDNN's: 2 B prod(out) K C prod(kernel) FLOPs each, bound by
+// arithmetic (the floor is the processor's FLOPs; 64 channels to 64 take 144 FLOPs a byte of f32
+// activations).
 //
 // Activations stay channels-last, first layers with their few channels too. Only the forward of
 // deep layers is left to oneDNN's choice: their images are small, so a reorder costs 2 % of the
@@ -10,8 +12,11 @@
 #include "kernels/convolution.h"
 
 #include <array>
+#include <optional>
 
 #include "kernels/cpu/support/onednn.h"
+#include "kernels/cpu/support/winograd.h"
+#include "kernels/cpu/support/winograd_choice.h"
 #include "kernels/kernel.h"
 
 namespace lacuna::cpu {
@@ -115,11 +120,26 @@ std::unique_ptr<OneDnnProblem> problem_of(OneDnn& onednn, const Descriptor& desc
                                          descriptor.scratchpad_desc().get_size(), operands);
 }
 
+// The tile of Winograd's convolution that this call is left to; `weights` or their gradient.
+std::optional<WinogradTile> winograds(const Call& call, const Convolution& c, ConvolutionPass pass,
+                                      const View& weights) {
+  if (call.in[0].dtype != DType::f32 || weights.dtype != DType::f32) return std::nullopt;
+  return winograd_tile(c, pass, static_cast<CpuContext&>(call.context).convolution_methods());
+}
+
 void convolution(const Call& call) {
   using Operand = operands::Convolution;
-  OneDnn& onednn = static_cast<CpuContext&>(call.context).onednn();
+  auto& context = static_cast<CpuContext&>(call.context);
+  OneDnn& onednn = context.onednn();
   const auto c = call.attributes.as<Convolution>();
   if (c.batch == 0) return;
+  const View& w = call.in[Operand::w];
+  if (const auto tile = winograds(call, c, ConvolutionPass::forward, w)) {
+    const float* bias = c.bias ? call.in[Operand::bias].as<float>() : nullptr;
+    return winograd_convolution(context, *tile, winograd_sizes(c), call.in[Operand::x].as<float>(),
+                                {w.as<float>(), c.in_channels * 9, 9, false}, bias,
+                                call.out[Operand::y].as<float>());
+  }
   OneDnnProblem& problem = onednn.problem(key_of("convolution", call), [&] {
     const Layouts l(c, call.in[Operand::x], call.in[Operand::w]);
     const auto descriptor =
@@ -141,9 +161,15 @@ void convolution(const Call& call) {
 }
 
 void convolution_data_gradient(const Call& call) {
-  OneDnn& onednn = static_cast<CpuContext&>(call.context).onednn();
+  auto& context = static_cast<CpuContext&>(call.context);
+  OneDnn& onednn = context.onednn();
   const auto c = call.attributes.as<Convolution>();
   if (c.batch == 0) return;
+  if (const auto tile = winograds(call, c, ConvolutionPass::data_gradient, call.in[1])) {
+    return winograd_convolution(
+        context, *tile, winograd_sizes_of_data_gradient(c), call.in[0].as<float>(),
+        {call.in[1].as<float>(), 9, c.in_channels * 9, true}, nullptr, call.out[0].as<float>());
+  }
   OneDnnProblem& problem = onednn.problem(key_of("convolution_data_gradient", call), [&] {
     const Layouts l(c, call.in[0], call.in[1]);
     const auto descriptor = first_supported(
@@ -159,12 +185,17 @@ void convolution_data_gradient(const Call& call) {
 }
 
 void convolution_weight_gradient(const Call& call) {
-  OneDnn& onednn = static_cast<CpuContext&>(call.context).onednn();
+  auto& context = static_cast<CpuContext&>(call.context);
+  OneDnn& onednn = context.onednn();
   const auto c = call.attributes.as<Convolution>();
   if (c.batch == 0) {  // a sum over nothing
     std::memset(call.out[0].data, 0,
                 static_cast<size_t>(call.out[0].count()) * size_of(call.out[0].dtype));
     return;
+  }
+  if (const auto tile = winograds(call, c, ConvolutionPass::weight_gradient, call.out[0])) {
+    return winograd_weight_gradient(context, *tile, winograd_sizes(c), call.in[0].as<float>(),
+                                    call.in[1].as<float>(), call.out[0].as<float>());
   }
   OneDnnProblem& problem = onednn.problem(key_of("convolution_weight_gradient", call), [&] {
     const Layouts l(c, call.in[0], call.out[0]);

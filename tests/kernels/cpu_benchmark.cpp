@@ -84,24 +84,29 @@ constexpr Layer layers[] = {{3, 64, 32, 3, 1},   {64, 64, 32, 3, 1},   {64, 128,
                             {64, 128, 32, 1, 2}, {128, 128, 16, 3, 1}, {128, 256, 16, 3, 2},
                             {256, 256, 8, 3, 1}, {256, 512, 8, 3, 2},  {512, 512, 4, 3, 1}};
 
+Convolution convolution_of(const Layer& layer, int64_t batch) {
+  Convolution c{};
+  c.batch = batch;
+  c.in_channels = layer.in;
+  c.out_channels = layer.out;
+  c.axes = 2;
+  c.groups = 1;
+  const int64_t padding = layer.kernel / 2;
+  for (int axis = 0; axis < 3; ++axis) {
+    c.dilation[axis] = 1;
+    c.in[axis] = axis ? layer.size : 1;
+    c.out[axis] = axis ? (layer.size + 2 * padding - layer.kernel) / layer.stride + 1 : 1;
+    c.kernel[axis] = axis ? layer.kernel : 1;
+    c.stride[axis] = axis ? layer.stride : 1;
+    c.padding[axis] = axis ? padding : 0;
+  }
+  return c;
+}
+
 void benchmark_convolutions(Bench& bench, DType dtype, int64_t batch) {
   for (const Layer& layer : layers) {
-    Convolution c{};
-    c.batch = batch;
-    c.in_channels = layer.in;
-    c.out_channels = layer.out;
-    c.axes = 2;
-    c.groups = 1;
-    const int64_t padding = layer.kernel / 2;
-    const int64_t out = (layer.size + 2 * padding - layer.kernel) / layer.stride + 1;
-    for (int axis = 0; axis < 3; ++axis) {
-      c.dilation[axis] = 1;
-      c.in[axis] = axis ? layer.size : 1;
-      c.out[axis] = axis ? out : 1;
-      c.kernel[axis] = axis ? layer.kernel : 1;
-      c.stride[axis] = axis ? layer.stride : 1;
-      c.padding[axis] = axis ? padding : 0;
-    }
+    const Convolution c = convolution_of(layer, batch);
+    const int64_t out = c.out[2];
     const View x = bench.tensor(dtype, {batch, layer.size, layer.size, layer.in});
     const View w = bench.tensor(DType::f32, {layer.out, layer.in, layer.kernel, layer.kernel});
     const View y = bench.tensor(dtype, {batch, out, out, layer.out});
@@ -116,6 +121,43 @@ void benchmark_convolutions(Bench& bench, DType dtype, int64_t batch) {
                 flops / weights / 1e9);
     bench.release();
   }
+}
+
+// Those of stride 1 by all that there is for them, in turns, so that a busy machine is as busy for
+// each: GFLOP/s as of the definition, of the fastest of some rounds.
+void benchmark_methods(Bench& bench, const Layer& layer, int64_t batch) {
+  const Convolution c = convolution_of(layer, batch);
+  const View x = bench.tensor(DType::f32, {batch, layer.size, layer.size, layer.in});
+  const View w = bench.tensor(DType::f32, {layer.out, layer.in, 3, 3});
+  const View y = bench.tensor(DType::f32, {batch, layer.size, layer.size, layer.out});
+  struct Pass {
+    const char* operation;
+    std::vector<View> in, out;
+  };
+  const Pass passes[] = {{"convolution", {x, w}, {y}},
+                         {"convolution_data_gradient", {y, w}, {x}},
+                         {"convolution_weight_gradient", {x, y}, {w}}};
+  using enum ConvolutionMethods;
+  constexpr ConvolutionMethods methods[] = {definition, exact, fast};
+  std::vector<std::unique_ptr<CpuDevice>> devices;
+  for (const auto each : methods)
+    devices.push_back(std::make_unique<CpuDevice>(benchmark_threads(), detect_isa(), each));
+  const double flops = 18.0 * static_cast<double>(y.count() * layer.in);
+  for (const Pass& pass : passes) {
+    std::vector<double> best(devices.size(), 1e30);
+    for (int64_t round = 0; round < setting("LACUNA_ROUNDS", 7); ++round) {
+      for (size_t i = 0; i < devices.size(); ++i) {
+        const Kernel kernel = devices[i]->find(pass.operation, DType::f32);
+        const auto run = [&] { kernel({pass.in, pass.out, c, devices[i]->context()}); };
+        if (round == 0) run();
+        best[i] = std::min(best[i], seconds_of(run));
+      }
+    }
+    std::printf("%3ld of %2ldx%-2ld %-28s %6.0f %6.0f %6.0f   %5.2f %5.2f\n", layer.in, layer.size,
+                layer.size, pass.operation, flops / best[0] / 1e9, flops / best[1] / 1e9,
+                flops / best[2] / 1e9, best[0] / best[1], best[0] / best[2]);
+  }
+  bench.release();
 }
 
 // GB/s that memcpy moves (read + written) with the same threads, in blocks as the kernels' parts.
@@ -194,6 +236,15 @@ TEST_CASE("benchmark of convolutions", "[.benchmark]") {
   const int64_t batch = setting("LACUNA_BATCH", 256);
   std::printf("%-53s forward    data weights\n", "");
   for (const DType dtype : {DType::f32, DType::bf16}) benchmark_convolutions(bench, dtype, batch);
+}
+
+TEST_CASE("benchmark of Winograd convolutions", "[.benchmark]") {
+  Bench bench(benchmark_threads());
+  std::printf("%-42s direct  exact   fast   ratios\n", "");
+  constexpr Layer shapes[] = {{64, 64, 32, 3, 1},   {128, 128, 16, 3, 1}, {256, 256, 8, 3, 1},
+                              {512, 512, 4, 3, 1},  {32, 32, 28, 3, 1},   {64, 64, 14, 3, 1},
+                              {128, 128, 28, 3, 1}, {16, 16, 32, 3, 1}};
+  for (const Layer& shape : shapes) benchmark_methods(bench, shape, setting("LACUNA_BATCH", 128));
 }
 
 TEST_CASE("benchmark of batch normalisation", "[.benchmark]") {

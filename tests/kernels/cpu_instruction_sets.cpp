@@ -4,6 +4,7 @@
 #include "kernels/batch_norm.h"
 #include "kernels/rows.h"
 #include "tests/kernels/cpu_support.h"
+#include "tests/kernels/winograd_support.h"
 
 namespace lacuna::test {
 
@@ -53,6 +54,8 @@ TEST_CASE("CPU vectorised kernels agree with the reference on every instruction 
     compare(
         {"normalize_rows", {x}, {{Kind::F, shape, {}}, {Kind::P, {37}, {}}}, NormalizeRows{1e-12}});
     compare_of_transformers();
+    compare_winograd(convolution_3x3(3, 37, 21, 7, 9));
+    compare_winograd(convolution_3x3(2, 140, 80, 4, 5, 0));
     ++tried;
   }
   CHECK(tried >= 1);

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "kernels/convolution.h"
 #include "kernels/kernel.h"
 
 namespace lacuna {
@@ -15,6 +16,7 @@ class CpuContext : public KernelContext {
   // uses too: a second team would spin against it).
   virtual int threads() const = 0;
   virtual OneDnn& onednn() = 0;
+  virtual ConvolutionMethods convolution_methods() const = 0;
   // As scratch, and not the same memory: for kernels that run others, which use scratch, inside.
   virtual void* workspace(size_t bytes) = 0;
 };

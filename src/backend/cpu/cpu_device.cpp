@@ -9,25 +9,34 @@ namespace lacuna {
 
 class CpuDevice::Context final : public CpuContext {
  public:
-  explicit Context(int threads) : threads_(threads), onednn_(threads) {}
+  Context(int threads, ConvolutionMethods convolutions)
+      : threads_(threads), convolutions_(convolutions), onednn_(threads) {}
   void* scratch(size_t bytes) override { return scratch_.at_least(bytes); }
   void* workspace(size_t bytes) override { return workspace_.at_least(bytes); }
   int threads() const override { return threads_; }
   OneDnn& onednn() override { return onednn_; }
+  ConvolutionMethods convolution_methods() const override { return convolutions_; }
 
  private:
   int threads_;
+  ConvolutionMethods convolutions_;
   HostScratch scratch_, workspace_;
   OneDnn onednn_;
 };
 
-CpuDevice::CpuDevice(int threads, Isa most) : most_(most) {
+CpuDevice::CpuDevice(int threads, Isa most, ConvolutionMethods convolutions) : most_(most) {
   LACUNA_CHECK(threads >= 1);
   limit_instruction_set(most);
-  context_ = std::make_unique<Context>(threads);
+  context_ = std::make_unique<Context>(threads, convolutions);
 }
 
 CpuDevice::~CpuDevice() = default;
+
+std::string CpuDevice::description() const {
+  return context_->convolution_methods() == ConvolutionMethods::fast
+             ? "cpu device (fast convolutions)"
+             : HostDevice::description();
+}
 
 Kernel CpuDevice::find(std::string_view operation, DType dtype) const {
   return find_kernel(cpu_kernels(), operation, dtype);

@@ -5,6 +5,7 @@
 
 #include "backend/host_memory.h"
 #include "base/cpu_features.h"
+#include "kernels/convolution.h"
 
 namespace lacuna {
 
@@ -12,9 +13,11 @@ class CpuDevice final : public HostDevice {
  public:
   // `most`: what kernels may use; less than the processor has holds for the whole process and must
   // be said before its first kernel runs.
-  explicit CpuDevice(int threads, Isa most = detect_isa());
+  explicit CpuDevice(int threads, Isa most = detect_isa(),
+                     ConvolutionMethods convolutions = ConvolutionMethods::exact);
   ~CpuDevice() override;
   std::string_view name() const override { return "cpu"; }
+  std::string description() const override;
   Kernel find(std::string_view operation, DType dtype) const override;
   KernelContext& context() override;
   DType parameter_dtype() const override { return DType::f32; }

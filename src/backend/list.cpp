@@ -91,8 +91,8 @@ const Entry& cuda() {
 std::string fastest_device() { return cuda().missing.empty() ? "cuda" : "cpu"; }
 
 std::unique_ptr<Device> make_device(std::string_view name, int threads, Isa most,
-                                    const GpuOptions& gpu) {
-  if (name == "cpu") return std::make_unique<CpuDevice>(threads, most);
+                                    const GpuOptions& gpu, ConvolutionMethods convolutions) {
+  if (name == "cpu") return std::make_unique<CpuDevice>(threads, most, convolutions);
   if (name == "reference") return std::make_unique<ReferenceDevice>();
   if (name != "cuda")
     bad_input("there is no device \"", name, "\": use \"cpu\", \"cuda\" or \"reference\"");

@@ -8,15 +8,17 @@
 #include "backend/boards.h"
 #include "backend/device.h"
 #include "backend/dry_run_device.h"
+#include "kernels/convolution.h"
 
 namespace lacuna {
 
 // A device by its name. `threads` counts the compute threads of this rank.
-// `most`: the instruction set that kernels may use (CpuDevice).
+// `most`: the instruction set that kernels may use; `convolutions`: CpuDevice has both.
 // An unknown name is bad_input that lists what there is; "cuda" where it cannot be is bad_input
 // that says what is missing.
 std::unique_ptr<Device> make_device(std::string_view name, int threads, Isa most = detect_isa(),
-                                    const GpuOptions& gpu = {});
+                                    const GpuOptions& gpu = {},
+                                    ConvolutionMethods convolutions = ConvolutionMethods::exact);
 
 // The fastest device that this process can have. Without a GPU's driver it answers in a
 // millisecond.

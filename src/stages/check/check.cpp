@@ -245,6 +245,7 @@ constexpr double taken_by_others = 2.0 * (1 << 30);
 
 JobRequest check_on_gpu(const Job& job, const Board& board, bool every_plan, StageContext& context,
                         Report& report) {
+  convolution_methods(job.options, "", "cuda");
   const auto engines = read_plan_file(job.options.plans, context.communicator);
   const auto device = make_dry_run_device(
       board,

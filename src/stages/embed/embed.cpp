@@ -101,7 +101,7 @@ ExitStatus embed(const Arguments& arguments, StageContext& context) {
                       {.out = out,
                        .what = what,
                        .replace = arguments.given("force"),
-                       .precision = compute.environment.precision,
+                       .precision = compute.arithmetic,
                        .save_minutes = options.checkpoint_minutes},
                       size);
 }

@@ -24,7 +24,7 @@ class ResumableEmbedding {
     std::filesystem::path out;
     EmbeddedWhat what;         // without ranges: all samples
     bool replace = false;      // an existing file is moved aside once the new one is whole
-    std::string precision;     // what is computed in, as the environment says it
+    std::string precision;     // what is computed in, as Compute::arithmetic says it
     double save_minutes = 10;  // between two savings of how far it has come
   };
   // Collective, as all here. Begins the file, or goes on with what was left of it, if that is of

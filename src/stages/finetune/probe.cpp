@@ -116,7 +116,7 @@ HostTensor FeaturesMaker::by_file(const Source& source, const fs::path& file) co
     ResumableEmbedding(by, source, job_.early_stop, job_.context,
                        {.out = file,
                         .what = what,
-                        .precision = job_.compute.environment.precision,
+                        .precision = job_.compute.arithmetic,
                         .save_minutes = options.checkpoint_minutes})
         .run();
   }

@@ -97,7 +97,7 @@ ExitStatus predict(const Arguments& arguments, StageContext& context) {
       {.out = arguments.value("out"),
        .what = what,
        .replace = arguments.given("force"),
-       .precision = compute.environment.precision,
+       .precision = compute.arithmetic,
        .save_minutes = options.checkpoint_minutes},
       concat("predictions of ", source.dataset().samples(), " samples by ", run.string()));
 }

@@ -91,6 +91,17 @@ DType activation_dtype(const TrainOptions& options, const std::string& before, c
   return wanted == "bf16" ? DType::bf16 : DType::f32;
 }
 
+ConvolutionMethods convolution_methods(const TrainOptions& options, const std::string& before,
+                                       std::string_view device) {
+  if (!options.fast_convolutions) return ConvolutionMethods::exact;
+  if (device == "cpu") return ConvolutionMethods::fast;
+  if (before.empty()) {
+    bad_input("train.convolution is \"fast\", which only CPUs have, and train.device is \"", device,
+              "\" here: set train.convolution to \"exact\", or train.device to \"cpu\"");
+  }
+  return ConvolutionMethods::exact;
+}
+
 Compute make_compute(const TrainOptions& options, StageContext& context, const std::string& before,
                      bool time_plans) {
   const int leader = context.session != nullptr ? context.session->node_leader() : 0;
@@ -109,8 +120,11 @@ Compute make_compute(const TrainOptions& options, StageContext& context, const s
                        .capture = options.recording,
                        .engines = compute.engines,
                        .time_plans = time_plans};
-  compute.device =
-      agreed(context.communicator, [&] { return make_device(device, compute.threads, isa, gpu); });
+  ConvolutionMethods convolutions = ConvolutionMethods::exact;
+  compute.device = agreed(context.communicator, [&] {
+    convolutions = convolution_methods(options, before, device);
+    return make_device(device, compute.threads, isa, gpu, convolutions);
+  });
   const std::string address = compute.device->address();
   refuse_shared_devices(context.communicator, address);
   compute.dtype = activation_dtype(options, before, *compute.device, isa, placement.bf16_from);
@@ -120,6 +134,12 @@ Compute make_compute(const TrainOptions& options, StageContext& context, const s
                    name_of(compute.dtype), " activations");
   for (const std::string& warning : placement.warnings) context.log.warning(warning);
   tell_of_gpu_keys(options, *compute.device, context.log);
+  const bool fast = convolutions == ConvolutionMethods::fast && compute.dtype == DType::f32;
+  if (options.fast_convolutions && !fast) {
+    context.log.warning(
+        "train.convolution has no effect here: \"fast\" is for CPUs and float32 "
+        "activations");
+  }
   const BuildInfo build = build_info();
   compute.environment = {.code_version = concat(build.version, " ", build.commit),
                          .mpi = mpi_version(),
@@ -130,6 +150,7 @@ Compute make_compute(const TrainOptions& options, StageContext& context, const s
                          .device = compute.device->description(),
                          .instruction_set = std::string(name_of(isa)),
                          .precision = precision_of(compute.dtype)};
+  compute.arithmetic = concat(compute.environment.precision, fast ? ", fast convolutions" : "");
   return compute;
 }
 

@@ -7,6 +7,7 @@
 
 #include "backend/device.h"
 #include "comm/placement.h"
+#include "kernels/convolution.h"
 #include "run/checkpoint.h"
 #include "stages/setup/stage.h"
 #include "train/options.h"
@@ -16,6 +17,7 @@ namespace lacuna {
 struct Compute {
   std::unique_ptr<Device> device;
   DType dtype = DType::f32;                    // of activations
+  std::string arithmetic;                      // all that a configuration says of rounding
   int threads = 1;                             // of this rank
   int local_rank = 0, local_ranks = 1;         // of the ranks on its node
   std::map<std::string, std::string> engines;  // of train.plans, by problem
@@ -27,6 +29,11 @@ struct Compute {
 // processor.
 DType activation_dtype(const TrainOptions& options, const std::string& before, const Device& device,
                        Isa isa, Isa pays_from);
+
+// train.convolution as a device has it. "fast" is bad_input for a new run on a device that has none
+// (`before` as below), and nothing for those that go on from another one's results.
+ConvolutionMethods convolution_methods(const TrainOptions& options, const std::string& before,
+                                       std::string_view device);
 
 // Collective. Says in one line where the ranks are. precision: "auto", "f32", "bf16" or "f16";
 // `before` is that of the run which is continued, which "auto" keeps ("" for a new run).

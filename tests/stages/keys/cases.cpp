@@ -70,6 +70,7 @@ static std::vector<Case> shared_cases() {
       {"train.max_steps", "1"},
       {"train.device", "cpu"},
       {"train.precision", "f16", {"train.device=cpu"}},
+      {"train.convolution", "fast"},
       {"train.tf32", "true"},
       {"train.deterministic", "false"},
       {"train.recording", "false"},

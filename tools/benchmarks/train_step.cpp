@@ -3,12 +3,13 @@
 // (patches of 16) on images of 224x224x3. Driven by tools/bench, which takes turns with the peer
 // (train_step.py, the same protocol).
 //
-//   train-step ENCODER THREADS BATCH [DEVICE [f32|bf16 [timed]]]
+//   train-step ENCODER THREADS BATCH [DEVICE [f32|bf16 [timed|direct|exact|fast]]]
 //
 // says "ready" after some steps; then for each line N on stdin makes N steps and prints the seconds
 // of one: the median, or on a GPU, which computes a step while the host records the next, the whole
 // by N. Without DEVICE it is the CPU, in f32; "timed" takes the fastest of cuDNN's plans instead of
-// its heuristics' first. Other lines on stdin:
+// its heuristics' first; the other words say what the CPU's convolutions are (train.convolution;
+// "direct": oneDNN's alone). Other lines on stdin:
 //
 //   profile N   a line for each kernel of a step, in order, columns separated by tabs: the
 //               operation, types and shapes of its operands, of its results, and the seconds it
@@ -68,11 +69,17 @@ class Data {
   Fields fields_;
 };
 
+ConvolutionMethods methods(const std::string& word) {
+  if (word == "direct") return ConvolutionMethods::definition;
+  return word == "fast" ? ConvolutionMethods::fast : ConvolutionMethods::exact;
+}
+
 class TrainStep {
  public:
   TrainStep(const std::string& encoder, int threads, int64_t batch, const std::string& device,
-            DType compute, bool timed)
-      : device_(make_device(device, threads, detect_isa(), {.time_plans = timed})),
+            DType compute, const std::string& plans)
+      : device_(make_device(device, threads, detect_isa(), {.time_plans = plans == "timed"},
+                            methods(plans))),
         communicator_(self_communicator()),
         store_(*device_),
         network_([&](Scope scope) { return make_encoder(encoder, scope); }, classes,
@@ -206,8 +213,8 @@ constexpr int warm_steps(bool gpu) { return gpu ? 10 : 2; }
 int run(const std::vector<std::string>& words) {
   const std::string device = words.size() > 3 ? words[3] : "cpu";
   const DType compute = words.size() > 4 && words[4] == "bf16" ? DType::bf16 : DType::f32;
-  const bool timed = words.size() > 5 && words[5] == "timed";
-  TrainStep step(words[0], std::stoi(words[1]), std::stoll(words[2]), device, compute, timed);
+  const std::string plans = words.size() > 5 ? words[5] : "";
+  TrainStep step(words[0], std::stoi(words[1]), std::stoll(words[2]), device, compute, plans);
   for (int i = 0; i < warm_steps(device != "cpu"); ++i) step.seconds();
   std::cout << "ready" << std::endl;
   for (std::string line; std::getline(std::cin, line);) {
@@ -231,7 +238,9 @@ int run(const std::vector<std::string>& words) {
 int main(int argc, char** argv) {
   keep_waits_short(argv);
   if (argc < 4 || argc > 7) {
-    std::fprintf(stderr, "usage: train-step ENCODER THREADS BATCH [DEVICE [f32|bf16 [timed]]]\n");
+    std::fprintf(
+        stderr,
+        "usage: train-step ENCODER THREADS BATCH [DEVICE [f32|bf16 [timed|direct|exact|fast]]]\n");
     return 2;
   }
   try {

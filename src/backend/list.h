@@ -18,7 +18,7 @@ namespace lacuna {
 // that says what is missing.
 std::unique_ptr<Device> make_device(std::string_view name, int threads, Isa most = detect_isa(),
                                     const GpuOptions& gpu = {},
-                                    ConvolutionMethods convolutions = ConvolutionMethods::exact);
+                                    ConvolutionMethods convolutions = ConvolutionMethods::direct);
 
 // The fastest device that this process can have. Without a GPU's driver it answers in a
 // millisecond.

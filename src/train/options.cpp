@@ -37,11 +37,11 @@ std::vector<Key> train_keys() {
           "Type of activations: auto takes bf16 on GPUs, and on CPUs where that is faster "
           "than f32 on every rank (AMX, or AMD's AVX512-BF16), else f32. f16, with a scaled "
           "loss, is for GPUs alone."),
-      key::one_of("train.convolution", {"exact", "fast"}, "exact",
-                  "How 3x3 convolutions of stride 1 are computed on CPUs in f32: the fastest of "
-                  "those that round as a direct convolution does (exact: that, or Winograd's "
-                  "F(2x2)), or also F(4x4), with relative errors of 1.3e-6 instead of 4e-7 "
-                  "(docs/performance.md). fast is for CPUs alone."),
+      key::one_of("train.convolution", {"direct", "exact", "fast"}, "direct",
+                  "How 3x3 convolutions of stride 1 are computed on CPUs in f32: direct; or by the "
+                  "fastest of that and Winograd's F(2x2), which rounds as finely (exact); or also "
+                  "F(4x4), with relative errors of 1.3e-6 instead of 4e-7 (fast; "
+                  "docs/performance.md). exact and fast are for CPUs alone."),
       key::boolean("train.tf32", "false",
                    "On GPUs, round the factors of f32 products to 10 bits of mantissa (TF32)."),
       key::boolean("train.deterministic", "true",
@@ -108,6 +108,15 @@ std::vector<std::string> stop_signals(const Configuration& c) {
 
 }  // namespace
 
+namespace {
+
+ConvolutionMethods convolution_methods(const std::string& word) {
+  if (word == "fast") return ConvolutionMethods::fast;
+  return word == "exact" ? ConvolutionMethods::exact : ConvolutionMethods::direct;
+}
+
+}  // namespace
+
 TrainOptions train_options(const Configuration& c) {
   return {.seed = static_cast<uint64_t>(c.integer("seed")),
           .epochs = c.integer("train.epochs"),
@@ -116,7 +125,7 @@ TrainOptions train_options(const Configuration& c) {
           .max_steps = c.integer("train.max_steps"),
           .device = c.text("train.device"),
           .precision = c.text("train.precision"),
-          .fast_convolutions = c.is("train.convolution", "fast"),
+          .convolutions = convolution_methods(c.text("train.convolution")),
           .tf32 = c.boolean("train.tf32"),
           .deterministic = c.boolean("train.deterministic"),
           .recording = c.boolean("train.recording"),

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "config/configuration.h"
+#include "kernels/convolution.h"
 
 namespace lacuna {
 
@@ -17,7 +18,7 @@ struct TrainOptions {
   int64_t max_steps;   // 0: no limit
   std::string device;
   std::string precision;  // "auto", "f32", "bf16", "f16"
-  bool fast_convolutions;
+  ConvolutionMethods convolutions;
   bool tf32;
   bool deterministic;
   bool recording;               // of steps as CUDA graphs

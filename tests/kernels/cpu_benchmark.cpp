@@ -138,7 +138,7 @@ void benchmark_methods(Bench& bench, const Layer& layer, int64_t batch) {
                          {"convolution_data_gradient", {y, w}, {x}},
                          {"convolution_weight_gradient", {x, y}, {w}}};
   using enum ConvolutionMethods;
-  constexpr ConvolutionMethods methods[] = {definition, exact, fast};
+  constexpr ConvolutionMethods methods[] = {direct, exact, fast};
   std::vector<std::unique_ptr<CpuDevice>> devices;
   for (const auto each : methods)
     devices.push_back(std::make_unique<CpuDevice>(benchmark_threads(), detect_isa(), each));

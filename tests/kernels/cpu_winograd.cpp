@@ -110,7 +110,7 @@ TEST_CASE("CPU convolutions are Winograd's where that is faster and allowed") {
     for (const int64_t channels : {64, 128, 256, 512}) {
       const Convolution c =
           convolution_3x3(8, channels, channels, 2048 / channels, 2048 / channels);
-      CHECK_FALSE(cpu::winograd_tile(c, pass, definition));
+      CHECK_FALSE(cpu::winograd_tile(c, pass, direct));
       CHECK(cpu::winograd_tile(c, pass, exact) == WinogradTile::two);
       CHECK(cpu::winograd_tile(c, pass, fast) == WinogradTile::four);
     }
@@ -142,7 +142,7 @@ TEST_CASE("CPU convolutions round as their device was told to") {
     };
     using enum ConvolutionMethods;
     const std::vector<double> exactly = found(exact), quickly = found(fast);
-    CHECK(distance(found(definition), expected) < 1e-6);
+    CHECK(distance(found(direct), expected) < 1e-6);
     CHECK(distance(exactly, expected) < 5e-7);
     CHECK(distance(quickly, expected) < 2e-6);
     if (cpu::winograd_tile(one.sizes, pass, fast) == WinogradTile::four) CHECK(exactly != quickly);
@@ -153,7 +153,7 @@ TEST_CASE("CPU convolutions round as their device was told to") {
 TEST_CASE("accuracy of convolutions", "[.accuracy]") {
   std::printf("%-18s %-16s %10s %10s %10s\n", "layer", "pass", "oneDNN", "F(2x2)", "F(4x4)");
   CpuDevice device(2);
-  CpuDevice definition(2, detect_isa(), ConvolutionMethods::definition);
+  CpuDevice by_direct(2, detect_isa(), ConvolutionMethods::direct);
   for (const int64_t channels : {64, 128, 256, 512}) {
     const int64_t size = 2048 / channels;
     const WinogradCase one(convolution_3x3(8, channels, channels, size, size));
@@ -161,7 +161,7 @@ TEST_CASE("accuracy of convolutions", "[.accuracy]") {
       const std::vector<double> expected = one.expected(pass);
       const double two = distance(one.found(pass, WinogradTile::two, device), expected);
       const double four = distance(one.found(pass, WinogradTile::four, device), expected);
-      const double direct = distance(one.found_by(pass, definition), expected);
+      const double direct = distance(one.found_by(pass, by_direct), expected);
       constexpr const char* names[] = {"forward", "data gradient", "weight gradient"};
       std::printf("%4ld of %2ldx%-8ld %-16s %10.2e %10.2e %10.2e\n", channels, size, size,
                   names[static_cast<int>(pass)], direct, two, four);

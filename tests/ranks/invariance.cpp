@@ -410,7 +410,8 @@ TEST_CASE("planted fault: with other draws of blocks on one rank the comparison 
   CHECK(found.weights > fault_factor * weight_limit);
 }
 
-// 100 samples of 8x8, and of 6 numbers as a second part, in blocks of 7: batches of 16 cross blocks and, the seventh, the epoch.
+// 100 samples of 8x8, and of 6 numbers as a second part, in blocks of 7: batches of 16 cross blocks
+// and, the seventh, the epoch.
 // Collective.
 class SmallDataset {
  public:

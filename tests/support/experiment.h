@@ -53,8 +53,8 @@ inline std::vector<std::string> every_cell() {
 
 // Lines of [objective].
 inline std::string narrow_heads(const std::string& objective) {
+  if (objective == "rotation" || objective == "inpaint") return "";
   if (objective == "clip") return "projection = 8\n";
-  if (objective != "simclr" && objective != "byol" && objective != "simsiam") return "";
   return concat("hidden = 16\nprojection = 8\n", objective == "simsiam" ? "bottleneck = 16\n" : "");
 }
 

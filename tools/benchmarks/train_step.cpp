@@ -70,8 +70,8 @@ class Data {
 };
 
 ConvolutionMethods methods(const std::string& word) {
-  if (word == "direct") return ConvolutionMethods::definition;
-  return word == "fast" ? ConvolutionMethods::fast : ConvolutionMethods::exact;
+  if (word == "exact") return ConvolutionMethods::exact;
+  return word == "fast" ? ConvolutionMethods::fast : ConvolutionMethods::direct;
 }
 
 class TrainStep {

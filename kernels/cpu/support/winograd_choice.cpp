@@ -11,12 +11,12 @@ namespace {
 struct Costs {
   double product, in, out, out_gradient;
 };
-constexpr double of_definition = 1 / (32 * 0.93);
+constexpr double of_direct = 1 / (32 * 0.93);
 constexpr Costs of_two{1 / (32 * 0.9), 150, 110, 110};
 constexpr Costs of_four{1 / (32 * 0.9), 300, 250, 260};
 // In weight gradients, whose sums share the cache with them, transforms take as much longer.
 constexpr double beside_sums = 1.5;
-// How much faster than the definition the model must find it.
+// How much faster than direct convolution the model must find it.
 constexpr double margin = 1.1;
 constexpr int64_t vector = 16;
 
@@ -34,9 +34,8 @@ bool has_vectors() {
   return (hwy::SupportedTargets() & (avx512 | HWY_AVX2)) != 0;
 }
 
-double definition_cycles(const WinogradSizes& s) {
-  return of_definition * 9 *
-         static_cast<double>(s.out[0] * s.out[1] * s.in_channels * s.out_channels);
+double direct_cycles(const WinogradSizes& s) {
+  return of_direct * 9 * static_cast<double>(s.out[0] * s.out[1] * s.in_channels * s.out_channels);
 }
 
 double cycles(const WinogradSizes& s, ConvolutionPass pass, int64_t m, const Costs& costs) {
@@ -76,13 +75,13 @@ WinogradSizes winograd_sizes_of_data_gradient(const Convolution& c) {
 
 std::optional<WinogradTile> winograd_tile(const Convolution& c, ConvolutionPass pass,
                                           ConvolutionMethods methods) {
-  if (methods == ConvolutionMethods::definition || !is_winograds(c) || !has_vectors())
+  if (methods == ConvolutionMethods::direct || !is_winograds(c) || !has_vectors())
     return std::nullopt;
   const WinogradSizes sizes = pass == ConvolutionPass::data_gradient
                                   ? winograd_sizes_of_data_gradient(c)
                                   : winograd_sizes(c);
   std::optional<WinogradTile> best;
-  double least = definition_cycles(sizes) / margin;
+  double least = direct_cycles(sizes) / margin;
   const auto consider = [&](WinogradTile tile, const Costs& costs) {
     const double its = cycles(sizes, pass, static_cast<int64_t>(tile), costs);
     if (its >= least) return;

@@ -10,9 +10,9 @@ namespace lacuna::cpu {
 
 enum class ConvolutionPass { forward, data_gradient, weight_gradient };
 
-// The fastest of the definition (nullopt) and Winograd's convolutions, in f32, by a model of their
-// time, of those that `methods` allows. It looks at neither the batch nor the number of threads, so
-// that a sample's bits depend on neither. Where winograd.h has no kernel, or the processor no
+// The fastest of direct convolution (nullopt) and Winograd's convolutions, in f32, by a model of
+// their time, of those that `methods` allows. It looks at neither the batch nor the number of
+// threads, so that a sample's bits depend on neither. Where winograd.h has no kernel, or the processor no
 // vectors of 8 floats: nullopt.
 std::optional<WinogradTile> winograd_tile(const Convolution& c, ConvolutionPass pass,
                                           ConvolutionMethods methods);

@@ -33,9 +33,15 @@ CpuDevice::CpuDevice(int threads, Isa most, ConvolutionMethods convolutions) : m
 CpuDevice::~CpuDevice() = default;
 
 std::string CpuDevice::description() const {
-  return context_->convolution_methods() == ConvolutionMethods::fast
-             ? "cpu device (fast convolutions)"
-             : HostDevice::description();
+  switch (context_->convolution_methods()) {
+    case ConvolutionMethods::exact:
+      return "cpu device (exact convolutions)";
+    case ConvolutionMethods::fast:
+      return "cpu device (fast convolutions)";
+    case ConvolutionMethods::direct:
+      break;
+  }
+  return HostDevice::description();
 }
 
 Kernel CpuDevice::find(std::string_view operation, DType dtype) const {

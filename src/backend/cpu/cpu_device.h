@@ -14,7 +14,7 @@ class CpuDevice final : public HostDevice {
   // `most`: what kernels may use; less than the processor has holds for the whole process and must
   // be said before its first kernel runs.
   explicit CpuDevice(int threads, Isa most = detect_isa(),
-                     ConvolutionMethods convolutions = ConvolutionMethods::exact);
+                     ConvolutionMethods convolutions = ConvolutionMethods::direct);
   ~CpuDevice() override;
   std::string_view name() const override { return "cpu"; }
   std::string description() const override;

@@ -93,13 +93,13 @@ DType activation_dtype(const TrainOptions& options, const std::string& before, c
 
 ConvolutionMethods convolution_methods(const TrainOptions& options, const std::string& before,
                                        std::string_view device) {
-  if (!options.fast_convolutions) return ConvolutionMethods::exact;
-  if (device == "cpu") return ConvolutionMethods::fast;
+  if (device == "cpu" || options.convolutions == ConvolutionMethods::direct)
+    return options.convolutions;
   if (before.empty()) {
-    bad_input("train.convolution is \"fast\", which only CPUs have, and train.device is \"", device,
-              "\" here: set train.convolution to \"exact\", or train.device to \"cpu\"");
+    bad_input("train.convolution is not \"direct\", and only CPUs have others; train.device is \"",
+              device, "\" here: set train.convolution to \"direct\", or train.device to \"cpu\"");
   }
-  return ConvolutionMethods::exact;
+  return ConvolutionMethods::direct;
 }
 
 Compute make_compute(const TrainOptions& options, StageContext& context, const std::string& before,
@@ -120,7 +120,7 @@ Compute make_compute(const TrainOptions& options, StageContext& context, const s
                        .capture = options.recording,
                        .engines = compute.engines,
                        .time_plans = time_plans};
-  ConvolutionMethods convolutions = ConvolutionMethods::exact;
+  ConvolutionMethods convolutions = ConvolutionMethods::direct;
   compute.device = agreed(context.communicator, [&] {
     convolutions = convolution_methods(options, before, device);
     return make_device(device, compute.threads, isa, gpu, convolutions);
@@ -134,10 +134,10 @@ Compute make_compute(const TrainOptions& options, StageContext& context, const s
                    name_of(compute.dtype), " activations");
   for (const std::string& warning : placement.warnings) context.log.warning(warning);
   tell_of_gpu_keys(options, *compute.device, context.log);
-  const bool fast = convolutions == ConvolutionMethods::fast && compute.dtype == DType::f32;
-  if (options.fast_convolutions && !fast) {
+  if (compute.dtype != DType::f32) convolutions = ConvolutionMethods::direct;
+  if (options.convolutions != convolutions) {
     context.log.warning(
-        "train.convolution has no effect here: \"fast\" is for CPUs and float32 "
+        "train.convolution has no effect here: what is not \"direct\" is for CPUs and float32 "
         "activations");
   }
   const BuildInfo build = build_info();
@@ -150,7 +150,10 @@ Compute make_compute(const TrainOptions& options, StageContext& context, const s
                          .device = compute.device->description(),
                          .instruction_set = std::string(name_of(isa)),
                          .precision = precision_of(compute.dtype)};
-  compute.arithmetic = concat(compute.environment.precision, fast ? ", fast convolutions" : "");
+  compute.arithmetic = concat(compute.environment.precision,
+                              convolutions == ConvolutionMethods::fast    ? ", fast convolutions"
+                              : convolutions == ConvolutionMethods::exact ? ", exact convolutions"
+                                                                          : "");
   return compute;
 }
 

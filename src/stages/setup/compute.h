@@ -30,8 +30,9 @@ struct Compute {
 DType activation_dtype(const TrainOptions& options, const std::string& before, const Device& device,
                        Isa isa, Isa pays_from);
 
-// train.convolution as a device has it. "fast" is bad_input for a new run on a device that has none
-// (`before` as below), and nothing for those that go on from another one's results.
+// train.convolution as a device has it. What is not "direct" is bad_input for a new run on a device
+// that has nothing else (`before` as below), and "direct" for those that go on from another one's
+// results.
 ConvolutionMethods convolution_methods(const TrainOptions& options, const std::string& before,
                                        std::string_view device);
 

@@ -63,6 +63,14 @@ class Convolution(support.EndToEndTest):
         self.assertLess(distance, 2e-5)
         self.assertGreater(distance, 0)
 
+    def test_below_avx2_it_changes_nothing(self):
+        """Nor does it bring back what train.instruction_set leaves out."""
+        baseline = "train.instruction_set=baseline"
+        self.pretrain("direct", baseline)
+        self.pretrain("exact", baseline, "train.convolution=exact")
+        self.assertEqual(self.device("exact"), "cpu device")
+        self.assertEqual(self.losses("exact"), self.losses("direct"))
+
     def test_a_device_that_has_none_refuses_it(self):
         result = self.lacuna("pretrain", "x.toml", "--run", "run", "--set",
                              "train.device=reference", "train.convolution=fast")

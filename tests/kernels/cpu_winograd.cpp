@@ -102,10 +102,6 @@ TEST_CASE("CPU convolutions are Winograd's where that is faster and allowed") {
     return cpu::winograd_tile(c, ConvolutionPass::forward, methods);
   };
   const Convolution wide = convolution_3x3(8, 64, 64, 32, 32);
-  if (!forward(wide, exact)) {
-    WARN("this processor has neither AVX2 nor AVX-512: nothing is Winograd's here");
-    return;
-  }
   for (const ConvolutionPass pass : convolution_passes) {
     for (const int64_t channels : {64, 128, 256, 512}) {
       const Convolution c =
@@ -145,7 +141,7 @@ TEST_CASE("CPU convolutions round as their device was told to") {
     CHECK(distance(found(direct), expected) < 1e-6);
     CHECK(distance(exactly, expected) < 5e-7);
     CHECK(distance(quickly, expected) < 2e-6);
-    if (cpu::winograd_tile(one.sizes, pass, fast) == WinogradTile::four) CHECK(exactly != quickly);
+    if (detect_isa() >= Isa::avx2) CHECK(exactly != quickly);
   }
 }
 

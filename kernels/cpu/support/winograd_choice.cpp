@@ -1,7 +1,5 @@
 #include "kernels/cpu/support/winograd_choice.h"
 
-#include <hwy/targets.h>
-
 namespace lacuna::cpu {
 
 namespace {
@@ -27,11 +25,6 @@ bool is_winograds(const Convolution& c) {
       return false;
   }
   return true;
-}
-
-bool has_vectors() {
-  constexpr int64_t avx512 = HWY_AVX3 | (HWY_AVX3 - 1);
-  return (hwy::SupportedTargets() & (avx512 | HWY_AVX2)) != 0;
 }
 
 double direct_cycles(const WinogradSizes& s) {
@@ -75,8 +68,7 @@ WinogradSizes winograd_sizes_of_data_gradient(const Convolution& c) {
 
 std::optional<WinogradTile> winograd_tile(const Convolution& c, ConvolutionPass pass,
                                           ConvolutionMethods methods) {
-  if (methods == ConvolutionMethods::direct || !is_winograds(c) || !has_vectors())
-    return std::nullopt;
+  if (methods == ConvolutionMethods::direct || !is_winograds(c)) return std::nullopt;
   const WinogradSizes sizes = pass == ConvolutionPass::data_gradient
                                   ? winograd_sizes_of_data_gradient(c)
                                   : winograd_sizes(c);

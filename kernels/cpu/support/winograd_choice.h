@@ -12,8 +12,7 @@ enum class ConvolutionPass { forward, data_gradient, weight_gradient };
 
 // The fastest of direct convolution (nullopt) and Winograd's convolutions, in f32, by a model of
 // their time, of those that `methods` allows. It looks at neither the batch nor the number of
-// threads, so that a sample's bits depend on neither. Where winograd.h has no kernel, or the processor no
-// vectors of 8 floats: nullopt.
+// threads, so that a sample's bits depend on neither. Where winograd.h has no kernel: nullopt.
 std::optional<WinogradTile> winograd_tile(const Convolution& c, ConvolutionPass pass,
                                           ConvolutionMethods methods);
 

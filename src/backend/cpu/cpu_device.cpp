@@ -1,5 +1,7 @@
 #include "backend/cpu/cpu_device.h"
 
+#include <algorithm>
+
 #include "kernels/cpu/support/context.h"
 #include "kernels/cpu/support/instruction_set.h"
 #include "kernels/cpu/support/onednn.h"
@@ -26,6 +28,8 @@ class CpuDevice::Context final : public CpuContext {
 
 CpuDevice::CpuDevice(int threads, Isa most, ConvolutionMethods convolutions) : most_(most) {
   LACUNA_CHECK(threads >= 1);
+  // Below, vectors are too short for Winograd's kernels to gain anything.
+  if (std::min(most, detect_isa()) < Isa::avx2) convolutions = ConvolutionMethods::direct;
   limit_instruction_set(most);
   context_ = std::make_unique<Context>(threads, convolutions);
 }

@@ -32,7 +32,15 @@ LabelColumn described(const hdf5::Dataset& stored, const Shape& row, const std::
   column.names = stored.enumeration().value_or(std::map<int64_t, std::string>());
   for (const char* attribute : {"_FillValue", "missing_value"}) {
     if (column.type == Type::texts || !stored.has_attribute(attribute)) continue;
-    for (const double value : stored.numbers(attribute)) column.fill.push_back(value);
+    for (const double value : stored.numbers(attribute))  // as a stored number of that type is
+      column.fill.push_back(
+          stored.dtype() == DType::f32 ? static_cast<double>(static_cast<float>(value)) : value);
+  }
+  for (const char* attribute : {"scale_factor", "add_offset"}) {
+    if (column.type != Type::texts && stored.has_attribute(attribute))
+      bad_input(stored.file(), ": ", stored.path(), " has the attribute ", attribute,
+                ", by which the numbers there are not those that are meant, and which is not "
+                "honoured of labels: write the numbers themselves, or remove the attribute");
   }
   return column;
 }
@@ -151,6 +159,14 @@ LabelColumn read_labels(const Dataset& dataset, const LabelPlace& place) {
   }
   const std::vector<std::string> files = expand_files(place.files, place.files_key);
   const std::vector<DataFile>& of_samples = dataset.files();
+  const bool listed = std::none_of(place.files.begin(), place.files.end(), [](const auto& file) {
+    return file.find_first_of("*?[") != std::string::npos;
+  });
+  if (listed && files.size() > 1 && files != place.files)
+    bad_input(place.files_key,
+              " is read in the bytewise order of paths, as data.files is, and names ",
+              place.files[0], " first, where ", files[0], " is: name the files of labels so that ",
+              "they are sorted as those of the samples, or put all labels into one file");
   if (files.size() != 1 && files.size() != of_samples.size())
     bad_input(place.files_key, " names ", files.size(), " files, and the samples lie in ",
               of_samples.size(),

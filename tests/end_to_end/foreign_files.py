@@ -318,6 +318,10 @@ class ForeignFiles(support.EndToEndTest):
                                                               add_offset=0.0), like=small),
             Case("a scale of 0", with_attributes(small, scale_factor=0.0),
                  refused="scale_factor of /x in .* is 0"),
+            Case("a scale that is a text", with_attributes(small, scale_factor="2"),
+                 refused='attribute scale_factor of /x in .* is the text "2"'),
+            Case("integers that NetCDF calls unsigned", with_attributes(
+                small.view("i1"), _Unsigned="true"), refused="have the attribute _Unsigned"),
             Case("what NetCDF fills with", netcdf_fill, mean, plain=mean,
                  like=numpy.where(numpy.arange(20)[:, None, None, None] < 15, wide, nan)),
             Case("units", with_attributes(wide, units="K"), like=wide, said=[", in K"]),

@@ -73,6 +73,8 @@ def write_labels(data):
         "mean_row": mean[None, :],
         "mean_some": numpy.where(some < 0, numpy.nan, mean),
         "mean_filled": numpy.where(some < 0, -9999, mean),
+        "mean_filled_32": numpy.where(some < 0, -999.9, mean).astype("f4"),
+        "mean_packed": numpy.round(100 * mean).astype("i4"),
         "counts": numpy.round(mean).astype("i4"),
         "infinite": numpy.where(numpy.arange(SAMPLES) == 5, numpy.inf, mean),
         # What cannot be.
@@ -89,6 +91,8 @@ def write_labels(data):
         data[name] = values
     data["some_filled"].attrs["_FillValue"] = 99
     data["mean_filled"].attrs["missing_value"] = -9999.0
+    data["mean_filled_32"].attrs["missing_value"] = numpy.float64(-999.9)
+    data["mean_packed"].attrs["scale_factor"] = 0.01
     for name, values, base in (("kinds", label, "i1"), ("some_kinds", some, "i2")):
         numbers, kind = enumeration(values, {"unknown": -1, **{n: i for i, n in enumerate(NAMES)}},
                                     base)
@@ -111,6 +115,7 @@ SOME = [("some_floats", "some_floats is NaN there", ()),
         ("some_one_hot", "some_one_hot is 0 for all classes there", ())]
 # A task, a column, and what the sentence that refuses it says.
 REFUSED = [("linear", "mean", ["the label of sample 0 in mean is ", 'task.name = "ridge"']),
+           ("ridge", "mean_packed", ["has the attribute scale_factor", "the numbers themselves"]),
            ("linear", "short", ["short has the shape [59], but there are 60 samples"]),
            ("linear", "cube", ["cube has the shape [60, 2, 2]", "[samples]"]),
            ("linear", "pairs", ["pairs holds 2 numbers for each sample", "0 and 1"]),
@@ -216,6 +221,9 @@ class Labels(support.EndToEndTest):
             self.assertIn("20 of 60 training samples have no label", told.stdout)
             some = some or self.scores(result)
             self.assertEqual(self.scores(result), some, column)
+        told, result = self.task("mean_filled_32", name="ridge")
+        self.assertIn("20 of 60 training samples have no label", told.stdout)
+        self.assertAlmostEqual(self.scores(result)["r2"], some["r2"], delta=1e-4)
         self.assertNotEqual(some, self.scores(plain))
         _, result = self.task("mean_some", name="regress", run="regress")
         self.assertTrue(numpy.isfinite(result["scores"]["mse"]["value"]))
@@ -301,6 +309,8 @@ class Labels(support.EndToEndTest):
                               'test.files="data.h5"', "data.label=species", run="mixed")
         for files, says in (("labels-a.h5", ["has the shape [25], but there are 60 samples"]),
                             ("labels-c*.h5", ["no file matches", "data.label_files"]),
+                            ('["labels-b.h5", "labels-a.h5"]',
+                             ["data.label_files is read in the bytewise order of paths"]),
                             ('["all.h5", "labels-a.h5", "labels-b.h5"]',
                              ["data.label_files names 3 files", "the samples lie in 2"])):
             value = files if files.startswith("[") else f'"{files}"'

@@ -13,11 +13,24 @@ namespace {
 
 constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
 
-// The values of an attribute; none where there is no such attribute, or one of texts.
+// The values of an attribute; none where there is no such attribute.
 std::vector<double> numbers_of(const hdf5::Dataset& dataset, const std::string& name) {
   const auto shape = dataset.attribute_shape(name);
-  if (!shape || shape->count() == 0 || dataset.attribute_type(name) == "text") return {};
+  if (!shape || shape->count() == 0) return {};
+  if (dataset.attribute_type(name) == "text")
+    bad_input("attribute ", name, " of ", dataset.path(), " in ", dataset.file(), " is the text \"",
+              dataset.text(name), "\", and numbers are needed: write it as a number, or remove it");
   return dataset.numbers(name);
+}
+
+// NetCDF's way to call signed integers unsigned.
+void refuse_unsigned(const hdf5::Dataset& dataset, DType stored) {
+  constexpr const char* name = "_Unsigned";
+  if (is_float(stored) || !dataset.has_attribute(name)) return;
+  bad_input("the integers of ", dataset.path(), " in ", dataset.file(), " have the attribute ",
+            name,
+            ", by which their sign is not what their type says, and which is not read: write them "
+            "with the type that they are meant in, or remove the attribute");
 }
 
 // Of an attribute of one number; `otherwise` where there is none.
@@ -126,6 +139,7 @@ void hide(T* numbers, int64_t count, const void* valid, DType valid_type,
 }  // namespace
 
 NumberMeaning meaning_of(const hdf5::Dataset& dataset, DType stored) {
+  refuse_unsigned(dataset, stored);
   NumberMeaning meaning;
   meaning.scale = number_of(dataset, "scale_factor", 1);
   meaning.offset = number_of(dataset, "add_offset", 0);

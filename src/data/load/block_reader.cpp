@@ -477,7 +477,8 @@ void BlockReader::refuse_number(const Block& block, size_t f, int64_t row) const
                        "start the same command again"));
   throw Error(ExitStatus::bad_values,
               concat(field.path, " in ", file, " holds a NaN or infinity in row ", row,
-                     "; mend or remove that row, then start the same command again"));
+                     "; mend or remove that row, or set data.missing, then start the same command "
+                     "again"));
 }
 
 void BlockReader::finish(int64_t number, BlockRows& rows) const {

@@ -32,6 +32,11 @@ DataOptions with(DataOptions options, const SourceOptions& instead) {
               options.dataset, ", and others are asked for in ", instead.dataset,
               ": keep samples of several lengths under the same paths, in files of their own");
   }
+  if (!instead.dataset.empty() && instead.dataset != options.dataset && !options.valid.empty())
+    bad_input(
+        "data.valid = \"", options.valid, "\" is of the samples in ", options.dataset,
+        ", and others are asked for in ", instead.dataset,
+        ": keep samples with a column of validity under the same paths, in files of their own");
   if (!instead.dataset.empty()) options.dataset = instead.dataset;
   if (!instead.label.empty()) options.label = instead.label;
   return options;
@@ -96,7 +101,7 @@ void require_plain_numbers(const Dataset& part, const std::string& name) {
     bad_input("[part.", name, "]: ", part.fields()[0].path, " in ", file.path,
               plain ? " has its samples along the last axis"
                     : " has numbers that do not stand there as they are meant (attributes such as "
-                      "_FillValue or scale_factor, an enumeration, complex numbers, a pattern)",
+                      "_FillValue or scale_factor, complex numbers, a pattern)",
               ", which only the first part of samples may have: write plain numbers, or make this "
               "part the first");
   }
@@ -121,8 +126,9 @@ std::vector<Source::Further> Source::further_parts(const Configuration& configur
     part.options = data_options(configuration_of_part(configuration, name));
     part.options.files = options_.files;
     part.options.label = "";
+    part.options.valid = "";
     part.options.by_attributes = options_.by_attributes;
-    part.options.missing = options_.missing;
+    part.options.missing = {};  // beside the first part none may be missing
     part.dataset = std::make_unique<Dataset>(open_dataset(part.options, communicator));
     require_plain_numbers(*part.dataset, name);
     part.modality = make_part(configuration, *part.dataset,

@@ -199,10 +199,13 @@ def write_experiment(path, data="data.h5", objective="simclr", more=""):
     """Writes a TOML of a few seconds: ResNet-18 of width 4, batches of 8. `more` goes to its
     end."""
     heads = "hidden = 16\nprojection = 8\n" if objective in ("simclr", "byol") else ""
+    second = ('[part.paired.data]\ndataset = "images"\n[part.paired.encoder]\nwidth = 4\n'
+              if objective == "clip" else "")
     pathlib.Path(path).write_text(f"""
 [objective]
 name = "{objective}"
 {heads}
+{second}
 [data]
 files = "{data}"
 dataset = "images"

@@ -118,7 +118,8 @@ class CheckOnGpu(support.EndToEndTest):
 
     def test_what_does_not_fit_is_refused(self):
         result = self.check("--device", "h100", "--set", "train.batch=30000", "train.epochs=100",
-                            "encoder.name=resnet50", "encoder.width=64", status=2)
+                            "encoder.name=resnet50", "encoder.width=64", "objective.name=byol",
+                            status=2)
         self.assertIn(
             "and one NVIDIA H100 80GB HBM3 has 79.2 GiB, of which driver, cuDNN and NCCL take 2 "
             "GiB or so: lower train.batch",

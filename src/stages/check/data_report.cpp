@@ -27,7 +27,7 @@ std::string twins_text(const Twins& twins, bool all) {
                 percent(twins.most));
 }
 
-// "; 3 shorter ones were not compared"
+// "; 3 too short to be compared"
 std::string not_compared_text(const Survey& survey) {
   if (survey.too_short == 0) return "";
   return concat("; ", survey.too_short, " too short to be compared");
